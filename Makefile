@@ -1,0 +1,60 @@
+# Two commands: `make demo` trains and compares on the built-in road network, `make test` runs the whole test suite.
+# Everything is installed into .venv on the first call; a second call installs nothing.
+
+PYTHON ?= python3
+# The interpreter is named by a relative path, so that a checkout below a folder with a blank in its name works.
+VENV := .venv/bin/python
+PIP := $(VENV) -m pip --disable-pip-version-check install --quiet --constraint .github/constraints.txt
+TESTS ?= tests
+
+.PHONY: demo test lint format bench los-loop clean help
+
+help:
+	@echo "make demo      compare sequence and graph models on the simulated road network; the report lands in demo/"
+	@echo "make test      the whole test suite"
+	@echo "make lint      ruff (format and lint) and pyright"
+	@echo "make bench     gnnkit against its peers; rows and table land in benchmarks/"
+	@echo "make los-loop  the Los-loop table; rows land in benchmarks/results/los_loop.csv"
+
+demo: .venv/installed
+	$(VENV) -m gnnkit compare --out demo
+
+test: .venv/installed-scatter
+	$(VENV) -m pytest $(TESTS)
+
+lint: .venv/installed-dev
+	$(VENV) -m ruff format --check gnnkit tests examples benchmarks
+	$(VENV) -m ruff check gnnkit tests examples benchmarks
+	$(VENV) -m pyright
+
+format: .venv/installed-dev
+	$(VENV) -m ruff format gnnkit tests examples benchmarks
+	$(VENV) -m ruff check --fix gnnkit tests examples benchmarks
+
+los-loop: .venv/installed
+	$(VENV) benchmarks/los_loop.py --rows benchmarks/results/los_loop.csv
+
+bench: .venv/installed-dev
+	$(VENV) benchmarks/run.py
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/installed: .venv/bin/python pyproject.toml .github/constraints.txt
+	@echo "Installing gnnkit and its pinned dependencies into .venv (once)"
+	$(PIP) --editable .
+	@touch $@
+
+.venv/installed-dev: .venv/installed
+	@echo "Installing the development tools into .venv (once)"
+	$(PIP) --editable ".[dev]"
+	@touch $@
+
+# torch-scatter imports torch while it builds, so it cannot be built in isolation.
+.venv/installed-scatter: .venv/installed-dev
+	@echo "Building torch-scatter from source (once; some minutes, on all cores)"
+	MAX_JOBS=$$(nproc 2>/dev/null || echo 2) $(PIP) --no-build-isolation torch-scatter
+	@touch $@
+
+clean:
+	rm -rf .venv demo .pytest_cache .ruff_cache

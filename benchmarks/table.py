@@ -1,0 +1,86 @@
+"""Write benchmarks/README.md and its bar charts from the rows in benchmarks/results, and from nothing else."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+__all__ = ["write_table"]
+
+HEAD = """# Benchmarks
+
+Written by `make bench` from the rows in [results](results); do not edit. Each ratio is the peer's median over
+gnnkit's, both measured in one process, in turns, after their outputs and gradients were found equal. One step is a
+forward and a backward pass in float32. Bars: the peer's time, or memory, in multiples of gnnkit's.
+"""
+
+
+def write_table(results: Path, target: Path) -> None:
+    """Write the page and one chart a device beside it.
+
+    Args:
+        results: The folder of `speed-cpu.csv` and `speed-cuda.csv`; a missing one is reported as not measured.
+        target: The Markdown file to write; the charts go into `results`.
+    """
+    parts = [HEAD]
+    for device, label in (("cpu", "CPU"), ("cuda", "CUDA")):
+        source = results / f"speed-{device}.csv"
+        parts.append(f"## {label}\n")
+        if not source.exists():
+            parts.append("Not measured.\n")
+            continue
+        rows = pd.read_csv(source)
+        settings = rows[["hardware", "threads", "torch", "huge_pages", "commit", "date"]].drop_duplicates()
+        for row in settings.itertuples():
+            pages = "on" if str(row.huge_pages) == "1" else "off"
+            parts.append(
+                f"{row.hardware}, {row.threads} threads, torch {row.torch}, huge pages {pages}, "
+                f"commit {row.commit}, {row.date}.\n"
+            )
+        chart = f"speed-{device}.svg"
+        _bars(rows).savefig(results / chart, bbox_inches="tight", metadata={"Date": None})
+        parts += [f"![ratios](results/{chart})\n", _markdown(rows)]
+    target.write_text("\n".join(parts), encoding="utf-8")
+
+
+def _markdown(rows: pd.DataFrame) -> str:
+    lines = [
+        "| case | side | median | quartiles | ratio | at least | aim | first call |",
+        "|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in rows.itertuples():
+        if math.isnan(row.seconds):
+            amount, spread = f"{row.peak_mib:.0f} MiB", ""
+        else:
+            amount = _seconds(row.seconds)
+            spread = f"{_seconds(row.quartile_low)} to {_seconds(row.quartile_high)}"
+        wanted = [f"{v:g} ×" if not math.isnan(v) and row.side != "gnnkit" else "" for v in (row.at_least, row.aim)]
+        lines.append(
+            f"| {row.title} | {row.side} {row.version} | {amount} | {spread} | {row.ratio:.2f} × | "
+            f"{wanted[0]} | {wanted[1]} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _seconds(value: float) -> str:
+    return f"{1e3 * value:.2f} ms" if value < 1 else f"{value:.2f} s"
+
+
+def _bars(rows: pd.DataFrame) -> Figure:
+    peers = rows[(rows["ratio"] != 1.0) | ~rows["side"].str.startswith("gnnkit")]
+    labels = [f"{row.title}: {row.side}" for row in peers.itertuples()]
+    figure = Figure(figsize=(9, 0.34 * len(peers) + 0.9))
+    axes = figure.subplots()
+    axes.barh(labels, peers["ratio"], color="#0072B2")
+    axes.axvline(1.0, color="black", linewidth=0.8)
+    axes.set_xscale("log")
+    axes.set_xlabel("multiples of gnnkit's")
+    axes.invert_yaxis()
+    axes.tick_params(labelsize=8)
+    for position, ratio in enumerate(peers["ratio"]):
+        axes.text(ratio, position, f" {ratio:.1f} ×", va="center", fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure

@@ -1,0 +1,31 @@
+"""One spec × models × seeds → rows, statistics and a report: does the graph help?"""
+
+from gnnkit.compare.baselines import BASELINES, historical_average, last_value, rolling_average
+from gnnkit.compare.output import check_output, write_output
+from gnnkit.compare.report import write_report
+from gnnkit.compare.results import Results
+from gnnkit.compare.runner import load_series, run
+from gnnkit.compare.spec import DEFAULT_MODELS, ComparisonSpec, make_spec
+from gnnkit.compare.statistics import Interval, paired_interval, summarise, verdicts
+from gnnkit.compare.terminal import render_terminal
+
+__all__ = [
+    "BASELINES",
+    "DEFAULT_MODELS",
+    "ComparisonSpec",
+    "Interval",
+    "Results",
+    "check_output",
+    "historical_average",
+    "last_value",
+    "load_series",
+    "make_spec",
+    "paired_interval",
+    "render_terminal",
+    "rolling_average",
+    "run",
+    "summarise",
+    "verdicts",
+    "write_output",
+    "write_report",
+]

@@ -1,0 +1,184 @@
+"""One look for all figures: a colour, marker and dash per model, and SVG that follows the page's theme."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+__all__ = ["INK", "MUTED", "RULE", "STYLE", "ModelStyle", "inline_svg", "model_styles", "new_figure", "theme_variables"]
+
+#: Colours that stand for the page's text, secondary text and hairlines; `inline_svg` turns them into CSS variables.
+INK, MUTED, RULE = "#1a1d23", "#5c6370", "#c9ced6"
+
+# (on white, on black). Cool hues are sequence models, warm ones graph models, greys baselines; within a family the
+# lightness differs too, and markers repeat the distinction for readers who do not see the hue.
+_SEQUENCE = (
+    ("#0b62a8", "#5bb0f5"), ("#0a8f7c", "#3ccbb4"), ("#5b4bc4", "#a99bff"), ("#3ba3d8", "#8ad4ff"),
+    ("#4e8f1e", "#9ad35b"), ("#1f3a73", "#7f9be0"), ("#2d6a6a", "#79b8b8"), ("#7d9bc1", "#c3d7f2"),
+)  # fmt: skip
+_GRAPH = (
+    ("#d1490c", "#ff8a4c"), ("#b0267a", "#f277be"), ("#b98300", "#f2be3a"), ("#8c2d19", "#e0806a"),
+    ("#e0607e", "#ff9db2"), ("#7a6a00", "#c9b84a"), ("#7b2d8e", "#ce8ce0"), ("#c98a6b", "#f0c4ab"),
+)  # fmt: skip
+_BASELINE = (("#5f6671", "#b4bac4"), ("#7f8791", "#949ba6"), ("#9aa1ab", "#7b828d"))
+_PALETTES = {"sequence": _SEQUENCE, "graph": _GRAPH, "baseline": _BASELINE}
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+_BASELINE_DASHES: tuple[Any, ...] = ((0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
+_SPARE_DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1.5, 1)))
+
+#: Settings of every figure: `@mpl.rc_context(STYLE)` on each function that draws, so that the process keeps its own.
+STYLE: Any = {
+    "font.size": 10, "font.family": "DejaVu Sans", "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": RULE,
+    "xtick.color": MUTED, "ytick.color": MUTED, "xtick.labelsize": 9, "ytick.labelsize": 9, "grid.color": RULE,
+    "grid.linewidth": 0.6, "axes.grid": True, "axes.axisbelow": True, "axes.spines.top": False,
+    "text.parse_math": False, "axes.spines.right": False, "axes.titlesize": 10, "axes.titlelocation": "left",
+    "legend.frameon": False, "legend.fontsize": 9, "lines.linewidth": 1.6, "lines.markersize": 4,
+    "svg.fonttype": "none", "axes.facecolor": "none",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ModelStyle:
+    """How one model is drawn, in every figure and table of a report.
+
+    Args:
+        color: Hex colour on a light page.
+        dark: Hex colour on a dark page.
+        marker: matplotlib marker.
+        dash: matplotlib line style.
+        variable: Name of the CSS variable that holds the colour.
+    """
+
+    color: str
+    dark: str
+    marker: str
+    dash: Any
+    variable: str
+
+
+def model_styles(families: Mapping[str, str]) -> dict[str, ModelStyle]:
+    """Give every model its colour, marker and dash.
+
+    Args:
+        families: Family ("baseline", "sequence" or "graph") by model name, in the order of display.
+
+    Returns:
+        The styles by model name; the same models in the same order always get the same styles.
+
+    Raises:
+        ValueError: A family is not one of the three.
+
+    Example:
+        >>> styles = model_styles({"last-value": "baseline", "lstm": "sequence", "tgcn": "graph"})
+        >>> styles["lstm"].color, styles["tgcn"].marker
+        ('#0b62a8', 'o')
+    """
+    counts = dict.fromkeys(_PALETTES, 0)
+    styles: dict[str, ModelStyle] = {}
+    for model, family in families.items():
+        if family not in _PALETTES:
+            raise ValueError(f"family of model {model!r} is {family!r}; use one of {', '.join(_PALETTES)} in the rows")
+        index, palette = counts[family], _PALETTES[family]
+        counts[family] += 1
+        light, dark = palette[index % len(palette)]
+        if family == "baseline":
+            dash = _BASELINE_DASHES[index % len(_BASELINE_DASHES)]
+        else:
+            dash = _SPARE_DASHES[index // len(palette) % len(_SPARE_DASHES)]
+        marker = "" if family == "baseline" else _MARKERS[index % len(_MARKERS)]
+        styles[model] = ModelStyle(light, dark, marker, dash, f"--{family}-{index % len(palette)}")
+    return styles
+
+
+def theme_variables(styles: Mapping[str, ModelStyle], *, dark: bool) -> str:
+    """CSS declarations of the models' colours.
+
+    Args:
+        styles: Styles by model name.
+        dark: The colours of the dark page instead of the light one's.
+
+    Returns:
+        One line of declarations, sorted by variable.
+    """
+    values = {style.variable: style.dark if dark else style.color for style in styles.values()}
+    return " ".join(f"{name}: {value};" for name, value in sorted(values.items()))
+
+
+def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **grid: Any) -> tuple[Figure, list[Any]]:
+    """A figure of its own, tied to no pyplot state, and its axes in reading order.
+
+    Args:
+        width: Inches.
+        height: Inches.
+        rows: Rows of axes.
+        columns: Columns of axes.
+        **grid: More arguments of `Figure.subplots`.
+
+    Returns:
+        The figure and the flat list of its axes.
+    """
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor="none")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, columns, squeeze=False, **grid)
+    for axis in axes.flat:
+        axis.tick_params(length=0)
+    return figure, list(axes.flat)
+
+
+def inline_svg(figure: Figure, name: str, styles: Mapping[str, ModelStyle], *, label: str) -> str:
+    """Draw a figure as an SVG element to put inside an HTML page: themed, small, the same bytes
+    for the same drawing (a figure drawn before is laid out a second time and may differ in the last pixel).
+
+    Colours of text, rules and models become CSS variables; dates, generator and document type are left out, numbers
+    are cut to two decimals, and ids carry `name`, so that several figures live in one page.
+
+    Args:
+        figure: The figure.
+        name: Prefix of all ids, unique in the page; letters, digits and dashes.
+        styles: Styles by model name, as the figure used them.
+        label: What a screen reader says.
+
+    Returns:
+        The `<svg>` element, without XML prolog.
+    """
+    buffer = io.StringIO()
+    with mpl.rc_context({**STYLE, "svg.hashsalt": name}):
+        metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(buffer, format="svg", transparent=True, metadata=metadata)  # pyright: ignore[reportArgumentType]
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<!--.*?-->\s*|<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    # Only tags are rewritten: text between them is the user's and stays as it is.
+    svg = re.sub(r"<[^>]+>", lambda tag: _themed_tag(tag.group(), name, styles), svg)
+    svg = re.sub(r">\s+<", ">\n<", svg)
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{_attribute(label)}" ', 1).strip()
+
+
+def _themed_tag(tag: str, name: str, styles: Mapping[str, ModelStyle]) -> str:
+    if tag.startswith("<svg"):
+        return re.sub(r'(width|height)="[^"]*"\s*', "", tag)
+    tag = re.sub(r'\bid="', f'id="{name}-', tag)
+    tag = re.sub(r'href="#', f'href="#{name}-', tag)
+    tag = tag.replace("url(#", f"url(#{name}-")
+    tag = re.sub(r"(\d\.\d{2})\d+", r"\1", re.sub(r"(\d+\.\d{2})\d+", r"\1", tag))
+    tag = re.sub(r"font-family: [^;\"]*", "font-family: var(--font)", tag)
+    # Older matplotlib writes one shorthand.
+    tag = re.sub(r"(font: [^'\"]*?px )[^;\"]*", r"\1var(--font)", tag)
+    variables = {INK: "--ink", MUTED: "--muted", RULE: "--rule"}
+    variables |= {style.color: style.variable for style in styles.values()}
+    return re.sub(r"#[0-9a-f]{6}\b", lambda found: _variable(found.group(), variables), tag)
+
+
+def _variable(color: str, variables: Mapping[str, str]) -> str:
+    return f"var({variables[color]})" if color in variables else color
+
+
+def _attribute(text: str) -> str:
+    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")

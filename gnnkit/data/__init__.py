@@ -1,0 +1,33 @@
+"""Series on graphs: data sets, your own files, chronological splits, scalers and windows."""
+
+from gnnkit.data.combinations import Combinations, EndlessCombinations, RandomCombinations, random_combinations
+from gnnkit.data.own import read_own
+from gnnkit.data.scaling import MaxScaler, Scaler, StandardScaler
+from gnnkit.data.series import GraphSeries
+from gnnkit.data.simulate import simulate_traffic
+from gnnkit.data.splits import Split, chronological_split
+from gnnkit.data.traffic import DATASETS, load, los_loop
+from gnnkit.data.windows import Batch, SeriesStore, Windows, WindowSplits, make_windows
+
+__all__ = [
+    "DATASETS",
+    "Batch",
+    "Combinations",
+    "EndlessCombinations",
+    "GraphSeries",
+    "MaxScaler",
+    "RandomCombinations",
+    "Scaler",
+    "SeriesStore",
+    "Split",
+    "StandardScaler",
+    "WindowSplits",
+    "Windows",
+    "chronological_split",
+    "load",
+    "los_loop",
+    "make_windows",
+    "random_combinations",
+    "read_own",
+    "simulate_traffic",
+]

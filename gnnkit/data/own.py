@@ -1,0 +1,290 @@
+"""Your own data: a table of time × nodes, and a graph, from files."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from gnnkit.data.own_graph import read_graph
+from gnnkit.data.series import GraphSeries
+from gnnkit.data.splits import Split, chronological_split
+from gnnkit.data.tables import MISSING, existing_file, is_number, numbers, read_table
+
+__all__ = ["read_own"]
+
+DAY = 24 * 60
+WEEK = 7 * DAY
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """What a series file holds: values `[L, N, F]`, names (None: not given) and times (None: not given)."""
+
+    values: NDArray[np.float64]
+    names: list[str] | None = None
+    times: pd.DatetimeIndex | None = None
+
+
+def read_own(
+    series_path: str | Path,
+    graph_path: str | Path | None = None,
+    *,
+    target: int | None = None,
+    season: int | None = None,
+    step_minutes: float | None = None,
+    graph_format: str = "auto",
+    header: bool | None = None,
+    unit: str = "",
+) -> GraphSeries:
+    """Read a series and its graph from files. Missing values stay missing.
+
+    The series is one of
+
+    - CSV: a row of numbers for each time, a column for each node; maybe a first line of names and a first column of
+      times. Empty cells, NaN, NA and null are missing. A first line of whole numbers counts as names when they are 0,
+      1, 2, … or when all of them lie outside the range of the values below (sensor numbers).
+    - Parquet: the same as a data frame; the times are its index or its first column.
+    - NPZ: an array `[rows, nodes]` or `[rows, nodes, features]` under `data`, or the only one in the file.
+
+    The graph is one of
+
+    - CSV matrix: row i, column j is the weight of the edge i → j, 0 for none; maybe with a first line or column of
+      names, which must be those of the series and may come in another order.
+    - CSV edge list: columns source, target and maybe weight (1 where left out), by name or by number from 0 on.
+    - NPZ: a matrix saved by `scipy.sparse.save_npz`, `edge_index` and maybe `edge_weight`, or one array `[nodes,
+      nodes]`.
+
+    Args:
+        series_path: The series: .csv, .parquet or .npz.
+        graph_path: The graph: .csv or .npz; None (default) for no edges.
+        target: Feature that is forecast, for an array with features; default the first. It becomes feature 0.
+        season: Rows in a season; default from the step: a day, for daily rows a week, for weekly rows a year.
+        step_minutes: Minutes from row to row; default from the times. Given, it overrides them: the rows are then
+            taken to be equally spaced, whatever the times say.
+        graph_format: `"auto"` (default), `"matrix"` or `"edges"`, for a CSV graph.
+        header: True, False or None (default: look) for a first line of names in a CSV series.
+        unit: Unit of the target, for reports.
+
+    Returns:
+        The series, with rows of NaN put in where times are left out, split 70/10/20 by time.
+
+    Raises:
+        FileNotFoundError: A file is not there.
+        ValueError: A file has an unknown ending, is ragged or not numeric, has infinite values or nothing but NaN;
+            times are not in order or not regular; names repeat; the graph has another size or other names than the
+            series, or a weight that is negative, infinite or missing. The message is one line and names the place.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> _ = (folder / "speeds.csv").write_text("a,b\\n60,55\\n,50\\n58,52\\n")
+        >>> _ = (folder / "roads.csv").write_text("source,target,weight\\na,b,0.5\\n")
+        >>> series = read_own(folder / "speeds.csv", folder / "roads.csv")
+        >>> series.node_names, series.edge_index.tolist(), series.values[:, 0, 0].isnan().tolist()
+        (('a', 'b'), [[0], [1]], [False, True, False])
+    """
+    path = existing_file(series_path, "series")
+    readers = {
+        ".csv": lambda: _read_csv(path, header),
+        ".parquet": lambda: _read_parquet(path),
+        ".npz": lambda: _read_npz(path),
+    }
+    if path.suffix.lower() not in readers:
+        raise ValueError(f"series {path.name!r}: unknown ending {path.suffix!r}; give a {', '.join(readers)} file")
+    if header is not None and path.suffix.lower() != ".csv":
+        raise ValueError(
+            f"header={header}: only a CSV series has a first line of names; leave header out for {path.name!r}"
+        )
+    read = readers[path.suffix.lower()]()
+    values = _target_first(read.values, target, path.name)
+    infinite = ~np.isnan(values) & ~(np.abs(values) <= np.finfo(np.float32).max)
+    if infinite.any():
+        row, node, _ = np.argwhere(infinite)[0]
+        raise ValueError(
+            f"{path.name}: infinite at row {row}, node {node} (counted from 0); mark missing values as NaN"
+        )
+    if np.isnan(values[..., 0]).all():
+        raise ValueError(f"{path.name}: every value is NaN, so there is nothing to forecast; check the file")
+
+    num_nodes, note = values.shape[1], ""
+    names = read.names or [str(node) for node in range(num_nodes)]
+    repeated = next((name for place, name in enumerate(names) if name in names[:place]), None)
+    if repeated is not None:
+        raise ValueError(f"{path.name}: the node name {repeated!r} comes twice; give every column a name of its own")
+    if read.times is not None and step_minutes is None:
+        values, step_minutes, added = _regular(values, read.times, path.name)
+        note = f", {added} rows of missing values put in where times are left out" if added else ""
+    if season is None and step_minutes is not None:
+        season = _season(step_minutes)
+    edge_index, edge_weight = read_graph(graph_path, names, graph_format)
+    graph_note = f", graph {Path(graph_path).name}" if graph_path is not None else ", no graph"
+    return GraphSeries(
+        name=path.stem,
+        values=torch.from_numpy(values.astype(np.float32)),
+        edge_index=torch.from_numpy(edge_index),
+        edge_weight=torch.from_numpy(edge_weight.astype(np.float32)),
+        node_names=tuple(names),
+        split=_split(len(values), path.name),
+        unit=unit,
+        step_minutes=step_minutes,
+        start=None if read.times is None else pd.to_datetime(read.times.to_list()[0]),
+        season=season,
+        source=f"own data, series {path.name}{graph_note}{note}",
+    )
+
+
+def _read_csv(path: Path, header: bool | None) -> _Read:
+    table = read_table(path)
+    timed = _is_time(table.cells[-1][0])
+    names = None
+    if header or (header is None and _has_header(table.cells, timed)):
+        names, table = table.cells[0], table.rows_from(1)
+    if not table.cells:
+        raise ValueError(f"{path.name}: a line of names and no row of values")
+    # A data frame that was saved with its row numbers has them in a first column without a name.
+    numbered = names is not None and names[0] in ("", "Unnamed: 0") and table.width > 1 and _counts(table.column(0))
+    times = _times(table.column(0), table.lines, path.name) if timed else None
+    if timed or numbered:
+        table, names = table.columns_from(1), names[1:] if names else None
+    if table.width == 0:
+        raise ValueError(f"{path.name}: a column of times and no column of values")
+    return _Read(numbers(table)[..., None], names, times)
+
+
+def _has_header(cells: list[list[str]], timed: bool) -> bool:
+    first = cells[0][1:] if timed else cells[0]
+    if timed and not _is_time(cells[0][0]):
+        return True
+    if not all(is_number(cell) for cell in first):
+        return True
+    whole = [cell for cell in first if cell.isdecimal()]
+    if len(set(whole)) < len(first) or len(first) < 2 or len(cells) < 2:
+        return not timed and first[0] == "" and _counts(first[1:]) and len(first) > 2
+    if _counts(first):
+        return True
+    body = (cell for row in cells[1:] for cell in row[int(timed) :] if cell.lower() not in MISSING and is_number(cell))
+    finite = [value for value in map(float, body) if np.isfinite(value)]
+    return bool(finite) and all(not min(finite) <= float(cell) <= max(finite) for cell in first)
+
+
+def _counts(cells: list[str]) -> bool:
+    return cells == [str(number) for number in range(len(cells))]
+
+
+def _is_time(cell: str) -> bool:
+    if is_number(cell):
+        return False
+    try:
+        return not pd.isna(pd.Timestamp(cell))
+    except ValueError:
+        return False
+
+
+def _times(cells: list[str], lines: list[int], name: str) -> pd.DatetimeIndex:
+    try:
+        return pd.DatetimeIndex(pd.to_datetime(cells, format="mixed"))
+    except ValueError:
+        wrong = next((row for row, cell in enumerate(cells) if not _is_time(cell)), 0)
+        raise ValueError(
+            f"{name}: line {lines[wrong]}, column 1: {cells[wrong]!r} is not a time, unlike those below"
+        ) from None
+
+
+def _read_parquet(path: Path) -> _Read:
+    try:
+        frame = pd.read_parquet(path)
+    except (ValueError, OSError) as error:  # pyarrow's own errors are of these kinds
+        raise ValueError(f"{path.name}: not a Parquet file ({_line(error)})") from None
+    times = frame.index if isinstance(frame.index, pd.DatetimeIndex) else None
+    if times is None and len(frame.columns) and pd.api.types.is_datetime64_any_dtype(frame.dtypes.iloc[0]):
+        times, frame = pd.DatetimeIndex(frame.iloc[:, 0]), frame.iloc[:, 1:]
+    if frame.empty:
+        raise ValueError(f"{path.name}: no values, its shape is {frame.shape[0]} × {frame.shape[1]}")
+    for column, kind in frame.dtypes.items():
+        if not pd.api.types.is_numeric_dtype(kind):
+            raise ValueError(f"{path.name}: column {column!r} is not numeric (its type is {kind})")
+    return _Read(
+        frame.to_numpy(dtype=np.float64, na_value=np.nan)[..., None], [str(name) for name in frame.columns], times
+    )
+
+
+def _read_npz(path: Path) -> _Read:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            keys = list(file)
+            key = "data" if "data" in keys else keys[0] if len(keys) == 1 else None
+            array = None if key is None else file[key]
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path.name}: not an NPZ file of plain arrays ({_line(error)})") from None
+    if array is None:
+        raise ValueError(
+            f"{path.name}: has the arrays {', '.join(keys)}; name the series 'data', or leave it alone in the file"
+        )
+    if array.dtype.kind not in "fiub" or array.ndim not in (2, 3) or array.size == 0:
+        raise ValueError(
+            f"{path.name}: array {key!r} is {array.dtype} of shape {list(array.shape)}; "
+            f"expected numbers of shape [rows, nodes] or [rows, nodes, features]"
+        )
+    return _Read(array.astype(np.float64).reshape(*array.shape[:2], -1))
+
+
+def _line(error: Exception) -> str:
+    """The first line of another library's message."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _target_first(values: NDArray[np.float64], target: int | None, name: str) -> NDArray[np.float64]:
+    features = values.shape[2]
+    if target is None:
+        return values
+    if not 0 <= target < features:
+        raise ValueError(f"target={target}: {name} has the features 0 to {features - 1}; name one of them")
+    return values[..., [target, *(feature for feature in range(features) if feature != target)]]
+
+
+def _regular(
+    values: NDArray[np.float64], times: pd.DatetimeIndex, name: str
+) -> tuple[NDArray[np.float64], float | None, int]:
+    """Put each row at its time on a regular grid; rows whose time is left out become NaN."""
+    if times.hasnans:
+        raise ValueError(f"{name}: row {int(times.isna().argmax())} (counted from 0) has no time")
+    if len(times) < 2:
+        return values, None, 0
+    gaps = np.diff(times.as_unit("ns").asi8)
+    if (gaps <= 0).any():
+        row = int((gaps <= 0).argmax()) + 1
+        raise ValueError(
+            f"{name}: row {row} (counted from 0) is at {times[row]}, not later than the row before; sort the rows"
+        )
+    step = int(gaps.min())
+    places = np.concatenate([[0], np.cumsum(gaps)])
+    if (gaps % step).any() or places[-1] // step + 1 > 2 * len(times):
+        row = int((gaps != np.median(gaps)).argmax()) + 1
+        raise ValueError(
+            f"{name}: the times are not regular: row {row} (counted from 0) comes {pd.Timedelta(gaps[row - 1])} "
+            f"after the one before, the shortest step is {pd.Timedelta(step)}; "
+            f"pass step_minutes to take the rows as equally spaced"
+        )
+    filled = np.full((places[-1] // step + 1, *values.shape[1:]), np.nan)
+    filled[places // step] = values
+    return filled, step / 60e9, len(filled) - len(values)
+
+
+def _season(step_minutes: float) -> int | None:
+    """A day of rows that are shorter than a day, a week of daily rows, a year of weekly ones."""
+    if step_minutes < DAY:
+        rows = DAY / step_minutes
+        return round(rows) if abs(rows - round(rows)) < 1e-6 else None
+    return {DAY: 7, WEEK: 52}.get(int(step_minutes)) if step_minutes == int(step_minutes) else None
+
+
+def _split(num_rows: int, name: str) -> Split:
+    if num_rows < 3:
+        raise ValueError(f"{name}: {num_rows} rows are too few to split in train, validation and test")
+    return chronological_split(num_rows)

@@ -1,0 +1,193 @@
+"""Scalers: affine maps per node and feature, fitted on the observed values of the training rows and on nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+__all__ = ["MaxScaler", "Scaler", "StandardScaler", "training_values"]
+
+SomeScaler = TypeVar("SomeScaler", bound="Scaler")
+
+
+@dataclass(frozen=True, eq=False)
+class Scaler:
+    """The map x → (x - center) / scale, for each node and feature.
+
+    Args:
+        center: What is subtracted, `[N, F]`, or `[1, F]` for one value over all nodes.
+        scale: What is divided by, of the same shape; positive.
+        target_deviation: Standard deviation of all observed training targets together, in the data's unit (1 where they
+            are all equal). A loss in the data's unit that is divided by it has a size near one.
+
+    Raises:
+        ValueError: Shapes differ, or a scale is not positive.
+    """
+
+    center: Tensor
+    scale: Tensor
+    target_deviation: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.center.dim() != 2 or self.center.shape != self.scale.shape:
+            raise ValueError(
+                f"center and scale: expected the same shape [N, F] or [1, F], "
+                f"got {list(self.center.shape)} and {list(self.scale.shape)}"
+            )
+        if not (self.scale > 0).all():
+            raise ValueError("scale: must be positive everywhere")
+
+    def transform(self, x: Float[Tensor, "*any N F"]) -> Float[Tensor, "*any N F"]:
+        """Scale features; NaN stays NaN.
+
+        Args:
+            x: Values in the data's unit.
+
+        Returns:
+            (x - center) / scale.
+        """
+        return (x - self.center) / self.scale
+
+    def transform_target(self, y: Float[Tensor, "*any N"]) -> Float[Tensor, "*any N"]:
+        """Scale targets (feature 0).
+
+        Args:
+            y: Targets in the data's unit.
+
+        Returns:
+            (y - center) / scale, with the figures of feature 0.
+        """
+        return (y - self.center[:, 0]) / self.scale[:, 0]
+
+    def inverse_target(self, y: Float[Tensor, "*any N"]) -> Float[Tensor, "*any N"]:
+        """Bring scaled targets (feature 0) back into the data's unit.
+
+        Args:
+            y: Scaled targets.
+
+        Returns:
+            y · scale + center, with the figures of feature 0.
+        """
+        return y * self.scale[:, 0] + self.center[:, 0]
+
+    def to(self: SomeScaler, device: torch.device | str) -> SomeScaler:
+        """The same scaler on a device."""
+        return replace(self, center=self.center.to(device), scale=self.scale.to(device))
+
+
+class StandardScaler(Scaler):
+    """Mean 0 and standard deviation 1 on the training rows: x → (x - mean) / deviation."""
+
+    @classmethod
+    def fit(cls, values: Float[Tensor, "L N F"], rows: range, *, per_node: bool = True) -> StandardScaler:
+        """Measure mean and deviation of the observed values of the training rows.
+
+        A constant node gets scale 1; a node without an observed training value takes the figures of all nodes together.
+
+        Args:
+            values: The series in its unit; NaN is missing.
+            rows: The training rows; no other row is read.
+            per_node: True (default) measures each node alone; False all nodes together.
+
+        Returns:
+            The fitted scaler.
+
+        Raises:
+            ValueError: `rows` are not in the series, or a feature has no observed value in them.
+
+        Source:
+            Deviations divide by the number of values, not by one less, as scikit-learn's StandardScaler does.
+
+        Example:
+            >>> series = torch.tensor([1.0, 3.0, float("nan"), 99.0]).view(4, 1, 1)
+            >>> scaler = StandardScaler.fit(series, range(0, 3))
+            >>> scaler.center.item(), scaler.scale.item()
+            (2.0, 1.0)
+        """
+        train = training_values(values, rows)
+        mean, deviation = _mean_and_deviation(train.flatten(0, 1).unsqueeze(1))  # [1, F]
+        target_deviation = float(deviation[0, 0])
+        if per_node:
+            node_mean, node_deviation = _mean_and_deviation(train)  # [N, F]
+            unseen = node_mean.isnan()
+            mean = torch.where(unseen, mean, node_mean)
+            deviation = torch.where(unseen, deviation, node_deviation)
+        return cls(mean.float(), deviation.float(), target_deviation)
+
+
+class MaxScaler(Scaler):
+    """Largest absolute training value 1: x → x / max |x|."""
+
+    @classmethod
+    def fit(cls, values: Float[Tensor, "L N F"], rows: range, *, per_node: bool = True) -> MaxScaler:
+        """Measure the largest absolute observed value of the training rows.
+
+        A node that is zero throughout gets scale 1; one without an observed training value takes that of all nodes.
+
+        Args:
+            values: The series in its unit; NaN is missing.
+            rows: The training rows; no other row is read.
+            per_node: True (default) measures each node alone; False all nodes together, as T-GCN does.
+
+        Returns:
+            The fitted scaler.
+
+        Raises:
+            ValueError: `rows` are not in the series, or a feature has no observed value in them.
+
+        Source:
+            T-GCN's code (Zhao et al., 2019) divides by the largest value of the whole series, test rows included.
+
+        Example:
+            >>> MaxScaler.fit(torch.tensor([1.0, -4.0, 99.0]).view(3, 1, 1), range(0, 2)).scale.item()
+            4.0
+        """
+        train = training_values(values, rows)
+        _, deviation = _mean_and_deviation(train.flatten(0, 1).unsqueeze(1))
+        largest_of_node = train.abs().nan_to_num(nan=0.0).amax(dim=0)  # [N, F]
+        largest = largest_of_node.amax(dim=0, keepdim=True)  # [1, F]
+        scale = torch.where(train.isnan().all(dim=0), largest, largest_of_node) if per_node else largest
+        scale = torch.where(scale > 0, scale, torch.ones_like(scale)).float()
+        return cls(torch.zeros_like(scale), scale, float(deviation[0, 0]))
+
+
+def training_values(values: Float[Tensor, "L N F"], rows: range) -> Float[Tensor, "R N F"]:
+    """The training rows in float64, after a check that something is observed in them.
+
+    Args:
+        values: The series; NaN is missing.
+        rows: The training rows.
+
+    Returns:
+        `values[rows]` as float64.
+
+    Raises:
+        ValueError: `rows` are not in the series, or a feature has no observed value in them.
+    """
+    if not (0 <= rows.start < rows.stop <= values.size(0)) or rows.step != 1:
+        raise ValueError(
+            f"rows={rows!r}: expected a non-empty range with step 1 inside the {values.size(0)} rows of values"
+        )
+    train = values[rows.start : rows.stop].double()
+    blind = train.isnan().flatten(0, 1).all(dim=0)  # [F]
+    if blind.any():
+        feature = int(blind.nonzero()[0])
+        what = "the target (feature 0)" if feature == 0 else f"feature {feature}"
+        raise ValueError(
+            f"values: {what} is NaN in every one of the {len(rows)} training rows, so there is nothing to learn from; "
+            f"check the file, or choose other training rows"
+        )
+    return train
+
+
+def _mean_and_deviation(train: Float[Tensor, "R N F"]) -> tuple[Float[Tensor, "N F"], Float[Tensor, "N F"]]:
+    """Mean and deviation over rows, without NaN: mean NaN where nothing is observed, deviation 1 if all are equal."""
+    mean = train.nanmean(dim=0)
+    deviation = (train - mean).square().nanmean(dim=0).sqrt()
+    # Equal values can have a tiny deviation by rounding; dividing by that would blow noise up.
+    constant = train.nan_to_num(nan=-torch.inf).amax(dim=0) <= train.nan_to_num(nan=torch.inf).amin(dim=0)
+    return mean, torch.where(constant, torch.ones_like(deviation), deviation)

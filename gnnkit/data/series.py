@@ -1,0 +1,154 @@
+"""A series on a graph: what every loader returns and everything after it reads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from gnnkit.data.splits import Split
+
+__all__ = ["GraphSeries"]
+
+
+@dataclass(frozen=True, eq=False)
+class GraphSeries:
+    """Values of N nodes over L rows of time, and the graph that joins the nodes.
+
+    Args:
+        name: Short name for reports, e.g. `"los-loop"`.
+        values: The series, `[L, N, F]` float32; NaN is a missing value; feature 0 is the target.
+        edge_index: Edges, `[2, E]` int64; messages flow `edge_index[0]` → `edge_index[1]`.
+        edge_weight: Weights, `[E]` float32, finite and not negative.
+        node_names: N distinct names.
+        split: The data set's own split, or `chronological_split(L)`.
+        unit: Unit of the target, e.g. `"mph"`; `""` when unknown.
+        step_minutes: Minutes from one row to the next; None when unknown.
+        start: Time of row 0; None when unknown.
+        season: Rows in one season (a day of 5-minute rows: 288); None when unknown.
+        positions: Places on a map, `[N, 2]` as (x, y); None when unknown.
+        source: One line that says where the data comes from.
+        extra: Whatever else is known, by name; for simulated data the truth, e.g. its incidents.
+
+    Shape:
+        values `[L, N, F]`, edge_index `[2, E]`, edge_weight `[E]`, positions `[N, 2]`.
+
+    Raises:
+        ValueError: A tensor has another shape or type, a value is infinite, an edge names a node that is not there,
+            a weight is negative or not finite, names repeat, or the split names rows that are not there.
+
+    Example:
+        >>> from gnnkit.data import Split
+        >>> series = GraphSeries(
+        ...     name="two roads", values=torch.zeros(6, 2, 1), edge_index=torch.tensor([[0], [1]]),
+        ...     edge_weight=torch.ones(1), node_names=("a", "b"), split=Split(range(0, 3), range(3, 4), range(4, 6)),
+        ... )
+        >>> series.num_rows, series.num_nodes, series.num_features
+        (6, 2, 1)
+    """
+
+    name: str
+    values: Tensor
+    edge_index: Tensor
+    edge_weight: Tensor
+    node_names: tuple[str, ...]
+    split: Split
+    unit: str = ""
+    step_minutes: float | None = None
+    start: pd.Timestamp | None = None
+    season: int | None = None
+    positions: Tensor | None = None
+    source: str = ""
+    extra: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.values.dim() != 3 or self.values.dtype != torch.float32 or self.values.numel() == 0:
+            raise ValueError(
+                f"values: expected float32 of shape [rows, nodes, features] with no size 0, "
+                f"got {self.values.dtype} of shape {list(self.values.shape)}"
+            )
+        if torch.isinf(self.values).any():
+            row, node, feature = torch.isinf(self.values).nonzero()[0].tolist()
+            raise ValueError(
+                f"values: infinite at row {row}, node {node}, feature {feature}; mark missing values as NaN"
+            )
+        self._check_graph()
+        if len(self.node_names) != self.num_nodes or len(set(self.node_names)) != self.num_nodes:
+            raise ValueError(
+                f"node_names: {len(self.node_names)} names, {len(set(self.node_names))} of them distinct, "
+                f"for {self.num_nodes} nodes; give one distinct name to each"
+            )
+        if self.split.num_rows > self.num_rows:
+            raise ValueError(
+                f"split: goes on to row {self.split.num_rows - 1}, but the series has {self.num_rows} rows"
+            )
+        if self.season is not None and self.season < 1:
+            raise ValueError(f"season={self.season}: rows in a season; at least 1, or None when unknown")
+        if self.step_minutes is not None and not self.step_minutes > 0:
+            raise ValueError(f"step_minutes={self.step_minutes}: must be positive, or None when unknown")
+        if self.positions is not None and tuple(self.positions.shape) != (self.num_nodes, 2):
+            raise ValueError(f"positions: expected shape [{self.num_nodes}, 2], got {list(self.positions.shape)}")
+
+    def _check_graph(self) -> None:
+        edges, weights = self.edge_index, self.edge_weight
+        if edges.dim() != 2 or edges.size(0) != 2 or edges.dtype != torch.int64:
+            raise ValueError(
+                f"edge_index: expected int64 of shape [2, E], got {edges.dtype} of shape {list(edges.shape)}"
+            )
+        if tuple(weights.shape) != (edges.size(1),) or weights.dtype != torch.float32:
+            raise ValueError(
+                f"edge_weight: expected float32 of shape [{edges.size(1)}], "
+                f"got {weights.dtype} of shape {list(weights.shape)}"
+            )
+        if edges.numel() and not (int(edges.min()) >= 0 and int(edges.max()) < self.num_nodes):
+            raise ValueError(
+                f"edge_index: node numbers from {int(edges.min())} to {int(edges.max())}, "
+                f"but the series has the nodes 0 to {self.num_nodes - 1}"
+            )
+        if not (torch.isfinite(weights) & (weights >= 0)).all():
+            raise ValueError(
+                "edge_weight: must be finite and not negative; the graph models normalise by sums of weights"
+            )
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of time, L."""
+        return self.values.size(0)
+
+    @property
+    def num_nodes(self) -> int:
+        """Nodes, N."""
+        return self.values.size(1)
+
+    @property
+    def num_features(self) -> int:
+        """Features, F; feature 0 is the target."""
+        return self.values.size(2)
+
+    def digest(self) -> str:
+        """Fingerprint of what a model can see: values, graph and split.
+
+        Returns:
+            SHA-256 as 64 hexadecimal digits. Two series with the same values, gaps, edges, weights and split rows have
+            the same; names, units and bit patterns of NaN do not count.
+        """
+        values = self.values.detach().cpu().numpy()
+        header = {
+            "shape": list(values.shape),
+            "edges": self.edge_index.size(1),
+            "split": [[rows.start, rows.stop] for rows in self.split.parts.values()],
+            "drop_last_window": self.split.drop_last_window,
+        }
+        digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+        # One pattern for every NaN, little-endian everywhere: the hash must not depend on who wrote the gap or where.
+        canonical = np.where(np.isnan(values), np.float32(np.nan), values).astype("<f4")
+        digest.update(np.ascontiguousarray(canonical).tobytes())
+        digest.update(np.ascontiguousarray(self.edge_index.cpu().numpy().astype("<i8")).tobytes())
+        digest.update(np.ascontiguousarray(self.edge_weight.detach().cpu().numpy().astype("<f4")).tobytes())
+        return digest.hexdigest()

@@ -1,0 +1,85 @@
+"""Chronological splits: three runs of rows, in order of time, that share no row."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+__all__ = ["Split", "chronological_split"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows for training, validation and testing, in order of time and disjoint.
+
+    Args:
+        train: Rows that models and scalers may learn from.
+        val: Rows that pick the epoch; all later than `train`.
+        test: Rows that are scored; all later than `val`.
+        label: The split in words, for reports, e.g. `"70/10/20 by time"`.
+        drop_last_window: True leaves out the last test window, as the official T-GCN code does: R test rows then give
+            R - T - P windows in place of R - T - P + 1.
+
+    Raises:
+        ValueError: A part is empty, has a step other than 1, starts before row 0, or begins before the last one ends.
+
+    Example:
+        >>> Split(range(0, 70), range(70, 80), range(80, 100)).num_rows
+        100
+    """
+
+    train: range
+    val: range
+    test: range
+    label: str = ""
+    drop_last_window: bool = False
+
+    def __post_init__(self) -> None:
+        before, end = "", 0
+        for part, rows in self.parts.items():
+            if not isinstance(rows, range) or rows.step != 1 or len(rows) == 0 or rows.start < 0:
+                raise ValueError(f"Split: {part}={rows!r} must be a non-empty range of rows with step 1 from row 0 on")
+            if rows.start < end:
+                raise ValueError(
+                    f"Split: {part} starts at row {rows.start}, but {before} goes on to row {end - 1}: "
+                    f"the parts must follow each other in time and share no row; start {part} at row {end} or later"
+                )
+            before, end = part, rows.stop
+
+    @property
+    def parts(self) -> dict[str, range]:
+        """The three ranges by name, in order of time."""
+        return {"train": self.train, "val": self.val, "test": self.test}
+
+    @property
+    def num_rows(self) -> int:
+        """Rows that a series needs for this split: one more than the last row named."""
+        return self.test.stop
+
+
+def chronological_split(num_rows: int, fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)) -> Split:
+    """Split a series by time: first the training rows, then validation, then test.
+
+    Args:
+        num_rows: Rows of the series; at least 3.
+        fractions: Shares of train, validation and test; positive, with sum 1.
+
+    Returns:
+        A split that uses every row, with at least one row in each part.
+
+    Raises:
+        ValueError: Fewer than 3 rows; fractions that are not three positive numbers with sum 1.
+
+    Example:
+        >>> split = chronological_split(100)
+        >>> split.train, split.val, split.test, split.label
+        (range(0, 70), range(70, 80), range(80, 100), '70/10/20 by time')
+    """
+    if num_rows < 3:
+        raise ValueError(f"num_rows={num_rows}: a split in train, validation and test needs at least 3 rows")
+    if len(fractions) != 3 or any(not f > 0 for f in fractions) or not math.isclose(sum(fractions), 1.0, abs_tol=1e-6):
+        raise ValueError(f"fractions={fractions!r}: give three positive shares with sum 1, e.g. (0.7, 0.1, 0.2)")
+    train = min(max(1, round(fractions[0] * num_rows)), num_rows - 2)
+    val = min(max(train + 1, round((fractions[0] + fractions[1]) * num_rows)), num_rows - 1)
+    label = "/".join(f"{100 * fraction:g}" for fraction in fractions) + " by time"
+    return Split(range(train), range(train, val), range(val, num_rows), label)

@@ -1,0 +1,350 @@
+"""Windows: a history and the targets after it, gathered from one tensor when they are asked for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from gnnkit.data.scaling import MaxScaler, Scaler, StandardScaler, training_values
+from gnnkit.data.series import GraphSeries
+from gnnkit.data.splits import Split, chronological_split
+
+__all__ = ["Batch", "SeriesStore", "Split", "WindowSplits", "Windows", "chronological_split", "make_windows"]
+
+
+class Batch(NamedTuple):
+    """B windows at once.
+
+    Attributes:
+        x: Scaled history, `[B, T, N, F]`, its gaps filled from the past.
+        mask: True where `x` was observed, `[B, T, N, F]`; None if the whole series has no gap.
+        y: Targets in the data's unit, `[B, P, N]`; where `y_mask` is False the number means nothing.
+        y_mask: True where the target was observed, `[B, P, N]`.
+    """
+
+    x: Tensor
+    mask: Tensor | None
+    y: Tensor
+    y_mask: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesStore:
+    """One series with its gaps filled from the past, and one bit per value that says which were gaps.
+
+    Args:
+        filled: The series in its unit, `[L, N, F]`, without NaN.
+        observed_bits: Eight rows a byte, first row in the highest bit, `[ceil(L / 8), N, F]` uint8; None: no gaps.
+    """
+
+    filled: Tensor
+    observed_bits: Tensor | None = None
+
+    @classmethod
+    def from_series(cls, series: GraphSeries) -> SeriesStore:
+        """Fill the gaps of a series: each with the last value observed before it.
+
+        Gaps at the very start have no past and take the node's mean over the training rows (the mean of all nodes,
+        where the node was never seen in them). A series without gaps is taken as it is, with no copy.
+
+        Args:
+            series: The series and its split.
+
+        Returns:
+            The store.
+
+        Raises:
+            ValueError: A feature has no observed value in the training rows.
+        """
+        train = training_values(series.values, series.split.train)
+        values = series.values.detach().cpu().contiguous()
+        observed = ~values.isnan().numpy()
+        if observed.all():
+            return cls(values)
+        node_mean = train.nanmean(dim=0)
+        mean = torch.where(node_mean.isnan(), train.flatten(0, 1).nanmean(dim=0), node_mean).float()
+        rows = np.arange(len(values), dtype=np.int32)[:, None, None]
+        last = np.maximum.accumulate(np.where(observed, rows, np.int32(-1)), axis=0)  # row of the latest observation
+        past = np.take_along_axis(values.numpy(), np.maximum(last, 0), axis=0)
+        filled = np.where(last >= 0, past, mean.numpy()).astype(np.float32)
+        return cls(torch.from_numpy(filled), torch.from_numpy(np.packbits(observed, axis=0)))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held: four a value, and one bit a value where something is missing."""
+        return self.filled.nbytes + (0 if self.observed_bits is None else self.observed_bits.nbytes)
+
+    def observed(self, rows: Int[Tensor, "*any"]) -> Bool[Tensor, "*any N F"] | None:
+        """Unpack the mask of some rows; None if nothing is missing in the whole series."""
+        if self.observed_bits is None:
+            return None
+        shift = (7 - rows % 8).to(torch.uint8)[..., None, None]
+        return ((self.observed_bits[rows // 8] >> shift) & 1).bool()
+
+    def to(self, device: torch.device | str) -> SeriesStore:
+        """The same store on a device; itself where it is there already."""
+        if self.filled.device == torch.device(device):
+            return self
+        bits = None if self.observed_bits is None else self.observed_bits.to(device)
+        return SeriesStore(self.filled.to(device), bits)
+
+
+class Windows:
+    """Windows of T history rows and P target rows inside a run of rows, as index views on one tensor.
+
+    Window i reads the history rows `rows.start + i … + T - 1` and the target rows `rows.start + i + T … + P - 1`.
+    Nothing is copied until `batch` gathers; the memory held is that of the series, whatever T and P.
+
+    Args:
+        source: A store (shared with other windows) or a series, which `SeriesStore.from_series` then fills.
+        rows: The run of rows; no window reads a row outside it.
+        history: T, rows of history; at least 1.
+        horizon: P, rows of targets; at least 1.
+        scaler: Scales `x`; targets stay in the data's unit.
+        min_horizon: Targets that every window must have inside `rows`; default `horizon`, that is all. With fewer, the
+            last windows' later targets stick out of `rows`: they are masked, and no row outside is read for them.
+        drop_last: True leaves out the last window (of each horizon), as the official T-GCN code does.
+
+    Raises:
+        ValueError: `history`, `horizon` or `min_horizon` below 1, `min_horizon` above `horizon`, rows outside the
+            series, or fewer rows than one window needs.
+
+    Example:
+        >>> from gnnkit.data import simulate_traffic
+        >>> series = simulate_traffic(num_nodes=4, days=1)
+        >>> scaler = StandardScaler.fit(series.values, series.split.train)
+        >>> windows = Windows(series, series.split.train, history=12, horizon=3, scaler=scaler)
+        >>> len(windows), list(windows.batch(torch.tensor([0, 5])).x.shape)
+        (188, [2, 12, 4, 1])
+    """
+
+    def __init__(
+        self,
+        source: SeriesStore | GraphSeries,
+        rows: range,
+        *,
+        history: int,
+        horizon: int,
+        scaler: Scaler,
+        min_horizon: int | None = None,
+        drop_last: bool = False,
+    ) -> None:
+        _check_lengths(history, horizon, min_horizon)
+        self.store = SeriesStore.from_series(source) if isinstance(source, GraphSeries) else source
+        self.rows = rows
+        self.history = history
+        self.horizon = horizon
+        self.min_horizon = horizon if min_horizon is None else min_horizon
+        self.drop_last = drop_last
+        num_rows = self.store.filled.size(0)
+        if rows.step != 1 or not (0 <= rows.start <= rows.stop <= num_rows):
+            raise ValueError(f"rows={rows!r}: expected a range with step 1 inside the {num_rows} rows of the series")
+        self.scaler = scaler.to(self.store.filled.device)
+        needed = history + self.min_horizon + int(drop_last)
+        if len(rows) < needed:
+            raise ValueError(
+                f"rows={rows!r}: {len(rows)} rows are too few for history={history} and horizon={self.min_horizon}; "
+                f"one window needs {needed} rows; give more rows, or a shorter history or horizon"
+            )
+
+    def __len__(self) -> int:
+        return self._count(self.min_horizon)
+
+    def __repr__(self) -> str:
+        span = f"rows {self.rows.start} to {self.rows.stop - 1}"
+        return f"Windows({len(self)} windows of {self.history} + {self.horizon} in {span})"
+
+    def _count(self, horizon: int) -> int:
+        return max(0, len(self.rows) - self.history - horizon + 1 - int(self.drop_last))
+
+    def count(self, horizon: int) -> int:
+        """Number of leading windows whose first `horizon` targets all lie inside `rows` (one less with `drop_last`).
+
+        Args:
+            horizon: Target steps that are scored, 1 to `self.horizon`.
+
+        Returns:
+            Windows 0 to count - 1 are those to score at this horizon.
+
+        Raises:
+            ValueError: `horizon` is not among 1 … `self.horizon`.
+        """
+        if not 1 <= horizon <= self.horizon:
+            raise ValueError(
+                f"horizon={horizon}: these windows have 1 to {self.horizon} target steps; ask for one of them"
+            )
+        return min(len(self), self._count(horizon))
+
+    def target_rows(self, index: Int[Tensor, " B"]) -> Int[Tensor, "B P"]:
+        """Row numbers of the targets of some windows.
+
+        Args:
+            index: Window numbers, 0 to `len(self) - 1`.
+
+        Returns:
+            Row numbers in the series. Those from `rows.stop` on stick out (see `min_horizon`); `batch` masks them.
+
+        Raises:
+            ValueError: A window number that is not there.
+        """
+        return self._origins(index)[:, None] + torch.arange(
+            self.history, self.history + self.horizon, device=self.device
+        )
+
+    def batch(self, index: Int[Tensor, " B"]) -> Batch:
+        """Gather some windows.
+
+        Args:
+            index: Window numbers, 0 to `len(self) - 1`, in any order.
+
+        Returns:
+            The batch, on the device of the windows.
+
+        Raises:
+            ValueError: A window number that is not there.
+        """
+        x_rows = self._origins(index)[:, None] + torch.arange(self.history, device=self.device)  # [B, T]
+        y_rows = self.target_rows(index)  # [B, P]
+        inside = (y_rows < self.rows.stop)[..., None]  # [B, P, 1]
+        # A target that sticks out belongs to another split: point it at the last row of this one, and mask it.
+        y_rows = y_rows.clamp(max=self.rows.stop - 1)
+        x = self.scaler.transform(self.store.filled[x_rows])
+        y = self.store.filled[..., 0][y_rows]
+        observed = self.store.observed(y_rows)
+        y_mask = inside.expand_as(y).clone() if observed is None else observed[..., 0] & inside
+        return Batch(x, self.store.observed(x_rows), y, y_mask)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the windows' tensors are."""
+        return self.store.filled.device
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held, all shared with the other windows on the same store."""
+        return self.store.nbytes
+
+    def to(self, device: torch.device | str) -> Windows:
+        """The same windows on a device. To move train, val and test together, use `WindowSplits.to`."""
+        return self._on(self.store.to(device))
+
+    def _on(self, store: SeriesStore) -> Windows:
+        return Windows(
+            store,
+            self.rows,
+            history=self.history,
+            horizon=self.horizon,
+            scaler=self.scaler,
+            min_horizon=self.min_horizon,
+            drop_last=self.drop_last,
+        )
+
+    def _origins(self, index: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
+        if index.numel() and not (int(index.min()) >= 0 and int(index.max()) < len(self)):
+            raise ValueError(
+                f"index: window numbers from {int(index.min())} to {int(index.max())}, "
+                f"but the windows are 0 to {len(self) - 1}"
+            )
+        return index.to(self.device).long() + self.rows.start
+
+
+@dataclass(frozen=True, eq=False)
+class WindowSplits:
+    """Windows of the three splits on one store, and the scaler they share.
+
+    Args:
+        train: Windows inside the training rows.
+        val: Windows inside the validation rows.
+        test: Windows inside the test rows.
+        scaler: Fitted on the observed values of the training rows.
+    """
+
+    train: Windows
+    val: Windows
+    test: Windows
+    scaler: Scaler
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by all three together."""
+        return sum({id(part.store): part.nbytes for part in (self.train, self.val, self.test)}.values())
+
+    def to(self, device: torch.device | str) -> WindowSplits:
+        """The same windows on a device, still on one store."""
+        store = self.train.store.to(device)
+        train, val, test = (part._on(store) for part in (self.train, self.val, self.test))
+        return replace(self, train=train, val=val, test=test, scaler=self.scaler.to(device))
+
+
+def make_windows(
+    series: GraphSeries,
+    *,
+    history: int,
+    horizon: int,
+    scaler: str | Scaler = "standard",
+    min_horizon: int | None = None,
+) -> WindowSplits:
+    """Windows of the training, validation and test rows of a series, on one tensor that all three share.
+
+    Args:
+        series: The series and its split.
+        history: T, rows of history.
+        horizon: P, rows of targets.
+        scaler: `"standard"` (mean and deviation of each node's training values), `"max"` (the largest training value of
+            all nodes, as in T-GCN), or a fitted scaler.
+        min_horizon: See `Windows`; default `horizon`. It holds for all three splits.
+
+    Returns:
+        The windows; the test windows leave out the last one where `series.split.drop_last_window` says so.
+
+    Raises:
+        ValueError: `history` or `horizon` below 1, a split too short for one window (the message has the rows needed),
+            an unknown scaler, or a feature without an observed training value.
+
+    Example:
+        >>> from gnnkit.data import simulate_traffic
+        >>> windows = make_windows(simulate_traffic(num_nodes=4, days=1), history=6, horizon=3)
+        >>> len(windows.train), len(windows.val), len(windows.test)
+        (194, 20, 50)
+    """
+    _check_lengths(history, horizon, min_horizon)
+    if isinstance(scaler, str) and scaler not in ("standard", "max"):
+        raise ValueError(f"scaler={scaler!r}: give 'standard', 'max' or a fitted scaler")
+    split = series.split
+    for part, rows in split.parts.items():
+        needed = history + (min_horizon or horizon) + int(part == "test" and split.drop_last_window)
+        if len(rows) < needed:
+            in_all = math.ceil(needed * series.num_rows / len(rows))
+            raise ValueError(
+                f"series too short: its {part} split has {len(rows)} of {series.num_rows} rows, and history={history} "
+                f"with horizon={min_horizon or horizon} needs {needed} there (about {in_all} rows in all); "
+                f"give a longer series, or a shorter history or horizon"
+            )
+    store = SeriesStore.from_series(series)
+    if scaler == "standard":
+        scaler = StandardScaler.fit(series.values, split.train)
+    elif isinstance(scaler, str):
+        scaler = MaxScaler.fit(series.values, split.train, per_node=False)
+
+    def inside(rows: range, drop_last: bool) -> Windows:
+        return Windows(
+            store, rows, history=history, horizon=horizon, scaler=scaler, min_horizon=min_horizon, drop_last=drop_last
+        )
+
+    return WindowSplits(
+        inside(split.train, False), inside(split.val, False), inside(split.test, split.drop_last_window), scaler
+    )
+
+
+def _check_lengths(history: int, horizon: int, min_horizon: int | None) -> None:
+    for name, value in (("history", history), ("horizon", horizon)):
+        if value < 1:
+            raise ValueError(f"{name}={value}: must be at least 1 row")
+    if min_horizon is not None and not 1 <= min_horizon <= horizon:
+        raise ValueError(f"min_horizon={min_horizon}: must be 1 to horizon={horizon}, or None for all of it")

@@ -1,0 +1,198 @@
+"""The graph attention of Velickovic et al., with the arguments, inputs and `state_dict` of PyG's `GATConv`."""
+
+import typing
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.nn import Parameter
+from torch_geometric.nn import MessagePassing
+from torch_geometric.nn.inits import glorot, zeros
+from torch_geometric.typing import OptPairTensor, Size
+from torch_geometric.utils import add_self_loops, is_torch_sparse_tensor, remove_self_loops, softmax
+from torch_geometric.utils.sparse import set_sparse_value
+
+from gnnkit.layers._checks import check_attention_call, check_attention_settings, linear_maps
+from gnnkit.layers._fused import attend, attends_fused, attention_logits, has_own_hooks
+from gnnkit.layers._linear import Linear
+
+__all__ = ["GATLayer"]
+
+
+class GATLayer(MessagePassing):
+    r"""Graph attention: each node weighs its neighbours, and itself, by learnt scores of both ends' features.
+
+    With `h = W x`, and for each of the K heads:
+
+        e_ij  = LeakyReLU(a_src^T h_j + a_dst^T h_i [+ a_edge^T W_edge x_ji])
+        α_ij  = exp(e_ij) / sum_k exp(e_ik)         over the senders k of i, i itself included
+        x'_i  = sum_j α_ij h_j                      heads concatenated, or averaged; + residual + bias
+
+    Args:
+        in_channels: Features F of a node, or a pair for sources and targets; -1 takes them from the first input.
+        out_channels: Features C of a head.
+        heads: Number of heads K. Default 1.
+        concat: True (default) concatenates the heads, False averages them.
+        negative_slope: Slope of the LeakyReLU below 0. Default 0.2.
+        dropout: Probability, from 0 to 1, that an attention weight is dropped in training. Default 0.
+        add_self_loops: Whether each node attends to itself: loops are taken out and put in once. Default True.
+        edge_dim: Features of an edge; None (default) means that edges have none.
+        fill_value: Features of the new self-loops: a number, a tensor `[edge_dim]`, or the way to reduce those of a
+            node's incoming edges: `"add"`, `"sum"`, `"mean"` (default), `"min"`, `"max"`, `"mul"`.
+        bias: Whether to add a learnt bias. Default True.
+        residual: Whether to add a learnt linear map of the targets' features. Default False.
+        **kwargs: Passed on to `MessagePassing`: `aggr` (default `"add"`), `flow`, ...
+
+    Shape:
+        `x`: `[N, F]`, or a pair `[N_src, F_src]`, `[N_dst, F_dst]` (the second may be None), dense or sparse (CSR or
+        COO); `edge_index`: `[2, E]` (plain or `EdgeIndex`), or sparse `adj_t` `[N_dst, N_src]` (CSR or COO), whose
+        scalar values play no part; `edge_attr`: `[E, edge_dim]`, or `[E]` for one feature; returned: `[N_dst, K * C]`,
+        or `[N_dst, C]` where heads are averaged; with `return_attention_weights=True` also `(edge_index, α)`, α of
+        shape `[M, K]`.
+
+    Raises:
+        ValueError: `heads`, `out_channels`, `dropout` or `fill_value` out of range; in a call: features of another
+            width, a malformed graph, a node id out of range, `edge_attr` that do not fit the edges or `edge_dim`.
+
+    Source:
+        Velickovic et al., "Graph attention networks" (2018), equations 1 to 6.
+
+    Example:
+        >>> from gnnkit.graph import six_node_graph
+        >>> layer = GATLayer(16, 4, heads=2)
+        >>> layer(torch.randn(6, 16), six_node_graph().edge_index).shape
+        torch.Size([6, 8])
+    """
+
+    def __init__(
+        self,
+        in_channels: int | tuple[int, int],
+        out_channels: int,
+        heads: int = 1,
+        concat: bool = True,
+        negative_slope: float = 0.2,
+        dropout: float = 0.0,
+        add_self_loops: bool = True,
+        edge_dim: int | None = None,
+        fill_value: float | Tensor | str = "mean",
+        bias: bool = True,
+        residual: bool = False,
+        **kwargs,
+    ):
+        kwargs.setdefault("aggr", "add")
+        super().__init__(node_dim=0, **kwargs)
+        check_attention_settings(out_channels, heads, dropout, edge_dim, fill_value)
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.heads = heads
+        self.concat = concat
+        self.negative_slope = negative_slope
+        self.dropout = dropout
+        self.add_self_loops = add_self_loops
+        self.edge_dim = edge_dim
+        self.fill_value = fill_value
+        self.residual = residual
+        self._own_hooks = has_own_hooks(type(self), GATLayer)
+
+        linear = partial(Linear, bias=False, weight_initializer="glorot")
+        shared = isinstance(in_channels, int)
+        channels, width = heads * out_channels, heads * out_channels if concat else out_channels
+        self.lin = linear(in_channels, channels) if shared else None
+        self.lin_src = None if shared else linear(in_channels[0], channels)
+        self.lin_dst = None if shared else linear(in_channels[1], channels)
+        self.att_src = Parameter(torch.empty(1, heads, out_channels))
+        self.att_dst = Parameter(torch.empty(1, heads, out_channels))
+        self.lin_edge = None if edge_dim is None else linear(edge_dim, channels)
+        self.att_edge = None if edge_dim is None else Parameter(torch.empty(1, heads, out_channels))
+        self.res = linear(in_channels if shared else in_channels[1], width) if residual else None
+        self.bias = Parameter(torch.empty(width)) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        """Draw all weights anew (Glorot) and set the bias to zero."""
+        super().reset_parameters()
+        for linear in (self.lin, self.lin_src, self.lin_dst, self.lin_edge, self.res):
+            if linear is not None:
+                linear.reset_parameters()
+        for attention in (self.att_src, self.att_dst, self.att_edge):
+            glorot(attention)
+        zeros(self.bias)
+
+    def forward(
+        self,
+        x: Tensor | OptPairTensor,
+        edge_index: Tensor,
+        edge_attr: Tensor | None = None,
+        size: Size = None,
+        return_attention_weights: bool | None = None,
+    ):
+        """Compute the targets' new features; `size` names the counts of sources and targets that `x` does not show."""
+        check_attention_call(self, x, edge_index, edge_attr, size)
+        h = self._transform(x)
+        if not return_attention_weights and attends_fused(self, h, edge_index, edge_attr, size):
+            return self._combine_heads(attend(self, h, edge_index, edge_attr, size), x)
+        alpha = attention_logits(self, *h)
+        edge_index, edge_attr = self._prepare_graph(h, edge_index, edge_attr, size)
+        # edge_updater_type: (alpha: typing.Tuple[Tensor, typing.Optional[Tensor]], edge_attr: typing.Optional[Tensor])
+        alpha = self.edge_updater(edge_index, alpha=alpha, edge_attr=edge_attr, size=size)
+        # propagate_type: (x: typing.Tuple[Tensor, typing.Optional[Tensor]], alpha: Tensor)
+        out = self.propagate(edge_index, x=h, alpha=alpha, size=size)
+        out = self._combine_heads(out, x)
+        if return_attention_weights:
+            sparse = is_torch_sparse_tensor(edge_index)
+            return out, (set_sparse_value(edge_index, alpha) if sparse else edge_index, alpha)
+        return out
+
+    def _transform(self, x: Tensor | OptPairTensor) -> OptPairTensor:
+        """Map the features of sources and targets to h: `[N, K, C]` each, the targets' None where they have none."""
+        shape = (-1, self.heads, self.out_channels)
+        source, target = (x, x) if isinstance(x, Tensor) else x
+        source_map, target_map = linear_maps(self)
+        h = source_map(source).view(shape)
+        if source is target and source_map is target_map:
+            return h, h
+        return h, None if target is None else target_map(target).view(shape)
+
+    def _prepare_graph(self, h: OptPairTensor, edge_index: Tensor, edge_attr: Tensor | None, size: Size):
+        """Take out self-loops and give one to each node that is source and target at once."""
+        if not self.add_self_loops:
+            return edge_index, edge_attr
+        num_nodes = min(size) if size is not None else min(part.size(0) for part in h if part is not None)
+        edge_index, edge_attr = remove_self_loops(edge_index, edge_attr)
+        return add_self_loops(edge_index, edge_attr, fill_value=self.fill_value, num_nodes=num_nodes)
+
+    # PyG writes `propagate` and `edge_updater` from the hooks' annotations, and understands no `Tensor | None` there.
+    def edge_update(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+        alpha_j: Tensor,
+        alpha_i: typing.Optional[Tensor],  # noqa: UP045
+        edge_attr: typing.Optional[Tensor],  # noqa: UP045
+        index: Tensor,
+        ptr: typing.Optional[Tensor],  # noqa: UP045
+        dim_size: typing.Optional[int],  # noqa: UP045
+    ) -> Tensor:
+        # alpha_j, alpha_i: [E, K]; edge_attr: [E, edge_dim]
+        alpha = alpha_j if alpha_i is None else alpha_j + alpha_i
+        if index.numel() == 0:
+            return alpha
+        if edge_attr is not None and self.lin_edge is not None:
+            h_edge = self.lin_edge(edge_attr.view(-1, 1) if edge_attr.dim() == 1 else edge_attr)
+            alpha = alpha + (h_edge.view(-1, self.heads, self.out_channels) * self.att_edge).sum(dim=-1)
+        alpha = softmax(F.leaky_relu(alpha, self.negative_slope), index, ptr, dim_size)
+        return F.dropout(alpha, p=self.dropout, training=self.training)
+
+    def message(self, x_j: Tensor, alpha: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        # x_j: [E, K, C], alpha: [E, K]
+        return alpha.unsqueeze(-1) * x_j
+
+    def _combine_heads(self, out: Tensor, x: Tensor | OptPairTensor) -> Tensor:
+        # out: [N, K, C]
+        out = out.view(-1, self.heads * self.out_channels) if self.concat else out.mean(dim=1)
+        target = x if isinstance(x, Tensor) else x[1]
+        if self.res is not None and target is not None:
+            out = out + self.res(target)
+        return out if self.bias is None else out + self.bias
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.in_channels}, {self.out_channels}, heads={self.heads})"

@@ -1,0 +1,155 @@
+"""The graph convolution of Kipf & Welling, with the arguments, inputs and `state_dict` of PyG's `GCNConv`."""
+
+import typing
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import Parameter
+from torch_geometric.nn import MessagePassing
+from torch_geometric.nn.conv.gcn_conv import gcn_norm
+from torch_geometric.nn.inits import zeros
+from torch_geometric.utils import is_torch_sparse_tensor, spmm
+
+from gnnkit.graph.checks import check_edge_weight
+from gnnkit.layers._checks import check_features, check_graph_input
+from gnnkit.layers._fused import convolve, has_own_hooks, runs_fused, to_edge_list
+from gnnkit.layers._linear import Linear
+
+__all__ = ["GCNLayer"]
+
+
+class GCNLayer(MessagePassing):
+    r"""Graph convolution: each node takes the degree-weighted sum of its neighbours' and its own transformed features.
+
+    As matrices, with `A' = A + I` and `D'` its degrees: `X' = D'^-1/2 A' D'^-1/2 X W + b`. For node i, with `w_ji` the
+    weight of the edge j -> i and `d_i = 1 + sum_j w_ji`:
+
+        x'_i = W^T (x_i / d_i + sum_j w_ji / sqrt(d_j d_i) x_j) + b
+
+    Args:
+        in_channels: Features F of a node; -1 takes them from the first input.
+        out_channels: Features C of a node in the output.
+        improved: True makes the self-loops' weight 2. Default False.
+        cached: True normalises the graph of the first call and keeps it, for one that never changes. Default False.
+        add_self_loops: Whether nodes without a self-loop get one. Default None: where `normalize` is True.
+        normalize: Whether to divide by the square roots of the degrees. Default True.
+        bias: Whether to add a learnt bias. Default True.
+        **kwargs: Passed on to `MessagePassing`: `aggr` (default `"add"`), `flow`, `node_dim`, ...
+
+    Shape:
+        `x`: `[..., N, F]`, or sparse (CSR or COO) `[N, F]`; `edge_index`: `[2, E]` (plain or `EdgeIndex`), or sparse
+        `adj_t` `[N, N]` (CSR or COO, rows are targets); `edge_weight`: `[E]`; returned: `[..., N, C]`.
+
+    Raises:
+        ValueError: `add_self_loops` without `normalize`; in a call: features of another width, a malformed graph, a
+            node id outside `0 .. N - 1`, weights that are not one for each edge, or weights beside a sparse `adj_t`,
+            which has its own.
+
+    Source:
+        Kipf & Welling, "Semi-supervised classification with graph convolutional networks" (2017), equation 2.
+
+    Example:
+        >>> from gnnkit.graph import six_node_graph
+        >>> layer = GCNLayer(16, 4)
+        >>> layer(torch.randn(6, 16), six_node_graph().edge_index).shape
+        torch.Size([6, 4])
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        improved: bool = False,
+        cached: bool = False,
+        add_self_loops: bool | None = None,
+        normalize: bool = True,
+        bias: bool = True,
+        **kwargs,
+    ):
+        kwargs.setdefault("aggr", "add")
+        super().__init__(**kwargs)
+        if add_self_loops is None:
+            add_self_loops = normalize
+        if add_self_loops and not normalize:
+            raise ValueError(
+                "add_self_loops=True needs normalize=True, got normalize=False; add the loops to the graph beforehand "
+                "with gnnkit.graph.set_self_loops"
+            )
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.improved = improved
+        self.cached = cached
+        self.add_self_loops = add_self_loops
+        self.normalize = normalize
+        self._cached_graph: tuple[typing.Any, Tensor | None] | None = None
+        self._own_hooks = has_own_hooks(type(self), GCNLayer)
+
+        self.lin = Linear(in_channels, out_channels, bias=False, weight_initializer="glorot")
+        if bias:
+            self.bias = Parameter(torch.empty(out_channels))
+        else:
+            self.register_parameter("bias", None)
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        """Draw the weights anew (Glorot), set the bias to zero and forget the cached graph."""
+        super().reset_parameters()
+        self.lin.reset_parameters()
+        zeros(self.bias)
+        self._cached_graph = None
+
+    def forward(self, x: Float[Tensor, "*batch N F"], edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
+        """Compute the nodes' new features; see the class for shapes and errors."""
+        self._check_call(x, edge_index, edge_weight)
+        if self.node_dim == -2 and runs_fused(self, edge_index, x, edge_weight):
+            out = convolve(self, x, edge_index, edge_weight)
+        else:
+            edge_index, edge_weight = self._prepare_graph(x, edge_index, edge_weight)
+            x = self.lin(x)
+            # propagate_type: (x: Tensor, edge_weight: typing.Optional[Tensor])
+            out = self.propagate(edge_index, x=x, edge_weight=edge_weight)
+        return out if self.bias is None else out + self.bias
+
+    def _check_call(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> None:
+        if isinstance(x, (tuple, list)):
+            raise ValueError(
+                "x must be one tensor of node features, got a pair; GCNLayer has one set of nodes, use GATLayer for "
+                "sources and targets of two kinds"
+            )
+        check_features(x, self.lin.in_channels)
+        num_nodes = x.size(self.node_dim)
+        num_edges = check_graph_input(edge_index, (num_nodes, num_nodes))
+        check_edge_weight(edge_weight, num_edges)
+        if edge_weight is not None and edge_weight.numel() != num_edges:
+            raise ValueError(f"edge_weight must have shape [{num_edges}], got {list(edge_weight.shape)}")
+        if is_torch_sparse_tensor(edge_index):
+            if edge_weight is not None:
+                raise ValueError("edge_weight cannot be given beside a sparse adj_t, whose values are the weights")
+            if x.dim() != 2:
+                raise ValueError(
+                    f"x must have shape [N, F] beside a sparse adj_t, got {list(x.shape)}; use an edge list"
+                )
+
+    def _prepare_graph(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Add self-loops and normalise, once for all where the layer is cached."""
+        if not self.normalize:
+            return edge_index, edge_weight
+        if self._cached_graph is not None:
+            return to_edge_list(*self._cached_graph, self.flow)
+        num_nodes = x.size(self.node_dim)
+        graph: typing.Any = gcn_norm(
+            edge_index, edge_weight, num_nodes, self.improved, self.add_self_loops, self.flow, x.dtype
+        )
+        if self.cached:
+            self._cached_graph = graph
+        return graph
+
+    # PyG writes `propagate` from the hooks' annotations, and understands no `Tensor | None` there.
+    def message(self, x_j: Tensor, edge_weight: typing.Optional[Tensor]) -> Tensor:  # noqa: UP045  # pyright: ignore
+        # x_j: [..., E, C]
+        return x_j if edge_weight is None else edge_weight.view(-1, 1) * x_j
+
+    def message_and_aggregate(self, adj_t: Tensor, x: Tensor) -> Tensor:  # pyright: ignore
+        # adj_t: [N, N], x: [N, C]
+        return spmm(adj_t, x, reduce=str(self.aggr))

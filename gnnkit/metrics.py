@@ -1,0 +1,117 @@
+"""Scores of forecasts and classifications, each over the observed values alone.
+
+Every function takes arrays or tensors of one shape and an optional mask of the same shape (True: observed, counts),
+reduces over everything in float64 and gives a float, so that every observed value weighs the same, whatever the batch
+that it came in. Scores over nothing observed are NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["FORECAST_METRICS", "accuracy", "mae", "mape", "r2", "rmse", "var_score"]
+
+
+def mae(predicted: Any, true: Any, mask: Any = None) -> float:
+    """Mean absolute error, in the data's unit: mean |y − ŷ|.
+
+    Args:
+        predicted: ŷ, any shape.
+        true: y, the same shape.
+        mask: Observed entries, the same shape; None where all are.
+
+    Returns:
+        The error; NaN where nothing is observed.
+
+    Raises:
+        ValueError: The shapes differ.
+
+    Example:
+        >>> mae([1.0, 2.0, 9.0], [2.0, 2.0, 0.0], [True, True, False])
+        0.5
+    """
+    y_hat, y = _observed("mae", predicted, true, mask)
+    return float(np.abs(y - y_hat).mean()) if y.size else math.nan
+
+
+def rmse(predicted: Any, true: Any, mask: Any = None) -> float:
+    """Root of the mean squared error, in the data's unit: √mean (y − ŷ)².
+
+    Args, Returns, Raises: as `mae`.
+
+    Example:
+        >>> rmse([1.0, 2.0], [4.0, 6.0])
+        3.5355339059327378
+    """
+    y_hat, y = _observed("rmse", predicted, true, mask)
+    return float(np.sqrt(np.square(y - y_hat).mean())) if y.size else math.nan
+
+
+def mape(predicted: Any, true: Any, mask: Any = None) -> float:
+    """Mean absolute percentage error, in percent: 100 · mean |y − ŷ| / |y| over the entries with y ≠ 0.
+
+    Args, Returns, Raises: as `mae`; NaN also where every observed y is zero.
+
+    Example:
+        >>> mape([1.0, 5.0, 3.0], [2.0, 4.0, 0.0])
+        37.5
+    """
+    y_hat, y = _observed("mape", predicted, true, mask)
+    y_hat, y = y_hat[y != 0], y[y != 0]
+    return float(100.0 * (np.abs(y - y_hat) / np.abs(y)).mean()) if y.size else math.nan
+
+
+def accuracy(predicted: Any, true: Any, mask: Any = None) -> float:
+    """The traffic papers' accuracy: 1 − ‖Y − Ŷ‖_F / ‖Y‖_F.
+
+    Args, Returns, Raises: as `mae`; NaN also where Y is zero.
+
+    Source:
+        Zhao et al., "T-GCN: A Temporal Graph Convolutional Network for Traffic Prediction", 2019.
+    """
+    y_hat, y = _observed("accuracy", predicted, true, mask)
+    norm = float(np.linalg.norm(y))
+    return 1.0 - float(np.linalg.norm(y - y_hat)) / norm if norm > 0 else math.nan
+
+
+def r2(predicted: Any, true: Any, mask: Any = None) -> float:
+    """Coefficient of determination, over all entries at once: 1 − Σ(y − ŷ)² / Σ(y − ȳ)².
+
+    Args, Returns, Raises: as `mae`; NaN also where y is constant.
+    """
+    y_hat, y = _observed("r2", predicted, true, mask)
+    total = float(np.square(y - y.mean()).sum()) if y.size else 0.0
+    return 1.0 - float(np.square(y - y_hat).sum()) / total if total > 0 else math.nan
+
+
+def var_score(predicted: Any, true: Any, mask: Any = None) -> float:
+    """Explained variance, over all entries at once: 1 − Var(y − ŷ) / Var(y).
+
+    Args, Returns, Raises: as `mae`; NaN also where y is constant.
+    """
+    y_hat, y = _observed("var_score", predicted, true, mask)
+    variance = float(y.var()) if y.size else 0.0
+    return 1.0 - float((y - y_hat).var()) / variance if variance > 0 else math.nan
+
+
+FORECAST_METRICS: Mapping[str, Callable[..., float]] = MappingProxyType(
+    {"mae": mae, "rmse": rmse, "mape": mape, "accuracy": accuracy, "r2": r2, "var": var_score}
+)
+
+
+def _observed(name: str, predicted: Any, true: Any, mask: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    y_hat, y = np.asarray(predicted), np.asarray(true)
+    if y_hat.shape != y.shape:
+        raise ValueError(f"{name}: `predicted` has shape {y_hat.shape}, `true` has {y.shape}; give both in one shape")
+    if mask is None:
+        return y_hat.astype(np.float64).ravel(), y.astype(np.float64).ravel()
+    seen = np.asarray(mask, dtype=bool)
+    if seen.shape != y.shape:
+        raise ValueError(f"{name}: `mask` has shape {seen.shape}, the values have {y.shape}; give one entry per value")
+    return y_hat[seen].astype(np.float64), y[seen].astype(np.float64)

@@ -1,0 +1,27 @@
+"""Sparse kernels: one public function each, a plain reference, and fast backends behind it."""
+
+from gnnkit.ops.attention import edge_attention
+from gnnkit.ops.bfs import hop_levels
+from gnnkit.ops.dispatch import Choice, explain_backend, use_backend
+from gnnkit.ops.recurrence import gated_recurrence
+from gnnkit.ops.segment import segment_max, segment_mean, segment_softmax, segment_sum
+from gnnkit.ops.spmm import spmm
+from gnnkit.ops.structure import CompressedGraph, compress, forget, remember
+
+__all__ = [
+    "Choice",
+    "CompressedGraph",
+    "compress",
+    "edge_attention",
+    "explain_backend",
+    "forget",
+    "gated_recurrence",
+    "hop_levels",
+    "remember",
+    "segment_max",
+    "segment_mean",
+    "segment_softmax",
+    "segment_sum",
+    "spmm",
+    "use_backend",
+]

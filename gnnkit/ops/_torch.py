@@ -1,0 +1,259 @@
+"""The ops in torch's own operators: on any device and type, through every transform, to any order of derivative."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from gnnkit.ops.structure import CompressedGraph, is_transformed, remember
+
+if TYPE_CHECKING:
+    from gnnkit.ops._function import AttentionOptions
+
+__all__ = [
+    "attention_weights",
+    "dropout_factor",
+    "edge_attention",
+    "edge_attention_backward",
+    "edge_attention_forward",
+    "logits_before_slope",
+    "segment_max",
+    "segment_mean",
+    "segment_softmax",
+    "segment_sum",
+    "spmm",
+    "spmm_backward",
+    "spmm_dense",
+    "weighted_sum",
+]
+
+_LOW = 0xFFFFFFFF
+
+
+def _expand(per_edge: Tensor, like: Tensor) -> Tensor:
+    return per_edge.reshape(-1, *(1 for _ in range(like.dim() - 1)))
+
+
+# --- the weighted neighbour sum ---
+
+
+def spmm(graph: CompressedGraph, x: Tensor, weight: Tensor | None) -> Tensor:
+    """Gather, weigh, add up; see `gnnkit.ops.spmm`."""
+    sources, targets = graph.edge_index
+    messages = x.index_select(-2, sources)
+    if weight is not None:
+        messages = messages * weight.unsqueeze(-1)
+    return messages.new_zeros(*x.shape[:-2], graph.num_dst, x.size(-1)).index_add(-2, targets, messages)
+
+
+def _adjacency(graph: CompressedGraph, weight: Tensor) -> Tensor:
+    sources, targets = graph.edge_index
+    empty = weight.new_zeros(graph.num_dst * graph.num_src)
+    return empty.index_add(0, targets * graph.num_src + sources, weight).view(graph.num_dst, graph.num_src)
+
+
+def spmm_dense(graph: CompressedGraph, x: Tensor, weight: Tensor | None) -> Tensor:
+    """One matrix product with the dense adjacency, which is made once per graph and weight; see `gnnkit.ops.spmm`."""
+    if weight is None:
+        ones = torch.ones(graph.num_edges, dtype=x.dtype, device=x.device)
+        adjacency = remember(("dense", x.dtype), (graph.col,), lambda: _adjacency(graph, ones))
+    elif is_transformed(weight):
+        adjacency = _adjacency(graph, weight)
+    else:
+        adjacency = remember("dense", (graph.col, weight), lambda: _adjacency(graph, weight))
+    return adjacency @ x
+
+
+def spmm_backward(
+    graph: CompressedGraph, grad: Tensor, x: Tensor, weight: Tensor | None, need_weight: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Gradients of x and, where it is needed, of the weights, written out."""
+    sources, targets = graph.edge_index
+    gathered = grad.index_select(-2, targets)
+    messages = gathered if weight is None else gathered * weight.unsqueeze(-1)
+    grad_x = messages.new_zeros(*grad.shape[:-2], graph.num_src, grad.size(-1)).index_add(-2, sources, messages)
+    if not need_weight:
+        return grad_x, None
+    products = (gathered * x.index_select(-2, sources)).sum(-1)
+    return grad_x, products.reshape(-1, graph.num_edges).sum(0)
+
+
+# --- attention ---
+
+
+def _mix(bits: Tensor) -> Tensor:
+    """`_numba_math.mix` in int64: products may wrap around, their lower 32 bits are right all the same."""
+    bits = bits & _LOW
+    bits = ((bits ^ (bits >> 16)) * 0x7FEB352D) & _LOW
+    bits = ((bits ^ (bits >> 15)) * 0x846CA68B) & _LOW
+    return bits ^ (bits >> 16)
+
+
+def dropout_factor(graph: CompressedGraph, heads: int, dropout: float, seed: Tensor, dtype: torch.dtype) -> Tensor:
+    """Dropout's factor for each edge and head, 0 or one over the share that is kept: the numbers of every backend.
+
+    Args:
+        graph: The graph; an edge is known by its CSR position.
+        heads: K.
+        dropout: Share that is dropped.
+        seed: int64 scalar.
+        dtype: Type of the factors.
+
+    Returns:
+        `[E, K]` in the user's order.
+    """
+    position = torch.arange(graph.num_edges, device=graph.device)
+    low, high = seed & _LOW, (seed >> 32) & _LOW
+    key = _mix((position & _LOW) + low) ^ high ^ (position >> 32)
+    bits = _mix(key[:, None] + torch.arange(heads, device=graph.device) * 0x9E3779B9)
+    scale = 0.0 if dropout >= 1 else 1 / (1 - dropout)
+    kept = bits >= min(round(dropout * 2**32), 2**32 - 1)
+    return graph.to_user_order(kept.to(dtype) * scale)
+
+
+def logits_before_slope(
+    graph: CompressedGraph,
+    alpha_src: Tensor,
+    alpha_dst: Tensor | None,
+    edge_logits: Tensor | None,
+) -> Tensor:
+    sources, targets = graph.edge_index
+    logits = alpha_src.index_select(0, sources)
+    if alpha_dst is not None:
+        logits = logits + alpha_dst.index_select(0, targets)
+    return logits if edge_logits is None else logits + edge_logits
+
+
+def attention_weights(
+    graph: CompressedGraph,
+    alpha_src: Tensor,
+    alpha_dst: Tensor | None,
+    edge_logits: Tensor | None,
+    options: AttentionOptions,
+) -> Tensor:
+    """The weights `[E, K]` in the user's order, dropout done."""
+    logits = functional.leaky_relu(
+        logits_before_slope(graph, alpha_src, alpha_dst, edge_logits), options.negative_slope
+    )
+    weights = segment_softmax(logits, graph.edge_index[1], graph.num_dst)
+    if options.seed is None:
+        return weights
+    return weights * dropout_factor(graph, weights.size(1), options.dropout, options.seed, weights.dtype)
+
+
+def edge_attention(
+    graph: CompressedGraph,
+    x: Tensor,
+    alpha_src: Tensor,
+    alpha_dst: Tensor | None,
+    edge_logits: Tensor | None,
+    options: AttentionOptions,
+    return_weights: bool = False,
+) -> Tensor | tuple[Tensor, Tensor]:
+    """PyG's steps one after the other; see `gnnkit.ops.edge_attention`."""
+    weights = attention_weights(graph, alpha_src, alpha_dst, edge_logits, options)
+    out = weighted_sum(graph, x, weights)
+    return (out, weights) if return_weights else out
+
+
+def weighted_sum(graph: CompressedGraph, x: Tensor, weights: Tensor) -> Tensor:
+    """Σ over incoming edges of `weights[e, k] * x[j, k, :]`."""
+    sources, targets = graph.edge_index
+    messages = weights.unsqueeze(-1) * x.index_select(0, sources)
+    return messages.new_zeros(graph.num_dst, *x.shape[1:]).index_add(0, targets, messages)
+
+
+def edge_attention_forward(
+    graph: CompressedGraph,
+    x: Tensor,
+    alpha_src: Tensor,
+    alpha_dst: Tensor | None,
+    edge_logits: Tensor | None,
+    options: AttentionOptions,
+) -> tuple[Tensor, Tensor]:
+    """`edge_attention` and each row's largest logit and inverse sum, `[num_dst, 2, K]`."""
+    logits = functional.leaky_relu(
+        logits_before_slope(graph, alpha_src, alpha_dst, edge_logits), options.negative_slope
+    )
+    targets = graph.edge_index[1]
+    largest = _largest(logits, targets, graph.num_dst)
+    total = segment_sum((logits - largest.index_select(0, targets)).exp(), targets, graph.num_dst)
+    inverse = torch.where(total == 0, torch.zeros_like(total), 1 / total)
+    weights = attention_weights(graph, alpha_src, alpha_dst, edge_logits, options)
+    out = weighted_sum(graph, x, weights)
+    return out, torch.stack([largest, inverse], dim=1)
+
+
+def edge_attention_backward(
+    graph: CompressedGraph,
+    grad: Tensor,
+    x: Tensor,
+    alpha_src: Tensor,
+    alpha_dst: Tensor | None,
+    edge_logits: Tensor | None,
+    out: Tensor,
+    stats: Tensor,
+    options: AttentionOptions,
+    needed: tuple[bool, ...],
+) -> tuple[Tensor | None, ...]:
+    """Gradients of x, alpha_src, alpha_dst and edge_logits, written out."""
+    sources, targets = graph.edge_index
+    z = logits_before_slope(graph, alpha_src, alpha_dst, edge_logits)
+    largest, inverse = stats.index_select(0, targets).unbind(1)
+    weights = (functional.leaky_relu(z, options.negative_slope) - largest).exp() * inverse
+    gathered = grad.index_select(0, targets)
+    dots = (gathered * x.index_select(0, sources)).sum(-1)
+    kept = weights
+    if options.seed is not None:
+        factor = dropout_factor(graph, weights.size(1), options.dropout, options.seed, weights.dtype)
+        kept, dots = weights * factor, dots * factor
+    grad_x = torch.zeros_like(x).index_add(0, sources, kept.unsqueeze(-1) * gathered)
+    change = weights * (dots - (grad * out).sum(-1).index_select(0, targets))
+    change = torch.where(z > 0, change, options.negative_slope * change)
+    grad_dst = None if alpha_dst is None else torch.zeros_like(alpha_dst).index_add(0, targets, change)
+    return grad_x, torch.zeros_like(alpha_src).index_add(0, sources, change), grad_dst, change
+
+
+# --- segments ---
+
+
+def segment_sum(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
+    """See `gnnkit.ops.segment_sum`."""
+    return values.new_zeros(num_segments, *values.shape[1:]).index_add(0, index, values)
+
+
+def segment_mean(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
+    """See `gnnkit.ops.segment_mean`."""
+    ones = torch.ones(index.numel(), dtype=values.dtype, device=values.device)
+    count = torch.zeros(num_segments, dtype=values.dtype, device=values.device).index_add(0, index, ones)
+    total = segment_sum(values, index, num_segments)
+    return total / _expand(count.clamp(min=1), total)
+
+
+def _largest(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
+    """The largest value of each segment, 0 for an empty one; a constant as far as derivatives go."""
+    values = values.detach()
+    rows = _expand(index, values).expand_as(values)
+    return values.new_zeros(num_segments, *values.shape[1:]).scatter_reduce(0, rows, values, "amax", include_self=False)
+
+
+def segment_max(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
+    """See `gnnkit.ops.segment_max`."""
+    largest = _largest(values, index, num_segments)
+    # Not the derivative of scatter_reduce: the zero that a segment starts from would get a share of a maximum of zero.
+    hits = (values.detach() == largest.index_select(0, index)) & values.detach().isfinite()
+    zeros = torch.zeros_like(largest)
+    count = zeros.index_add(0, index, hits.to(values.dtype)).clamp(min=1)
+    # Zero in value, one in derivative: it stays exact, where a mean of equal values may be off by a rounding error.
+    shares = torch.where(hits, values - values.detach(), torch.zeros_like(values)) / count.index_select(0, index)
+    return largest + zeros.index_add(0, index, shares)
+
+
+def segment_softmax(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
+    """See `gnnkit.ops.segment_softmax`."""
+    # The largest value cancels out, so it is a constant for the derivative.
+    weights = (values - _largest(values, index, num_segments).index_select(0, index)).exp()
+    return weights / (segment_sum(weights, index, num_segments) + 1e-16).index_select(0, index)

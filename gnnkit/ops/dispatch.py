@@ -1,0 +1,391 @@
+"""Which backend runs an op: a table of what there is, a pure choice over it, and the caller's wish.
+
+Every op has entries in `BACKENDS`, in the order of preference; each says what it needs and names its callable as
+`"module:function"`, so that nothing is imported before it is chosen. `choose` is a pure function of the op, the
+situation of one call, the request and the modules that are installed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache, lru_cache
+from types import MappingProxyType, TracebackType
+from typing import Any
+
+import torch
+
+from gnnkit._optional import is_available
+
+__all__ = [
+    "BACKENDS",
+    "BACKEND_NAMES",
+    "BackendEntry",
+    "Choice",
+    "Situation",
+    "choose",
+    "choose_installed",
+    "explain_backend",
+    "load_backend",
+    "requested_backend",
+    "use_backend",
+]
+
+BACKEND_NAMES = ("auto", "reference", "torch", "dense", "scatter", "numba", "triton")
+
+_ANY_DTYPE = None
+_FULL = (torch.float32, torch.float64)
+_WITH_HALF = (torch.float32, torch.float16, torch.bfloat16)
+
+# Forward and backward with 64 channels on one CPU thread: at 207 nodes the matrix product and the compiled kernel take
+# the same time where one entry in forty is an edge; at 1000 nodes the kernel is faster even at one in ten.
+DENSE_MIN_DENSITY = 1 / 40
+DENSE_MAX_ENTRIES = 256 * 256
+
+
+@dataclass(frozen=True)
+class BackendEntry:
+    """One way to run one op: where its callable is and what it needs.
+
+    Args:
+        name: The backend's name, one of `BACKEND_NAMES` without `"auto"`.
+        target: `"module:function"`, imported when it is first chosen.
+        devices: Device types that it runs on; empty means any.
+        dtypes: Floating types that it takes; None means any.
+        needs: The module that must be installed; empty means none.
+        transforms: Whether `torch.func` transforms, forward-mode derivatives and tensor subclasses go through it.
+        automatic: Whether the automatic choice may take it.
+        only_if: A further condition on the situation, which returns the reason against or None.
+    """
+
+    name: str
+    target: str
+    devices: tuple[str, ...] = ()
+    dtypes: tuple[torch.dtype, ...] | None = _ANY_DTYPE
+    needs: str = ""
+    transforms: bool = False
+    automatic: bool = True
+    only_if: Callable[[Situation], str | None] | None = None
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What a choice depends on: one call of one op.
+
+    Args:
+        device: Device type of the values, e.g. `"cpu"`.
+        dtype: Their type.
+        transforms: True inside a `torch.func` transform, under forward-mode derivatives or for a tensor subclass.
+        weights: True where the call gives back per-edge weights that can be differentiated.
+        num_dst, num_src, num_edges: The graph's size; 0 where there is none.
+    """
+
+    device: str = "cpu"
+    dtype: torch.dtype = torch.float32
+    transforms: bool = False
+    weights: bool = False
+    num_dst: int = 0
+    num_src: int = 0
+    num_edges: int = 0
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The backend that runs an op in a situation, and why.
+
+    Args:
+        op: The op's name.
+        backend: The backend's name.
+        reason: One clause in plain words.
+        passed_over: What would have been preferred, and what spoke against it.
+    """
+
+    op: str
+    backend: str
+    reason: str
+    passed_over: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        lines = [f"{self.op} runs on {self.backend!r}: {self.reason}"]
+        lines += [f"  not {name!r}: {reason}" for name, reason in self.passed_over]
+        return "\n".join(lines)
+
+
+def _no_weights(situation: Situation) -> str | None:
+    return "per-edge weights are asked for, and it does not hold any" if situation.weights else None
+
+
+def _small_and_dense(situation: Situation) -> str | None:
+    entries = situation.num_dst * situation.num_src
+    if entries == 0:
+        return "the graph's size is zero or not known"
+    if entries > DENSE_MAX_ENTRIES:
+        return f"the matrix would have {entries} entries, more than {DENSE_MAX_ENTRIES}"
+    if situation.num_edges < DENSE_MIN_DENSITY * entries:
+        return f"{situation.num_edges} of {entries} entries are edges, fewer than one in {round(1 / DENSE_MIN_DENSITY)}"
+    return None
+
+
+def _graph_op(name: str) -> tuple[BackendEntry, ...]:
+    kernels = name.removeprefix("edge_")
+    return (
+        BackendEntry(
+            "triton", f"gnnkit.ops._triton_{kernels}:{name}", ("cuda",), _WITH_HALF, "triton", only_if=_no_weights
+        ),
+        BackendEntry("numba", f"gnnkit.ops._numba_{kernels}:{name}", ("cpu",), _FULL, "numba", only_if=_no_weights),
+        BackendEntry("torch", f"gnnkit.ops._torch:{name}", transforms=True),
+        BackendEntry(
+            "scatter", f"gnnkit.ops._scatter:{name}", ("cpu", "cuda"), _FULL, "torch_scatter", automatic=False
+        ),
+        BackendEntry("reference", f"gnnkit.ops._reference:{name}", automatic=False),
+    )
+
+
+def _segment_op(name: str) -> tuple[BackendEntry, ...]:
+    return (
+        BackendEntry("scatter", f"gnnkit.ops._scatter:{name}", ("cpu", "cuda"), _FULL, "torch_scatter"),
+        BackendEntry("torch", f"gnnkit.ops._torch:{name}", transforms=True),
+        BackendEntry("reference", f"gnnkit.ops._reference:{name}", automatic=False),
+    )
+
+
+BACKENDS: dict[str, tuple[BackendEntry, ...]] = {
+    "spmm": (
+        BackendEntry("dense", "gnnkit.ops._torch:spmm_dense", transforms=True, only_if=_small_and_dense),
+        *_graph_op("spmm"),
+    ),
+    "edge_attention": _graph_op("edge_attention"),
+    "segment_sum": _segment_op("segment_sum"),
+    "segment_mean": _segment_op("segment_mean"),
+    # torch-scatter takes a segment that holds nothing but -inf for an empty one, so the maximum does without it.
+    "segment_max": _segment_op("segment_max")[1:],
+    "segment_softmax": _segment_op("segment_softmax"),
+    "gated_recurrence": (
+        BackendEntry("triton", "gnnkit.ops._triton_recurrence:gated_recurrence", ("cuda",), _WITH_HALF, "triton"),
+        BackendEntry("numba", "gnnkit.ops._numba_recurrence:gated_recurrence", ("cpu",), _FULL, "numba"),
+        BackendEntry("torch", "gnnkit.ops._torch_recurrence:gated_recurrence", transforms=True),
+        BackendEntry("reference", "gnnkit.ops._reference_recurrence:gated_recurrence", automatic=False),
+    ),
+    "hop_levels": (
+        BackendEntry("triton", "gnnkit.ops._triton_bfs:hop_levels", ("cuda",), needs="triton"),
+        BackendEntry("numba", "gnnkit.ops._numba_bfs:hop_levels", ("cpu",), needs="numba"),
+        BackendEntry("torch", "gnnkit.ops._torch_bfs:hop_levels"),
+        BackendEntry("reference", "gnnkit.ops._reference_bfs:hop_levels", automatic=False),
+    ),
+}
+"""op -> its backends, the preferred first. A new backend is a new entry; nothing else has to know of it."""
+
+
+def _entries(op: str) -> tuple[BackendEntry, ...]:
+    if op not in BACKENDS:
+        near = get_close_matches(op, BACKENDS, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"op={op!r} is not an op of gnnkit.ops: choose one of {', '.join(sorted(BACKENDS))}{hint}")
+    return BACKENDS[op]
+
+
+def _check_name(backend: str) -> None:
+    if backend not in BACKEND_NAMES:
+        near = get_close_matches(str(backend), BACKEND_NAMES, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"backend={backend!r} is not known: choose one of {', '.join(BACKEND_NAMES)}{hint}")
+
+
+def _against(
+    entry: BackendEntry, situation: Situation, available: Callable[[str], bool], *, explicit: bool
+) -> str | None:
+    """The reason against an entry, None where it can run."""
+    interpreted = entry.name == "triton" and explicit and os.environ.get("TRITON_INTERPRET") == "1"
+    if entry.devices and situation.device not in entry.devices and not interpreted:
+        return f"it runs on {' and '.join(entry.devices)}, not on {situation.device}"
+    if entry.dtypes is not None and situation.dtype not in entry.dtypes:
+        kinds = ", ".join(str(dtype).removeprefix("torch.") for dtype in entry.dtypes)
+        return f"it takes {kinds}, not {str(situation.dtype).removeprefix('torch.')}"
+    if situation.transforms and not entry.transforms:
+        return "torch.func transforms, forward-mode derivatives and tensor subclasses do not go through it"
+    if entry.needs and not available(entry.needs):
+        return f"{entry.needs} is not installed"
+    # "dense" is a matter of speed and not of ability: who asks for it gets it.
+    if entry.only_if is not None and not (explicit and entry.only_if is _small_and_dense):
+        return entry.only_if(situation)
+    return None
+
+
+def choose(
+    op: str,
+    situation: Situation,
+    request: str = "auto",
+    *,
+    available: Callable[[str], bool] = is_available,
+) -> Choice:
+    """Choose the backend of an op: a pure function of its arguments.
+
+    Args:
+        op: The op's name, a key of `BACKENDS`.
+        situation: Device, type and size of the call.
+        request: A backend's name, or `"auto"`.
+        available: Tells whether a module is installed.
+
+    Returns:
+        The choice with its reason.
+
+    Raises:
+        ValueError: `op` or `request` is not known.
+        RuntimeError: The requested backend cannot run this call (or no backend can): the text says why.
+
+    Example:
+        >>> choose("spmm", Situation(dtype=torch.bfloat16)).backend
+        'torch'
+    """
+    entries = _entries(op)
+    _check_name(request)
+    names = [entry.name for entry in entries]
+    if request != "auto":
+        if request not in names:
+            raise RuntimeError(
+                f"use_backend({request!r}): {op} has no such backend. It has {', '.join(names)}; ask for one of these, "
+                f'or name the ops that are meant, as in use_backend({request!r}, "spmm")'
+            )
+        entry = entries[names.index(request)]
+        reason = _against(entry, situation, available, explicit=True)
+        if reason is not None:
+            raise RuntimeError(
+                f"use_backend({request!r}): {op} cannot run there, because {reason}. "
+                f'Call use_backend("auto") to let gnnkit choose'
+            )
+        return Choice(op, request, "it was asked for with use_backend")
+
+    passed_over: list[tuple[str, str]] = []
+    for entry in entries:
+        if not entry.automatic:
+            continue
+        reason = _against(entry, situation, available, explicit=False)
+        if reason is None:
+            kind = str(situation.dtype).removeprefix("torch.")
+            why = f"the first in the order of preference that can run {kind} on {situation.device}"
+            return Choice(op, entry.name, why, tuple(passed_over))
+        passed_over.append((entry.name, reason))
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in passed_over)
+    raise RuntimeError(f"{op} has no backend for this call ({reasons})")
+
+
+_is_installed = cache(is_available)
+_choose_installed = lru_cache(maxsize=1024)(choose)
+
+
+def choose_installed(op: str, situation: Situation) -> Choice:
+    """`choose` for this thread's request and what is installed, remembered: it stands in front of every call."""
+    # `is_available` looks along the import path each time, so what it says is remembered with the choice.
+    return _choose_installed(op, situation, requested_backend(op), available=_is_installed)
+
+
+@cache
+def load_backend(op: str, backend: str) -> Callable[..., Any]:
+    """Import the callable that runs `op` on `backend`.
+
+    Args:
+        op: The op's name.
+        backend: The backend's name, as `choose` gives it.
+
+    Returns:
+        The callable; its arguments are those of the op's public front after all checks.
+
+    Raises:
+        ValueError: There is no such op, or it has no such backend.
+        ImportError: The backend's library is not installed.
+    """
+    for entry in _entries(op):
+        if entry.name == backend:
+            module, function = entry.target.split(":")
+            return getattr(importlib.import_module(module), function)
+    raise ValueError(f"backend={backend!r}: {op} has {', '.join(entry.name for entry in _entries(op))}")
+
+
+_EVERY_OP = "*"
+_requests: ContextVar[MappingProxyType[str, str]] = ContextVar("gnnkit_requests", default=MappingProxyType({}))
+
+
+def requested_backend(op: str) -> str:
+    """The backend that `use_backend` asked for in this thread, `"auto"` where it asked for none."""
+    requests = _requests.get()
+    return requests.get(op) or requests.get(_EVERY_OP, "auto")
+
+
+class use_backend:
+    """Ask for one backend, for good or for the length of a `with` block.
+
+    The request holds for the thread (more exactly: the `contextvars` context) that makes it. A request that cannot run
+    is an error of the op that is then called: nothing is quietly run elsewhere.
+
+    Args:
+        backend: `"numba"`, `"torch"`, `"scatter"`, `"triton"`, `"dense"`, `"reference"`, or `"auto"`: gnnkit chooses.
+        *ops: The ops that are meant, e.g. `"spmm"`; all of them if none is named.
+
+    Raises:
+        ValueError: The backend or an op is not known.
+
+    Example:
+        >>> with use_backend("reference"):
+        ...     requested_backend("spmm")
+        'reference'
+        >>> requested_backend("spmm")
+        'auto'
+    """
+
+    def __init__(self, backend: str, *ops: str) -> None:
+        _check_name(backend)
+        for op in ops:
+            _entries(op)
+        before = _requests.get()
+        kept = dict(before) if ops else {}
+        kept.update(dict.fromkeys(ops or (_EVERY_OP,), backend))
+        self._token = _requests.set(MappingProxyType(kept))
+
+    def __enter__(self) -> use_backend:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _requests.reset(self._token)
+
+
+def explain_backend(op: str, *tensors: torch.Tensor, graph: Any = None, **situation: Any) -> Choice:
+    """Say which backend would run an op on these inputs, and why; nothing is run.
+
+    Args:
+        op: The op's name.
+        *tensors: Values as they would be passed; the first gives device and type.
+        graph: The graph as it would be passed; its size decides for or against a dense product.
+        **situation: Fields of `Situation` that are not to be read from the inputs, e.g. `device="cuda"`.
+
+    Returns:
+        The choice; `str()` of it is a text for people.
+
+    Raises:
+        ValueError: `op` is not known.
+        RuntimeError: The backend that `use_backend` asked for cannot run this.
+
+    Example:
+        >>> print(explain_backend("spmm", torch.ones(4, 2, dtype=torch.float16)))  # doctest: +ELLIPSIS
+        spmm runs on 'torch': the first in the order of preference that can run float16 on cpu
+          not 'dense': the graph's size is zero or not known
+          ...
+    """
+    from gnnkit.ops.structure import compress, is_transformed
+
+    fields: dict[str, Any] = {}
+    if tensors:
+        fields |= {"device": tensors[0].device.type, "dtype": tensors[0].dtype, "transforms": is_transformed(*tensors)}
+    if graph is not None:
+        compressed = compress(graph)
+        fields |= {
+            "num_dst": compressed.num_dst,
+            "num_src": compressed.num_src,
+            "num_edges": compressed.num_edges,
+        }
+    return choose(op, Situation(**(fields | situation)), requested_backend(op))

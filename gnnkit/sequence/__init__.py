@@ -1,0 +1,48 @@
+"""Sequence models, which see no graph: the baselines that a graph model has to beat."""
+
+from gnnkit.sequence.cells import Gate, GRUCell, GRUGates, LSTMCell, LSTMGates, LSTMState, RNNCell, RNNGates
+from gnnkit.sequence.classifier import SequenceClassifier
+from gnnkit.sequence.forecaster import BiLSTMForecaster, GRUForecaster, LSTMForecaster, RNNForecaster
+from gnnkit.sequence.gradients import (
+    RNNGradients,
+    Unrollable,
+    gradient_flow,
+    jacobian_products,
+    rnn_gradients,
+    state_jacobians,
+)
+from gnnkit.sequence.parameters import count_parameters, lstm_parameters
+from gnnkit.sequence.plots import plot_gradient_flow
+from gnnkit.sequence.recurrence import GRU, LSTM, RNN, BiGRU, BiLSTM, BiRNN, RecurrentStates
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "BiGRU",
+    "BiLSTM",
+    "BiLSTMForecaster",
+    "BiRNN",
+    "GRUCell",
+    "GRUForecaster",
+    "GRUGates",
+    "Gate",
+    "LSTMCell",
+    "LSTMForecaster",
+    "LSTMGates",
+    "LSTMState",
+    "RNNCell",
+    "RNNForecaster",
+    "RNNGates",
+    "RNNGradients",
+    "RecurrentStates",
+    "SequenceClassifier",
+    "Unrollable",
+    "count_parameters",
+    "gradient_flow",
+    "jacobian_products",
+    "lstm_parameters",
+    "plot_gradient_flow",
+    "rnn_gradients",
+    "state_jacobians",
+]

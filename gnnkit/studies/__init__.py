@@ -1,0 +1,3 @@
+"""Experiments: one a file, from settings to rows, tables and figures."""
+
+__all__: list[str] = []

@@ -1,0 +1,131 @@
+"""A forecaster with a graph and no recurrence: the row "GCN" in T-GCN's tables."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from gnnkit.sequence._contract import append_mask, check_choice, check_dropout, check_history, check_size
+from gnnkit.temporal._propagation import AddSelfLoops, normalized_adjacency, propagate
+
+__all__ = ["GCNForecaster"]
+
+
+class GCNForecaster(nn.Module):
+    r"""Forecast with two graph convolutions of the whole history, whose T steps are channels.
+
+    With A_hat = D^-1/2 (A + loops) D^-1/2 and X `[N, T F]`,
+
+        y = ReLU(A_hat ReLU(A_hat X W_0 + b_0) W_1 + b_1) W + b
+
+    There is no order of time in it but the channels' places, so what it lacks against T-GCN is what a
+    recurrence gives.
+
+    Args:
+        in_channels: Features F of a node at a step; the first is what is predicted.
+        hidden_channels: Width C of both layers.
+        horizon: Steps P to predict.
+        history: Steps T of the history.
+        dropout: Share dropped after each layer. Default 0.
+        add_self_loops: `"missing"` (default) adds a loop where the diagonal is empty; True adds one everywhere,
+            False none.
+        mask_input: Append the mask of observed entries to the features. Default False: gaps are filled, the mask is
+            not read.
+
+    Shape:
+        x `[B, T, N, F]`, edge_index `[2, E]`, edge_weight `[E]`; returned `[B, P, N]`.
+
+    Raises:
+        ValueError: A size below 1, or a share outside [0, 1).
+
+    Source:
+        Kipf & Welling (2017), equation 2; as a forecaster: the baseline of Zhao et al. (2020), which gives no details
+        of its head. Here it is one linear map for all P steps.
+
+    Example:
+        >>> import torch
+        >>> edge_index = torch.tensor([[0, 1], [1, 2]])
+        >>> GCNForecaster(1, 8, horizon=3, history=12)(torch.randn(4, 12, 3, 1), edge_index).shape
+        torch.Size([4, 3, 3])
+    """
+
+    #: The graph makes a difference to the forecast.
+    uses_graph: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_channels: int,
+        horizon: int,
+        *,
+        history: int,
+        dropout: float = 0.0,
+        add_self_loops: AddSelfLoops = "missing",
+        mask_input: bool = False,
+    ) -> None:
+        super().__init__()
+        self.in_channels = check_size("in_channels", in_channels)
+        self.hidden_channels = check_size("hidden_channels", hidden_channels)
+        self.horizon = check_size("horizon", horizon)
+        self.history = check_size("history", history)
+        self.dropout = check_dropout(dropout)
+        check_choice("add_self_loops", add_self_loops, ("missing", True, False))
+        self.add_self_loops: AddSelfLoops = add_self_loops
+        self.mask_input = mask_input
+        width = self.history * self.in_channels * (2 if mask_input else 1)
+        self.convolution_1 = nn.Linear(width, self.hidden_channels)
+        self.convolution_2 = nn.Linear(self.hidden_channels, self.hidden_channels)
+        self.head = nn.Linear(self.hidden_channels, self.horizon)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw Glorot-uniform weights and zero biases for the convolutions, torch's own for the head."""
+        for layer in (self.convolution_1, self.convolution_2):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        self.head.reset_parameters()
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T N F"],
+        edge_index: Tensor,
+        edge_weight: Tensor | None = None,
+        *,
+        mask: Bool[Tensor, "B T N F"] | None = None,
+        target: Tensor | None = None,
+        step: int | None = None,
+    ) -> Float[Tensor, "B P N"]:
+        """Predict the next P steps of feature 0.
+
+        Args:
+            x: The history, scaled, gaps filled from the past.
+            edge_index: Edge list, `EdgeIndex`, or a sparse `adj_t` (with `edge_weight` None).
+            edge_weight: One weight per edge; None stands for ones.
+            mask: Observed entries; ignored unless `mask_input=True`, since x has no gaps left.
+            target, step: Ignored: all steps are predicted at once, so there is nothing to force or to schedule.
+
+        Returns:
+            The forecast in x's scale.
+
+        Raises:
+            ValueError: `x` or the graph does not fit the model or each other.
+        """
+        check_history(x, self.in_channels, history=self.history)
+        adjacency = normalized_adjacency(edge_index, edge_weight, x, x.size(2), self.add_self_loops)
+        if self.mask_input:
+            x = append_mask(x, mask)
+        h = x.transpose(1, 2).flatten(2)  # [B, N, T * F]
+        for layer in (self.convolution_1, self.convolution_2):
+            h = F.linear(h, layer.weight)
+            h = F.relu(propagate(adjacency, h) + layer.bias)
+            h = F.dropout(h, self.dropout, self.training)
+        return self.head(h).transpose(1, 2)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.in_channels}, {self.hidden_channels}, horizon={self.horizon}, history={self.history}, "
+            f"dropout={self.dropout}, add_self_loops={self.add_self_loops!r}, mask_input={self.mask_input}"
+        )

@@ -1,0 +1,23 @@
+"""Seeding, the fit loop, early stop and checkpoints. Knows no model by name."""
+
+from gnnkit.training.checkpoint import load_checkpoint, save_checkpoint
+from gnnkit.training.fit import EpochRecord, FitResult, TrainingSettings, fit, predict, resolve_device
+from gnnkit.training.progress import FitProgress, ProgressBars, open_progress
+from gnnkit.training.seeding import isolated_seed, seed_everything, shuffled_batches
+
+__all__ = [
+    "EpochRecord",
+    "FitProgress",
+    "FitResult",
+    "ProgressBars",
+    "TrainingSettings",
+    "fit",
+    "isolated_seed",
+    "load_checkpoint",
+    "open_progress",
+    "predict",
+    "resolve_device",
+    "save_checkpoint",
+    "seed_everything",
+    "shuffled_batches",
+]

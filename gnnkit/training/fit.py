@@ -1,0 +1,347 @@
+"""Train one forecaster on windows, and predict with it."""
+
+import math
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from gnnkit.training.progress import FitProgress
+from gnnkit.training.seeding import isolated_seed, shuffled_batches
+
+if TYPE_CHECKING:
+    from gnnkit.data import Windows, WindowSplits
+
+__all__ = ["EpochRecord", "FitResult", "TrainingSettings", "fit", "predict", "resolve_device"]
+
+Precision = Literal["32-true", "64-true", "16-mixed", "bf16-mixed", "bf16-true", "16-true"]
+_PRECISIONS = ("32-true", "64-true", "16-mixed", "bf16-mixed", "bf16-true", "16-true")
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How a forecaster is trained; the same for every model of a comparison.
+
+    Args:
+        epochs: most passes over the training windows (default 30).
+        batch_size: windows in a step (default 32).
+        learning_rate: of Adam, at the start (default 2e-3).
+        weight_decay: L2 penalty in Adam (default 0).
+        clip: largest norm of the gradient (default 5).
+        patience: epochs without a better validation MAE before training stops (default 10).
+        loss: `"mae"` (default) or `"mse"`.
+        schedule: `"cosine"` (default: the rate falls to 0 over `epochs`) or `"constant"`.
+        max_seconds: wall-clock limit; None (default): none. The epoch that it cuts short is validated.
+        device: `"auto"` (default), `"cpu"`, `"cuda"`, `"cuda:1"`, `"mps"`.
+        precision: as in Lightning Fabric (default `"32-true"`).
+        seed: of the order of the batches and of dropout (default 0).
+
+    Raises:
+        ValueError: a setting is outside its range; the message names it.
+    """
+
+    epochs: int = 30
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.0
+    clip: float = 5.0
+    patience: int = 10
+    loss: Literal["mae", "mse"] = "mae"
+    schedule: Literal["cosine", "constant"] = "cosine"
+    max_seconds: float | None = None
+    device: str = "auto"
+    precision: Precision = "32-true"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "patience"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; give a whole number of at least 1")
+        for name in ("learning_rate", "clip"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
+                raise ValueError(f"{name} is {getattr(self, name)}; give a positive number")
+        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
+            raise ValueError(f"weight_decay is {self.weight_decay}; give 0 or a positive number")
+        if self.max_seconds is not None and not self.max_seconds > 0:
+            raise ValueError(f"max_seconds is {self.max_seconds}; give a positive number, or None for no limit")
+        for name, allowed in (
+            ("loss", ("mae", "mse")),
+            ("schedule", ("cosine", "constant")),
+            ("precision", _PRECISIONS),
+        ):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(allowed)}")
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch: mean training loss (in training standard deviations), validation MAE (data's unit), wall seconds."""
+
+    epoch: int
+    train_loss: float
+    val_mae: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a fit did. `best_epoch` counts from 1; its weights are the ones that the forecaster now has.
+
+    `epoch_seconds` is the median over epochs, validation included. `peak_memory_mb` is the most memory that tensors
+    took on a CUDA device, or the most that the process held on a CPU. `stopped` is why it ended.
+    """
+
+    epochs: list[EpochRecord]
+    best_epoch: int
+    best_val_mae: float
+    wall_seconds: float
+    epoch_seconds: float
+    peak_memory_mb: float
+    parameters: int
+    stopped: Literal["epochs", "patience", "seconds"]
+
+
+def fit(
+    forecaster: nn.Module,
+    windows: "WindowSplits",
+    edge_index: Tensor,
+    edge_weight: Tensor | None,
+    settings: TrainingSettings,
+    *,
+    progress: FitProgress | None = None,
+) -> FitResult:
+    """Train a forecaster in place and leave it with the weights of its best validation epoch.
+
+    With e = ŷ − y in the data's unit, over the observed targets of a batch and σ the standard deviation of all training
+    targets: loss = mean |e| / σ (`"mae"`) or mean (e / σ)² (`"mse"`). Adam follows gradients whose norm is clipped. On
+    a CPU the same forecaster, windows and settings give the same weights bit for bit; the caller's random state stays
+    as it was.
+
+    Args:
+        forecaster: called as `forecaster(x, edge_index, edge_weight, mask=, target=, step=)` with scaled windows
+            [B, T, N, F]; gives [B, P, N] in scaled units. In training, `target` is [B, P, N] in scaled units, 0 where
+            nothing was observed, and `step` counts optimisation steps from 0.
+        windows: training, validation and test windows; the test windows are not touched.
+        edge_index: [2, E]
+        edge_weight: [E] or None.
+        settings: how to train.
+        progress: told about every step; None: quiet.
+
+    Returns:
+        Epochs, the best one, times and memory.
+
+    Raises:
+        FloatingPointError: a loss, a gradient or the validation MAE is not finite; names the epoch and the step.
+        ValueError: nothing was observed in the training or the validation targets, or the device is not there.
+    """
+    from lightning.fabric import Fabric  # takes seconds to import: only who trains pays
+
+    device = resolve_device(settings.device)
+    fabric = Fabric(
+        accelerator=device.type, devices=1 if device.index is None else [device.index], precision=settings.precision
+    )
+    fabric.launch()
+    moved = windows.to(device)
+    train, val, scale = moved.train, moved.val, moved.scaler.target_deviation
+    graph = (edge_index.to(device), None if edge_weight is None else edge_weight.to(device))
+    total_steps = settings.epochs * math.ceil(len(train) / settings.batch_size)
+    optimizer = torch.optim.Adam(forecaster.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(settings.schedule, step, total_steps))
+    model, wrapped_optimizer = fabric.setup(forecaster, optimizer)
+
+    order = torch.Generator().manual_seed(settings.seed)
+    records: list[EpochRecord] = []
+    best: dict[str, Tensor] = {}
+    best_mae, best_epoch, step, number, stopped = math.inf, 0, 0, 0, "epochs"
+    memory = _PeakMemory(device)
+    start = time.perf_counter()
+    if progress:
+        progress.begin_fit(total_steps)
+    try:
+        with isolated_seed(settings.seed, device):
+            for epoch in range(1, settings.epochs + 1):
+                epoch_start = time.perf_counter()
+                model.train()
+                loss_sum = observed_sum = 0.0
+                for number, index in enumerate(shuffled_batches(len(train), settings.batch_size, order), start=1):
+                    batch = train.batch(index.to(device))
+                    target = torch.where(batch.y_mask, train.scaler.transform_target(batch.y), 0.0)
+                    output = model(batch.x, *graph, mask=batch.mask, target=target, step=step)
+                    predicted = train.scaler.inverse_target(output)
+                    loss, observed = _masked_loss(predicted, batch.y, batch.y_mask, scale, settings.loss)
+                    wrapped_optimizer.zero_grad()
+                    fabric.backward(loss)
+                    norm = fabric.clip_gradients(
+                        model, wrapped_optimizer, max_norm=settings.clip, error_if_nonfinite=False
+                    )
+                    value = loss.item()
+                    _check_finite("the training loss", value, epoch, number, settings)
+                    # Mixed float16 meets infinite gradients by design: its scaler skips those steps.
+                    if norm is not None and not settings.precision.startswith("16"):
+                        _check_finite("the gradient's norm", norm.item(), epoch, number, settings)
+                    wrapped_optimizer.step()
+                    schedule.step()
+                    step += 1
+                    loss_sum, observed_sum = loss_sum + value * observed, observed_sum + observed
+                    if progress:
+                        progress.step(epoch=epoch, loss=value, val_mae=records[-1].val_mae if records else None)
+                    if settings.max_seconds is not None and time.perf_counter() - start >= settings.max_seconds:
+                        stopped = "seconds"
+                        break
+                val_mae = _mean_absolute_error(model, val, graph, settings.batch_size)
+                _check_finite("the validation MAE", val_mae, epoch, number, settings)
+                records.append(EpochRecord(epoch, loss_sum / observed_sum, val_mae, time.perf_counter() - epoch_start))
+                if val_mae < best_mae:
+                    best_mae, best_epoch = val_mae, epoch
+                    best = {name: tensor.detach().clone() for name, tensor in forecaster.state_dict().items()}
+                elif epoch - best_epoch >= settings.patience:
+                    stopped = "patience"
+                if stopped != "epochs":
+                    break
+    finally:
+        if progress:
+            progress.end_fit()
+    forecaster.load_state_dict(best)
+    return FitResult(
+        epochs=records,
+        best_epoch=best_epoch,
+        best_val_mae=best_mae,
+        wall_seconds=time.perf_counter() - start,
+        epoch_seconds=statistics.median(record.seconds for record in records),
+        peak_memory_mb=memory.megabytes(),
+        parameters=sum(parameter.numel() for parameter in forecaster.parameters() if parameter.requires_grad),
+        stopped=stopped,
+    )
+
+
+def predict(
+    forecaster: nn.Module,
+    windows: "Windows",
+    edge_index: Tensor,
+    edge_weight: Tensor | None,
+    *,
+    batch_size: int = 64,
+    device: str = "auto",
+) -> Float[Tensor, "W P N"]:
+    """Predictions for every window, in order, in the data's unit, on the CPU.
+
+    Args:
+        forecaster: a (fitted) forecaster; it is moved to `device` and put in evaluation mode.
+        windows: W windows.
+        edge_index: [2, E]
+        edge_weight: [E] or None.
+        batch_size: windows at a time (default 64); does not change the result beyond rounding.
+        device: as in `TrainingSettings`.
+    """
+    where = resolve_device(device)
+    moved = windows.to(where)
+    graph = (edge_index.to(where), None if edge_weight is None else edge_weight.to(where))
+    forecaster.to(where).eval()
+    parts = []
+    with torch.no_grad():
+        for index in torch.arange(len(moved), device=where).split(batch_size):
+            batch = moved.batch(index)
+            parts.append(moved.scaler.inverse_target(forecaster(batch.x, *graph, mask=batch.mask)).float().cpu())
+    return torch.cat(parts)
+
+
+def resolve_device(device: str) -> torch.device:
+    """The torch device that a name stands for; `"auto"`: CUDA where there is one, else the CPU.
+
+    Raises:
+        ValueError: the name is not a device's, or the device is not on this machine.
+
+    Example:
+        >>> resolve_device("cpu")
+        device(type='cpu')
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+    except RuntimeError:
+        raise ValueError(f"device is {device!r}; choose auto, cpu, cuda, cuda:0 … or mps") from None
+    if found.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (found.index or 0) >= count:
+            raise ValueError(f"device is {device!r}, but this machine has {count} CUDA devices; choose auto or cpu")
+    elif found.type == "mps":
+        if not torch.backends.mps.is_available():
+            raise ValueError(f"device is {device!r}, but this machine has no Apple GPU; choose auto or cpu")
+    elif found.type != "cpu":
+        raise ValueError(f"device is {device!r}; choose auto, cpu, cuda, cuda:0 … or mps")
+    return torch.device("cpu") if found.type == "cpu" else found
+
+
+def _masked_loss(
+    predicted: Float[Tensor, "B P N"],
+    true: Float[Tensor, "B P N"],
+    mask: Bool[Tensor, "B P N"],
+    scale: float,
+    kind: str,
+) -> tuple[Tensor, int]:
+    error = torch.where(mask, predicted - true, 0.0) / scale
+    observed = int(mask.sum())
+    total = error.abs().sum() if kind == "mae" else error.square().sum()
+    return total / max(observed, 1), observed
+
+
+def _mean_absolute_error(model: nn.Module, windows: "Windows", graph: tuple, batch_size: int) -> float:
+    """MAE in the data's unit over all observed targets, every target once whatever its batch."""
+    model.eval()
+    total, observed = 0.0, 0
+    with torch.no_grad():
+        for index in torch.arange(len(windows), device=graph[0].device).split(batch_size):
+            batch = windows.batch(index)
+            predicted = windows.scaler.inverse_target(model(batch.x, *graph, mask=batch.mask))
+            total += torch.where(batch.y_mask, predicted - batch.y, 0.0).abs().sum(dtype=torch.float64).item()
+            observed += int(batch.y_mask.sum())
+    if not observed:
+        raise ValueError("the validation windows hold no observed target; give a series with values there")
+    return total / observed
+
+
+def _rate(schedule: str, step: int, total: int) -> float:
+    return 0.5 * (1 + math.cos(math.pi * min(step, total) / total)) if schedule == "cosine" else 1.0
+
+
+def _check_finite(what: str, value: float, epoch: int, step: int, settings: TrainingSettings) -> None:
+    if not math.isfinite(value):
+        raise FloatingPointError(
+            f"{what} is {value} at epoch {epoch}, step {step}: lower learning_rate (now {settings.learning_rate:g}) "
+            f"or clip (now {settings.clip:g}), or look for extreme values in the series"
+        )
+
+
+class _PeakMemory:
+    """Largest memory since it was made: of the tensors on a CUDA device, else of the whole process."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        elif Path("/proc/self/clear_refs").exists():
+            # Linux keeps the peak since the process began; "5" starts it anew: one fit must not inherit another's.
+            try:
+                Path("/proc/self/clear_refs").write_text("5")
+            except OSError:
+                return
+
+    def megabytes(self) -> float:
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device) / 2**20
+        status = Path("/proc/self/status")
+        if status.exists():
+            for line in status.read_text().splitlines():
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) / 2**10
+        import resource
+        import sys
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

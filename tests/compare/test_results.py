@@ -1,0 +1,119 @@
+"""Results are saved and loaded without loss."""
+
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gnnkit.compare.results import CURVE_COLUMNS, ROW_COLUMNS, STEP_COLUMNS, Results
+
+
+def small():
+    shared = {
+        "data": "NA",
+        "data_hash": "0123",
+        "history": 12,
+        "metric": "mae",
+        "windows": 5,
+        "device": "cpu",
+        "hardware": "x, y",
+    }
+    shared |= {
+        "threads": 2,
+        "torch": "2.10",
+        "gnnkit": "0.1.0",
+        "commit": "1e5",
+        "date": "2024-01-01",
+        "epochs": 0,
+        "best_epoch": 0,
+    }
+    lines = [
+        {
+            "model": "last-value",
+            "family": "baseline",
+            "seed": 0,
+            "horizon": 12,
+            "score": "averaged",
+            "value": 0.1 + 0.2,
+            "parameters": 0,
+        },
+        {
+            "model": "gru",
+            "family": "sequence",
+            "seed": 0,
+            "horizon": 3,
+            "score": "last-step",
+            "value": math.nan,
+            "parameters": 7,
+        }
+        | {"epoch_seconds": 1 / 3, "wall_seconds": 2.0, "peak_memory_mb": 5.5},
+    ]
+    return Results(
+        spec={"horizons": [3, 12], "data": None},
+        environment={"threads": np.int64(2)},
+        data={"name": "NA", "positions": None},
+        rows=pd.DataFrame([shared | line for line in lines], columns=ROW_COLUMNS),
+        curves=pd.DataFrame([["gru", 0, 1, 0.5, 2.5, 0.1]], columns=CURVE_COLUMNS),
+        step_errors=pd.DataFrame([["gru", 0, 1, 0.5, math.nan]], columns=STEP_COLUMNS),
+        window_errors={"gru": {"3": [0.25, None]}},
+        verdicts=[
+            {"kind": "winner", "horizon": 3, "metric": "mae", "clear": np.True_, "low": -math.inf},
+            {"kind": "winner", "horizon": 3, "metric": "rmse"},
+        ],
+        failures=[{"model": "tgcn", "seed": 1, "error": "loss is nan"}],
+    )
+
+
+def test_round_trip(tmp_path):
+    results = small()
+    results.save(tmp_path / "out")
+    again = Results.load(tmp_path / "out")
+    pd.testing.assert_frame_equal(again.rows, results.rows, check_dtype=False, check_exact=True)
+    assert again.rows["data"].tolist() == ["NA", "NA"]
+    assert again.rows["commit"].tolist() == ["1e5", "1e5"]
+    pd.testing.assert_frame_equal(again.curves, results.curves)
+    assert again.step_errors["mae"].tolist() == [0.5]
+    assert again.window_errors == results.window_errors
+    assert again.spec == results.spec
+    assert again.failures == results.failures
+    assert again.environment == {"threads": 2}
+    assert again.verdicts[0]["clear"] is True
+    again.save(tmp_path / "second")
+    for name in ("rows.csv", "results.json"):
+        assert (tmp_path / "second" / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
+
+
+def test_results_json_is_strict_json(tmp_path):
+    small().save(tmp_path)
+    text = (tmp_path / "results.json").read_text()
+
+    def refuse(name):
+        raise AssertionError(f"{name} is not JSON")
+
+    document = json.loads(text, parse_constant=refuse)
+    assert document["step_errors"]["rmse"] == [None]
+    assert document["verdicts"][0]["low"] is None
+
+
+def test_look_ups():
+    results = small()
+    assert results.models == ["last-value", "gru"]
+    assert results.horizons == [3, 12]
+    assert results.family("gru") == "sequence"
+    assert [v["metric"] for v in results.verdict("winner", horizon=3)] == ["mae"]
+    assert results.verdict("graph", horizon=3) == []
+
+
+def test_what_is_not_a_result_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"holds no results.json: it is not the output of `gnnkit compare`"):
+        Results.load(tmp_path)
+    small().save(tmp_path)
+    document = json.loads((tmp_path / "results.json").read_text())
+    (tmp_path / "results.json").write_text(json.dumps(document | {"format": 99}))
+    with pytest.raises(ValueError, match="has layout 99; this gnnkit reads up to 1: update gnnkit"):
+        Results.load(tmp_path)
+    (tmp_path / "results.json").write_text("[1]")
+    with pytest.raises(ValueError, match="was not written by `gnnkit compare`"):
+        Results.load(tmp_path)

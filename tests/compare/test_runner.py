@@ -1,0 +1,219 @@
+"""A comparison end to end on a small network, with models small enough to follow."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from gnnkit.compare import last_value, make_spec, run
+from gnnkit.compare import runner as module
+from gnnkit.compare.results import CURVE_COLUMNS, ROW_COLUMNS, STEP_COLUMNS, Results
+from gnnkit.data import GraphSeries, Split, load, make_windows
+from gnnkit.metrics import FORECAST_METRICS
+
+SMALL = {
+    "data_options": {"num_nodes": 6, "days": 2},
+    "hidden_channels": 4,
+    "epochs": 1,
+    "device": "cpu",
+    "resamples": 200,
+}
+
+
+@pytest.fixture(scope="module")
+def results():
+    return run(make_spec(models=["tgcn", "gru"], seeds=[0, 5], horizons=[2, 4], **SMALL))
+
+
+@pytest.fixture(scope="module")
+def series():
+    return load("simulated", **SMALL["data_options"])
+
+
+def test_every_model_seed_horizon_score_and_metric_has_one_row(results):
+    rows = results.rows
+    assert list(rows.columns) == ROW_COLUMNS
+    keys = ["model", "seed", "horizon", "score", "metric"]
+    assert not rows.duplicated(keys).any()
+    # 3 baselines and 2 models × 2 seeds; 2 horizons, 2 scores, 6 metrics.
+    assert len(rows) == (3 + 2 * 2) * 2 * 2 * 6
+    assert results.models == ["last-value", "rolling-average", "historical-average", "gru", "tgcn"]
+    assert [results.family(name) for name in results.models] == ["baseline"] * 3 + ["sequence", "graph"]
+    assert results.horizons == [2, 4]
+    assert results.failures == []
+
+
+def test_baseline_rows_are_the_metrics_of_their_windows(results, series):
+    test = make_windows(series, history=12, horizon=4, min_horizon=2).test
+    batch = test.batch(torch.arange(len(test)))
+    predicted = last_value(series, test)
+    own = results.rows[results.rows["model"] == "last-value"]
+    for horizon in (2, 4):
+        count = test.count(horizon)
+        for score, steps in (("averaged", slice(0, horizon)), ("last-step", slice(horizon - 1, horizon))):
+            part = (slice(0, count), steps)
+            for metric, measure in FORECAST_METRICS.items():
+                row = own[(own["horizon"] == horizon) & (own["score"] == score) & (own["metric"] == metric)].iloc[0]
+                assert row["value"] == measure(predicted[part], batch.y[part], batch.y_mask[part])
+                assert row["windows"] == count
+                assert (row["seed"], row["parameters"], row["epochs"]) == (0, 0, 0)
+                assert np.isnan(row["epoch_seconds"])
+    assert test.count(2) == test.count(4) + 2
+
+
+def test_rows_say_where_they_are_from(results, series):
+    first = results.rows.iloc[-1]
+    assert first["data_hash"] == series.digest()
+    assert (first["data"], first["history"], first["device"]) == ("simulated", 12, "cpu")
+    assert first["torch"] == torch.__version__
+    assert first["threads"] == torch.get_num_threads()
+    assert len(first["hardware"]) > 3
+    trained = results.rows[results.rows["family"] != "baseline"]
+    assert (trained["parameters"] > 0).all()
+    assert (trained["wall_seconds"] > 0).all()
+    assert (trained["best_epoch"] == 1).all()
+
+
+def test_windows_steps_and_nodes_tell_the_same_story_as_the_rows(results):
+    averaged = results.rows[(results.rows["score"] == "averaged") & (results.rows["metric"] == "mae")]
+    means = averaged.groupby(["model", "horizon"])["value"].mean()
+    for model in results.models:
+        for horizon in (2, 4):
+            counts = np.array(results.window_counts[str(horizon)], dtype=float)
+            per_window = np.array(results.window_errors[model][str(horizon)], dtype=float)
+            assert np.nansum(per_window * counts) / counts.sum() == pytest.approx(means[model, horizon], rel=1e-7)
+            per_seed = np.array(results.seed_window_errors[model][str(horizon)], dtype=float)
+            assert np.nanmean(per_seed, axis=0) == pytest.approx(per_window, nan_ok=True)
+            squared = np.array(results.seed_window_squared[model][str(horizon)], dtype=float)
+            rmse = np.sqrt(np.nansum(squared * counts, axis=1) / counts.sum())
+            chosen = results.rows[(results.rows["score"] == "averaged") & (results.rows["metric"] == "rmse")]
+            chosen = chosen[(chosen["model"] == model) & (chosen["horizon"] == horizon)]
+            assert rmse == pytest.approx(chosen["value"].to_numpy(), rel=1e-7)
+    last = results.rows[
+        (results.rows["score"] == "last-step") & (results.rows["metric"] == "mae") & (results.rows["horizon"] == 4)
+    ]
+    steps = results.step_errors[results.step_errors["step"] == 4]
+    assert list(results.step_errors.columns) == STEP_COLUMNS
+    assert steps["mae"].tolist() == pytest.approx(last["value"].tolist())
+    assert all(len(errors) == 6 for errors in results.node_errors.values())
+
+
+def test_traces_show_the_truth_next_to_the_predictions(results, series):
+    traces = results.traces
+    assert traces["horizon"] == 4
+    assert set(traces["predicted"]) == set(results.models)
+    node = series.node_names.index(traces["nodes"][0])
+    for at, row in enumerate(traces["rows"][:40]):
+        value, shown = float(series.values[row, node, 0]), traces["true"][0][at]
+        assert (shown is None) if np.isnan(value) else shown == value
+
+
+def test_curves_verdicts_and_facts(results):
+    assert list(results.curves.columns) == CURVE_COLUMNS
+    assert results.curves[["model", "seed"]].to_numpy().tolist() == [["gru", 0], ["gru", 5], ["tgcn", 0], ["tgcn", 5]]
+    kinds = pd.Series([v["kind"] for v in results.verdicts]).value_counts().to_dict()
+    assert kinds == {"winner": 4, "persistence-summary": 4, "persistence": 8, "graph": 4}
+    assert results.data["nodes"] == 6
+    assert results.data["split_rows"]["train"][0] == 0
+    assert results.data["unit"] == "mph"
+    assert results.spec["models"] == ["tgcn", "gru"]
+    assert results.environment["data_hash"] == results.rows["data_hash"].iloc[0]
+
+
+def test_results_survive_saving(results, tmp_path):
+    results.save(tmp_path)
+    again = Results.load(tmp_path)
+    pd.testing.assert_frame_equal(again.rows, results.rows, check_dtype=False, check_exact=True)
+    assert again.seed_window_errors == results.seed_window_errors
+
+
+def test_a_seed_gives_the_same_numbers_whatever_else_is_compared(results):
+    alone = run(make_spec(models=["tgcn"], seeds=[5], horizons=[2, 4], **SMALL))
+
+    def values(found):
+        return found.rows[(found.rows["model"] == "tgcn") & (found.rows["seed"] == 5)]["value"].tolist()
+
+    assert values(alone) == values(results)
+
+
+class Recorder(nn.Module):
+    """Notes the first training batches that it sees, by name."""
+
+    seen: dict = {}  # noqa: RUF012 - shared on purpose
+
+    def __init__(self, name, horizon):
+        super().__init__()
+        self.name, self.horizon = name, horizon
+        self.level = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x, edge_index, edge_weight, *, mask=None, target=None, step=None):
+        if self.training:
+            self.seen.setdefault(self.name, []).append(x.clone())
+        scale = float("nan") if self.name == "tgcn" and self.seen.get("break") else 1.0
+        return (self.level * scale).expand(x.size(0), self.horizon, x.size(2))
+
+
+@pytest.fixture
+def recorded(monkeypatch):
+    Recorder.seen = {}
+    monkeypatch.setattr(module, "build_forecaster", lambda name, *, horizon, **_: Recorder(name, horizon))
+    return Recorder.seen
+
+
+def test_all_models_see_the_same_shuffles(recorded):
+    run(make_spec(models=["gru", "tgcn"], seeds=[3], horizons=[2], **SMALL))
+    assert len(recorded["gru"]) == len(recorded["tgcn"]) > 5
+    assert all(torch.equal(a, b) for a, b in zip(recorded["gru"], recorded["tgcn"], strict=True))
+
+
+def test_a_fit_that_breaks_is_reported_and_has_no_rows(recorded):
+    recorded["break"] = [True]
+    found = run(make_spec(models=["gru", "tgcn"], seeds=[3], horizons=[2], **SMALL))
+    assert [(f["model"], f["seed"]) for f in found.failures] == [("tgcn", 3)]
+    assert "training loss is nan at epoch 1, step 1" in found.failures[0]["error"]
+    assert "tgcn" not in found.models
+    assert "gru" in found.models
+    assert not [v for v in found.verdicts if v["kind"] == "graph"]
+
+
+def test_progress_hears_of_every_run(recorded):
+    heard = []
+
+    class Heard:
+        def begin_run(self, label, run, runs):
+            heard.append((label, run, runs))
+
+        def begin_fit(self, steps): ...
+
+        def step(self, **_): ...
+
+        def end_fit(self): ...
+
+    run(make_spec(models=["gru"], seeds=[3, 4], horizons=[2], **SMALL), Heard())
+    assert heard == [("gru, seed 3", 0, 2), ("gru, seed 4", 1, 2)]
+
+
+def random_series(rows, missing=None):
+    values = 10 + torch.randn(rows, 2, 1, generator=torch.Generator().manual_seed(0))
+    if missing is not None:
+        values[missing.start : missing.stop] = float("nan")
+    split = Split(range(rows - 20), range(rows - 20, rows - 10), range(rows - 10, rows))
+    return GraphSeries("mine", values, torch.tensor([[0], [1]]), torch.ones(1), ("a", "b"), split)
+
+
+def test_ones_own_series_and_a_season_that_is_not_known(recorded):
+    found = run(make_spec(models=["gru"], seeds=[0], horizons=[2], history=3, **SMALL), series=random_series(60))
+    assert found.data["name"] == "mine"
+    assert found.data["positions"] is None
+    assert any("season is not known" in note for note in found.notes)
+
+
+def test_a_series_that_is_too_short_for_the_longest_horizon_is_refused():
+    with pytest.raises(ValueError, match=r"too short.*history=3 with horizon=9 needs 12"):
+        run(make_spec(models=["gru"], horizons=[2, 9], history=3, **SMALL), series=random_series(60))
+
+
+def test_a_test_split_without_values_is_refused():
+    with pytest.raises(ValueError, match="the test split of mine has no observed target in rows 50 to 59"):
+        run(make_spec(models=["gru"], horizons=[2], history=3, **SMALL), series=random_series(60, range(50, 60)))

@@ -1,0 +1,36 @@
+"""The layers' shared checks count edges in every format, and let through what is right."""
+
+import pytest
+import torch
+from torch_geometric import EdgeIndex
+
+from gnnkit.graph import to_csr
+from gnnkit.layers import GATLayer
+from gnnkit.layers._checks import check_attention_call, check_features, check_graph_input, linear_maps
+
+EDGES = torch.tensor([[0, 1, 1], [1, 2, 0]])
+
+
+def test_edges_are_counted_in_every_format():
+    csr = to_csr(EDGES, None, 3)
+    for graph in (EDGES, EdgeIndex(EDGES, sparse_size=(3, 3)), csr, csr.to_sparse_coo()):
+        assert check_graph_input(graph, (3, 3)) == 3
+
+
+def test_a_map_that_waits_for_its_first_input_takes_any_width():
+    check_features(torch.ones(3, 7), -1)
+    with pytest.raises(ValueError, match=r"x has 7 features per node, the layer was made for 4 .*pass in_channels=-1"):
+        check_features(torch.ones(3, 7), 4)
+
+
+def test_one_map_or_two():
+    shared, split = GATLayer(4, 2), GATLayer((4, 3), 2)
+    assert linear_maps(shared) == (shared.lin, shared.lin)
+    assert linear_maps(split) == (split.lin_src, split.lin_dst)
+
+
+def test_receivers_without_features_are_counted_by_size():
+    layer, x = GATLayer(4, 2), (torch.ones(3, 4), None)
+    check_attention_call(layer, x, torch.tensor([[0], [4]]), None, (3, 5))
+    with pytest.raises(ValueError, match=r"edge_index\[1\] holds node id 4, allowed: 0 .. 2"):
+        check_attention_call(layer, x, torch.tensor([[0], [4]]), None, None)

@@ -1,0 +1,98 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from gnnkit.sequence import SequenceClassifier
+
+VARIANTS = [(cell, two) for cell in ("rnn", "lstm", "gru") for two in (False, True)]
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+def test_it_is_the_plain_network_inline():
+    model = SequenceClassifier(9, 16, embedding_channels=4, bidirectional=True)
+    with torch.no_grad():
+        for state in (model.recurrence.h_0, model.recurrence.c_0):
+            nn.init.normal_(state)
+    tokens = torch.randint(9, (5, 8))
+    lstm = nn.LSTM(4, 16, bidirectional=True, batch_first=True)
+    lstm.load_state_dict(model.recurrence.network.state_dict())
+    initial = tuple(s[:, None].expand(2, 5, 16).contiguous() for s in (model.recurrence.h_0, model.recurrence.c_0))
+    _, (h, _) = lstm(model.embedding.weight[tokens], initial)
+    expected = torch.log_softmax(torch.cat([h[0], h[1]], dim=1) @ model.head.weight.T + model.head.bias, dim=1)
+    torch.testing.assert_close(model(tokens), expected)
+
+
+@pytest.mark.parametrize(("cell", "bidirectional"), VARIANTS)
+def test_plain_states_give_the_fused_answer(cell, bidirectional):
+    model = SequenceClassifier(7, 8, cell=cell, bidirectional=bidirectional).double()
+    tokens, target = torch.randint(7, (4, 6)), torch.randint(7, (4,))
+    directions = model.unroll_directions(tokens)
+    last = torch.cat([directions[0][-1], *([directions[1][0]] if bidirectional else [])], dim=-1)
+    torch.testing.assert_close(model.state_loss(last, target), F.nll_loss(model(tokens), target), rtol=0, atol=1e-12)
+    assert len(model.unroll(tokens)) == 6
+    assert model.unroll(tokens)[0].shape == (4, 16 if bidirectional else 8)
+
+
+def test_log_probabilities_sum_to_one():
+    model = SequenceClassifier(7, 8, out_channels=3)
+    scores = model(torch.randint(7, (4, 6)))
+    assert scores.shape == (4, 3)
+    torch.testing.assert_close(scores.exp().sum(dim=1), torch.ones(4))
+
+
+@pytest.mark.parametrize(("cell", "gates"), [("rnn", 1), ("lstm", 4), ("gru", 3)])
+def test_the_reports_initialisation(cell, gates):
+    model = SequenceClassifier(20, 256, embedding_channels=200, cell=cell, bidirectional=True)
+    network = model.recurrence.network
+    assert network.weight_ih_l0.shape == (gates * 256, 200)
+    for name, parameter in network.named_parameters():
+        if name.startswith("weight"):
+            assert parameter.std().item() == pytest.approx((2 / 256) ** 0.5, rel=0.02)
+            assert parameter.mean().abs() < 1e-3
+        else:
+            assert (parameter == 0).all()
+    # torch's own draw on a matrix of shape (in, out) has the same deviation.
+    drawn = nn.init.kaiming_normal_(torch.empty(512, 20))
+    assert model.head.weight.std().item() == pytest.approx(drawn.std().item(), rel=0.03)
+    assert (model.head.bias == 0).all()
+    assert (model.recurrence.h_0 == 0).all()
+    assert model.embedding.weight.std().item() == pytest.approx(1, rel=0.05)
+
+
+def test_it_learns_four_numbers():
+    from gnnkit.data import EndlessCombinations
+
+    model = SequenceClassifier(4, 32, embedding_channels=16)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    for _, (tokens, target) in zip(range(40), EndlessCombinations(4, batch_size=64), strict=False):
+        optimizer.zero_grad()
+        F.nll_loss(model(tokens), target).backward()
+        optimizer.step()
+    assert (model(tokens).argmax(1) == target).float().mean() == 1
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match="hidden_channels must be a whole number of at least 1, got 0"):
+        SequenceClassifier(5, 0)
+    with pytest.raises(ValueError, match="num_tokens must be a whole number of at least 1, got 0"):
+        SequenceClassifier(0, 4)
+    with pytest.raises(ValueError, match=r"embedding_channels must be .* got 0"):
+        SequenceClassifier(5, 4, embedding_channels=0)
+    with pytest.raises(ValueError, match="cell must be one of 'rnn', 'lstm', 'gru', got 'LSTM'"):
+        SequenceClassifier(5, 4, cell="LSTM")
+    model = SequenceClassifier(5, 4)
+    with pytest.raises(ValueError, match=r"token 5 is outside the vocabulary 0 \.\.\. 4"):
+        model(torch.tensor([[1, 5, 2]]))
+    with pytest.raises(ValueError, match="token -1 is outside the vocabulary"):
+        model.unroll(torch.tensor([[1, -1, 2]]))
+    with pytest.raises(ValueError, match=r"no empty batch.*got \[0, 3\]"):
+        model(torch.zeros(0, 3, dtype=torch.int64))
+    with pytest.raises(ValueError, match=r"got \[3\]"):
+        model(torch.tensor([1, 2, 3]))
+    with pytest.raises(ValueError, match="whole numbers"):
+        model(torch.zeros(2, 3))

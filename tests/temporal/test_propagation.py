@@ -1,0 +1,145 @@
+import gc
+
+import pytest
+import torch
+from torch_geometric import EdgeIndex
+from torch_geometric.nn.conv.gcn_conv import gcn_norm
+
+from gnnkit.temporal import _propagation
+from gnnkit.temporal._propagation import normalized_adjacency, propagate
+
+# Directed and weighted; node 3 has a loop already, node 0 is reached by nobody.
+EDGES = torch.tensor([[0, 0, 1, 2, 3, 3], [1, 2, 2, 1, 3, 2]])
+WEIGHT = torch.tensor([1.0, 2.0, 0.5, 3.0, 4.0, 1.5])
+X = torch.zeros(4, dtype=torch.float64)
+
+
+def by_hand(edge_index, edge_weight, num_nodes, loops):
+    a = torch.zeros(num_nodes, num_nodes, dtype=torch.float64)
+    for (source, target), weight in zip(edge_index.t().tolist(), edge_weight.tolist(), strict=True):
+        a[target, source] += weight
+    for node in range(num_nodes):
+        if loops is True or (loops == "missing" and a[node, node] == 0):
+            a[node, node] += 1
+    degree = a.sum(1)
+    scale = torch.where(degree > 0, degree.clamp(min=1e-300) ** -0.5, 0.0)
+    return scale[:, None] * a * scale
+
+
+@pytest.mark.parametrize("loops", ["missing", True, False])
+def test_the_matrix_is_the_one_of_graph_convolution(loops):
+    found = normalized_adjacency(EDGES, WEIGHT, X, 4, loops)
+    assert found.dtype == torch.float64
+    torch.testing.assert_close(found, by_hand(EDGES, WEIGHT, 4, loops), rtol=0, atol=1e-12)
+
+
+def test_it_is_pygs():
+    index, weight = gcn_norm(EDGES, WEIGHT.double(), 4)
+    dense = torch.zeros(4, 4, dtype=torch.float64).index_put((index[1], index[0]), weight, accumulate=True)
+    torch.testing.assert_close(normalized_adjacency(EDGES, WEIGHT, X, 4, "missing"), dense)
+
+
+def test_no_weights_are_ones_and_no_edges_leave_the_loops():
+    ones = normalized_adjacency(EDGES, torch.ones(6), X, 4, "missing")
+    assert torch.equal(normalized_adjacency(EDGES, None, X, 4, "missing"), ones)
+    empty = torch.empty(2, 0, dtype=torch.long)
+    assert torch.equal(normalized_adjacency(empty, None, X, 4, "missing"), torch.eye(4, dtype=torch.float64))
+    assert torch.equal(normalized_adjacency(empty, None, X, 4, False), torch.zeros(4, 4, dtype=torch.float64))
+
+
+@pytest.mark.filterwarnings("ignore:Sparse")
+@pytest.mark.parametrize("layout", ["EdgeIndex", "csr", "coo"])
+def test_every_format_of_a_graph_gives_the_same_matrix(layout):
+    expected = normalized_adjacency(EDGES, WEIGHT, X, 4, "missing")
+    if layout == "EdgeIndex":
+        found = normalized_adjacency(EdgeIndex(EDGES, sparse_size=(4, 4)), WEIGHT, X, 4, "missing")
+    else:
+        adj_t = torch.sparse_coo_tensor(EDGES.flip(0), WEIGHT, (4, 4)).coalesce()
+        adj_t = adj_t if layout == "coo" else adj_t.to_sparse_csr()
+        found = normalized_adjacency(adj_t, None, X, 4, "missing")
+        with pytest.raises(ValueError, match="edge_weight must be None beside a sparse adj_t"):
+            normalized_adjacency(adj_t, WEIGHT, X, 4, "missing")
+        with pytest.raises(ValueError, match=r"adj_t must be \[5, 5\] as x has it, got \[4, 4\]"):
+            normalized_adjacency(adj_t, None, X, 5, "missing")
+    torch.testing.assert_close(found, expected)
+
+
+def test_it_is_made_once_and_again_after_an_inplace_change():
+    edges, weight = EDGES.clone(), WEIGHT.clone()
+    first = normalized_adjacency(edges, weight, X, 4, "missing")
+    assert normalized_adjacency(edges, weight, X, 4, "missing") is first
+    assert normalized_adjacency(edges, weight, X, 4, True) is not first
+    assert normalized_adjacency(edges, weight, X.float(), 4, "missing").dtype == torch.float32
+    weight[0] = 9.0
+    second = normalized_adjacency(edges, weight, X, 4, "missing")
+    torch.testing.assert_close(second, by_hand(edges, weight, 4, "missing"))
+    edges[1, 0] = 3
+    third = normalized_adjacency(edges, weight, X, 4, "missing")
+    torch.testing.assert_close(third, by_hand(edges, weight, 4, "missing"))
+    assert (second - third).abs().max() > 0.1
+    other = WEIGHT.clone()
+    torch.testing.assert_close(normalized_adjacency(edges, other, X, 4, "missing"), by_hand(edges, other, 4, "missing"))
+
+
+def test_a_graph_that_is_gone_takes_its_matrix_along():
+    gc.collect()
+    before = len(_propagation._CACHE)
+    edges = EDGES.clone()
+    for _ in range(5):  # weights that come and go do not pile up either
+        normalized_adjacency(edges, WEIGHT.clone(), X, 4, "missing")
+    assert len(_propagation._CACHE) == before + 1
+    assert len(_propagation._CACHE[edges]) <= 2
+    del edges
+    gc.collect()
+    assert len(_propagation._CACHE) == before
+
+
+def test_learned_weights_get_their_gradient_on_every_call():
+    weight = WEIGHT.double().requires_grad_()
+    for _ in range(2):
+        normalized_adjacency(EDGES, weight, X, 4, "missing").sum().backward()
+        assert weight.grad is not None
+        assert weight.grad.abs().max() > 0
+    assert torch.autograd.gradcheck(lambda w: normalized_adjacency(EDGES, w, X, 4, "missing"), (weight,))
+
+
+def test_a_matrix_made_in_inference_mode_serves_training_later():
+    edges, weight = EDGES.clone(), WEIGHT.clone()
+    with torch.inference_mode():
+        adjacency = normalized_adjacency(edges, weight, X, 4, "missing")
+        inside = normalized_adjacency(edges.clone(), weight.clone(), X, 4, "missing")
+    assert torch.equal(inside, adjacency)
+    assert normalized_adjacency(edges, weight, X, 4, "missing") is adjacency
+    x = torch.randn(2, 4, 3, dtype=torch.float64, requires_grad=True)
+    propagate(adjacency, x).sum().backward()
+    torch.testing.assert_close(x.grad, adjacency.sum(0)[:, None].expand(2, 4, 3))
+
+
+@pytest.mark.parametrize("channels", [5, 17])  # narrow and wide
+def test_the_sparse_product_is_the_dense_one(monkeypatch, channels):
+    torch.manual_seed(0)
+    x = torch.randn(3, 2, 4, channels, dtype=torch.float64, requires_grad=True)
+    weight = WEIGHT.double().requires_grad_()
+    results = []
+    for limit in (1024, 3):
+        monkeypatch.setattr(_propagation, "DENSE_NODES", limit)
+        adjacency = normalized_adjacency(EDGES, weight, X, 4, "missing")
+        assert adjacency.is_sparse == (limit == 3)
+        out = propagate(adjacency, x)
+        torch.testing.assert_close(propagate(adjacency, x[0]), out[0], rtol=0, atol=1e-12)
+        results.append((out, *torch.autograd.grad(out.square().sum(), (x, weight))))
+    for dense, sparse in zip(*results, strict=True):
+        torch.testing.assert_close(dense, sparse, rtol=0, atol=1e-12)
+    expected = torch.einsum("ij,tbjc->tbic", by_hand(EDGES, WEIGHT, 4, "missing"), x)
+    torch.testing.assert_close(results[0][0], expected, rtol=0, atol=1e-12)
+
+
+def test_graphs_that_do_not_fit():
+    with pytest.raises(ValueError, match=r"holds node id 3, allowed: 0 .. 2"):
+        normalized_adjacency(EDGES, WEIGHT, X, 3, "missing")
+    with pytest.raises(ValueError, match="edge_weight must have one entry for each of the 6 edges"):
+        normalized_adjacency(EDGES, WEIGHT[:2], X, 4, "missing")
+    with pytest.raises(ValueError, match=r"edge_weight must have shape \[E\], got \[6, 1\]"):
+        normalized_adjacency(EDGES, WEIGHT[:, None], X, 4, "missing")
+    with pytest.raises(ValueError, match="edge_index is on meta, x on cpu; move the graph"):
+        normalized_adjacency(EDGES.to("meta"), None, X, 4, "missing")

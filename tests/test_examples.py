@@ -1,0 +1,37 @@
+"""Every example runs as a newcomer would run it, prints what it promises, and stays short."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+# What each one has to print.
+PROMISED = {
+    "six_nodes.py": ["News from C reaches E after 4 updates:", "C - D - B - A - E", "C - D - F - A - E"],
+    "gat_layer.py": ["GATLayer(16, 8, heads=2)", "(6, 16) features in, (6, 16) out", "sum 1.000  1.000"],
+    "traffic_tgcn.py": ["last value", "T-GCN"],
+    "rnn_or_gnn.py": ["last-value", "historical-average", "gru", "tgcn"],
+    "vanishing_gradient.py": ["RNN", "LSTM"],
+}
+
+
+def test_no_example_is_left_out():
+    assert {path.name for path in EXAMPLES.glob("*.py")} == set(PROMISED)
+
+
+@pytest.mark.parametrize("name", PROMISED)
+def test_example_runs_and_prints_what_it_promises(name, tmp_path):
+    run = subprocess.run(
+        [sys.executable, str(EXAMPLES / name)], capture_output=True, text=True, timeout=240, cwd=tmp_path
+    )
+    assert run.returncode == 0, run.stderr
+    for words in PROMISED[name]:
+        assert words in run.stdout
+
+
+@pytest.mark.parametrize("name", PROMISED)
+def test_example_is_short(name):
+    assert len((EXAMPLES / name).read_text(encoding="utf-8").splitlines()) <= 80

@@ -1,0 +1,73 @@
+"""A fitted forecaster as a folder, and back."""
+
+import json
+
+import pytest
+import torch
+from safetensors import safe_open
+from torch import nn
+
+from gnnkit.training import load_checkpoint, save_checkpoint
+
+
+class Tied(nn.Module):
+    """Shared weights and a buffer: what a plain safetensors call would stumble over."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.first = nn.Linear(width, width)
+        self.second = nn.Linear(width, width)
+        self.second.weight = self.first.weight
+        self.register_buffer("count", torch.tensor(3))
+        self.dropout = nn.Dropout(0.5)
+
+    def forward(self, x):
+        return self.dropout(self.second(self.first(x)))
+
+
+def test_round_trip_is_exact_and_the_copy_is_in_evaluation_mode(tmp_path):
+    model = Tied(4)
+    model.count += 4
+    save_checkpoint(tmp_path / "deep" / "model", model, {"width": 4})
+    again, config = load_checkpoint(tmp_path / "deep" / "model", Tied)
+    assert config == {"width": 4}
+    assert not again.training
+    assert again.count.item() == 7
+    x = torch.randn(2, 4)
+    assert torch.equal(again(x), model.eval()(x))
+
+
+def test_files_are_safetensors_and_json(tmp_path):
+    save_checkpoint(tmp_path, nn.Linear(2, 1), {"in_features": 2, "out_features": 1})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "weights.safetensors"]
+    with safe_open(tmp_path / "weights.safetensors", framework="pt") as file:
+        assert set(file.keys()) == {"weight", "bias"}
+    document = json.loads((tmp_path / "config.json").read_text())
+    assert document["config"] == {"in_features": 2, "out_features": 1}
+    assert len(document["weights_sha256"]) == 64
+
+
+def test_a_config_that_json_cannot_hold_leaves_nothing_behind(tmp_path):
+    with pytest.raises(TypeError):
+        save_checkpoint(tmp_path / "new", nn.Linear(2, 1), {"tensor": torch.ones(1)})
+    assert not (tmp_path / "new").exists()
+
+
+def test_missing_and_changed_files_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"holds no config.json: it is not a checkpoint of gnnkit"):
+        load_checkpoint(tmp_path, nn.Linear)
+    save_checkpoint(tmp_path, nn.Linear(2, 1), {"in_features": 2, "out_features": 1})
+    with pytest.raises(ValueError, match=r"do not fit the forecaster that was built"):
+        load_checkpoint(tmp_path, lambda in_features, out_features: nn.Linear(in_features + 1, out_features))
+    weights = tmp_path / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    with pytest.raises(ValueError, match=r"is not the file that config.json was written for"):
+        load_checkpoint(tmp_path, nn.Linear)
+
+
+def test_a_later_layout_is_refused(tmp_path):
+    save_checkpoint(tmp_path, nn.Linear(2, 1), {"in_features": 2, "out_features": 1})
+    document = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(document | {"format": 99}))
+    with pytest.raises(ValueError, match="has layout 99"):
+        load_checkpoint(tmp_path, nn.Linear)

@@ -1,0 +1,342 @@
+"""The fit loop on forecasters so small that every number can be worked out by hand."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from gnnkit.data import GraphSeries, Split, make_windows
+from gnnkit.training import TrainingSettings, fit, predict, resolve_device
+
+EDGES, WEIGHTS = torch.tensor([[0], [1]]), torch.ones(1)
+
+
+def make_series(values, split):
+    values = torch.as_tensor(values, dtype=torch.float32)
+    values = values if values.dim() == 3 else values[:, :, None]
+    return GraphSeries(
+        name="toy",
+        values=values,
+        edge_index=EDGES,
+        edge_weight=WEIGHTS,
+        node_names=tuple(f"n{i}" for i in range(values.size(1))),
+        split=split,
+    )
+
+
+def waves(rows=120, nodes=2, seed=0):
+    time = torch.arange(rows)[:, None]
+    noise = torch.randn(rows, nodes, generator=torch.Generator().manual_seed(seed))
+    return 50 + 10 * torch.sin(time / 5 + torch.arange(nodes)) + noise
+
+
+def wave_windows(horizon=3, **options):
+    split = Split(range(80), range(80, 100), range(100, 120))
+    return make_windows(make_series(waves(), split), history=4, horizon=horizon, **options)
+
+
+class Linear(nn.Module):
+    """History of a node → its next steps; counts what it is given."""
+
+    def __init__(self, history=4, horizon=3, dropout=0.0):
+        super().__init__()
+        self.map = nn.Linear(history, horizon)
+        self.dropout = nn.Dropout(dropout)
+        self.steps, self.targets = [], []
+
+    def forward(self, x, edge_index, edge_weight, *, mask=None, target=None, step=None):
+        if self.training:
+            self.steps.append(step)
+            self.targets.append(target)
+        return self.dropout(self.map(x[..., 0].transpose(1, 2))).transpose(1, 2)
+
+
+class Constant(nn.Module):
+    """One number, the same everywhere, in scaled units."""
+
+    def __init__(self, horizon, start=0.0):
+        super().__init__()
+        self.level = nn.Parameter(torch.tensor(start))
+        self.horizon = horizon
+
+    def forward(self, x, edge_index, edge_weight, *, mask=None, target=None, step=None):
+        return self.level.expand(x.size(0), self.horizon, x.size(2))
+
+
+def weights_after(settings, dropout=0.3):
+    torch.manual_seed(settings.seed)
+    model = Linear(dropout=dropout)
+    fit(model, wave_windows(), EDGES, WEIGHTS, settings)
+    return model.state_dict()
+
+
+def test_the_same_seed_gives_the_same_weights_bit_for_bit_and_another_does_not():
+    settings = TrainingSettings(epochs=3, batch_size=8, device="cpu", seed=1)
+    first = weights_after(settings)
+    torch.rand(17)  # what was drawn before must not matter
+    second = weights_after(settings)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    other = weights_after(TrainingSettings(epochs=3, batch_size=8, device="cpu", seed=2))
+    assert not torch.equal(first["map.weight"], other["map.weight"])
+
+
+def test_fit_leaves_the_callers_random_state_alone():
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    model = Linear.__new__(Linear)
+    with torch.random.fork_rng():
+        model = Linear(dropout=0.5)
+    fit(model, wave_windows(), EDGES, WEIGHTS, TrainingSettings(epochs=1, device="cpu"))
+    assert torch.equal(torch.rand(2), expected)
+
+
+def test_training_learns_what_can_be_learned():
+    model = Linear()
+    result = fit(
+        model,
+        wave_windows(),
+        EDGES,
+        WEIGHTS,
+        TrainingSettings(epochs=60, patience=60, batch_size=16, device="cpu", learning_rate=0.03),
+    )
+    assert result.epochs[0].val_mae > 2 * result.best_val_mae
+    assert result.best_val_mae < 2.0  # the noise alone has a mean absolute value of 0.8
+    assert result.parameters == 4 * 3 + 3
+    assert result.stopped == "epochs"
+    assert len(result.epochs) == 60
+    assert result.wall_seconds >= sum(e.seconds for e in result.epochs) * 0.9
+    assert result.peak_memory_mb > 1
+
+
+def planted():
+    """Training targets are 10 (σ-scaled: far up), validation targets lie on the way: its error falls, then grows."""
+    torch.manual_seed(0)
+    train = 10 + torch.randn(60, 2)
+    val = torch.full((20, 2), 9.0)
+    split = Split(range(60), range(60, 80), range(80, 100))
+    values = torch.cat([train, val, torch.full((20, 2), 10.0)])
+    return make_windows(make_series(values, split), history=2, horizon=1)
+
+
+def test_best_weights_come_back_when_validation_turns_round():
+    # The level starts at −4 σ, is drawn to 0, and validation is best on its way, near −1 σ.
+    model = Constant(horizon=1, start=-4.0)
+    windows = planted()
+    settings = TrainingSettings(
+        epochs=40, patience=40, batch_size=64, learning_rate=0.3, schedule="constant", device="cpu"
+    )
+    result = fit(model, windows, EDGES, WEIGHTS, settings)
+    errors = [epoch.val_mae for epoch in result.epochs]
+    assert result.best_val_mae == min(errors)
+    assert 1 < result.best_epoch < 40
+    assert result.best_epoch == errors.index(min(errors)) + 1
+    assert errors[-1] > result.best_val_mae + 0.3
+    predicted = predict(model, windows.val, EDGES, WEIGHTS, device="cpu")
+    truth = windows.val.batch(torch.arange(len(windows.val))).y
+    assert (predicted - truth).abs().mean().item() == pytest.approx(result.best_val_mae, rel=1e-5)
+
+
+def test_patience_stops_training_that_many_epochs_after_the_best():
+    settings = TrainingSettings(
+        epochs=40, patience=3, batch_size=64, learning_rate=0.3, schedule="constant", device="cpu"
+    )
+    result = fit(Constant(horizon=1, start=-4.0), planted(), EDGES, WEIGHTS, settings)
+    assert result.stopped == "patience"
+    assert len(result.epochs) == result.best_epoch + 3
+
+
+def test_max_seconds_ends_training_and_the_epoch_cut_short_is_validated():
+    settings = TrainingSettings(epochs=1000, max_seconds=1e-6, batch_size=4, device="cpu")
+    model = Linear()
+    result = fit(model, wave_windows(), EDGES, WEIGHTS, settings)
+    assert result.stopped == "seconds"
+    assert len(result.epochs) == 1
+    assert model.steps == [0]
+    assert math.isfinite(result.best_val_mae)
+
+
+def test_validation_mae_weighs_every_observed_value_once_in_the_datas_unit():
+    values = waves()
+    values[85, 0] = float("nan")
+    values[90:93, 1] = float("nan")
+    split = Split(range(80), range(80, 100), range(100, 120))
+    windows = make_windows(make_series(values, split), history=4, horizon=3)
+    model = Linear()
+    result = fit(model, windows, EDGES, WEIGHTS, TrainingSettings(epochs=1, batch_size=7, device="cpu"))
+    batch = windows.val.batch(torch.arange(len(windows.val)))
+    error = (predict(model, windows.val, EDGES, WEIGHTS, device="cpu") - batch.y).abs()[batch.y_mask]
+    assert len(error) < batch.y.numel()
+    assert result.epochs[0].val_mae == pytest.approx(error.mean().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(("loss", "power"), [("mae", 1), ("mse", 2)])
+def test_train_loss_is_the_error_in_training_deviations(loss, power):
+    windows = wave_windows()
+    model = Linear()
+    batch = windows.train.batch(torch.arange(len(windows.train)))
+    with torch.no_grad():
+        predicted = windows.scaler.inverse_target(model.eval()(batch.x, EDGES, WEIGHTS))
+    targets = waves()[:80].double()
+    expected = ((predicted - batch.y).abs() / targets.std(unbiased=False)).pow(power).mean().item()
+    settings = TrainingSettings(epochs=1, batch_size=len(windows.train), loss=loss, device="cpu")
+    result = fit(model, windows, EDGES, WEIGHTS, settings)
+    assert result.epochs[0].train_loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_missing_targets_have_no_gradient():
+    values = waves()
+    values[:80, 1] = float("nan")
+    values[0, 1] = 50.0  # the history of one window only; never a target
+    split = Split(range(80), range(80, 100), range(100, 120))
+    windows = make_windows(make_series(values, split), history=4, horizon=3)
+
+    class PerNode(Constant):
+        def __init__(self):
+            super().__init__(horizon=3)
+            self.level = nn.Parameter(torch.zeros(2))
+
+    model = PerNode()
+    fit(model, windows, EDGES, WEIGHTS, TrainingSettings(epochs=1, patience=1, device="cpu"))
+    assert model.level[0] != 0
+    assert model.level[1] == 0
+
+
+def test_target_and_step_are_there_for_curricula():
+    windows = wave_windows()
+    model = Linear()
+    fit(model, windows, EDGES, WEIGHTS, TrainingSettings(epochs=2, batch_size=40, device="cpu"))
+    assert model.steps == [0, 1, 2, 3]
+    scaled = torch.cat(model.targets[:2]).flatten(0, 1)
+    everything = windows.scaler.transform_target(windows.train.batch(torch.arange(len(windows.train))).y).flatten(0, 1)
+    assert torch.allclose(scaled.sort(dim=0).values, everything.sort(dim=0).values, atol=1e-5)
+
+
+def test_a_loss_that_is_not_finite_names_epoch_and_step():
+    class Breaks(Linear):
+        def forward(self, *args, step=None, **kwargs):
+            return super().forward(*args, step=step, **kwargs) * (float("nan") if step == 5 else 1.0)
+
+    settings = TrainingSettings(epochs=5, batch_size=20, device="cpu", learning_rate=0.01)
+    with pytest.raises(
+        FloatingPointError, match=r"training loss is nan at epoch 2, step 2: lower learning_rate \(now 0.01"
+    ):
+        fit(Breaks(), wave_windows(), EDGES, WEIGHTS, settings)
+
+
+def test_a_gradient_that_is_not_finite_is_not_swallowed():
+    class Root(Constant):
+        def forward(self, x, *graph, **kwargs):
+            # √0 has the value 0 and an infinite slope.
+            return super().forward(x, *graph, **kwargs) + (self.level * 0).sqrt()
+
+    with pytest.raises(FloatingPointError, match=r"gradient's norm is (nan|inf) at epoch 1, step 1"):
+        fit(Root(horizon=3, start=1.0), wave_windows(), EDGES, WEIGHTS, TrainingSettings(device="cpu"))
+
+
+def test_gradients_are_clipped_by_norm():
+    class Record(Constant):
+        def forward(self, x, *graph, **kwargs):
+            return 1e6 * super().forward(x, *graph, **kwargs)
+
+    model = Record(horizon=3, start=1.0)
+    norms = []
+    model.level.register_post_accumulate_grad_hook(lambda p: norms.append(p.grad.norm().item()))
+    fit(model, wave_windows(), EDGES, WEIGHTS, TrainingSettings(epochs=1, clip=0.5, device="cpu"))
+    assert norms[-1] > 1e3
+    assert model.level.grad.norm().item() == pytest.approx(0.5, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "last"), [("constant", 0.1), ("cosine", 0.1 * 0.5 * (1 + math.cos(math.pi * 3 / 4)))]
+)
+def test_schedules(schedule, last, monkeypatch):
+    rates = []
+    step = torch.optim.Adam.step
+
+    def spy(self, *args, **kwargs):
+        rates.append(self.param_groups[0]["lr"])
+        return step(self, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", spy)
+    settings = TrainingSettings(epochs=2, batch_size=40, learning_rate=0.1, schedule=schedule, device="cpu")
+    fit(Linear(), wave_windows(), EDGES, WEIGHTS, settings)
+    assert len(rates) == 4
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[-1] == pytest.approx(last)
+
+
+def test_progress_hears_of_every_step_and_of_the_end():
+    class Heard:
+        def __init__(self):
+            self.calls = []
+
+        def begin_fit(self, steps):
+            self.calls.append(("begin", steps))
+
+        def step(self, *, epoch, loss, val_mae):
+            self.calls.append((epoch, val_mae is None, math.isfinite(loss)))
+
+        def end_fit(self):
+            self.calls.append("end")
+
+    heard = Heard()
+    fit(
+        Linear(),
+        wave_windows(),
+        EDGES,
+        WEIGHTS,
+        TrainingSettings(epochs=2, batch_size=40, device="cpu"),
+        progress=heard,
+    )
+    assert heard.calls == [("begin", 4), (1, True, True), (1, True, True), (2, False, True), (2, False, True), "end"]
+
+
+def test_predict_does_not_depend_on_the_batch_size():
+    windows = wave_windows()
+    model = Linear(dropout=0.9)
+    whole = predict(model, windows.test, EDGES, WEIGHTS, batch_size=1000, device="cpu")
+    parts = predict(model, windows.test, EDGES, WEIGHTS, batch_size=3, device="cpu")
+    assert whole.shape == (len(windows.test), 3, 2)
+    assert torch.allclose(whole, parts, atol=1e-5)
+    batch = windows.test.batch(torch.arange(len(windows.test)))
+    expected = windows.scaler.inverse_target(model(batch.x, EDGES, WEIGHTS))
+    assert torch.allclose(whole, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"epochs": 0}, "epochs is 0; give a whole number of at least 1"),
+        ({"learning_rate": -1.0}, "learning_rate is -1.0; give a positive number"),
+        ({"clip": float("nan")}, "clip is nan"),
+        ({"weight_decay": -0.1}, "weight_decay is -0.1"),
+        ({"max_seconds": 0.0}, "max_seconds is 0.0"),
+        ({"loss": "huber"}, "loss is 'huber'; choose one of mae, mse"),
+        ({"schedule": "step"}, "schedule is 'step'; choose one of cosine, constant"),
+        ({"precision": "8"}, "precision is '8'"),
+    ],
+)
+def test_settings_are_checked(setting, message):
+    with pytest.raises(ValueError, match=message):
+        TrainingSettings(**setting)
+
+
+def test_devices():
+    assert resolve_device("cpu") == torch.device("cpu")
+    with pytest.raises(ValueError, match="device is 'gpu'; choose auto, cpu, cuda"):
+        resolve_device("gpu")
+    with pytest.raises(ValueError, match=r"device is 'cuda:99', but this machine has \d+ CUDA devices"):
+        resolve_device("cuda:99")
+    with pytest.raises(ValueError, match="device is 'meta'"):
+        resolve_device("meta")
+
+
+def test_a_validation_split_without_values_is_refused():
+    values = waves()
+    values[80:100] = float("nan")
+    split = Split(range(80), range(80, 100), range(100, 120))
+    windows = make_windows(make_series(values, split), history=4, horizon=3)
+    with pytest.raises(ValueError, match="validation windows hold no observed target"):
+        fit(Linear(), windows, EDGES, WEIGHTS, TrainingSettings(device="cpu"))
