@@ -34,7 +34,7 @@ format: .venv/installed-dev
 los-loop: .venv/installed
 	$(VENV) benchmarks/los_loop.py --rows benchmarks/results/los_loop.csv
 
-bench: .venv/installed-dev
+bench: .venv/installed-bench
 	$(VENV) benchmarks/run.py
 
 .venv/bin/python:
@@ -50,10 +50,16 @@ bench: .venv/installed-dev
 	$(PIP) --editable ".[dev]"
 	@touch $@
 
-# torch-scatter imports torch while it builds, so it cannot be built in isolation.
+# torch-scatter imports torch while it builds, so it cannot be built in isolation; ninja, which builds on all cores, is
+# looked for on the PATH.
 .venv/installed-scatter: .venv/installed-dev
 	@echo "Building torch-scatter from source (once; some minutes, on all cores)"
-	MAX_JOBS=$$(nproc 2>/dev/null || echo 2) $(PIP) --no-build-isolation torch-scatter
+	PATH="$$PWD/.venv/bin:$$PATH" MAX_JOBS=$$(nproc 2>/dev/null || echo 2) $(PIP) --no-build-isolation torch-scatter
+	@touch $@
+
+# PyG-Temporal is a peer to be timed, and its dependencies have no wheels for this torch: one module of it is loaded by path.
+.venv/installed-bench: .venv/installed-dev
+	$(PIP) --no-deps torch-geometric-temporal==0.56.2
 	@touch $@
 
 clean:

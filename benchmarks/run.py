@@ -21,11 +21,14 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -164,6 +167,56 @@ def memory_rows(case: Case, device: torch.device) -> list[dict[str, object]]:
     ]
 
 
+def first_call_rows(case: Case, device: torch.device) -> list[dict[str, object]]:
+    """What compiling costs: gnnkit's first step in a fresh process, its kernels' cache empty, then filled."""
+    command = [sys.executable, __file__, "--device", device.type, "--first-call", case.name]
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        place = {"NUMBA_CACHE_DIR": folder, "TRITON_CACHE_DIR": folder}
+        for side in ("gnnkit, compiled on first use", "gnnkit, compiled kernels read from disk"):
+            run = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **place})
+            rows.append(
+                {"side": side, "version": version("gnnkit"), "seconds": json.loads(run.stdout.splitlines()[-1])}
+            )
+    return [
+        {
+            "case": f"{case.name}-first-call",
+            "title": f"{case.title}: first step in a fresh process",
+            "quartile_low": row["seconds"],
+            "quartile_high": row["seconds"],
+            "rounds": 1,
+            "ratio": row["seconds"] / rows[-1]["seconds"],
+            **case.facts,
+            **row,
+        }
+        for row in rows
+    ]
+
+
+def growth_rows(rows: pd.DataFrame) -> list[dict[str, object]]:
+    """Slopes of log(cost) over log(size) through each family of growth cases: 1 is a cost in proportion to the size."""
+    found: list[dict[str, object]] = []
+    ours = rows[rows["case"].str.startswith("growth-") & (rows["side"] == "gnnkit")]
+    for family, size in (("gat", "edges"), ("gcn", "edges"), ("tgcn", "nodes")):
+        for amount, suffix in (("seconds", ""), ("peak_mib", "-memory")):
+            pattern = f"growth-{family}-[0-9]+{suffix}"
+            points = ours[ours["case"].str.fullmatch(pattern)].sort_values(size)
+            if len(points) < 2:
+                continue
+            slope = np.polyfit(np.log(points[size]), np.log(points[amount]), 1)[0]
+            found.append(
+                {
+                    "case": f"slope-{family}{suffix}",
+                    "title": f"{family.upper()}: slope of {'memory' if suffix else 'time'} over {size}",
+                    "side": "gnnkit",
+                    "version": version("gnnkit"),
+                    "slope": float(slope),
+                    "at_most": 1.1,
+                }
+            )
+    return found
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
@@ -171,12 +224,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", nargs="*", default=None, metavar="CASE", help=f"of {', '.join(CASES)}")
     parser.add_argument("--out", type=Path, default=HERE / "results", help="folder of the rows")
     parser.add_argument("--measure", nargs=2, metavar=("CASE", "SIDE"), help=argparse.SUPPRESS)
+    parser.add_argument("--first-call", metavar="CASE", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     device = torch.device(options.device)
 
     if options.measure:
         print(json.dumps(peak_memory(CASES[options.measure[0]], int(options.measure[1]), device)))
+        return
+    if options.first_call:
+        ours = CASES[options.first_call].build(device)[0]
+        print(json.dumps(seconds(ours.step, device)))
         return
     unknown = sorted(set(options.only or []) - set(CASES))
     if unknown:
@@ -191,11 +249,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rows = run_case(case, device) if case.timed else []
         if case.memory:
             rows += memory_rows(case, device)
+        if case.first_call:
+            rows += first_call_rows(case, device)
         for row in rows:
             took = f"{row['seconds']:.4f} s" if "seconds" in row else f"{row['peak_mib']:.0f} MiB"
-            print(f"{row['case']:28} {row['side']:32} {took:>12}  {row['ratio']:7.2f} ×", flush=True)
+            print(f"{row['case']:28} {row['side']:40} {took:>12}  {row['ratio']:7.2f} ×", flush=True)
         merge_rows(target, pd.DataFrame([{**row, **facts} for row in rows]))
         gc.collect()
+    slopes = growth_rows(pd.read_csv(target))
+    for row in slopes:
+        print(f"{row['case']:28} {row['title']:40} {row['slope']:12.2f}  at most {row['at_most']}", flush=True)
+    if slopes:
+        merge_rows(target, pd.DataFrame([{**row, **facts} for row in slopes]))
     write_table(options.out, HERE / "README.md")
 
 

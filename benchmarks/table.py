@@ -48,10 +48,10 @@ def write_table(results: Path, target: Path) -> None:
 
 def _markdown(rows: pd.DataFrame) -> str:
     lines = [
-        "| case | side | median | quartiles | ratio | at least | aim | first call |",
-        "|---|---|--:|--:|--:|--:|--:|--:|",
+        "| case | side | median | quartiles | ratio | at least | aim |",
+        "|---|---|--:|--:|--:|--:|--:|",
     ]
-    for row in rows.itertuples():
+    for row in rows[~rows["case"].str.startswith("slope-")].itertuples():
         if math.isnan(row.seconds):
             amount, spread = f"{row.peak_mib:.0f} MiB", ""
         else:
@@ -62,6 +62,10 @@ def _markdown(rows: pd.DataFrame) -> str:
             f"| {row.title} | {row.side} {row.version} | {amount} | {spread} | {row.ratio:.2f} × | "
             f"{wanted[0]} | {wanted[1]} |"
         )
+    slopes = rows[rows["case"].str.startswith("slope-")]
+    if len(slopes):
+        lines += ["", "| growth, log over log | slope | at most |", "|---|--:|--:|"]
+        lines += [f"| {row.title} | {row.slope:.2f} | {row.at_most:g} |" for row in slopes.itertuples()]
     return "\n".join(lines) + "\n"
 
 
@@ -70,7 +74,7 @@ def _seconds(value: float) -> str:
 
 
 def _bars(rows: pd.DataFrame) -> Figure:
-    peers = rows[(rows["ratio"] != 1.0) | ~rows["side"].str.startswith("gnnkit")]
+    peers = rows[~rows["side"].str.startswith("gnnkit") & rows["ratio"].notna()]
     labels = [f"{row.title}: {row.side}" for row in peers.itertuples()]
     figure = Figure(figsize=(9, 0.34 * len(peers) + 0.9))
     axes = figure.subplots()
