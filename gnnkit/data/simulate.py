@@ -50,8 +50,7 @@ def simulate_traffic(
     Demand has a morning and an evening peak (on weekends one flat hump), differs from day to day and by the minute.
     Where it exceeds the capacity of a merge, a narrow stretch or an incident, a queue grows upstream, over crossings
     too: a sensor downstream tells what comes. Each sensor reports the mean speed in its 0.3-mile cell over 5 minutes,
-        with noise;
-    some reports are missing, singly and for about an hour in a row.
+    with noise; some reports are missing, singly and for about an hour in a row.
 
     Args:
         num_nodes: Sensors, N; at least 1.

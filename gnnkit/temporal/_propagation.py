@@ -1,19 +1,18 @@
-"""The product with the normalised adjacency, which all models of this folder share: one matrix per graph, cached."""
+"""The product with the normalised adjacency, which all models of this folder share: made once per graph."""
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import MutableMapping
 from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from gnnkit.graph import check_edge_index, check_edge_weight, from_csr, normalize_adjacency, to_dense
+from gnnkit.ops import CompressedGraph, compress, remember, spmm
+from gnnkit.ops._library import is_traced
 
-__all__ = ["AddSelfLoops", "normalized_adjacency", "propagate"]
+__all__ = ["AddSelfLoops", "Adjacency", "SparseAdjacency", "normalized_adjacency", "propagate"]
 
 AddSelfLoops = Literal["missing"] | bool
 
@@ -23,42 +22,49 @@ DENSE_NODES = 1024
 NARROW = 16
 
 
-class _Entry(NamedTuple):
-    edge_version: int
-    weight: weakref.ref[Tensor] | None
-    weight_version: int
-    adjacency: Tensor
+class SparseAdjacency(NamedTuple):
+    """A matrix as its edges: `weight` `[E]` in the order of the graph's edges, `own` `[N]` on the diagonal beside."""
+
+    graph: Tensor | CompressedGraph
+    weight: Tensor
+    own: Tensor | None = None
 
 
-# edge_index -> (how it was made) -> matrix. Weak in the tensors: a graph that is gone takes its matrix along.
-_CACHE: MutableMapping[Tensor, dict[tuple[object, ...], _Entry]] = WeakTensorKeyDictionary()
+Adjacency = Tensor | SparseAdjacency
 
 
-def propagate(adjacency: Tensor, x: Float[Tensor, "*S N C"]) -> Float[Tensor, "*S N C"]:
+def propagate(adjacency: Adjacency, x: Float[Tensor, "*S N C"]) -> Float[Tensor, "*S N C"]:
     """Sum over neighbours, `A x`, along the axis N, for all of the axes before it at once.
 
     Args:
-        adjacency: `[N, N]`, rows are targets; dense or sparse COO.
+        adjacency: As `normalized_adjacency` gives it; rows are targets.
         x: Features in the layout in which models have them: nothing is copied where C is wide and A dense.
     """
     num_nodes, channels = x.shape[-2:]
-    if not adjacency.is_sparse and channels >= NARROW:
-        rows = x.reshape(-1, num_nodes, channels)
-        return torch.bmm(adjacency.expand(rows.size(0), -1, -1), rows).view(x.shape)
-    # One product for everything: a sparse one needs it, and C dense products of one column each would be slow.
-    nodes_first = x.movedim(-2, 0)
-    product = torch.sparse.mm if adjacency.is_sparse else torch.mm
-    return product(adjacency, nodes_first.reshape(num_nodes, -1)).view(nodes_first.shape).movedim(0, -2)
+    if channels < NARROW:
+        # One product for everything: C products of one column each would be slow.
+        nodes_first = x.movedim(-2, 0)
+        return _multiply(adjacency, nodes_first.reshape(num_nodes, -1)).view(nodes_first.shape).movedim(0, -2)
+    if isinstance(adjacency, SparseAdjacency):
+        return _multiply(adjacency, x)
+    rows = x.reshape(-1, num_nodes, channels)
+    return torch.bmm(adjacency.expand(rows.size(0), -1, -1), rows).view(x.shape)
+
+
+def _multiply(adjacency: Adjacency, x: Tensor) -> Tensor:
+    if not isinstance(adjacency, SparseAdjacency):
+        return torch.mm(adjacency, x)
+    out = spmm(adjacency.graph, x, adjacency.weight)
+    return out if adjacency.own is None else out + adjacency.own.unsqueeze(-1) * x
 
 
 def normalized_adjacency(
     edge_index: Tensor, edge_weight: Tensor | None, x: Tensor, num_nodes: int, add_self_loops: AddSelfLoops
-) -> Tensor:
+) -> Adjacency:
     """The matrix D^-1/2 A D^-1/2 of graph convolution in x's dtype, made once per graph.
 
-    The cache is keyed weakly on the tensors and their versions: an in-place change of either makes a new matrix.
-    Weights that require a gradient, sparse tensors and inference tensors (which have no version) are normalised on
-    every call.
+    An in-place change of the edges or weights makes a new matrix (see `gnnkit.ops.remember`). Weights that require a
+    gradient and inference tensors (which count no versions) are normalised on every call.
 
     Args:
         edge_index: Edge list `[2, E]`, an `EdgeIndex`, or a sparse `adj_t` whose rows are targets.
@@ -68,7 +74,8 @@ def normalized_adjacency(
         add_self_loops: As in `gnnkit.graph.normalize_adjacency`.
 
     Returns:
-        `[N, N]`, rows are targets; dense up to 1024 nodes, else sparse COO.
+        `[N, N]`, rows are targets; dense up to 1024 nodes, else its edges. Under `torch.export` with an N that is left
+        open it is the edges too.
 
     Raises:
         ValueError: A malformed edge list, one that names a node beyond N, weights of another length, a sparse `adj_t`
@@ -78,38 +85,23 @@ def normalized_adjacency(
         raise ValueError(
             f"edge_index is on {edge_index.device}, x on {x.device}; move the graph with edge_index.to(x.device)"
         )
-    sparse = edge_index.layout != torch.strided
-    learned = edge_weight is not None and edge_weight.requires_grad
-    unversioned = edge_index.is_inference() or (edge_weight is not None and edge_weight.is_inference())
-    if sparse or learned or unversioned:
+    if is_traced() and edge_index.layout == torch.strided:
+        return _traced(edge_index, edge_weight, x, num_nodes, add_self_loops)
+    if edge_index.requires_grad or (edge_weight is not None and edge_weight.requires_grad):
         return _build(edge_index, edge_weight, x.dtype, num_nodes, add_self_loops)
 
-    entries = _CACHE.setdefault(edge_index, {})
-    key = (num_nodes, x.dtype, add_self_loops, None if edge_weight is None else id(edge_weight))
-    weight_version = 0 if edge_weight is None else edge_weight._version
-    entry = entries.get(key)
-    if (
-        entry is not None
-        and entry.edge_version == edge_index._version
-        and entry.weight_version == weight_version
-        # An id may have gone to another tensor since.
-        and (entry.weight is None or entry.weight() is edge_weight)
-    ):
-        return entry.adjacency
+    def build() -> Adjacency:
+        # Made outside inference mode, whatever the caller's: a later call may need it for a gradient.
+        with torch.inference_mode(False), torch.no_grad():
+            return _build(edge_index, edge_weight, x.dtype, num_nodes, add_self_loops)
 
-    for dead in [name for name, old in entries.items() if old.weight is not None and old.weight() is None]:
-        del entries[dead]
-    # Made outside inference mode, whatever the caller's: a later call may need it for a gradient.
-    with torch.inference_mode(False), torch.no_grad():
-        adjacency = _build(edge_index, edge_weight, x.dtype, num_nodes, add_self_loops)
-    reference = None if edge_weight is None else weakref.ref(edge_weight)
-    entries[key] = _Entry(edge_index._version, reference, weight_version, adjacency)
-    return adjacency
+    tensors = (edge_index,) if edge_weight is None else (edge_index, edge_weight)
+    return remember(("propagation", num_nodes, x.dtype, add_self_loops), tensors, build)
 
 
 def _build(
     edge_index: Tensor, edge_weight: Tensor | None, dtype: torch.dtype, num_nodes: int, add_self_loops: AddSelfLoops
-) -> Tensor:
+) -> Adjacency:
     if edge_index.layout != torch.strided:
         if edge_weight is not None:
             raise ValueError("edge_weight must be None beside a sparse adj_t, whose values are the weights")
@@ -127,6 +119,29 @@ def _build(
     )
     if num_nodes <= DENSE_NODES:
         return to_dense(edge_index, weight, num_nodes)
-    size = (num_nodes, num_nodes)
-    # The edge list is checked already; without the argument torch warns that it does not check.
-    return torch.sparse_coo_tensor(edge_index.flip(0), weight, size, check_invariants=False).coalesce()
+    return SparseAdjacency(compress(edge_index, num_nodes, num_nodes), weight)
+
+
+def _traced(
+    edge_index: Tensor, edge_weight: Tensor | None, x: Tensor, num_nodes: int, add_self_loops: AddSelfLoops
+) -> Adjacency:
+    """`_build` in operators whose shapes do not depend on what the edges are; nothing is checked in between."""
+    source, target = edge_index.long()
+    weight = x.new_ones(edge_index.size(1)) if edge_weight is None else edge_weight.to(x.dtype)
+    degree = weight.new_zeros(num_nodes).index_add(0, target, weight)
+    own = None
+    if add_self_loops:
+        own = weight.new_ones(num_nodes)
+        if add_self_loops == "missing":
+            loops = weight.new_zeros(num_nodes).index_add(0, target, (source == target).to(x.dtype))
+            own = (loops == 0).to(x.dtype)
+        degree = degree + own
+    empty = degree == 0
+    root = degree.masked_fill(empty, 1.0).pow(-0.5).masked_fill(empty, 0.0)
+    weight = root.index_select(0, source) * weight * root.index_select(0, target)
+    own = None if own is None else root * own * root
+    if not isinstance(num_nodes, int) or num_nodes > DENSE_NODES:
+        return SparseAdjacency(edge_index, weight, own)
+    matrix = weight.new_zeros(num_nodes * num_nodes).index_add(0, target * num_nodes + source, weight)
+    matrix = matrix.view(num_nodes, num_nodes)
+    return matrix if own is None else matrix + torch.diag(own)

@@ -31,7 +31,7 @@ class ResidualForecaster(nn.Module):
 
     def __init__(self, forecaster: nn.Module) -> None:
         super().__init__()
-        self.forecaster = forecaster
+        self.forecaster: Any = forecaster  # any module with the call of a forecaster
 
     def reset_parameters(self) -> None:
         """Draw all weights of the forecaster anew."""

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from gnnkit.ops import gated_recurrence
 from gnnkit.sequence._contract import check_choice, check_history, check_size
-from gnnkit.temporal._propagation import AddSelfLoops, normalized_adjacency, propagate
+from gnnkit.temporal._propagation import AddSelfLoops, Adjacency, normalized_adjacency, propagate
 
 __all__ = ["TGCNCell"]
 
@@ -207,7 +207,7 @@ class TGCNCell(nn.Module):
             states.append(h)
         return torch.stack(states, dim=1) if return_sequence else h
 
-    def _step(self, inputs: Tensor, h: Tensor, adjacency: Tensor) -> Tensor:
+    def _step(self, inputs: Tensor, h: Tensor, adjacency: Adjacency) -> Tensor:
         # inputs [B, N, 3 C], h [B, N, C]: the equations of the class, the part with X_t being done already.
         channels = self.hidden_channels
         weight_gates, weight_candidate = self.state_weight.split([2 * channels, channels], dim=1)
@@ -230,12 +230,12 @@ class TGCNCell(nn.Module):
             raise ValueError(f"state must have shape {list(shape)}, [B, N, C] as x has it, got {list(state.shape)}")
         return state
 
-    def _inputs(self, x: Tensor, adjacency: Tensor) -> Tensor:
+    def _inputs(self, x: Tensor, adjacency: Adjacency) -> Tensor:
         """W f + b of all steps, `[B, T, N, 3 C]`."""
         seen, weight, bias = self._convolve(x, adjacency)
         return seen @ weight + bias
 
-    def _convolve(self, x: Tensor, adjacency: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _convolve(self, x: Tensor, adjacency: Adjacency) -> tuple[Tensor, Tensor, Tensor]:
         """The graph convolutions of all steps, and the weight and bias with which the gates see them."""
         if self.convolution_weight is None:
             return propagate(adjacency, x), self.input_weight, self.bias

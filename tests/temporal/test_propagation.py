@@ -5,8 +5,9 @@ import torch
 from torch_geometric import EdgeIndex
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
+from gnnkit.ops import structure
 from gnnkit.temporal import _propagation
-from gnnkit.temporal._propagation import normalized_adjacency, propagate
+from gnnkit.temporal._propagation import SparseAdjacency, normalized_adjacency, propagate
 
 # Directed and weighted; node 3 has a loop already, node 0 is reached by nobody.
 EDGES = torch.tensor([[0, 0, 1, 2, 3, 3], [1, 2, 2, 1, 3, 2]])
@@ -83,15 +84,16 @@ def test_it_is_made_once_and_again_after_an_inplace_change():
 
 def test_a_graph_that_is_gone_takes_its_matrix_along():
     gc.collect()
-    before = len(_propagation._CACHE)
+    before = len(structure._remembered)
     edges = EDGES.clone()
     for _ in range(5):  # weights that come and go do not pile up either
         normalized_adjacency(edges, WEIGHT.clone(), X, 4, "missing")
-    assert len(_propagation._CACHE) == before + 1
-    assert len(_propagation._CACHE[edges]) <= 2
+    kept = WEIGHT.clone()
+    normalized_adjacency(edges, kept, X, 4, "missing")
+    assert len(structure._remembered) == before + 1
     del edges
     gc.collect()
-    assert len(_propagation._CACHE) == before
+    assert len(structure._remembered) == before
 
 
 def test_learned_weights_get_their_gradient_on_every_call():
@@ -124,7 +126,7 @@ def test_the_sparse_product_is_the_dense_one(monkeypatch, channels):
     for limit in (1024, 3):
         monkeypatch.setattr(_propagation, "DENSE_NODES", limit)
         adjacency = normalized_adjacency(EDGES, weight, X, 4, "missing")
-        assert adjacency.is_sparse == (limit == 3)
+        assert isinstance(adjacency, SparseAdjacency) == (limit == 3)
         out = propagate(adjacency, x)
         torch.testing.assert_close(propagate(adjacency, x[0]), out[0], rtol=0, atol=1e-12)
         results.append((out, *torch.autograd.grad(out.square().sum(), (x, weight))))

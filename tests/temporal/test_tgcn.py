@@ -157,3 +157,39 @@ def test_bad_arguments():
         build()(history()[0], EDGES)
     with pytest.raises(ValueError, match=r"x has F = 1 in \[3, 5, 4, 1\].*in_channels=2"):
         build()(history()[..., :1], EDGES)
+
+
+@pytest.mark.parametrize("form", ["input", "input_and_state"])
+def test_exports_with_any_number_of_nodes(form):
+    torch.manual_seed(0)
+    options = {"graph_convolution": form} if form == "input" else {"graph_convolution": form, "layers": 1}
+    model = TGCN(2, 8, 3, **options).double().eval()
+
+    def example(num_nodes, batch):
+        edges = torch.randint(num_nodes, (2, 4 * num_nodes))
+        weight = torch.rand(4 * num_nodes, dtype=torch.float64)
+        return torch.randn(batch, 5, num_nodes, 2, dtype=torch.float64), edges, weight
+
+    batch, nodes, count = (torch.export.Dim(name, min=2, max=4096) for name in ("batch", "nodes", "edges"))
+    shapes = ({0: batch, 2: nodes}, {1: count}, {0: count})
+    program = torch.export.export(model, example(10, 2), dynamic_shapes=shapes).module()
+    for num_nodes in (10, 17, 300):
+        inputs = example(num_nodes, 3)
+        torch.testing.assert_close(program(*inputs), model(*inputs), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("loops", ["missing", True, False])
+def test_compiles_to_the_same_numbers_whatever_the_self_loops(loops):
+    torch.manual_seed(0)
+    model = TGCN(1, 8, 3, add_self_loops=loops).double()
+    edges = torch.tensor([[0, 1, 2, 2, 4, 3], [1, 2, 2, 0, 3, 1]])  # node 2 has a loop
+    x, weight = torch.randn(2, 5, 5, 1, dtype=torch.float64), torch.rand(6, dtype=torch.float64)
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    results = []
+    for forecaster in (model, compiled):
+        model.zero_grad()
+        out = forecaster(x, edges, weight)
+        out.square().sum().backward()
+        results.append([out.detach(), *(p.grad.clone() for p in model.parameters())])
+    for plain, traced in zip(*results, strict=True):
+        torch.testing.assert_close(traced, plain, rtol=0, atol=1e-11)
