@@ -57,7 +57,10 @@ def _markdown(rows: pd.DataFrame) -> str:
         else:
             amount = _seconds(row.seconds)
             spread = f"{_seconds(row.quartile_low)} to {_seconds(row.quartile_high)}"
-        wanted = [f"{v:g} ×" if not math.isnan(v) and row.side != "gnnkit" else "" for v in (row.at_least, row.aim)]
+        wanted = [
+            f"{v:g} ×" if not math.isnan(v) and not row.side.startswith("gnnkit") else ""
+            for v in (row.at_least, row.aim)
+        ]
         lines.append(
             f"| {row.title} | {row.side} {row.version} | {amount} | {spread} | {row.ratio:.2f} × | "
             f"{wanted[0]} | {wanted[1]} |"
