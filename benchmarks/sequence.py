@@ -51,29 +51,31 @@ def classifier_step(model: SequenceClassifier) -> Step:
 
 def inline_step(model: SequenceClassifier) -> Step:
     """The same network from the same weights, and the same step, as one would write it in a script."""
-    embedding = nn.Embedding.from_pretrained(model.embedding.weight.detach().clone(), freeze=False)
-    directions = model.recurrence.directions
-    lstm = nn.LSTM(embedding.embedding_dim, HIDDEN, bidirectional=directions == 2)
-    lstm.load_state_dict(model.recurrence.network.state_dict())
-    for name, parameter in lstm.named_parameters():
-        parameter.requires_grad_(not name.startswith("bias_hh"))
-    h_0, c_0 = (nn.Parameter(torch.zeros(directions, 1, HIDDEN)) for _ in range(2))
-    head = nn.Linear(directions * HIDDEN, model.out_channels)
-    head.load_state_dict(model.head.state_dict())
     device = model.head.weight.device
-    for module in (embedding, lstm, head):
-        module.to(device)
-    h_0.data, c_0.data = h_0.data.to(device), c_0.data.to(device)
-    modules = [embedding, *lstm.parameters(), head]
-    parameters = [p for m in modules for p in (m.parameters() if isinstance(m, nn.Module) else [m]) if p.requires_grad]
-    parameters += [h_0, c_0]
+    embeddings, lstms, initial_states = [], [], []
+    for theirs, recurrence in zip(model.embeddings, model.recurrences, strict=True):
+        embedding = nn.Embedding.from_pretrained(theirs.weight.detach().clone(), freeze=False)
+        lstm = nn.LSTM(embedding.embedding_dim, HIDDEN)
+        lstm.load_state_dict(recurrence.network.state_dict())
+        lstm.bias_hh_l0.requires_grad_(False)
+        embeddings.append(embedding.to(device))
+        lstms.append(lstm.to(device))
+        initial_states.append([nn.Parameter(torch.zeros(1, 1, HIDDEN, device=device)) for _ in range(2)])
+    head = nn.Linear(len(lstms) * HIDDEN, model.out_channels)
+    head.load_state_dict(model.head.state_dict())
+    head.to(device)
+    modules = [*embeddings, *lstms, head]
+    parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
+    parameters += [state for pair in initial_states for state in pair]
     optimizer = torch.optim.Adam(parameters, lr=RATE, fused=True)
 
     def step(tokens: Tensor, target: Tensor) -> Tensor:
-        batch = tokens.size(0)
-        initial = h_0.expand(-1, batch, -1).contiguous(), c_0.expand(-1, batch, -1).contiguous()
-        _, (h, _) = lstm(embedding(tokens.t()), initial)
-        last = torch.cat([h[0], h[1]], dim=1) if directions == 2 else h[0]
+        last = []
+        for number, (embedding, lstm, (h_0, c_0)) in enumerate(zip(embeddings, lstms, initial_states, strict=True)):
+            order = tokens.t().flip(0) if number else tokens.t()
+            initial = h_0.expand(-1, tokens.size(0), -1).contiguous(), c_0.expand(-1, tokens.size(0), -1).contiguous()
+            last.append(lstm(embedding(order), initial)[1][0][0])
+        last = torch.cat(last, dim=1)
         loss = F.nll_loss(F.log_softmax(head(last), dim=1), target)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

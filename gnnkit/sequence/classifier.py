@@ -10,18 +10,20 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from gnnkit.sequence._contract import check_choice, check_size
-from gnnkit.sequence.recurrence import GRU, LSTM, RNN, BiGRU, BiLSTM, BiRNN
+from gnnkit.sequence.cells import LSTMState
+from gnnkit.sequence.recurrence import GRU, LSTM, RNN
 
 __all__ = ["SequenceClassifier"]
 
-_NETWORKS = {"rnn": (RNN, BiRNN), "lstm": (LSTM, BiLSTM), "gru": (GRU, BiGRU)}
+_NETWORKS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 
 class SequenceClassifier(nn.Module):
     """Embed the tokens, read them with a recurrent network, and classify its last state.
 
-    `x_t = E[token_t]`, `h_t = cell(x_t, h_{t-1})`, `p = W_ph h_T + b_p`, `y = log softmax(p)`; with two directions
-    h_T is the pair of the last states of both, each of which has read the whole sequence.
+    `x_t = E[token_t]`, `h_t = cell(x_t, h_{t-1})`, `p = W_ph h_T + b_p`, `y = log softmax(p)`. With two directions a
+    second network reads the tokens backwards, from an embedding of its own, and h_T is the pair of the last states:
+    each has read the whole sequence.
 
     Args:
         num_tokens: Different tokens V; they are 0 ... V - 1.
@@ -30,6 +32,8 @@ class SequenceClassifier(nn.Module):
         embedding_channels: Width of the embedding. Default 1, the report's: it is what makes the task hard for an LSTM.
         cell: "rnn", "lstm" (default) or "gru".
         bidirectional: Read the sequence backwards, too. Default False.
+        shared_embedding: Both directions read the same embedding. Default False: where the width is 1, tokens that lie
+            close together in one embedding rarely do in both.
         learned_state: Learn the states before the first step. Default True.
 
     Shape:
@@ -39,9 +43,9 @@ class SequenceClassifier(nn.Module):
         ValueError: A size is below 1, an unknown cell; in `forward` an empty batch, or a token outside the vocabulary.
 
     Source:
-        The course report's part 1: Kaiming-normal weight matrices, drawn on matrices of shape (in, out), whose "fan
-        in" in torch's reading is the output: each gate's weights have the deviation sqrt(2 / C), the output's sqrt(2
-        / classes). Biases and initial states begin at zero, the embedding at N(0, 1).
+        The course report's part 1: Kaiming-normal weight matrices of shape (in, out), deviation sqrt(2 / in); biases
+        and initial states begin at zero. What it leaves open: the embedding, here from N(0, 1), and whether the two
+        directions share it; with one for both, a BiLSTM is far from the report's losses.
 
     Example:
         >>> model = SequenceClassifier(10, 32, bidirectional=True)
@@ -58,6 +62,7 @@ class SequenceClassifier(nn.Module):
         embedding_channels: int = 1,
         cell: Literal["rnn", "lstm", "gru"] = "lstm",
         bidirectional: bool = False,
+        shared_embedding: bool = False,
         learned_state: bool = True,
     ) -> None:
         super().__init__()
@@ -68,39 +73,53 @@ class SequenceClassifier(nn.Module):
         check_choice("cell", cell, tuple(_NETWORKS))
         self.cell = cell
         self.bidirectional = bidirectional
-        self.embedding = nn.Embedding(num_tokens, embedding_channels)
-        network = _NETWORKS[cell][1 if bidirectional else 0]
-        self.recurrence = network(embedding_channels, hidden_channels, learned_state=learned_state)
-        self.head = nn.Linear(self.recurrence.out_channels, self.out_channels)
+        directions = 2 if bidirectional else 1
+        embeddings = [nn.Embedding(num_tokens, embedding_channels) for _ in range(directions)]
+        #: One a direction, forward first; the same module twice where it is shared.
+        self.embeddings = nn.ModuleList(embeddings[:1] * directions if shared_embedding else embeddings)
+        self.recurrences = nn.ModuleList(
+            _NETWORKS[cell](embedding_channels, hidden_channels, learned_state=learned_state) for _ in range(directions)
+        )
+        self.head = nn.Linear(directions * hidden_channels, self.out_channels)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw all weights anew, as the report does."""
-        self.embedding.reset_parameters()
-        self.recurrence.reset_parameters()
-        for name, parameter in self.recurrence.network.named_parameters():
-            if name.startswith("weight"):
-                nn.init.normal_(parameter, std=(2 / self.hidden_channels) ** 0.5)
-            else:
-                nn.init.zeros_(parameter)
-        nn.init.normal_(self.head.weight, std=(2 / self.out_channels) ** 0.5)
+        for embedding, recurrence in zip(self.embeddings, self.recurrences, strict=True):
+            assert isinstance(embedding, nn.Embedding)
+            assert isinstance(recurrence, (RNN, LSTM, GRU))
+            embedding.reset_parameters()
+            recurrence.reset_parameters()
+            for name, parameter in recurrence.network.named_parameters():
+                if name.startswith("weight"):  # torch keeps (out, in)
+                    nn.init.normal_(parameter, std=(2 / parameter.size(1)) ** 0.5)
+                else:
+                    nn.init.zeros_(parameter)
+        nn.init.normal_(self.head.weight, std=(2 / self.head.in_features) ** 0.5)
         nn.init.zeros_(self.head.bias)
 
     def forward(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B K"]:
         """Log-probabilities of the classes."""
-        return self._classify(self.recurrence(self._embed(tokens)).last)
+        last = [recurrence(x).last for x, recurrence in zip(self._embed(tokens), self.recurrences, strict=True)]
+        return self._classify(torch.cat(last, dim=-1))
 
     def unroll(self, tokens: Int[Tensor, "B T"]) -> list[Tensor]:
-        """h_1 ... h_T on the plain path, `[B, D C]`; see `LSTM.unroll`."""
-        return self.recurrence.unroll(self._embed(tokens))
+        """h_1 ... h_T on the plain path, both directions joined, `[B, D C]`; see `LSTM.unroll`."""
+        directions = self.unroll_directions(tokens)
+        return directions[0] if len(directions) == 1 else [torch.cat(h, dim=-1) for h in zip(*directions, strict=True)]
 
     def unroll_directions(self, tokens: Int[Tensor, "B T"]) -> list[list[Tensor]]:
         """The states of each direction on the plain path, for gradients; see `LSTM.unroll_directions`."""
-        return self.recurrence.unroll_directions(self._embed(tokens))
+        return [[state.h if isinstance(state, LSTMState) else state for state in s] for s in self.unroll_states(tokens)]
 
     def unroll_states(self, tokens: Int[Tensor, "B T"]) -> list[list[Any]]:
         """As `unroll_directions`, with an LSTM's cell states."""
-        return self.recurrence.unroll_states(self._embed(tokens))
+        read: list[list[Any]] = []
+        for x, recurrence in zip(self._embed(tokens), self.recurrences, strict=True):
+            assert isinstance(recurrence, (RNN, LSTM, GRU))
+            read += recurrence.unroll_states(x)
+        # In the order of the sequence, whichever way it was read.
+        return [read[0], *(states[::-1] for states in read[1:])]
 
     def state_loss(self, last: Float[Tensor, "B H"], target: Int[Tensor, " B"]) -> Tensor:
         """The mean negative log-likelihood of the target classes, from the last states (of both directions, joined)."""
@@ -109,7 +128,8 @@ class SequenceClassifier(nn.Module):
     def _classify(self, last: Tensor) -> Tensor:
         return F.log_softmax(self.head(last), dim=-1)
 
-    def _embed(self, tokens: Tensor) -> Tensor:
+    def _embed(self, tokens: Tensor) -> list[Tensor]:
+        """Each direction's steps, in the order in which it reads them."""
         if tokens.dim() != 2 or tokens.numel() == 0:
             raise ValueError(
                 f"tokens must have shape [B, T] with B and T at least 1 (no empty batch), got {list(tokens.shape)}"
@@ -123,8 +143,9 @@ class SequenceClassifier(nn.Module):
                 f"token {wrong} is outside the vocabulary 0 ... {self.num_tokens - 1}; "
                 f"build the classifier with a larger num_tokens, or check the data"
             )
-        # Embedded steps first, as torch's fused kernels read them; the transposed view costs nothing.
-        return self.embedding(tokens.t()).transpose(0, 1)
+        steps = tokens.t()  # steps first, as torch's fused kernels read them; the transposed view costs nothing
+        orders = (steps, steps.flip(0)) if self.bidirectional else (steps,)
+        return [embedding(order).transpose(0, 1) for embedding, order in zip(self.embeddings, orders, strict=True)]
 
     def extra_repr(self) -> str:
         return f"num_tokens={self.num_tokens}, cell={self.cell!r}, bidirectional={self.bidirectional}"

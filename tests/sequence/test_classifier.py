@@ -13,18 +13,23 @@ def _seed():
     torch.manual_seed(0)
 
 
-def test_it_is_the_plain_network_inline():
-    model = SequenceClassifier(9, 16, embedding_channels=4, bidirectional=True)
+@pytest.mark.parametrize("shared", [False, True])
+def test_it_is_the_plain_network_inline(shared):
+    model = SequenceClassifier(9, 16, embedding_channels=4, bidirectional=True, shared_embedding=shared)
     with torch.no_grad():
-        for state in (model.recurrence.h_0, model.recurrence.c_0):
-            nn.init.normal_(state)
+        for recurrence in model.recurrences:
+            for state in (recurrence.h_0, recurrence.c_0):
+                nn.init.normal_(state)
     tokens = torch.randint(9, (5, 8))
-    lstm = nn.LSTM(4, 16, bidirectional=True, batch_first=True)
-    lstm.load_state_dict(model.recurrence.network.state_dict())
-    initial = tuple(s[:, None].expand(2, 5, 16).contiguous() for s in (model.recurrence.h_0, model.recurrence.c_0))
-    _, (h, _) = lstm(model.embedding.weight[tokens], initial)
-    expected = torch.log_softmax(torch.cat([h[0], h[1]], dim=1) @ model.head.weight.T + model.head.bias, dim=1)
+    last = []
+    for embedding, recurrence, order in zip(model.embeddings, model.recurrences, (tokens, tokens.flip(1)), strict=True):
+        lstm = nn.LSTM(4, 16, batch_first=True)
+        lstm.load_state_dict(recurrence.network.state_dict())
+        initial = tuple(s[:, None].expand(1, 5, 16).contiguous() for s in (recurrence.h_0, recurrence.c_0))
+        last.append(lstm(embedding.weight[order], initial)[1][0][0])
+    expected = torch.log_softmax(torch.cat(last, dim=1) @ model.head.weight.T + model.head.bias, dim=1)
     torch.testing.assert_close(model(tokens), expected)
+    assert (model.embeddings[0] is model.embeddings[1]) == shared
 
 
 @pytest.mark.parametrize(("cell", "bidirectional"), VARIANTS)
@@ -47,21 +52,23 @@ def test_log_probabilities_sum_to_one():
 
 @pytest.mark.parametrize(("cell", "gates"), [("rnn", 1), ("lstm", 4), ("gru", 3)])
 def test_the_reports_initialisation(cell, gates):
-    model = SequenceClassifier(20, 256, embedding_channels=200, cell=cell, bidirectional=True)
-    network = model.recurrence.network
-    assert network.weight_ih_l0.shape == (gates * 256, 200)
-    for name, parameter in network.named_parameters():
-        if name.startswith("weight"):
-            assert parameter.std().item() == pytest.approx((2 / 256) ** 0.5, rel=0.02)
-            assert parameter.mean().abs() < 1e-3
-        else:
-            assert (parameter == 0).all()
-    # torch's own draw on a matrix of shape (in, out) has the same deviation.
-    drawn = nn.init.kaiming_normal_(torch.empty(512, 20))
+    model = SequenceClassifier(20, 256, embedding_channels=50, cell=cell, bidirectional=True)
+    for embedding, recurrence in zip(model.embeddings, model.recurrences, strict=True):
+        assert recurrence.network.weight_ih_l0.shape == (gates * 256, 50)
+        for name, parameter in recurrence.network.named_parameters():
+            if name.startswith("weight"):
+                fan_in = 50 if "ih" in name else 256
+                assert parameter.std().item() == pytest.approx((2 / fan_in) ** 0.5, rel=0.03)
+                assert parameter.mean().abs() < 5e-3
+            else:
+                assert (parameter == 0).all()
+        assert (recurrence.h_0 == 0).all()
+        assert embedding.weight.std().item() == pytest.approx(1, rel=0.08)
+    # torch keeps a linear map as (out, in): its Kaiming-normal draw has the same deviation.
+    drawn = nn.init.kaiming_normal_(torch.empty(20, 512))
     assert model.head.weight.std().item() == pytest.approx(drawn.std().item(), rel=0.03)
     assert (model.head.bias == 0).all()
-    assert (model.recurrence.h_0 == 0).all()
-    assert model.embedding.weight.std().item() == pytest.approx(1, rel=0.05)
+    assert not torch.equal(model.embeddings[0].weight, model.embeddings[1].weight)
 
 
 def test_it_learns_four_numbers():

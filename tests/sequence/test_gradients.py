@@ -159,8 +159,8 @@ def test_gradient_flow_equals_a_perturbation():
     torch.manual_seed(0)
     model = SequenceClassifier(6, 3, cell="rnn").double()
     tokens, target = torch.randint(6, (1, 4)), torch.randint(6, (1,))
-    x = model.embedding(tokens)
-    cell = RNNCell.from_torch(model.recurrence.network)
+    x = model.embeddings[0](tokens)
+    cell = RNNCell.from_torch(model.recurrences[0].network)
     with torch.no_grad():
         h = model.unroll(tokens)[1]
         gradient = []
@@ -185,10 +185,10 @@ def test_both_directions_have_their_own_flow():
     # The mirrored sequence with the directions' weights swapped has the mirrored flow.
     other = SequenceClassifier(6, 4, bidirectional=True).double()
     own = model.state_dict()
-    swap = {
-        n: n.removesuffix("_reverse") if n.endswith("_reverse") else f"{n}_reverse" for n in own if ".network." in n
+    other_side = str.maketrans("01", "10")
+    state = {
+        n: own[".".join([*n.split(".")[:1], n.split(".")[1].translate(other_side), *n.split(".")[2:]])] for n in own
     }
-    state = {n: own[swap.get(n, n)] for n in own}
     state["head.weight"] = torch.cat([own["head.weight"][:, 4:], own["head.weight"][:, :4]], dim=1)
     other.load_state_dict(state)
     torch.testing.assert_close(gradient_flow(other, (batch[0].flip(1), batch[1])), each.norm(dim=0).flip(0))
@@ -200,10 +200,10 @@ def test_small_weights_vanish_and_large_ones_explode():
     batch = torch.randint(6, (8, 30)), torch.randint(6, (8,))
     orthogonal = torch.linalg.qr(torch.randn(16, 16, dtype=torch.float64)).Q
     with torch.no_grad():
-        model.embedding.weight.zero_()  # states stay near zero, where tanh is the identity
-        model.recurrence.network.weight_hh_l0.copy_(0.5 * orthogonal)
+        model.embeddings[0].weight.zero_()  # states stay near zero, where tanh is the identity
+        model.recurrences[0].network.weight_hh_l0.copy_(0.5 * orthogonal)
         vanishing = gradient_flow(model, batch)
-        model.recurrence.network.weight_hh_l0.copy_(1.5 * orthogonal)
+        model.recurrences[0].network.weight_hh_l0.copy_(1.5 * orthogonal)
     exploding = gradient_flow(model, batch)
     torch.testing.assert_close(
         vanishing[0] / vanishing[-1], torch.tensor(0.5**29, dtype=torch.float64), rtol=1e-6, atol=0
