@@ -116,6 +116,17 @@ def test_verdicts_in_words_come_before_the_scores(fake_results):
 
 
 @pytest.mark.usefixtures("without_figures")
+@pytest.mark.parametrize("clear", [True, False])
+def test_a_verdict_is_called_clear_only_where_it_is(fake_results, clear):
+    results = fake_results()
+    for verdict in results.verdicts:
+        verdict["clear"] = clear
+    text = render_html(results)
+    assert text.count('<span class="tag clear">clear</span>') == (text.count('class="tag ') if clear else 0)
+    assert text.count('<span class="tag open">within noise</span>') == (0 if clear else text.count('class="tag '))
+    assert text.count('class="tag ') > 0
+
+
 def test_says_plainly_who_does_not_beat_the_last_value(fake_results):
     words = " ".join(render_html(fake_results()).split())
     assert "Clearly better in MAE: lstm, gru, tgcn." in words
