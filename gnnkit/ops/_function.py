@@ -89,7 +89,8 @@ class AttentionKernels:
 
     Args:
         forward: `(graph, x, alpha_src, alpha_dst, edge_logits, options) -> (out, stats)`; `stats`
-            `[num_dst, 2, K]` holds each row's largest logit and one over its sum of exponentials.
+            `[num_dst, 2, K]`, float32 where x is half, holds each row's largest logit and one over its sum of
+            exponentials.
         backward: `(graph, grad, x, alpha_src, alpha_dst, edge_logits, out, stats, options, needed) -> gradients` of x,
             alpha_src, alpha_dst, edge_logits; `needed` has four truth values, and an unneeded gradient may be None.
     """

@@ -108,7 +108,8 @@ def _(
     negative_slope: float,
     dropout: float,
 ) -> tuple[Tensor, Tensor]:
-    return x.new_empty(num_dst, x.size(1), x.size(2)), x.new_empty(num_dst, 2, x.size(1))
+    stats = x.new_empty(num_dst, 2, x.size(1), dtype=torch.promote_types(x.dtype, torch.float32))
+    return x.new_empty(num_dst, x.size(1), x.size(2)), stats
 
 
 @torch.library.custom_op("gnnkit::edge_attention_backward", mutates_args=())

@@ -35,8 +35,8 @@ class RecurrenceKernels:
     backward: Callable[..., Gradients]
 
 
-def _backend(x: Tensor) -> Any:
-    situation = Situation(x.device.type, x.dtype)
+def _backend(x: Tensor, state: Tensor) -> Any:
+    situation = Situation(x.device.type, x.dtype, hidden=state.size(-1))
     return load_backend("gated_recurrence", choose_installed("gated_recurrence", situation).backend)
 
 
@@ -46,7 +46,7 @@ def gated_recurrence_op(
 ) -> Tensor:
     """See `gnnkit.ops.gated_recurrence`; the arguments are checked there."""
     inputs = [tensor.contiguous() for tensor in (x, state, weight_input, weight_state, bias)]
-    backend = _backend(x)
+    backend = _backend(x, state)
     if isinstance(backend, RecurrenceKernels):
         return backend.forward(*inputs, return_sequence)
     return backend(*inputs, return_sequence).contiguous()
@@ -73,7 +73,7 @@ def _backward_op(
     need_x: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     inputs = [tensor.contiguous() for tensor in (x, state, weight_input, weight_state, bias)]
-    backend = _backend(x)
+    backend = _backend(x, state)
     if isinstance(backend, RecurrenceKernels):
         return backend.backward(grad.contiguous(), *inputs, return_sequence, need_x)
     with torch.enable_grad():

@@ -184,7 +184,8 @@ def edge_attention_forward(
     inverse = torch.where(total == 0, torch.zeros_like(total), 1 / total)
     weights = attention_weights(graph, alpha_src, alpha_dst, edge_logits, options)
     out = weighted_sum(graph, x, weights)
-    return out, torch.stack([largest, inverse], dim=1)
+    # Not in half precision: the backward pass would subtract another number than this one did.
+    return out, torch.stack([largest, inverse], dim=1).to(torch.promote_types(x.dtype, torch.float32))
 
 
 def edge_attention_backward(
@@ -203,7 +204,7 @@ def edge_attention_backward(
     sources, targets = graph.edge_index
     z = logits_before_slope(graph, alpha_src, alpha_dst, edge_logits)
     largest, inverse = stats.index_select(0, targets).unbind(1)
-    weights = (functional.leaky_relu(z, options.negative_slope) - largest).exp() * inverse
+    weights = ((functional.leaky_relu(z, options.negative_slope) - largest).exp() * inverse).to(x.dtype)
     gathered = grad.index_select(0, targets)
     dots = (gathered * x.index_select(0, sources)).sum(-1)
     kept = weights

@@ -46,6 +46,9 @@ _WITH_HALF = (torch.float32, torch.float16, torch.bfloat16)
 DENSE_MIN_DENSITY = 1 / 40
 DENSE_MAX_ENTRIES = 256 * 256
 
+# A wider state does not stay in the registers of a program.
+TRITON_MAX_HIDDEN = 128
+
 
 @dataclass(frozen=True)
 class BackendEntry:
@@ -82,6 +85,7 @@ class Situation:
         transforms: True inside a `torch.func` transform, under forward-mode derivatives or for a tensor subclass.
         weights: True where the call gives back per-edge weights that can be differentiated.
         num_dst, num_src, num_edges: The graph's size; 0 where there is none.
+        hidden: Channels of a recurrence's state; 0 where there is none.
     """
 
     device: str = "cpu"
@@ -91,6 +95,7 @@ class Situation:
     num_dst: int = 0
     num_src: int = 0
     num_edges: int = 0
+    hidden: int = 0
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,11 @@ def _small_and_dense(situation: Situation) -> str | None:
     return None
 
 
+def _narrow(situation: Situation) -> str | None:
+    too_wide = f"the state has {situation.hidden} channels, more than {TRITON_MAX_HIDDEN}"
+    return too_wide if situation.hidden > TRITON_MAX_HIDDEN else None
+
+
 def _graph_op(name: str) -> tuple[BackendEntry, ...]:
     kernels = name.removeprefix("edge_")
     return (
@@ -165,7 +175,9 @@ BACKENDS: dict[str, tuple[BackendEntry, ...]] = {
     "segment_max": _segment_op("segment_max")[1:],
     "segment_softmax": _segment_op("segment_softmax"),
     "gated_recurrence": (
-        BackendEntry("triton", "gnnkit.ops._triton_recurrence:gated_recurrence", ("cuda",), _WITH_HALF, "triton"),
+        BackendEntry(
+            "triton", "gnnkit.ops._triton_recurrence:gated_recurrence", ("cuda",), _WITH_HALF, "triton", only_if=_narrow
+        ),
         BackendEntry("numba", "gnnkit.ops._numba_recurrence:gated_recurrence", ("cpu",), _FULL, "numba"),
         BackendEntry("torch", "gnnkit.ops._torch_recurrence:gated_recurrence", transforms=True),
         BackendEntry("reference", "gnnkit.ops._reference_recurrence:gated_recurrence", automatic=False),
@@ -383,9 +395,5 @@ def explain_backend(op: str, *tensors: torch.Tensor, graph: Any = None, **situat
         fields |= {"device": tensors[0].device.type, "dtype": tensors[0].dtype, "transforms": is_transformed(*tensors)}
     if graph is not None:
         compressed = compress(graph)
-        fields |= {
-            "num_dst": compressed.num_dst,
-            "num_src": compressed.num_src,
-            "num_edges": compressed.num_edges,
-        }
+        fields |= {"num_dst": compressed.num_dst, "num_src": compressed.num_src, "num_edges": compressed.num_edges}
     return choose(op, Situation(**(fields | situation)), requested_backend(op))

@@ -71,7 +71,7 @@ def gated_recurrence(
     inputs = _one_type(x, state, weight_input, weight_state, bias)
     if torch.compiler.is_compiling():
         return gated_recurrence_op(*inputs, return_sequence)
-    situation = Situation(x.device.type, inputs[0].dtype, is_transformed(*inputs))
+    situation = Situation(x.device.type, inputs[0].dtype, is_transformed(*inputs), hidden=weight_state.size(0))
     backend = load_backend("gated_recurrence", choose_installed("gated_recurrence", situation).backend)
     if isinstance(backend, RecurrenceKernels):
         return gated_recurrence_op(*inputs, return_sequence)

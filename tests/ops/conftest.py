@@ -1,7 +1,15 @@
 """Graphs that are awkward, and what the ops' tests have in common."""
 
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 import torch
+
+from gnnkit._optional import is_available
 
 GRAPHS = {
     "empty": (torch.empty(2, 0, dtype=torch.int64), 0, 0),
@@ -31,3 +39,29 @@ def poison(monkeypatch: pytest.MonkeyPatch) -> None:
         return tensor.fill_(float("nan")) if tensor.is_floating_point() else tensor.fill_(-(2**30))
 
     monkeypatch.setattr(torch, "empty", empty)
+
+
+@pytest.fixture
+def run_kernels() -> Callable[..., None]:
+    """Run a file of `kernels/` in a process of its own: before it is imported Triton must know whether to interpret."""
+    if not is_available("triton"):
+        pytest.skip("triton is not installed")
+
+    def run(file: str, *, interpret: bool) -> None:
+        path = str(Path(__file__).parent / "kernels" / file)
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "ignore", "--durations=3", path]
+        environment = {**os.environ, "TRITON_INTERPRET": str(int(interpret))}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+        assert " passed" in done.stdout
+        assert " skipped" not in done.stdout
+
+    return run
+
+
+@pytest.fixture(params=["interpreter", pytest.param("cuda", marks=pytest.mark.gpu)])
+def run_checks(request: pytest.FixtureRequest, run_kernels: Callable[..., None]) -> Callable[[str], None]:
+    """Run a file of `kernels/` in Triton's interpreter, and on a GPU where there is one."""
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    return lambda file: run_kernels(file, interpret=request.param == "interpreter")

@@ -1,0 +1,100 @@
+"""Every kernel is compiled for an H100, with the arguments with which it is launched: the interpreter checks no types.
+
+Nothing is run: in the place of a launch there is a compilation, which needs no GPU.
+"""
+
+from typing import Any
+
+import pytest
+import torch
+import triton
+from torch import Tensor
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from gnnkit.ops import (
+    _triton_attention,
+    _triton_bfs,
+    _triton_recurrence,
+    _triton_rows,
+    _triton_spmm,
+    compress,
+)
+from gnnkit.ops._function import AttentionOptions
+
+H100 = GPUTarget("cuda", 90, 32)
+# What one program may have on all GPUs of the last years.
+SHARED_MEMORY = 99 * 1024
+MODULES = (_triton_rows, _triton_spmm, _triton_attention, _triton_recurrence, _triton_bfs)
+TYPES = {
+    torch.float32: "*fp32",
+    torch.float16: "*fp16",
+    torch.bfloat16: "*bf16",
+    torch.int16: "*i16",
+    torch.int32: "*i32",
+    torch.int64: "*i64",
+}
+
+
+def type_of(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return TYPES[value.dtype]
+    return "fp32" if isinstance(value, float) else "i32" if -(2**31) <= value < 2**31 else "i64"
+
+
+@pytest.fixture(autouse=True)
+def compiled(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The names of the kernels that were compiled: a set that fills."""
+    names = set()
+
+    def launch(kernel: Any, programs: int, *arguments: Any, warps: int = 1, num_stages: int = 3, **constants: Any):
+        assert programs > 0
+        given = dict(zip(kernel.arg_names, arguments, strict=False))
+        signature = {name: type_of(given[name]) if name in given else "constexpr" for name in kernel.arg_names}
+        places = {(kernel.arg_names.index(name),): value for name, value in constants.items()}
+        source = ASTSource(fn=kernel, signature=signature, constexprs=places)
+        result = triton.compile(source, target=H100, options={"num_warps": warps, "num_stages": num_stages})
+        assert result.metadata.shared <= SHARED_MEMORY
+        names.add(kernel.fn.__name__)
+
+    for module in MODULES:
+        monkeypatch.setattr(module, "launch", launch)
+    monkeypatch.setattr(_triton_rows, "PIECE", 8)
+    return names
+
+
+@pytest.fixture
+def graph():
+    generator = torch.Generator().manual_seed(0)
+    return compress(torch.randint(9, (2, 100), generator=generator), 9, 9)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_spmm(dtype: torch.dtype, graph, compiled: set[str]) -> None:
+    x, weight = torch.zeros(9, 128, dtype=dtype), torch.zeros(100, dtype=dtype)
+    _triton_spmm.forward(graph, x, weight)
+    _triton_spmm.backward(graph, x, x, weight, True)
+    assert compiled == {"_gather", "_sum_parts"}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_edge_attention(dtype: torch.dtype, graph, compiled: set[str]) -> None:
+    x, alpha, logits = (torch.zeros(shape, dtype=dtype) for shape in ((9, 8, 16), (9, 8), (100, 8)))
+    options = AttentionOptions(0.2, 0.6, torch.tensor(5))
+    out, stats = _triton_attention.forward(graph, x, alpha, alpha, logits, options)
+    _triton_attention.backward(graph, out, x, alpha, alpha, logits, out, stats, options, (True,) * 4)
+    assert compiled == {"attend", "merge", "prepare", "outgoing", "_gather", "_sum_parts"}
+
+
+@pytest.mark.parametrize(("dtype", "hidden"), [(torch.float32, 64), (torch.bfloat16, 64), (torch.float32, 128)])
+def test_gated_recurrence(dtype: torch.dtype, hidden: int, compiled: set[str]) -> None:
+    shapes = [(2, 3, 11, 2), (2, 11, hidden), (2, 3 * hidden), (hidden, 3 * hidden), (3 * hidden,)]
+    inputs = [torch.zeros(shape, dtype=dtype) for shape in shapes]
+    out = _triton_recurrence.forward(*inputs, True)
+    _triton_recurrence.backward(out, *inputs, True, True)
+    assert compiled == {"_forward", "_backward"}
+
+
+def test_hop_levels(graph, compiled: set[str]) -> None:
+    _triton_bfs.hop_levels(graph, torch.arange(9), 5, torch.int16)
+    assert compiled == {"_pull"}
