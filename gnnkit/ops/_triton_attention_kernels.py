@@ -9,6 +9,9 @@ A program holds a tile of edges × heads × channels. Each edge's place in the t
 own largest logit, and these are put together at the end of the row: inside the loop no thread waits for another.
 """
 
+# A kernel is Triton's language in Python's clothes: its indexing and constants are not what Python's types say.
+# pyright: reportCallIssue=false, reportArgumentType=false, reportOperatorIssue=false, reportAssignmentType=false
+
 from __future__ import annotations
 
 import triton  # pyright: ignore[reportMissingImports]

@@ -6,6 +6,9 @@ the weights' gradients are three matrix products over all rows and steps, which 
 would take the registers that the state and its products need.
 """
 
+# A kernel is Triton's language in Python's clothes: its indexing and constants are not what Python's types say.
+# pyright: reportCallIssue=false, reportArgumentType=false, reportOperatorIssue=false, reportAssignmentType=false
+
 from __future__ import annotations
 
 from typing import Any
