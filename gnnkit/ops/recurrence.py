@@ -38,6 +38,10 @@ def gated_recurrence(
     keeps nothing for the backward pass but its inputs, where the gates are computed again in the same way. Its scratch
     memory is (threads) × T × 48 rows × about (5 H + F) numbers.
 
+    On a GPU one launch takes all rows through all steps, for H up to 128; beyond that torch's operators run. The
+    backward pass runs it again and holds 5 B T N H numbers meanwhile, of some samples at a time where they are more
+    than 2**28.
+
     Args:
         x: Features of each step; whatever is small: the 3H-wide input product of all steps is never held. The layout in
             which a model has them, so nothing is transposed.

@@ -41,6 +41,9 @@ def nothing(name: str) -> bool:
         ("segment_sum", Situation(), nothing, "torch"),
         ("segment_max", Situation(transforms=True), everything, "torch"),
         ("gated_recurrence", Situation(), everything, "numba"),
+        ("gated_recurrence", Situation(device="cuda", hidden=128), everything, "triton"),
+        ("gated_recurrence", Situation(device="cuda", hidden=129), everything, "torch"),
+        ("hop_levels", Situation(device="cuda"), everything, "triton"),
         ("hop_levels", Situation(), nothing, "torch"),
     ],
 )

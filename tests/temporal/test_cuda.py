@@ -1,11 +1,11 @@
-"""T-GCN on a GPU gives the numbers that it gives on a CPU."""
+"""Every forecaster on a GPU gives the numbers that it gives on a CPU."""
 
 import copy
 
 import pytest
 import torch
 
-from gnnkit.temporal import TGCN
+from gnnkit.temporal import MODELS, TGCN, build_forecaster
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
 
@@ -29,3 +29,13 @@ def test_values_and_gradients(settings, dtype):
     scale = max(float(tensor.abs().max()) for tensor in results[0])
     for expected, got in zip(*results, strict=True):
         torch.testing.assert_close(got, expected, rtol=0, atol=tolerance * scale)
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_every_model(name):
+    torch.manual_seed(0)
+    model = build_forecaster(name, in_channels=1, horizon=3, history=6, num_nodes=4, hidden_channels=16).double().eval()
+    x = torch.randn(2, 6, 4, 1, dtype=torch.float64)
+    expected = model(x, EDGES, WEIGHT.double())
+    got = model.cuda()(x.cuda(), EDGES.cuda(), WEIGHT.double().cuda())
+    torch.testing.assert_close(got.cpu(), expected, rtol=0, atol=1e-10)
