@@ -17,8 +17,8 @@ __all__ = ["Combinations", "EndlessCombinations", "RandomCombinations", "random_
 # SplitMix64 (Steele, Lea & Flood 2014); its constants as signed 64-bit numbers, since torch has no unsigned arithmetic.
 _GOLDEN = 0x9E3779B97F4A7C15 - 2**64
 _FIRST, _SECOND = 0xBF58476D1CE4E5B9 - 2**64, 0x94D049BB133111EB - 2**64
-# Combinations that the endless stream draws at once: enough that the calls cost little, few enough to stay in cache.
-_AHEAD = 4096
+# Numbers that the endless stream draws at once: enough that the calls cost little, few enough to stay in cache.
+_AHEAD = 2**16
 
 
 class Combinations(NamedTuple):
@@ -190,7 +190,7 @@ class EndlessCombinations(IterableDataset[Combinations]):
     def __iter__(self) -> Iterator[Combinations]:
         worker = get_worker_info()
         number, workers = (0, 1) if worker is None else (worker.id, worker.num_workers)
-        ahead = max(1, _AHEAD // self.batch_size)
+        ahead = max(1, _AHEAD // (self.batch_size * self.length))
         batches = torch.arange(ahead, device=self.device) * workers + number
         index = self.start + (batches[:, None] * self.batch_size + torch.arange(self.batch_size, device=self.device))
         while True:
