@@ -5,6 +5,7 @@ from gnnkit.graph.checks import check_adj_t, check_edge_index, check_edge_weight
 from gnnkit.graph.draw import draw_receptive_field
 from gnnkit.graph.formats import from_csr, from_networkx, to_csr, to_networkx
 from gnnkit.graph.generate import six_node_graph
+from gnnkit.graph.propagation import normalized_adjacency, propagate
 from gnnkit.graph.receptive import (
     hop_distances,
     k_hop_nodes,
@@ -27,6 +28,8 @@ __all__ = [
     "k_hop_nodes",
     "node_id",
     "normalize_adjacency",
+    "normalized_adjacency",
+    "propagate",
     "receptive_field",
     "set_self_loops",
     "shortest_paths",

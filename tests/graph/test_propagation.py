@@ -5,8 +5,8 @@ import torch
 from torch_geometric import EdgeIndex
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
-from gnnkit.temporal import _propagation
-from gnnkit.temporal._propagation import normalized_adjacency, propagate
+from gnnkit.graph import propagation
+from gnnkit.graph.propagation import normalized_adjacency, propagate
 
 # Directed and weighted; node 3 has a loop already, node 0 is reached by nobody.
 EDGES = torch.tensor([[0, 0, 1, 2, 3, 3], [1, 2, 2, 1, 3, 2]])
@@ -83,15 +83,15 @@ def test_it_is_made_once_and_again_after_an_inplace_change():
 
 def test_a_graph_that_is_gone_takes_its_matrix_along():
     gc.collect()
-    before = len(_propagation._CACHE)
+    before = len(propagation._CACHE)
     edges = EDGES.clone()
     for _ in range(5):  # weights that come and go do not pile up either
         normalized_adjacency(edges, WEIGHT.clone(), X, 4, "missing")
-    assert len(_propagation._CACHE) == before + 1
-    assert len(_propagation._CACHE[edges]) <= 2
+    assert len(propagation._CACHE) == before + 1
+    assert len(propagation._CACHE[edges]) <= 2
     del edges
     gc.collect()
-    assert len(_propagation._CACHE) == before
+    assert len(propagation._CACHE) == before
 
 
 def test_learned_weights_get_their_gradient_on_every_call():
@@ -122,7 +122,7 @@ def test_the_sparse_product_is_the_dense_one(monkeypatch, channels):
     weight = WEIGHT.double().requires_grad_()
     results = []
     for limit in (1024, 3):
-        monkeypatch.setattr(_propagation, "DENSE_NODES", limit)
+        monkeypatch.setattr(propagation, "DENSE_NODES", limit)
         adjacency = normalized_adjacency(EDGES, weight, X, 4, "missing")
         assert adjacency.is_sparse == (limit == 3)
         out = propagate(adjacency, x)
@@ -143,3 +143,21 @@ def test_graphs_that_do_not_fit():
         normalized_adjacency(EDGES, WEIGHT[:, None], X, 4, "missing")
     with pytest.raises(ValueError, match="edge_index is on meta, x on cpu; move the graph"):
         normalized_adjacency(EDGES.to("meta"), None, X, 4, "missing")
+
+
+# The graph of Li et al. (2018) in small: 0 -> 1, 0 -> 2, 1 -> 2.
+DIRECTED = torch.tensor([[0, 0, 1], [1, 2, 2]])
+
+
+def test_a_walker_leaves_along_the_edges_or_against_them():
+    along = normalized_adjacency(DIRECTED, None, X, 3, False, method="random-walk")
+    assert along.tolist() == [[0.0, 0.0, 0.0], [0.5, 0.0, 0.0], [0.5, 1.0, 0.0]]  # targets in the rows: 1/2, 1/2, 1
+    against = normalized_adjacency(DIRECTED, None, X, 3, False, method="random-walk", reverse=True)
+    assert against.tolist() == [[0.0, 1.0, 0.5], [0.0, 0.0, 0.5], [0.0, 0.0, 0.0]]
+    means = normalized_adjacency(DIRECTED, None, X, 3, True, method="row")
+    torch.testing.assert_close(
+        means, torch.tensor([[6.0, 0, 0], [3, 3, 0], [2, 2, 2]], dtype=torch.float64) / 6, rtol=0, atol=1e-15
+    )
+    # All four are kept beside each other.
+    assert normalized_adjacency(DIRECTED, None, X, 3, False, method="random-walk") is along
+    assert normalized_adjacency(DIRECTED, None, X, 3, False).tolist() != along.tolist()

@@ -1,4 +1,4 @@
-"""The product with the normalised adjacency, which all models of this folder share: one matrix per graph, cached."""
+"""The product with the normalised adjacency, which all forecasters share: one matrix per graph, cached."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from gnnkit.graph import check_edge_index, check_edge_weight, from_csr, normalize_adjacency, to_dense
+from gnnkit.graph.adjacency import normalize_adjacency, to_dense
+from gnnkit.graph.checks import check_edge_index, check_edge_weight
+from gnnkit.graph.formats import from_csr
 
 __all__ = ["AddSelfLoops", "normalized_adjacency", "propagate"]
 
 AddSelfLoops = Literal["missing"] | bool
+Method = Literal["symmetric", "row", "random-walk"]
 
 # Up to this many nodes a matrix product is cheaper than a sparse one on road networks (2 to 10% of entries are edges).
 DENSE_NODES = 1024
@@ -42,7 +45,8 @@ def propagate(adjacency: Tensor, x: Float[Tensor, "*S N C"]) -> Float[Tensor, "*
         x: Features in the layout in which models have them: nothing is copied where C is wide and A dense.
     """
     num_nodes, channels = x.shape[-2:]
-    if not adjacency.is_sparse and channels >= NARROW:
+    # A batch of products would leave a gradient of the matrix for each of its members, to be summed up afterwards.
+    if not adjacency.is_sparse and channels >= NARROW and not adjacency.requires_grad:
         rows = x.reshape(-1, num_nodes, channels)
         return torch.bmm(adjacency.expand(rows.size(0), -1, -1), rows).view(x.shape)
     # One product for everything: a sparse one needs it, and C dense products of one column each would be slow.
@@ -52,9 +56,16 @@ def propagate(adjacency: Tensor, x: Float[Tensor, "*S N C"]) -> Float[Tensor, "*
 
 
 def normalized_adjacency(
-    edge_index: Tensor, edge_weight: Tensor | None, x: Tensor, num_nodes: int, add_self_loops: AddSelfLoops
+    edge_index: Tensor,
+    edge_weight: Tensor | None,
+    x: Tensor,
+    num_nodes: int,
+    add_self_loops: AddSelfLoops,
+    *,
+    method: Method = "symmetric",
+    reverse: bool = False,
 ) -> Tensor:
-    """The matrix D^-1/2 A D^-1/2 of graph convolution in x's dtype, made once per graph.
+    """The matrix of a graph in x's dtype, made once per graph; by default the D^-1/2 A D^-1/2 of graph convolution.
 
     The cache is keyed weakly on the tensors and their versions: an in-place change of either makes a new matrix.
     Weights that require a gradient, sparse tensors and inference tensors (which have no version) are normalised on
@@ -66,6 +77,8 @@ def normalized_adjacency(
         x: Any tensor with the dtype and device of the features.
         num_nodes: Node count N.
         add_self_loops: As in `gnnkit.graph.normalize_adjacency`.
+        method: As there; default `"symmetric"`.
+        reverse: True turns every edge round first. Default False.
 
     Returns:
         `[N, N]`, rows are targets; dense up to 1024 nodes, else sparse COO.
@@ -82,10 +95,10 @@ def normalized_adjacency(
     learned = edge_weight is not None and edge_weight.requires_grad
     unversioned = edge_index.is_inference() or (edge_weight is not None and edge_weight.is_inference())
     if sparse or learned or unversioned:
-        return _build(edge_index, edge_weight, x.dtype, num_nodes, add_self_loops)
+        return _build(edge_index, edge_weight, x.dtype, num_nodes, add_self_loops, method, reverse)
 
     entries = _CACHE.setdefault(edge_index, {})
-    key = (num_nodes, x.dtype, add_self_loops, None if edge_weight is None else id(edge_weight))
+    key = (num_nodes, x.dtype, add_self_loops, method, reverse, None if edge_weight is None else id(edge_weight))
     weight_version = 0 if edge_weight is None else edge_weight._version
     entry = entries.get(key)
     if (
@@ -101,14 +114,20 @@ def normalized_adjacency(
         del entries[dead]
     # Made outside inference mode, whatever the caller's: a later call may need it for a gradient.
     with torch.inference_mode(False), torch.no_grad():
-        adjacency = _build(edge_index, edge_weight, x.dtype, num_nodes, add_self_loops)
+        adjacency = _build(edge_index, edge_weight, x.dtype, num_nodes, add_self_loops, method, reverse)
     reference = None if edge_weight is None else weakref.ref(edge_weight)
     entries[key] = _Entry(edge_index._version, reference, weight_version, adjacency)
     return adjacency
 
 
 def _build(
-    edge_index: Tensor, edge_weight: Tensor | None, dtype: torch.dtype, num_nodes: int, add_self_loops: AddSelfLoops
+    edge_index: Tensor,
+    edge_weight: Tensor | None,
+    dtype: torch.dtype,
+    num_nodes: int,
+    add_self_loops: AddSelfLoops,
+    method: Method,
+    reverse: bool,
 ) -> Tensor:
     if edge_index.layout != torch.strided:
         if edge_weight is not None:
@@ -122,8 +141,10 @@ def _build(
         edge_weight = torch.ones(edge_index.size(1), device=edge_index.device)
     elif edge_weight.dim() != 1:
         raise ValueError(f"edge_weight must have shape [E], got {list(edge_weight.shape)}; flatten it with .view(-1)")
+    if reverse:
+        edge_index = edge_index.flip(0)
     edge_index, weight = normalize_adjacency(
-        edge_index, edge_weight.to(dtype), num_nodes, method="symmetric", add_self_loops=add_self_loops
+        edge_index, edge_weight.to(dtype), num_nodes, method=method, add_self_loops=add_self_loops
     )
     if num_nodes <= DENSE_NODES:
         return to_dense(edge_index, weight, num_nodes)
