@@ -76,6 +76,10 @@ def compare(
             "--residual/--no-residual",
         ),
     ] = None,
+    time_features: Annotated[
+        bool | None,
+        _set(_HOW, "Every model also sees time of day and weekday.", "--time-features/--no-time-features"),
+    ] = None,
     epochs: Annotated[int | None, _set(_HOW, "Most epochs (8).")] = None,
     batch_size: Annotated[int | None, _set(_HOW, "Windows in a step (32).")] = None,
     learning_rate: Annotated[float | None, _set(_HOW, "Of Adam, at the start (0.005).")] = None,
@@ -111,6 +115,7 @@ def compare(
         "seeds": None if seeds is None else _seeds(seeds),
         "hidden_channels": hidden,
         "residual": residual,
+        "time_features": time_features,
         "epochs": epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,

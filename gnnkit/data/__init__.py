@@ -1,5 +1,6 @@
 """Series on graphs: data sets, your own files, chronological splits, scalers and windows."""
 
+from gnnkit.data.clock import clock_features
 from gnnkit.data.combinations import Combinations, EndlessCombinations, RandomCombinations, random_combinations
 from gnnkit.data.own import read_own
 from gnnkit.data.scaling import MaxScaler, Scaler, StandardScaler
@@ -24,6 +25,7 @@ __all__ = [
     "WindowSplits",
     "Windows",
     "chronological_split",
+    "clock_features",
     "load",
     "los_loop",
     "make_windows",
