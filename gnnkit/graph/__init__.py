@@ -2,7 +2,7 @@
 
 from gnnkit.graph.adjacency import from_dense, normalize_adjacency, set_self_loops, to_dense
 from gnnkit.graph.checks import check_adj_t, check_edge_index, check_edge_weight, check_graph
-from gnnkit.graph.draw import draw_receptive_field
+from gnnkit.graph.draw import draw_adjacency, draw_receptive_field
 from gnnkit.graph.formats import from_csr, from_networkx, to_csr, to_networkx
 from gnnkit.graph.generate import six_node_graph
 from gnnkit.graph.propagation import normalized_adjacency, propagate
@@ -20,6 +20,7 @@ __all__ = [
     "check_edge_index",
     "check_edge_weight",
     "check_graph",
+    "draw_adjacency",
     "draw_receptive_field",
     "from_csr",
     "from_dense",
