@@ -2,6 +2,7 @@
 
 from gnnkit.data.clock import clock_features
 from gnnkit.data.combinations import Combinations, EndlessCombinations, RandomCombinations, random_combinations
+from gnnkit.data.detectors import kernel_graph, metr_la, pems_bay
 from gnnkit.data.own import read_own
 from gnnkit.data.scaling import MaxScaler, Scaler, StandardScaler
 from gnnkit.data.series import GraphSeries
@@ -26,9 +27,12 @@ __all__ = [
     "Windows",
     "chronological_split",
     "clock_features",
+    "kernel_graph",
     "load",
     "los_loop",
     "make_windows",
+    "metr_la",
+    "pems_bay",
     "random_combinations",
     "read_own",
     "simulate_traffic",

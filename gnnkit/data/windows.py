@@ -97,8 +97,8 @@ class SeriesStore:
         """The same store on a device; itself where it is there already."""
         if self.filled.device == torch.device(device):
             return self
-        parts = (self.filled, self.observed_bits, self.clock)
-        return SeriesStore(*(part if part is None else part.to(device) for part in parts))
+        bits, clock = (None if part is None else part.to(device) for part in (self.observed_bits, self.clock))
+        return SeriesStore(self.filled.to(device), bits, clock)
 
 
 class Windows:

@@ -13,7 +13,7 @@ from gnnkit.data import GraphSeries, Scaler, WindowSplits
 from gnnkit.data.clock import TIME_CHANNELS
 from gnnkit.data.scaling import training_values
 from gnnkit.graph import from_dense
-from gnnkit.temporal import build_forecaster
+from gnnkit.temporal import ResidualForecaster, build_forecaster
 from gnnkit.training import load_checkpoint, save_checkpoint
 
 __all__ = ["FittedForecaster", "load_fitted", "save_fitted"]
@@ -107,9 +107,9 @@ class FittedForecaster(nn.Module):
 
     def learned_adjacency(self) -> Tensor | None:
         """The learned graph `[N, N]`, rows are targets; None where the model learns none."""
-        core = getattr(self.forecaster, "forecaster", self.forecaster)  # the residual form wraps the model
-        learns = hasattr(core, "learned_adjacency") and getattr(core, "graph", "learned") != "given"
-        return core.learned_adjacency() if learns and getattr(core, "embedding_1", 0) is not None else None
+        wrapped = self.forecaster
+        core: Any = wrapped.forecaster if isinstance(wrapped, ResidualForecaster) else wrapped
+        return core.learned_adjacency() if getattr(core, "learns_graph", False) else None
 
     def learned_edges(self) -> tuple[Tensor, Tensor] | None:
         """The learned graph as `edge_index` and `edge_weight`; None where the model learns none."""

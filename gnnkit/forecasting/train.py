@@ -109,8 +109,8 @@ def evaluate_forecaster(
     series = load_series(spec) if series is None else series
     if list(series.node_names) != config["node_names"] or series.num_features != config["num_features"]:
         raise ValueError(
-            f"{series.name} has {series.num_nodes} nodes and {series.num_features} features, the forecaster was trained "
-            f"on {len(config['node_names'])} and {config['num_features']} of {config['data']}; "
+            f"{series.name} has {series.num_nodes} nodes and {series.num_features} features, the forecaster was "
+            f"trained on {len(config['node_names'])} and {config['num_features']} of {config['data']}; "
             "give a series of the same nodes"
         )
     windows = make_windows(

@@ -42,6 +42,8 @@ class GraphLearningLayer(nn.Module):
         (torch.Size([5, 5]), True)
     """
 
+    node_features: Tensor | None
+
     def __init__(
         self,
         num_nodes: int,
@@ -90,7 +92,7 @@ class GraphLearningLayer(nn.Module):
         Returns:
             The adjacency; its entries lie in [0, 1), and at most k of a row are above 0.
         """
-        features: Tensor | None = self.node_features
+        features = self.node_features
         one, two = (self.embedding_1, self.embedding_2) if features is None else (features, features)
         if nodes is not None:
             one, two = one[nodes], two[nodes]

@@ -94,6 +94,7 @@ class AGCRN(nn.Module):
 
     #: The given graph is taken, because all forecasters are called alike, and ignored.
     uses_graph: ClassVar[bool] = False
+    learns_graph: ClassVar[bool] = True
 
     def __init__(
         self,

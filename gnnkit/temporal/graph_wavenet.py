@@ -82,6 +82,7 @@ class GraphWaveNet(nn.Module):
         c = check_size("hidden_channels", hidden_channels)
         dilations = [2**layer for layer in range(check_size("layers", layers))] * check_size("stacks", stacks)
         self.steps = 1 + sum(dilations)
+        self.learns_graph = adaptive
         self.embedding_1 = nn.Parameter(torch.empty(num_nodes, embedding_channels)) if adaptive else None
         self.embedding_2 = nn.Parameter(torch.empty(num_nodes, embedding_channels)) if adaptive else None
         self.start = nn.Linear(self.in_channels * (2 if mask_input else 1), c)

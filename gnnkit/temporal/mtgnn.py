@@ -98,6 +98,7 @@ class MTGNN(nn.Module):
         self.graph = graph
         #: The given graph makes a difference to the forecast.
         self.uses_graph = graph != "learned"
+        self.learns_graph = graph != "given"
         self.curriculum_steps = None if curriculum_steps is None else check_size("curriculum_steps", curriculum_steps)
         self.node_groups = check_size("node_groups", node_groups)
         self.mask_input = mask_input
@@ -186,7 +187,7 @@ class MTGNN(nn.Module):
             count = self.num_nodes if nodes is None else len(nodes)
             options = [{"method": "row", "reverse": reverse} for reverse in (False, True)]
             found.append([normalized_adjacency(edge_index, edge_weight, x, count, True, **each) for each in options])
-        along, against = (sum(matrices) / len(found) for matrices in zip(*found, strict=True))
+        along, against = (torch.stack(matrices).mean(0) for matrices in zip(*found, strict=True))
         return along, against
 
     def _predict(self, x: Tensor, along: Tensor, against: Tensor, nodes: Tensor | None) -> Tensor:

@@ -64,6 +64,12 @@ _SEQUENCE = (
     ("gru", "GRU", GRUForecaster, "Cho et al. (2014)"),
 )
 
+_MTGNN: tuple[tuple[str, Literal["learned", "given", "both"], str], ...] = (
+    ("mtgnn", "learned", "a graph that it learns"),
+    ("mtgnn-given", "given", "the given graph"),
+    ("mtgnn-both", "both", "the given graph and a learned one"),
+)
+
 _ENTRIES = (
     *(
         ModelEntry(
@@ -150,11 +156,7 @@ _ENTRIES = (
             partial(MTGNN, graph=graph),
             "Wu et al. (2020)",
         )
-        for name, graph, which in (
-            ("mtgnn", "learned", "a graph that it learns"),
-            ("mtgnn-given", "given", "the given graph"),
-            ("mtgnn-both", "both", "the given graph and a learned one"),
-        )
+        for name, graph, which in _MTGNN
     ),
 )
 

@@ -52,7 +52,7 @@ class _Block(nn.Module):
         self.spatial = ChebyshevLayer(channels, narrow, terms=terms)
         self.align = _Align(channels, narrow)
         self.second = _GatedLinear(narrow, channels, kernel_size)
-        self.norm = nn.LayerNorm((num_nodes, channels))
+        self.norm = nn.LayerNorm([num_nodes, channels])
 
     def forward(self, x: Tensor, laplacian: Tensor) -> Tensor:
         x = self.first(x)
@@ -125,7 +125,7 @@ class STGCN(nn.Module):
         self.block_1 = _Block(width, c, num_nodes, kernel_size, terms)
         self.block_2 = _Block(c, c, num_nodes, kernel_size, terms)
         self.last = _GatedLinear(c, c, self.steps - used)
-        self.norm = nn.LayerNorm((num_nodes, c))
+        self.norm = nn.LayerNorm([num_nodes, c])
         self.head_1 = nn.Linear(c, c)
         self.head_2 = nn.Linear(c, self.horizon)
 
