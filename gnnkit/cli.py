@@ -5,7 +5,6 @@ Nothing heavy is imported until a verb runs, so that `gnnkit --help` answers at 
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -15,10 +14,16 @@ import typer
 from typer import Option
 
 import gnnkit
+from gnnkit.cli_forecasting import forecasting
+from gnnkit.cli_options import named_option as _set
+from gnnkit.cli_options import parse_options as _options
+from gnnkit.cli_options import parse_seeds as _seeds
+from gnnkit.cli_options import parse_whole_numbers as _whole_numbers
 
 __all__ = ["app", "compare", "list_", "main", "sequence"]
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+app.add_typer(forecasting)  # train, evaluate, forecast
 
 _PURPOSE = "Train sequence and graph models on the same windows of the same data: which is better, and how surely?"
 
@@ -38,10 +43,6 @@ _HELP = "\n\n".join(
         "\b\n    gnnkit compare\n    gnnkit compare --data los-loop --horizon 3,6,9,12 --out los-loop",
     )
 )
-
-
-def _set(panel: str, text: str, *names: str) -> Any:
-    return Option(*names, help=text, rich_help_panel=panel, show_default=False)
 
 
 _DATA, _WHAT, _HOW, _OUT = "Data", "What is compared", "Training, the same for every model", "Output"
@@ -75,6 +76,10 @@ def compare(
             "Every model predicts the change from the last value, or the value itself (--residual).",
             "--residual/--no-residual",
         ),
+    ] = None,
+    time_features: Annotated[
+        bool | None,
+        _set(_HOW, "Every model also sees time of day and weekday.", "--time-features/--no-time-features"),
     ] = None,
     epochs: Annotated[int | None, _set(_HOW, "Most epochs (8).")] = None,
     batch_size: Annotated[int | None, _set(_HOW, "Windows in a step (32).")] = None,
@@ -111,6 +116,7 @@ def compare(
         "seeds": None if seeds is None else _seeds(seeds),
         "hidden_channels": hidden,
         "residual": residual,
+        "time_features": time_features,
         "epochs": epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
@@ -242,43 +248,6 @@ def _version(asked: bool) -> None:
 def _root(
     version: Annotated[bool, Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
 ) -> None: ...
-
-
-def _whole_numbers(name: str, text: str) -> list[int]:
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    try:
-        return [int(part) for part in parts]
-    except ValueError:
-        raise ValueError(f"{name}: {text!r} is not a list of whole numbers; write e.g. 3,6,12") from None
-
-
-def _seeds(text: str) -> list[int]:
-    if "," in text:
-        return _whole_numbers("seeds", text)
-    try:
-        count = int(text)
-    except ValueError:
-        raise ValueError(f"seeds: {text!r} is neither a count (3) nor a list (0,24,42)") from None
-    if not 1 <= count <= 1000:
-        raise ValueError(
-            f"seeds: {count} is not a number of seeds from 1 to 1000; for the seed {count} alone write {count},"
-        )
-    return list(range(count))
-
-
-def _options(pairs: list[str] | None) -> dict[str, Any] | None:
-    if not pairs:
-        return None
-    options: dict[str, Any] = {}
-    for pair in pairs:
-        name, sign, value = pair.partition("=")
-        if not sign or not name.isidentifier():
-            raise ValueError(f"data-option: {pair!r} is not NAME=VALUE; write e.g. num_nodes=16")
-        try:
-            options[name] = json.loads(value)
-        except json.JSONDecodeError:
-            options[name] = value
-    return options
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -28,7 +28,10 @@ ALLOWED = {
     "training": {"ops", "data", "metrics"},
     "studies": {*_MODELS, "data", "metrics", "training"},
     "compare": {*_MODELS, "data", "metrics", "training"},
-    "cli": {*_MODELS, "data", "metrics", "training", "studies", "compare"},
+    "forecasting": {*_MODELS, "data", "metrics", "training", "compare"},
+    "cli_options": set(),
+    "cli_forecasting": {"cli_options", "data", "training", "compare", "forecasting"},
+    "cli": {*_MODELS, "data", "metrics", "training", "studies", "compare", "cli_options", "cli_forecasting"},
     "__main__": {"cli"},
 }
 EVERYWHERE = {"_optional", "_axes"}

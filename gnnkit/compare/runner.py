@@ -124,10 +124,9 @@ def load_series(spec: ComparisonSpec) -> GraphSeries:
 def _windows(spec: ComparisonSpec, series: GraphSeries) -> WindowSplits:
     longest = max(spec.horizons)
     # Asked for in full first: a split that is too short for the longest horizon is an error, not a row without windows.
-    make_windows(series, history=spec.history, horizon=longest, scaler=spec.scaler)
-    windows = make_windows(
-        series, history=spec.history, horizon=longest, scaler=spec.scaler, min_horizon=min(spec.horizons)
-    )
+    options = {"history": spec.history, "scaler": spec.scaler, "time_features": spec.time_features}
+    make_windows(series, horizon=longest, **options)
+    windows = make_windows(series, horizon=longest, min_horizon=min(spec.horizons), **options)
     for part in ("val", "test"):
         chosen = getattr(windows, part)
         if not chosen.batch(torch.arange(chosen.count(longest))).y_mask.any():
@@ -144,7 +143,8 @@ def _train(
     with isolated_seed(seed):  # one seed, one draw of the first weights, whatever was trained before
         forecaster = build_forecaster(
             name,
-            in_channels=series.num_features,
+            in_channels=windows.train.num_features,
+            time_channels=windows.train.time_channels,
             horizon=max(spec.horizons),
             history=spec.history,
             num_nodes=series.num_nodes,

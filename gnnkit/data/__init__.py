@@ -1,6 +1,8 @@
 """Series on graphs: data sets, your own files, chronological splits, scalers and windows."""
 
+from gnnkit.data.clock import clock_features
 from gnnkit.data.combinations import Combinations, EndlessCombinations, RandomCombinations, random_combinations
+from gnnkit.data.detectors import kernel_graph, metr_la, pems_bay
 from gnnkit.data.own import read_own
 from gnnkit.data.scaling import MaxScaler, Scaler, StandardScaler
 from gnnkit.data.series import GraphSeries
@@ -24,9 +26,13 @@ __all__ = [
     "WindowSplits",
     "Windows",
     "chronological_split",
+    "clock_features",
+    "kernel_graph",
     "load",
     "los_loop",
     "make_windows",
+    "metr_la",
+    "pems_bay",
     "random_combinations",
     "read_own",
     "simulate_traffic",

@@ -1,4 +1,4 @@
-"""Traffic data sets by name: the simulated road network, and Los-loop."""
+"""Traffic data sets by name: the simulated road network, Los-loop, METR-LA and PEMS-BAY."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from gnnkit.data.detectors import metr_la, pems_bay
 from gnnkit.data.series import GraphSeries
 from gnnkit.data.simulate import simulate_traffic
 from gnnkit.data.splits import Split
@@ -34,6 +35,8 @@ DATASETS: Mapping[str, str] = MappingProxyType(
     {
         "simulated": "generated freeways (cell transmission model): 64 sensors, 2016 rows of 5-minute speeds in mph",
         "los-loop": "Los Angeles loop detectors, 1 to 7 March 2012: 207 sensors, 2016 rows of 5-minute speeds in mph",
+        "metr-la": "Los Angeles loop detectors, March to June 2012: 207 sensors, 34272 rows; fetch its files by hand",
+        "pems-bay": "Bay Area detectors, January to June 2017: 325 sensors, 52116 rows; fetch its files by hand",
     }
 )
 
@@ -60,15 +63,16 @@ def load(name: str, root: str | Path | None = None, **options: Any) -> GraphSeri
     if name not in DATASETS:
         near = difflib.get_close_matches(name, DATASETS, n=1, cutoff=0.0)
         raise ValueError(f"name={name!r}: unknown data set; did you mean {near[0]!r}? There are {', '.join(DATASETS)}")
-    loader: Callable[..., GraphSeries] = los_loop if name == "los-loop" else simulate_traffic
+    loaders: dict[str, Callable[..., GraphSeries]] = {"los-loop": los_loop, "metr-la": metr_la, "pems-bay": pems_bay}
+    loader = loaders.get(name, simulate_traffic)
     allowed = [parameter for parameter in inspect.signature(loader).parameters if parameter != "root"]
     for option in options:
         if option not in allowed:
             raise ValueError(
                 f"{option}={options[option]!r}: data set {name!r} takes {', '.join(allowed) or 'no options'}"
             )
-    if name == "los-loop":
-        return los_loop(root, **options)
+    if name in loaders:
+        return loader(root, **options)
     if root is not None:
         raise ValueError(f"root={str(root)!r}: the simulated network is generated and has no files; leave root out")
     return simulate_traffic(**options)

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from gnnkit.data.clock import TIME_CHANNELS, clock_features
 from gnnkit.data.scaling import MaxScaler, Scaler, StandardScaler, training_values
 from gnnkit.data.series import GraphSeries
 from gnnkit.data.splits import Split, chronological_split
@@ -22,7 +23,8 @@ class Batch(NamedTuple):
     """B windows at once.
 
     Attributes:
-        x: Scaled history, `[B, T, N, F]`, its gaps filled from the past.
+        x: Scaled history, `[B, T, N, F]`, its gaps filled from the past; where they are asked for, time of day and
+            weekday are its last two features (see `clock_features`), not scaled.
         mask: True where `x` was observed, `[B, T, N, F]`; None if the whole series has no gap.
         y: Targets in the data's unit, `[B, P, N]`; where `y_mask` is False the number means nothing.
         y_mask: True where the target was observed, `[B, P, N]`.
@@ -41,13 +43,15 @@ class SeriesStore:
     Args:
         filled: The series in its unit, `[L, N, F]`, without NaN.
         observed_bits: Eight rows a byte, first row in the highest bit, `[ceil(L / 8), N, F]` uint8; None: no gaps.
+        clock: The rows' times from `clock_features`, `[L, 2]`; None: x has no time features.
     """
 
     filled: Tensor
     observed_bits: Tensor | None = None
+    clock: Tensor | None = None
 
     @classmethod
-    def from_series(cls, series: GraphSeries) -> SeriesStore:
+    def from_series(cls, series: GraphSeries, *, time_features: bool = False) -> SeriesStore:
         """Fill the gaps of a series: each with the last value observed before it.
 
         Gaps at the very start have no past and take the node's mean over the training rows (the mean of all nodes,
@@ -55,30 +59,32 @@ class SeriesStore:
 
         Args:
             series: The series and its split.
+            time_features: True appends time of day and weekday to every node's features. Default False.
 
         Returns:
             The store.
 
         Raises:
-            ValueError: A feature has no observed value in the training rows.
+            ValueError: A feature has no observed value in the training rows, or the times are unknown and asked for.
         """
+        clock = clock_features(series) if time_features else None
         train = training_values(series.values, series.split.train)
         values = series.values.detach().cpu().contiguous()
         observed = ~values.isnan().numpy()
         if observed.all():
-            return cls(values)
+            return cls(values, clock=clock)
         node_mean = train.nanmean(dim=0)
         mean = torch.where(node_mean.isnan(), train.flatten(0, 1).nanmean(dim=0), node_mean).float()
         rows = np.arange(len(values), dtype=np.int32)[:, None, None]
         last = np.maximum.accumulate(np.where(observed, rows, np.int32(-1)), axis=0)  # row of the latest observation
         past = np.take_along_axis(values.numpy(), np.maximum(last, 0), axis=0)
         filled = np.where(last >= 0, past, mean.numpy()).astype(np.float32)
-        return cls(torch.from_numpy(filled), torch.from_numpy(np.packbits(observed, axis=0)))
+        return cls(torch.from_numpy(filled), torch.from_numpy(np.packbits(observed, axis=0)), clock)
 
     @property
     def nbytes(self) -> int:
         """Bytes held: four a value, and one bit a value where something is missing."""
-        return self.filled.nbytes + (0 if self.observed_bits is None else self.observed_bits.nbytes)
+        return sum(part.nbytes for part in (self.filled, self.observed_bits, self.clock) if part is not None)
 
     def observed(self, rows: Int[Tensor, "*any"]) -> Bool[Tensor, "*any N F"] | None:
         """Unpack the mask of some rows; None if nothing is missing in the whole series."""
@@ -91,14 +97,14 @@ class SeriesStore:
         """The same store on a device; itself where it is there already."""
         if self.filled.device == torch.device(device):
             return self
-        bits = None if self.observed_bits is None else self.observed_bits.to(device)
-        return SeriesStore(self.filled.to(device), bits)
+        bits, clock = (None if part is None else part.to(device) for part in (self.observed_bits, self.clock))
+        return SeriesStore(self.filled.to(device), bits, clock)
 
 
 class Windows:
     """Windows of T history rows and P target rows inside a run of rows, as index views on one tensor.
 
-    Window i reads the history rows `rows.start + i … + T - 1` and the target rows `rows.start + i + T … + P - 1`.
+    Window i reads the history rows `rows.start + i … + T - 1` and, with `lead=1`, the P target rows after them.
     Nothing is copied until `batch` gathers; the memory held is that of the series, whatever T and P.
 
     Args:
@@ -110,10 +116,12 @@ class Windows:
         min_horizon: Targets that every window must have inside `rows`; default `horizon`, that is all. With fewer, the
             last windows' later targets stick out of `rows`: they are masked, and no row outside is read for them.
         drop_last: True leaves out the last window (of each horizon), as the official T-GCN code does.
+        lead: Steps from the last row of the history to the first target. Default 1; a model that predicts one step
+            alone, h steps ahead, has `lead=h, horizon=1`.
 
     Raises:
-        ValueError: `history`, `horizon` or `min_horizon` below 1, `min_horizon` above `horizon`, rows outside the
-            series, or fewer rows than one window needs.
+        ValueError: `lead`, `history`, `horizon` or `min_horizon` below 1, `min_horizon` above `horizon`, rows outside
+            the series, or fewer rows than one window needs.
 
     Example:
         >>> from gnnkit.data import simulate_traffic
@@ -134,19 +142,21 @@ class Windows:
         scaler: Scaler,
         min_horizon: int | None = None,
         drop_last: bool = False,
+        lead: int = 1,
     ) -> None:
-        _check_lengths(history, horizon, min_horizon)
+        _check_lengths(history, horizon, min_horizon, lead)
         self.store = SeriesStore.from_series(source) if isinstance(source, GraphSeries) else source
         self.rows = rows
         self.history = history
         self.horizon = horizon
         self.min_horizon = horizon if min_horizon is None else min_horizon
         self.drop_last = drop_last
+        self.lead = lead
         num_rows = self.store.filled.size(0)
         if rows.step != 1 or not (0 <= rows.start <= rows.stop <= num_rows):
             raise ValueError(f"rows={rows!r}: expected a range with step 1 inside the {num_rows} rows of the series")
         self.scaler = scaler.to(self.store.filled.device)
-        needed = history + self.min_horizon + int(drop_last)
+        needed = history + lead - 1 + self.min_horizon + int(drop_last)
         if len(rows) < needed:
             raise ValueError(
                 f"rows={rows!r}: {len(rows)} rows are too few for history={history} and horizon={self.min_horizon}; "
@@ -161,7 +171,7 @@ class Windows:
         return f"Windows({len(self)} windows of {self.history} + {self.horizon} in {span})"
 
     def _count(self, horizon: int) -> int:
-        return max(0, len(self.rows) - self.history - horizon + 1 - int(self.drop_last))
+        return max(0, len(self.rows) - self.history - self.lead - horizon + 2 - int(self.drop_last))
 
     def count(self, horizon: int) -> int:
         """Number of leading windows whose first `horizon` targets all lie inside `rows` (one less with `drop_last`).
@@ -193,9 +203,8 @@ class Windows:
         Raises:
             ValueError: A window number that is not there.
         """
-        return self._origins(index)[:, None] + torch.arange(
-            self.history, self.history + self.horizon, device=self.device
-        )
+        first = self.history + self.lead - 1
+        return self._origins(index)[:, None] + torch.arange(first, first + self.horizon, device=self.device)
 
     def batch(self, index: Int[Tensor, " B"]) -> Batch:
         """Gather some windows.
@@ -218,7 +227,22 @@ class Windows:
         y = self.store.filled[..., 0][y_rows]
         observed = self.store.observed(y_rows)
         y_mask = inside.expand_as(y).clone() if observed is None else observed[..., 0] & inside
-        return Batch(x, self.store.observed(x_rows), y, y_mask)
+        mask = self.store.observed(x_rows)
+        if self.store.clock is not None:
+            time = self.store.clock[x_rows].unsqueeze(2).expand(-1, -1, x.size(2), -1)  # [B, T, N, 2]
+            x = torch.cat([x, time], dim=-1)
+            mask = None if mask is None else torch.cat([mask, torch.ones_like(time, dtype=torch.bool)], dim=-1)
+        return Batch(x, mask, y, y_mask)
+
+    @property
+    def time_channels(self) -> int:
+        """How many of the features tell the time: 0 or 2, the last ones."""
+        return 0 if self.store.clock is None else TIME_CHANNELS
+
+    @property
+    def num_features(self) -> int:
+        """Features F of a node in a batch, those that tell the time among them."""
+        return self.store.filled.size(2) + self.time_channels
 
     @property
     def device(self) -> torch.device:
@@ -243,6 +267,7 @@ class Windows:
             scaler=self.scaler,
             min_horizon=self.min_horizon,
             drop_last=self.drop_last,
+            lead=self.lead,
         )
 
     def _origins(self, index: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
@@ -289,6 +314,9 @@ def make_windows(
     horizon: int,
     scaler: str | Scaler = "standard",
     min_horizon: int | None = None,
+    lead: int = 1,
+    time_features: bool = False,
+    reach_back: bool = False,
 ) -> WindowSplits:
     """Windows of the training, validation and test rows of a series, on one tensor that all three share.
 
@@ -299,6 +327,10 @@ def make_windows(
         scaler: `"standard"` (mean and deviation of each node's training values), `"max"` (the largest training value of
             all nodes, as in T-GCN), or a fitted scaler.
         min_horizon: See `Windows`; default `horizon`. It holds for all three splits.
+        lead: See `Windows`; default 1.
+        time_features: True appends time of day and weekday to x, the same for every node. Default False.
+        reach_back: True lets the first histories of validation and test lie in the split before, so that every one of
+            their rows is a target. Default False: no window leaves its split.
 
     Returns:
         The windows; the test windows leave out the last one where `series.split.drop_last_window` says so.
@@ -313,12 +345,17 @@ def make_windows(
         >>> len(windows.train), len(windows.val), len(windows.test)
         (194, 20, 50)
     """
-    _check_lengths(history, horizon, min_horizon)
+    _check_lengths(history, horizon, min_horizon, lead)
     if isinstance(scaler, str) and scaler not in ("standard", "max"):
         raise ValueError(f"scaler={scaler!r}: give 'standard', 'max' or a fitted scaler")
     split = series.split
-    for part, rows in split.parts.items():
-        needed = history + (min_horizon or horizon) + int(part == "test" and split.drop_last_window)
+    before = history + lead - 1
+    parts = {
+        part: range(max(0, rows.start - before), rows.stop) if reach_back and part != "train" else rows
+        for part, rows in split.parts.items()
+    }
+    for part, rows in parts.items():
+        needed = before + (min_horizon or horizon) + int(part == "test" and split.drop_last_window)
         if len(rows) < needed:
             in_all = math.ceil(needed * series.num_rows / len(rows))
             raise ValueError(
@@ -326,24 +363,19 @@ def make_windows(
                 f"with horizon={min_horizon or horizon} needs {needed} there (about {in_all} rows in all); "
                 f"give a longer series, or a shorter history or horizon"
             )
-    store = SeriesStore.from_series(series)
+    store = SeriesStore.from_series(series, time_features=time_features)
     if scaler == "standard":
         scaler = StandardScaler.fit(series.values, split.train)
     elif isinstance(scaler, str):
         scaler = MaxScaler.fit(series.values, split.train, per_node=False)
 
-    def inside(rows: range, drop_last: bool) -> Windows:
-        return Windows(
-            store, rows, history=history, horizon=horizon, scaler=scaler, min_horizon=min_horizon, drop_last=drop_last
-        )
-
-    return WindowSplits(
-        inside(split.train, False), inside(split.val, False), inside(split.test, split.drop_last_window), scaler
-    )
+    options = {"history": history, "horizon": horizon, "scaler": scaler, "min_horizon": min_horizon, "lead": lead}
+    train, val = (Windows(store, parts[part], **options) for part in ("train", "val"))
+    return WindowSplits(train, val, Windows(store, parts["test"], **options, drop_last=split.drop_last_window), scaler)
 
 
-def _check_lengths(history: int, horizon: int, min_horizon: int | None) -> None:
-    for name, value in (("history", history), ("horizon", horizon)):
+def _check_lengths(history: int, horizon: int, min_horizon: int | None, lead: int) -> None:
+    for name, value in (("history", history), ("horizon", horizon), ("lead", lead)):
         if value < 1:
             raise ValueError(f"{name}={value}: must be at least 1 row")
     if min_horizon is not None and not 1 <= min_horizon <= horizon:

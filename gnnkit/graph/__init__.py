@@ -2,9 +2,10 @@
 
 from gnnkit.graph.adjacency import from_dense, normalize_adjacency, set_self_loops, to_dense
 from gnnkit.graph.checks import check_adj_t, check_edge_index, check_edge_weight, check_graph
-from gnnkit.graph.draw import draw_receptive_field
+from gnnkit.graph.draw import draw_adjacency, draw_receptive_field
 from gnnkit.graph.formats import from_csr, from_networkx, to_csr, to_networkx
 from gnnkit.graph.generate import six_node_graph
+from gnnkit.graph.propagation import normalized_adjacency, propagate
 from gnnkit.graph.receptive import (
     hop_distances,
     k_hop_nodes,
@@ -19,6 +20,7 @@ __all__ = [
     "check_edge_index",
     "check_edge_weight",
     "check_graph",
+    "draw_adjacency",
     "draw_receptive_field",
     "from_csr",
     "from_dense",
@@ -27,6 +29,8 @@ __all__ = [
     "k_hop_nodes",
     "node_id",
     "normalize_adjacency",
+    "normalized_adjacency",
+    "propagate",
     "receptive_field",
     "set_self_loops",
     "shortest_paths",

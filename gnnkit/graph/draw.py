@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
+from torch import Tensor
 from torch_geometric.data import Data
 
 from gnnkit.graph.checks import check_graph
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw_receptive_field"]
+__all__ = ["draw_adjacency", "draw_receptive_field"]
 
 _UNREACHED = "#d9d9d9"
 _PATH = "#d62728"
@@ -124,3 +125,45 @@ def _draw_edges(picture: nx.DiGraph, places: dict, on_path: set[tuple[int, int]]
     nx.draw_networkx_edges(picture, places, edgelist=both, arrowstyle="-", edge_color="#808080", width=1.5, **style)
     nx.draw_networkx_edges(picture, places, edgelist=single, edge_color="#808080", width=1.5, **style)
     nx.draw_networkx_edges(picture, places, edgelist=sorted(on_path), edge_color=_PATH, width=2.5, **style)
+
+
+def draw_adjacency(
+    adjacency: Tensor, names: Sequence[str] = (), *, title: str = "", axes: Axes | None = None
+) -> Figure:
+    """Draw a weighted graph as a picture of its matrix: who (row) hears whom (column), and how loud.
+
+    Args:
+        adjacency: Weights, rows are targets, as a layer multiplies them with features.
+        names: Names of the nodes; they are written where there are at most 40.
+        title: Above the picture.
+        axes: Matplotlib axes to draw on; None (default) makes a new figure.
+
+    Shape:
+        `adjacency`: `[N, N]`.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: `adjacency` is not square.
+
+    Example:
+        >>> import torch
+        >>> draw_adjacency(torch.eye(3), "abc", title="loops").axes[0].get_title()
+        'loops'
+    """
+    from matplotlib.figure import Figure
+
+    if adjacency.dim() != 2 or adjacency.size(0) != adjacency.size(1):
+        raise ValueError(f"adjacency must be square, [N, N], got {list(adjacency.shape)}")
+    figure = Figure(figsize=(6.4, 5.6), layout="constrained") if axes is None else axes.figure
+    axes = figure.add_subplot() if axes is None else axes
+    image = axes.imshow(adjacency.detach().cpu().numpy(), cmap="Blues", vmin=0.0, interpolation="nearest")
+    figure.colorbar(image, ax=axes, label="weight")
+    axes.set_title(title)
+    axes.set_xlabel("is heard")
+    axes.set_ylabel("hears")
+    if 0 < len(names) <= 40:
+        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
+        axes.set_yticks(range(len(names)), names, fontsize=7)
+    return figure  # pyright: ignore[reportReturnType]

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-__all__ = ["append_mask", "check_choice", "check_dropout", "check_history", "check_size"]
+__all__ = ["append_mask", "check_choice", "check_dropout", "check_history", "check_size", "read_history"]
 
 
 def check_size(name: str, value: int) -> int:
@@ -68,3 +68,21 @@ def append_mask(x: Float[Tensor, "B T N F"], mask: Bool[Tensor, "B T N F"] | Non
     if mask.shape != x.shape:
         raise ValueError(f"mask must have the shape of x, {list(x.shape)}, got {list(mask.shape)}")
     return torch.cat([x, mask.to(x.dtype)], dim=-1)
+
+
+def read_history(
+    x: Float[Tensor, "B T N F"],
+    mask: Bool[Tensor, "B T N F"] | None,
+    in_channels: int,
+    mask_input: bool,
+    *,
+    num_nodes: int | None = None,
+    history: int | None = None,
+) -> Tensor:
+    """Check x as `check_history` does, and append the mask where it is asked for.
+
+    Raises:
+        ValueError: `x` or `mask` has another shape than the forecaster was built for.
+    """
+    check_history(x, in_channels, num_nodes=num_nodes, history=history)
+    return append_mask(x, mask) if mask_input else x

@@ -1,9 +1,33 @@
 """Spatio-temporal models: forecasters that see the graph, and the registry of all forecasters."""
 
+from gnnkit.temporal.a3tgcn import A3TGCN
+from gnnkit.temporal.agcrn import AGCRN
+from gnnkit.temporal.dcrnn import DCRNN
+from gnnkit.temporal.dlinear import DLinear
 from gnnkit.temporal.gcn_forecaster import GCNForecaster
+from gnnkit.temporal.graph_wavenet import GraphWaveNet
+from gnnkit.temporal.mtgnn import MTGNN
 from gnnkit.temporal.registry import MODELS, ModelEntry, build_forecaster
 from gnnkit.temporal.residual import ResidualForecaster
+from gnnkit.temporal.stgcn import STGCN
+from gnnkit.temporal.stid import STID
 from gnnkit.temporal.tgcn import TGCN
 from gnnkit.temporal.tgcn_cell import TGCNCell
 
-__all__ = ["MODELS", "TGCN", "GCNForecaster", "ModelEntry", "ResidualForecaster", "TGCNCell", "build_forecaster"]
+__all__ = [
+    "A3TGCN",
+    "AGCRN",
+    "DCRNN",
+    "MODELS",
+    "MTGNN",
+    "STGCN",
+    "STID",
+    "TGCN",
+    "DLinear",
+    "GCNForecaster",
+    "GraphWaveNet",
+    "ModelEntry",
+    "ResidualForecaster",
+    "TGCNCell",
+    "build_forecaster",
+]

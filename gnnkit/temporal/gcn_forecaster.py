@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from gnnkit.graph.propagation import AddSelfLoops, normalized_adjacency, propagate
 from gnnkit.sequence._contract import append_mask, check_choice, check_dropout, check_history, check_size
-from gnnkit.temporal._propagation import AddSelfLoops, normalized_adjacency, propagate
 
 __all__ = ["GCNForecaster"]
 

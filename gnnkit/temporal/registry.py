@@ -13,14 +13,22 @@ from typing import Any, Literal
 from torch import nn
 
 from gnnkit.sequence import BiLSTMForecaster, GRUForecaster, LSTMForecaster, RNNForecaster
+from gnnkit.temporal.a3tgcn import A3TGCN
+from gnnkit.temporal.agcrn import AGCRN
+from gnnkit.temporal.dcrnn import DCRNN
+from gnnkit.temporal.dlinear import DLinear
 from gnnkit.temporal.gcn_forecaster import GCNForecaster
+from gnnkit.temporal.graph_wavenet import GraphWaveNet
+from gnnkit.temporal.mtgnn import MTGNN
 from gnnkit.temporal.residual import ResidualForecaster
+from gnnkit.temporal.stgcn import STGCN
+from gnnkit.temporal.stid import STID
 from gnnkit.temporal.tgcn import TGCN
 
 __all__ = ["MODELS", "ModelEntry", "build_forecaster"]
 
 # What `build_forecaster` hands over itself; all else in a constructor is a setting.
-_SIZES = ("in_channels", "hidden_channels", "horizon", "history", "num_nodes")
+_SIZES = ("in_channels", "hidden_channels", "horizon", "history", "num_nodes", "time_channels")
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,7 @@ class ModelEntry:
 
     Args:
         name: What it is asked for by.
-        family: `"sequence"` (the graph is ignored) or `"graph"`.
+        family: `"sequence"` (nodes do not hear each other by a graph) or `"graph"` (by the given one, or one learned).
         description: One line.
         build: Its constructor, with what the name fixes filled in.
         paper: Authors and year.
@@ -56,6 +64,12 @@ _SEQUENCE = (
     ("gru", "GRU", GRUForecaster, "Cho et al. (2014)"),
 )
 
+_MTGNN: tuple[tuple[str, Literal["learned", "given", "both"], str], ...] = (
+    ("mtgnn", "learned", "a graph that it learns"),
+    ("mtgnn-given", "given", "the given graph"),
+    ("mtgnn-both", "both", "the given graph and a learned one"),
+)
+
 _ENTRIES = (
     *(
         ModelEntry(
@@ -79,6 +93,20 @@ _ENTRIES = (
         for name, title, model, paper in _SEQUENCE
     ),
     ModelEntry(
+        "dlinear",
+        "sequence",
+        "a linear map of trend and rest, shared by all nodes; ignores the graph",
+        DLinear,
+        "Zeng et al. (2023)",
+    ),
+    ModelEntry(
+        "stid",
+        "sequence",
+        "a perceptron with embeddings of node, time of day and weekday; ignores the graph",
+        STID,
+        "Shao et al. (2022)",
+    ),
+    ModelEntry(
         "gcn",
         "graph",
         "two graph convolutions of the whole history, no recurrence",
@@ -99,6 +127,37 @@ _ENTRIES = (
         partial(TGCN, graph_convolution="input_and_state", layers=1, gate_convolutions="shared"),
         "Zhao et al. (2020)",
     ),
+    ModelEntry(
+        "a3tgcn", "graph", "T-GCN with attention over all states, in place of the last", A3TGCN, "Bai et al. (2021)"
+    ),
+    ModelEntry(
+        "dcrnn",
+        "graph",
+        "encoder and decoder of GRUs whose products are diffusions along and against the edges",
+        DCRNN,
+        "Li et al. (2018)",
+    ),
+    ModelEntry("stgcn", "graph", "gated convolutions in time around Chebyshev convolutions", STGCN, "Yu et al. (2018)"),
+    ModelEntry(
+        "graph-wavenet",
+        "graph",
+        "dilated convolutions in time, diffusion on the given graph and a learned one",
+        GraphWaveNet,
+        "Wu et al. (2019)",
+    ),
+    ModelEntry(
+        "agcrn", "graph", "GRU with weights of each node's own, on a graph that it learns", AGCRN, "Bai et al. (2020)"
+    ),
+    *(
+        ModelEntry(
+            name,
+            "graph",
+            f"dilated inception in time, mix-hop propagation on {which}",
+            partial(MTGNN, graph=graph),
+            "Wu et al. (2020)",
+        )
+        for name, graph, which in _MTGNN
+    ),
 )
 
 #: Name -> entry, in the order in which they are listed.
@@ -113,6 +172,7 @@ def build_forecaster(
     history: int,
     num_nodes: int,
     hidden_channels: int = 64,
+    time_channels: int = 0,
     residual: bool = False,
     **settings: Any,
 ) -> nn.Module:
@@ -124,7 +184,9 @@ def build_forecaster(
         horizon: Steps P to predict.
         history: Steps T of the history; only a model that is tied to it takes it.
         num_nodes: Nodes N; only a model that is tied to it takes it.
-        hidden_channels: Width C. Default 64.
+        hidden_channels: Width C; a model without a width takes none. Default 64.
+        time_channels: How many of the F features, the last ones, tell the time (see `gnnkit.data.Windows`); only a
+            model that reads them in a way of its own takes it. Default 0.
         residual: True puts it into `ResidualForecaster`: it then predicts the change from the last value.
         **settings: The model's own, as in `MODELS[name].settings`.
 
@@ -151,7 +213,7 @@ def build_forecaster(
         )
     fixed = entry.build.keywords if isinstance(entry.build, partial) else {}
     sizes = {"in_channels": in_channels, "hidden_channels": hidden_channels, "horizon": horizon}
-    sizes |= {"history": history, "num_nodes": num_nodes}
+    sizes |= {"history": history, "num_nodes": num_nodes, "time_channels": time_channels}
     taken = set(inspect.signature(entry.build).parameters) - set(fixed)
     forecaster = entry.build(**{size: value for size, value in sizes.items() if size in taken}, **settings)
     return ResidualForecaster(forecaster) if residual else forecaster

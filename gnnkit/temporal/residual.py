@@ -35,7 +35,7 @@ class ResidualForecaster(nn.Module):
 
     def reset_parameters(self) -> None:
         """Draw all weights of the forecaster anew."""
-        self.forecaster.reset_parameters()
+        self.forecaster.reset_parameters()  # pyright: ignore[reportCallIssue]
 
     def forward(
         self,
@@ -65,4 +65,4 @@ class ResidualForecaster(nn.Module):
 
     def unroll(self, x: Float[Tensor, "B T N F"], *args: Any, **options: Any) -> list[Tensor]:
         """The states h_1 ... h_T of the forecaster, where it has any."""
-        return self.forecaster.unroll(x, *args, **options)
+        return self.forecaster.unroll(x, *args, **options)  # pyright: ignore[reportCallIssue]

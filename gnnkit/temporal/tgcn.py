@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from gnnkit.graph.propagation import AddSelfLoops
 from gnnkit.sequence._contract import append_mask, check_history, check_size
-from gnnkit.temporal._propagation import AddSelfLoops
 from gnnkit.temporal.tgcn_cell import TGCNCell
 
 __all__ = ["TGCN"]

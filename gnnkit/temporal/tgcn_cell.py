@@ -17,9 +17,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gnnkit.graph.propagation import AddSelfLoops, Adjacency, normalized_adjacency, propagate
 from gnnkit.ops import gated_recurrence
 from gnnkit.sequence._contract import check_choice, check_history, check_size
-from gnnkit.temporal._propagation import AddSelfLoops, Adjacency, normalized_adjacency, propagate
 
 __all__ = ["TGCNCell"]
 

@@ -85,7 +85,7 @@ def test_without_a_network_the_message_says_where_to_put_the_files(elsewhere):
 
 def test_load_by_name():
     assert load("simulated", num_nodes=3, days=1, seed=2).digest() == simulate_traffic(3, 1, 2).digest()
-    assert list(DATASETS) == ["simulated", "los-loop"]
+    assert list(DATASETS) == ["simulated", "los-loop", "metr-la", "pems-bay"]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from gnnkit.data import (
     chronological_split,
     los_loop,
     make_windows,
+    simulate_traffic,
 )
 
 NAN = float("nan")
@@ -290,3 +291,49 @@ def test_los_loop_baselines_are_those_of_the_references(data_root):
             rolled = torch.cat([rolled, rolled[:, -12:].mean(dim=1, keepdim=True)], dim=1)
         expected = ROLLING[horizon]
         assert scores(rolled[:, 12:], true)[: len(expected)] == pytest.approx(expected, abs=5.1e-5)
+
+
+def test_time_features_come_last_are_not_scaled_and_count_as_observed():
+    series = simulate_traffic(num_nodes=3, days=2)
+    plain = make_windows(series, history=4, horizon=2)
+    timed = make_windows(series, history=4, horizon=2, time_features=True)
+    index = torch.tensor([0, 7])
+    a, b = plain.val.batch(index), timed.val.batch(index)
+    assert (plain.val.num_features, plain.val.time_channels) == (1, 0)
+    assert (timed.val.num_features, timed.val.time_channels) == (3, 2)
+    assert torch.equal(b.x[..., :1], a.x)
+    assert torch.equal(b.mask[..., :1], a.mask)
+    assert b.mask[..., 1:].all()
+    assert torch.equal(a.y, b.y)
+    first = timed.val.rows.start
+    for i, offset in enumerate((0, 7)):
+        for t in range(4):
+            row = first + offset + t
+            assert (b.x[i, t, :, 1] - row % 288 / 288).abs().max() < 1e-6
+            assert (b.x[i, t, :, 2] - (3 + row // 288) % 7 / 7).abs().max() < 1e-6  # from a Thursday on
+    assert timed.nbytes == plain.nbytes + 2 * 4 * series.num_rows
+    assert timed.to("cpu").test.num_features == 3
+
+
+def test_a_lead_moves_the_targets_on():
+    series = simulate_traffic(num_nodes=3, days=2, missing=0.0)
+    near, far = (make_windows(series, history=4, horizon=1, lead=lead) for lead in (1, 6))
+    assert len(far.test) == len(near.test) - 5
+    index = torch.tensor([0, 3])
+    assert torch.equal(far.test.batch(index).x, near.test.batch(index).x)
+    assert torch.equal(far.test.batch(index).y, near.test.batch(index + 5).y)
+    assert far.test.target_rows(index)[:, 0].tolist() == [far.test.rows.start + 9, far.test.rows.start + 12]
+    last = far.test.target_rows(torch.tensor([len(far.test) - 1]))
+    assert int(last) == series.num_rows - 1
+    with pytest.raises(ValueError, match="lead=0: must be at least 1 row"):
+        make_windows(series, history=4, horizon=1, lead=0)
+
+
+def test_reaching_back_makes_every_row_of_a_split_a_target():
+    series = simulate_traffic(num_nodes=3, days=2, missing=0.0)
+    windows = make_windows(series, history=10, horizon=1, lead=3, reach_back=True)
+    for part in (windows.val, windows.test):
+        rows = part.target_rows(torch.arange(len(part)))[:, 0].tolist()
+        split = series.split.val if part is windows.val else series.split.test
+        assert rows == list(split)
+    assert windows.train.rows == series.split.train

@@ -2,7 +2,20 @@ import pytest
 import torch
 
 from gnnkit.sequence import BiLSTMForecaster, GRUForecaster, LSTMForecaster, RNNForecaster
-from gnnkit.temporal import MODELS, TGCN, GCNForecaster, build_forecaster
+from gnnkit.temporal import (
+    A3TGCN,
+    AGCRN,
+    DCRNN,
+    MODELS,
+    MTGNN,
+    STGCN,
+    STID,
+    TGCN,
+    DLinear,
+    GCNForecaster,
+    GraphWaveNet,
+    build_forecaster,
+)
 
 SIZES = {"in_channels": 2, "horizon": 3, "history": 6, "num_nodes": 4, "hidden_channels": 5}
 EDGES = torch.tensor([[0, 1, 2], [1, 2, 3]])
@@ -15,10 +28,21 @@ CLASSES = {
     "lstm-joint": LSTMForecaster,
     "bilstm-joint": BiLSTMForecaster,
     "gru-joint": GRUForecaster,
+    "dlinear": DLinear,
+    "stid": STID,
     "gcn": GCNForecaster,
     "tgcn": TGCN,
     "tgcn-official": TGCN,
+    "a3tgcn": A3TGCN,
+    "dcrnn": DCRNN,
+    "stgcn": STGCN,
+    "graph-wavenet": GraphWaveNet,
+    "agcrn": AGCRN,
+    "mtgnn": MTGNN,
+    "mtgnn-given": MTGNN,
+    "mtgnn-both": MTGNN,
 }
+OWN_GRAPH = {"agcrn", "mtgnn"}
 
 
 def test_the_names_and_their_models():
@@ -32,13 +56,19 @@ def test_the_names_and_their_models():
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_the_family_says_whether_the_graph_makes_a_difference(name):
+def test_the_given_graph_makes_a_difference_unless_a_model_has_none_or_its_own(name):
     torch.manual_seed(0)
     model = build_forecaster(name, **SIZES).eval()
     x = torch.randn(2, 6, 4, 2)
     out, without = model(x, EDGES, torch.ones(3)), model(x, EDGES[:, :0], torch.ones(0))
     assert out.shape == (2, 3, 4)
-    assert model.uses_graph == (MODELS[name].family == "graph") == (not torch.equal(out, without))
+    assert model.uses_graph == (not torch.equal(out, without))
+    assert model.uses_graph == (MODELS[name].family == "graph" and name not in OWN_GRAPH)
+    # Nodes hear each other: what one of them was moves the forecast of another.
+    moved = x.clone()
+    moved[:, :, 0] += 1.0
+    others = (model(moved, EDGES, torch.ones(3)) - out)[:, :, 1:].abs().max()
+    assert (others > 0) == (MODELS[name].family == "graph" or name.endswith("-joint"))
 
 
 def test_each_name_is_the_form_that_it_says():
@@ -47,6 +77,12 @@ def test_each_name_is_the_form_that_it_says():
     assert build_forecaster("lstm-joint", **SIZES).form == "joint"
     assert build_forecaster("lstm-joint", **SIZES).num_nodes == 4
     assert build_forecaster("gcn", **SIZES).history == 6
+    assert [build_forecaster(name, **SIZES).graph for name in ("mtgnn", "mtgnn-given", "mtgnn-both")] == [
+        "learned",
+        "given",
+        "both",
+    ]
+    assert build_forecaster("stid", **{**SIZES, "in_channels": 3}, time_channels=2).time_channels == 2
     paper, official = build_forecaster("tgcn", **SIZES).cell, build_forecaster("tgcn-official", **SIZES).cell
     assert (paper.graph_convolution, paper.layers) == ("input", 2)
     assert (official.graph_convolution, official.layers) == ("input_and_state", 1)
@@ -68,6 +104,9 @@ def test_settings_are_what_a_name_leaves_open():
     assert MODELS["gcn"].settings == {"dropout": 0.0, "add_self_loops": "missing", "mask_input": False}
     assert list(MODELS["tgcn"].settings) == ["layers", "gate_convolutions", "add_self_loops", "mask_input"]
     assert list(MODELS["tgcn-official"].settings) == ["add_self_loops", "mask_input"]
+    assert MODELS["dlinear"].settings == {"window": 25, "mask_input": False}
+    assert "graph" not in MODELS["mtgnn"].settings
+    assert "time_channels" not in MODELS["stid"].settings
 
 
 @pytest.mark.parametrize(
@@ -75,7 +114,7 @@ def test_settings_are_what_a_name_leaves_open():
 )
 def test_an_unknown_name_is_told_the_nearest(typed, meant):
     with pytest.raises(
-        ValueError, match=rf"^unknown model '{typed}'; did you mean '{meant}'\? allowed: rnn, lstm, .*tgcn-official$"
+        ValueError, match=rf"^unknown model '{typed}'; did you mean '{meant}'\? allowed: rnn, lstm, .*mtgnn-both$"
     ):
         build_forecaster(typed, **SIZES)
 
@@ -97,3 +136,49 @@ def test_unknown_settings_are_told_what_there_is():
 def test_the_registry_cannot_be_changed_by_accident():
     with pytest.raises(TypeError):
         MODELS["lstm"] = MODELS["gru"]
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_model_keeps_the_contract(name):
+    """One call for all: rows of a batch are independent, float64 is kept, weights come back, drawing anew differs."""
+    torch.manual_seed(0)
+    model = build_forecaster(name, **SIZES, residual=True).double().eval()
+    x, mask = torch.randn(3, 6, 4, 2, dtype=torch.float64), torch.ones(3, 6, 4, 2, dtype=torch.bool)
+    weight = torch.rand(3, dtype=torch.float64)
+    out = model(x, EDGES, weight, mask=mask, target=torch.zeros(3, 3, 4, dtype=torch.float64), step=5)
+    assert out.dtype == torch.float64
+    one_by_one = torch.cat([model(x[i : i + 1], EDGES, weight) for i in range(3)])
+    torch.testing.assert_close(out, one_by_one, rtol=0, atol=1e-12)
+    again = build_forecaster(name, **SIZES, residual=True).double().eval()
+    again.load_state_dict(model.state_dict())
+    assert torch.equal(again(x, EDGES, weight), model(x, EDGES, weight))
+    model.train()
+    model(x, EDGES, weight, target=torch.zeros(3, 3, 4, dtype=torch.float64), step=10**9).square().sum().backward()
+    assert [key for key, p in model.named_parameters() if p.grad is None] == []
+    model.reset_parameters()
+    if name != "dlinear":  # whose first weights are not drawn
+        assert not torch.equal(model.eval()(x, EDGES, weight), out)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_model_can_read_the_mask(name):
+    torch.manual_seed(0)
+    model = build_forecaster(name, **SIZES, mask_input=True).eval()
+    if name == "dlinear":
+        with torch.no_grad():
+            model.rest.weight.normal_()
+    x, mask = torch.randn(2, 6, 4, 2), torch.ones(2, 6, 4, 2, dtype=torch.bool)
+    assert torch.equal(model(x, EDGES, mask=mask), model(x, EDGES))
+    gap = mask.clone()
+    gap[:, -1] = False
+    assert not torch.equal(model(x, EDGES, mask=gap), model(x, EDGES))
+
+
+@pytest.mark.parametrize("name", [name for name in CLASSES if hasattr(CLASSES[name], "unroll")])
+def test_states_are_chained(name):
+    torch.manual_seed(0)
+    model = build_forecaster(name, **SIZES).double()
+    states = model.unroll(torch.randn(2, 6, 4, 2, dtype=torch.float64), EDGES)
+    assert len(states) == 6
+    (gradient,) = torch.autograd.grad(states[-1].sum(), states[0], allow_unused=name.startswith("bilstm"))
+    assert name.startswith("bilstm") or gradient.abs().max() > 0

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from gnnkit.temporal import TGCNCell, _propagation
+from gnnkit.graph import propagation
+from gnnkit.temporal import TGCNCell
 
 # Four nodes, directed, weighted; node 0 is reached by nobody, node 3 has a loop.
 EDGES = torch.tensor([[0, 0, 1, 2, 3, 3], [1, 2, 2, 1, 3, 2]])
@@ -91,7 +92,7 @@ def plain_loop(cell, x, weight, form):
 @pytest.mark.parametrize("in_channels", [F, C + 2])  # both orders of A X W
 def test_values_and_gradients_are_those_of_a_plain_loop(form, path, in_channels, monkeypatch):
     if path == "sparse":
-        monkeypatch.setattr(_propagation, "DENSE_NODES", 1)
+        monkeypatch.setattr(propagation, "DENSE_NODES", 1)
     cell = build(form, in_channels)
     x, weight = history(in_channels).requires_grad_(), WEIGHT.clone().requires_grad_()
     if path == "forward":

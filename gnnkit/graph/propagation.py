@@ -1,4 +1,4 @@
-"""The product with the normalised adjacency, which all models of this folder share: made once per graph."""
+"""The product with the normalised adjacency, which all forecasters share: made once per graph."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gnnkit.graph import check_edge_index, check_edge_weight, from_csr, normalize_adjacency, to_dense
+from gnnkit.graph.adjacency import normalize_adjacency, to_dense
+from gnnkit.graph.checks import check_edge_index, check_edge_weight
+from gnnkit.graph.formats import from_csr
 from gnnkit.ops import CompressedGraph, compress, remember, spmm
 from gnnkit.ops._library import is_traced
 
 __all__ = ["AddSelfLoops", "Adjacency", "SparseAdjacency", "normalized_adjacency", "propagate"]
 
 AddSelfLoops = Literal["missing"] | bool
+Method = Literal["symmetric", "row", "random-walk"]
 
 # Up to this many nodes a matrix product is cheaper than a sparse one on road networks (2 to 10% of entries are edges).
 DENSE_NODES = 1024
@@ -29,6 +32,9 @@ class SparseAdjacency(NamedTuple):
     weight: Tensor
     own: Tensor | None = None
 
+    def __neg__(self) -> SparseAdjacency:
+        return SparseAdjacency(self.graph, -self.weight, None if self.own is None else -self.own)
+
 
 Adjacency = Tensor | SparseAdjacency
 
@@ -37,11 +43,12 @@ def propagate(adjacency: Adjacency, x: Float[Tensor, "*S N C"]) -> Float[Tensor,
     """Sum over neighbours, `A x`, along the axis N, for all of the axes before it at once.
 
     Args:
-        adjacency: As `normalized_adjacency` gives it; rows are targets.
+        adjacency: As `normalized_adjacency` gives it, or a matrix `[N, N]`, dense or sparse; rows are targets.
         x: Features in the layout in which models have them: nothing is copied where C is wide and A dense.
     """
     num_nodes, channels = x.shape[-2:]
-    if channels < NARROW:
+    # A batch of products would leave a gradient of the matrix for each of its members, to be summed up afterwards.
+    if channels < NARROW or (isinstance(adjacency, Tensor) and (adjacency.requires_grad or adjacency.is_sparse)):
         # One product for everything: C products of one column each would be slow.
         nodes_first = x.movedim(-2, 0)
         return _multiply(adjacency, nodes_first.reshape(num_nodes, -1)).view(nodes_first.shape).movedim(0, -2)
@@ -53,15 +60,22 @@ def propagate(adjacency: Adjacency, x: Float[Tensor, "*S N C"]) -> Float[Tensor,
 
 def _multiply(adjacency: Adjacency, x: Tensor) -> Tensor:
     if not isinstance(adjacency, SparseAdjacency):
-        return torch.mm(adjacency, x)
+        return torch.sparse.mm(adjacency, x) if adjacency.is_sparse else torch.mm(adjacency, x)
     out = spmm(adjacency.graph, x, adjacency.weight)
     return out if adjacency.own is None else out + adjacency.own.unsqueeze(-1) * x
 
 
 def normalized_adjacency(
-    edge_index: Tensor, edge_weight: Tensor | None, x: Tensor, num_nodes: int, add_self_loops: AddSelfLoops
+    edge_index: Tensor,
+    edge_weight: Tensor | None,
+    x: Tensor,
+    num_nodes: int,
+    add_self_loops: AddSelfLoops,
+    *,
+    method: Method = "symmetric",
+    reverse: bool = False,
 ) -> Adjacency:
-    """The matrix D^-1/2 A D^-1/2 of graph convolution in x's dtype, made once per graph.
+    """The matrix of a graph in x's dtype, made once per graph; by default the D^-1/2 A D^-1/2 of graph convolution.
 
     An in-place change of the edges or weights makes a new matrix (see `gnnkit.ops.remember`). Weights that require a
     gradient and inference tensors (which count no versions) are normalised on every call.
@@ -72,6 +86,8 @@ def normalized_adjacency(
         x: Any tensor with the dtype and device of the features.
         num_nodes: Node count N.
         add_self_loops: As in `gnnkit.graph.normalize_adjacency`.
+        method: As there; default `"symmetric"`.
+        reverse: True turns every edge round first. Default False.
 
     Returns:
         `[N, N]`, rows are targets; dense up to 1024 nodes, else its edges. Under `torch.export` with an N that is left
@@ -86,21 +102,27 @@ def normalized_adjacency(
             f"edge_index is on {edge_index.device}, x on {x.device}; move the graph with edge_index.to(x.device)"
         )
     if is_traced() and edge_index.layout == torch.strided:
-        return _traced(edge_index, edge_weight, x, num_nodes, add_self_loops)
+        return _traced(edge_index, edge_weight, x, num_nodes, add_self_loops, method, reverse)
     if edge_index.requires_grad or (edge_weight is not None and edge_weight.requires_grad):
-        return _build(edge_index, edge_weight, x.dtype, num_nodes, add_self_loops)
+        return _build(edge_index, edge_weight, x.dtype, num_nodes, add_self_loops, method, reverse)
 
     def build() -> Adjacency:
         # Made outside inference mode, whatever the caller's: a later call may need it for a gradient.
         with torch.inference_mode(False), torch.no_grad():
-            return _build(edge_index, edge_weight, x.dtype, num_nodes, add_self_loops)
+            return _build(edge_index, edge_weight, x.dtype, num_nodes, add_self_loops, method, reverse)
 
     tensors = (edge_index,) if edge_weight is None else (edge_index, edge_weight)
-    return remember(("propagation", num_nodes, x.dtype, add_self_loops), tensors, build)
+    return remember(("propagation", num_nodes, x.dtype, add_self_loops, method, reverse), tensors, build)
 
 
 def _build(
-    edge_index: Tensor, edge_weight: Tensor | None, dtype: torch.dtype, num_nodes: int, add_self_loops: AddSelfLoops
+    edge_index: Tensor,
+    edge_weight: Tensor | None,
+    dtype: torch.dtype,
+    num_nodes: int,
+    add_self_loops: AddSelfLoops,
+    method: Method,
+    reverse: bool,
 ) -> Adjacency:
     if edge_index.layout != torch.strided:
         if edge_weight is not None:
@@ -114,8 +136,10 @@ def _build(
         edge_weight = torch.ones(edge_index.size(1), device=edge_index.device)
     elif edge_weight.dim() != 1:
         raise ValueError(f"edge_weight must have shape [E], got {list(edge_weight.shape)}; flatten it with .view(-1)")
+    if reverse:
+        edge_index = edge_index.flip(0)
     edge_index, weight = normalize_adjacency(
-        edge_index, edge_weight.to(dtype), num_nodes, method="symmetric", add_self_loops=add_self_loops
+        edge_index, edge_weight.to(dtype), num_nodes, method=method, add_self_loops=add_self_loops
     )
     if num_nodes <= DENSE_NODES:
         return to_dense(edge_index, weight, num_nodes)
@@ -123,12 +147,20 @@ def _build(
 
 
 def _traced(
-    edge_index: Tensor, edge_weight: Tensor | None, x: Tensor, num_nodes: int, add_self_loops: AddSelfLoops
+    edge_index: Tensor,
+    edge_weight: Tensor | None,
+    x: Tensor,
+    num_nodes: int,
+    add_self_loops: AddSelfLoops,
+    method: Method,
+    reverse: bool,
 ) -> Adjacency:
     """`_build` in operators whose shapes do not depend on what the edges are; nothing is checked in between."""
+    if reverse:
+        edge_index = edge_index.flip(0)
     source, target = edge_index.long()
     weight = x.new_ones(edge_index.size(1)) if edge_weight is None else edge_weight.to(x.dtype)
-    degree = weight.new_zeros(num_nodes).index_add(0, target, weight)
+    degree = weight.new_zeros(num_nodes).index_add(0, source if method == "random-walk" else target, weight)
     own = None
     if add_self_loops:
         own = weight.new_ones(num_nodes)
@@ -137,9 +169,13 @@ def _traced(
             own = (loops == 0).to(x.dtype)
         degree = degree + own
     empty = degree == 0
-    root = degree.masked_fill(empty, 1.0).pow(-0.5).masked_fill(empty, 0.0)
-    weight = root.index_select(0, source) * weight * root.index_select(0, target)
-    own = None if own is None else root * own * root
+    scale = degree.masked_fill(empty, 1.0).pow(-0.5 if method == "symmetric" else -1.0).masked_fill(empty, 0.0)
+    if method != "row":
+        weight = scale.index_select(0, source) * weight
+    if method != "random-walk":
+        weight = scale.index_select(0, target) * weight
+    if own is not None:
+        own = scale * own * (scale if method == "symmetric" else 1.0)
     if not isinstance(num_nodes, int) or num_nodes > DENSE_NODES:
         return SparseAdjacency(edge_index, weight, own)
     matrix = weight.new_zeros(num_nodes * num_nodes).index_add(0, target * num_nodes + source, weight)

@@ -5,9 +5,9 @@ import torch
 from torch_geometric import EdgeIndex
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
+from gnnkit.graph import propagation
+from gnnkit.graph.propagation import SparseAdjacency, normalized_adjacency, propagate
 from gnnkit.ops import structure
-from gnnkit.temporal import _propagation
-from gnnkit.temporal._propagation import SparseAdjacency, normalized_adjacency, propagate
 
 # Directed and weighted; node 3 has a loop already, node 0 is reached by nobody.
 EDGES = torch.tensor([[0, 0, 1, 2, 3, 3], [1, 2, 2, 1, 3, 2]])
@@ -124,7 +124,7 @@ def test_the_sparse_product_is_the_dense_one(monkeypatch, channels):
     weight = WEIGHT.double().requires_grad_()
     results = []
     for limit in (1024, 3):
-        monkeypatch.setattr(_propagation, "DENSE_NODES", limit)
+        monkeypatch.setattr(propagation, "DENSE_NODES", limit)
         adjacency = normalized_adjacency(EDGES, weight, X, 4, "missing")
         assert isinstance(adjacency, SparseAdjacency) == (limit == 3)
         out = propagate(adjacency, x)
@@ -145,3 +145,50 @@ def test_graphs_that_do_not_fit():
         normalized_adjacency(EDGES, WEIGHT[:, None], X, 4, "missing")
     with pytest.raises(ValueError, match="edge_index is on meta, x on cpu; move the graph"):
         normalized_adjacency(EDGES.to("meta"), None, X, 4, "missing")
+
+
+# The graph of Li et al. (2018) in small: 0 -> 1, 0 -> 2, 1 -> 2.
+DIRECTED = torch.tensor([[0, 0, 1], [1, 2, 2]])
+
+
+def test_a_walker_leaves_along_the_edges_or_against_them():
+    along = normalized_adjacency(DIRECTED, None, X, 3, False, method="random-walk")
+    assert along.tolist() == [[0.0, 0.0, 0.0], [0.5, 0.0, 0.0], [0.5, 1.0, 0.0]]  # targets in the rows: 1/2, 1/2, 1
+    against = normalized_adjacency(DIRECTED, None, X, 3, False, method="random-walk", reverse=True)
+    assert against.tolist() == [[0.0, 1.0, 0.5], [0.0, 0.0, 0.5], [0.0, 0.0, 0.0]]
+    means = normalized_adjacency(DIRECTED, None, X, 3, True, method="row")
+    torch.testing.assert_close(
+        means, torch.tensor([[6.0, 0, 0], [3, 3, 0], [2, 2, 2]], dtype=torch.float64) / 6, rtol=0, atol=1e-15
+    )
+    # All four are kept beside each other.
+    assert normalized_adjacency(DIRECTED, None, X, 3, False, method="random-walk") is along
+    assert normalized_adjacency(DIRECTED, None, X, 3, False).tolist() != along.tolist()
+
+
+@pytest.mark.parametrize("method", ["symmetric", "row", "random-walk"])
+@pytest.mark.parametrize("loops", ["missing", True, False])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_traced_it_is_the_same(method, loops, reverse):
+    def product(edges, weight, x):
+        return propagate(normalized_adjacency(edges, weight, x, x.size(0), loops, method=method, reverse=reverse), x)
+
+    class Model(torch.nn.Module):
+        def forward(self, edges, weight, x):
+            return product(edges, weight, x)
+
+    weight, x = WEIGHT.double(), torch.randn(4, 3, dtype=torch.float64)
+    expected = product(EDGES, weight, x)
+    torch.compiler.reset()  # each case is a program of its own, not a recompilation of the last one
+    compiled = torch.compile(product, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(EDGES, weight, x), expected, rtol=0, atol=1e-12)
+    nodes, count = torch.export.Dim("nodes", min=2, max=4096), torch.export.Dim("edges", min=2, max=4096)
+    shapes = ({1: count}, {0: count}, {0: nodes})
+    program = torch.export.export(Model(), (EDGES, weight, x), dynamic_shapes=shapes).module()
+    torch.testing.assert_close(program(EDGES, weight, x), expected, rtol=0, atol=1e-12)
+
+
+def test_the_negative_of_a_sparse_matrix(monkeypatch):
+    monkeypatch.setattr(propagation, "DENSE_NODES", 3)
+    x = torch.randn(4, 3, dtype=torch.float64)
+    sparse = normalized_adjacency(EDGES, WEIGHT, x, 4, "missing")
+    torch.testing.assert_close(propagate(-sparse, x), -propagate(sparse, x))

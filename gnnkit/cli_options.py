@@ -1,0 +1,55 @@
+"""What the verbs of the command line share: how an option is declared, and how its text is read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from typer import Option
+
+__all__ = ["named_option", "parse_options", "parse_seeds", "parse_whole_numbers"]
+
+
+def named_option(panel: str, text: str, *names: str) -> Any:
+    """An option of a verb, in a panel of its help."""
+    return Option(*names, help=text, rich_help_panel=panel, show_default=False)
+
+
+def parse_whole_numbers(name: str, text: str) -> list[int]:
+    """Numbers between commas; a `ValueError` that names the option where they are none."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return [int(part) for part in parts]
+    except ValueError:
+        raise ValueError(f"{name}: {text!r} is not a list of whole numbers; write e.g. 3,6,12") from None
+
+
+def parse_seeds(text: str) -> list[int]:
+    """A count of seeds, or a list of them; a `ValueError` where it is neither."""
+    if "," in text:
+        return parse_whole_numbers("seeds", text)
+    try:
+        count = int(text)
+    except ValueError:
+        raise ValueError(f"seeds: {text!r} is neither a count (3) nor a list (0,24,42)") from None
+    if not 1 <= count <= 1000:
+        raise ValueError(
+            f"seeds: {count} is not a number of seeds from 1 to 1000; for the seed {count} alone write {count},"
+        )
+    return list(range(count))
+
+
+def parse_options(pairs: list[str] | None, name: str = "data-option") -> dict[str, Any] | None:
+    """NAME=VALUE pairs, the values read as JSON where they are some; a `ValueError` that shows what is none."""
+    if not pairs:
+        return None
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        key, sign, value = pair.partition("=")
+        if not sign or not key.isidentifier():
+            raise ValueError(f"{name}: {pair!r} is not NAME=VALUE; write e.g. num_nodes=16")
+        try:
+            options[key] = json.loads(value)
+        except json.JSONDecodeError:
+            options[key] = value
+    return options

@@ -1,0 +1,15 @@
+"""One model for use: train it, keep it in a folder, score it, forecast the next steps with it."""
+
+from gnnkit.forecasting.fitted import FittedForecaster, load_fitted, save_fitted
+from gnnkit.forecasting.forecast import forecast_next, read_latest
+from gnnkit.forecasting.train import evaluate_forecaster, train_forecaster
+
+__all__ = [
+    "FittedForecaster",
+    "evaluate_forecaster",
+    "forecast_next",
+    "load_fitted",
+    "read_latest",
+    "save_fitted",
+    "train_forecaster",
+]

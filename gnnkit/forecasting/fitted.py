@@ -1,0 +1,168 @@
+"""A fitted forecaster with all that it needs to forecast: scaler, graph, node names and clock. A folder keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gnnkit.data import GraphSeries, Scaler, WindowSplits
+from gnnkit.data.clock import TIME_CHANNELS
+from gnnkit.data.scaling import training_values
+from gnnkit.graph import from_dense
+from gnnkit.temporal import ResidualForecaster, build_forecaster
+from gnnkit.training import load_checkpoint, save_checkpoint
+
+__all__ = ["FittedForecaster", "load_fitted", "save_fitted"]
+
+
+class FittedForecaster(nn.Module):
+    """A forecaster of the registry together with the data's side of it. All tensors are its state, the rest its config.
+
+    Args:
+        model: name in `gnnkit.temporal.MODELS`.
+        node_names: N names.
+        num_features: features of the series, those that tell the time not counted.
+        num_edges: edges of its graph.
+        history, horizon, hidden_channels, residual: as in `build_forecaster`.
+        settings: the model's own.
+        time_features: whether it also sees time of day and weekday.
+        scaler_rows: 1 for a scaler that all nodes share, else N.
+        target_deviation, step_minutes, unit, data: of the series that it is trained on.
+        spec: what was asked for, and `fit` what training found; kept for the reader.
+
+    Raises:
+        ValueError: an unknown model or setting.
+    """
+
+    center: Tensor
+    scale: Tensor
+    fill: Tensor
+    edge_index: Tensor
+    edge_weight: Tensor
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        node_names: list[str],
+        num_features: int,
+        num_edges: int,
+        history: int,
+        horizon: int,
+        hidden_channels: int,
+        residual: bool,
+        settings: Mapping[str, Any],
+        time_features: bool,
+        scaler_rows: int,
+        target_deviation: float,
+        step_minutes: float | None,
+        unit: str,
+        data: str,
+        spec: Mapping[str, Any],
+        fit: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
+        time_channels = TIME_CHANNELS if time_features else 0
+        self.forecaster = build_forecaster(
+            model,
+            in_channels=num_features + time_channels,
+            horizon=horizon,
+            history=history,
+            num_nodes=len(node_names),
+            hidden_channels=hidden_channels,
+            time_channels=time_channels,
+            residual=residual,
+            **settings,
+        )
+        self.register_buffer("center", torch.zeros(scaler_rows, num_features))
+        self.register_buffer("scale", torch.ones(scaler_rows, num_features))
+        # What stands for a gap that has no past: the nodes' training means.
+        self.register_buffer("fill", torch.zeros(len(node_names), num_features))
+        self.register_buffer("edge_index", torch.zeros(2, num_edges, dtype=torch.int64))
+        self.register_buffer("edge_weight", torch.zeros(num_edges))
+
+    @property
+    def scaler(self) -> Scaler:
+        """The scaler that was fitted on the training rows."""
+        return Scaler(self.center, self.scale, self.config["target_deviation"])
+
+    def take_data(self, series: GraphSeries, windows: WindowSplits) -> None:
+        """Keep the graph, the scaler and the training means of the series that the model is trained on."""
+        train = training_values(series.values, series.split.train)
+        mean = train.nanmean(dim=0)
+        mean = torch.where(mean.isnan(), train.flatten(0, 1).nanmean(dim=0), mean)
+        for name, value in (
+            ("center", windows.scaler.center),
+            ("scale", windows.scaler.scale),
+            ("fill", mean.float()),
+            ("edge_index", series.edge_index),
+            ("edge_weight", series.edge_weight),
+        ):
+            getattr(self, name).copy_(value)
+
+    def learned_adjacency(self) -> Tensor | None:
+        """The learned graph `[N, N]`, rows are targets; None where the model learns none."""
+        wrapped = self.forecaster
+        core: Any = wrapped.forecaster if isinstance(wrapped, ResidualForecaster) else wrapped
+        return core.learned_adjacency() if getattr(core, "learns_graph", False) else None
+
+    def learned_edges(self) -> tuple[Tensor, Tensor] | None:
+        """The learned graph as `edge_index` and `edge_weight`; None where the model learns none."""
+        adjacency = self.learned_adjacency()
+        return None if adjacency is None else from_dense(adjacency, rows="target")
+
+
+def save_fitted(fitted: FittedForecaster, directory: str | Path) -> Path:
+    """Write `weights.safetensors` and `config.json`; a learned graph also as `learned_graph.csv` and `.png`.
+
+    In the CSV file row i, column j is the weight of the edge i → j, under the nodes' names, as `gnnkit compare --graph`
+    reads it.
+
+    Args:
+        fitted: what to keep.
+        directory: the folder; made when it is missing.
+
+    Returns:
+        The folder.
+    """
+    import pandas as pd
+
+    from gnnkit.graph.draw import draw_adjacency
+
+    directory = Path(directory)
+    save_checkpoint(directory, fitted, fitted.config)
+    adjacency = fitted.learned_adjacency()
+    if adjacency is not None:
+        names = fitted.config["node_names"]
+        table = pd.DataFrame(adjacency.t().cpu().numpy(), index=names, columns=names)
+        table.to_csv(directory / "learned_graph.csv", float_format="%.6g")
+        draw_adjacency(adjacency, names, title=f"{fitted.config['model']}: the graph that it learned").savefig(
+            directory / "learned_graph.png", dpi=150
+        )
+    return directory
+
+
+def load_fitted(directory: str | Path) -> FittedForecaster:
+    """Read what `save_fitted` wrote. Nothing is unpickled; the numbers are those of the forecaster that was saved.
+
+    Args:
+        directory: the folder.
+
+    Returns:
+        The forecaster, on the CPU, in evaluation mode.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: the files do not belong together, are of a later layout, or hold no forecaster.
+    """
+    try:
+        module, _ = load_checkpoint(directory, FittedForecaster)
+    except TypeError:
+        raise ValueError(f"{directory} holds no forecaster of `gnnkit train`; give the folder that it wrote") from None
+    assert isinstance(module, FittedForecaster)  # for the type checker: it is what was built
+    return module

@@ -1,0 +1,113 @@
+"""Forecast the steps after the latest rows of a file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from gnnkit.data import GraphSeries, clock_features, read_own
+from gnnkit.forecasting.fitted import FittedForecaster
+
+__all__ = ["forecast_next", "read_latest"]
+
+
+def read_latest(path: str | Path, fitted: FittedForecaster, *, step_minutes: float | None = None) -> GraphSeries:
+    """Read the latest rows of the nodes that a forecaster knows, in its order.
+
+    Args:
+        path: a CSV, Parquet or NPZ file as `gnnkit.data.read_own` reads it. Columns are known by their names and may
+            come in any order; columns without names are taken in the forecaster's order.
+        fitted: the forecaster.
+        step_minutes: minutes in a row, where the file has no times; default: those of the training data.
+
+    Returns:
+        The rows, at least `history` of them.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: too few rows, other nodes, or rows of another step than the forecaster was trained on.
+    """
+    series, config = read_own(path, step_minutes=step_minutes), fitted.config
+    names, wanted = list(series.node_names), config["node_names"]
+    if names == [str(number) for number in range(len(wanted))]:
+        names = wanted
+    if sorted(names) != sorted(wanted):
+        strange = sorted(set(wanted) ^ set(names))[0]
+        raise ValueError(
+            f"{Path(path).name}: {len(names)} columns, and the forecaster knows {len(wanted)} nodes; {strange!r} is "
+            f"only {'asked for' if strange in wanted else 'in the file'}; give one column for each node, under its name"
+        )
+    if series.num_features != config["num_features"]:
+        raise ValueError(
+            f"{Path(path).name}: {series.num_features} features, but the forecaster was trained on "
+            f"{config['num_features']}; give the same ones"
+        )
+    if series.num_rows < config["history"]:
+        raise ValueError(
+            f"{Path(path).name}: {series.num_rows} rows are too few; "
+            f"the forecaster reads the latest {config['history']}"
+        )
+    trained = config["step_minutes"]
+    if series.step_minutes is not None and trained is not None and series.step_minutes != trained:
+        raise ValueError(
+            f"{Path(path).name}: a row is {series.step_minutes:g} minutes, but the forecaster was trained on rows of "
+            f"{trained:g}; give rows of the same step"
+        )
+    order = [names.index(name) for name in wanted]
+    return replace(
+        series,
+        values=series.values[:, order],
+        node_names=tuple(wanted),
+        step_minutes=series.step_minutes or trained,
+        unit=config["unit"],
+    )
+
+
+def forecast_next(fitted: FittedForecaster, series: GraphSeries) -> pd.DataFrame:
+    """Forecast the P steps after the last row of a series.
+
+    Args:
+        fitted: from `train_forecaster` or `load_fitted`.
+        series: rows of the forecaster's nodes, at least `history` of them; gaps are filled from the past, and where
+            there is none with the nodes' training means.
+
+    Returns:
+        P rows in the data's unit, a column for each node; the index has the times where the series knows its own, else
+        the steps 1 … P.
+
+    Raises:
+        ValueError: the forecaster reads the time and the series does not know it.
+
+    Example:
+        >>> from gnnkit.compare import make_spec
+        >>> from gnnkit.data import simulate_traffic
+        >>> from gnnkit.forecasting import train_forecaster
+        >>> series = simulate_traffic(num_nodes=4, days=2)
+        >>> fitted = train_forecaster(make_spec(models=["dlinear"], seeds=[0], epochs=1, horizons=[2]), series=series)
+        >>> forecast_next(fitted, series).index[0] - series.start
+        Timedelta('2 days 00:00:00')
+    """
+    config, rows = fitted.config, []
+    for row in series.values:
+        known = rows[-1] if rows else fitted.fill
+        rows.append(torch.where(row.isnan(), known, row))
+    history = config["history"]
+    x = fitted.scaler.transform(torch.stack(rows[-history:])).unsqueeze(0)  # [1, T, N, F]
+    mask = ~series.values[-history:].isnan().unsqueeze(0)
+    if config["time_features"]:
+        time = clock_features(series)[-history:].view(1, history, 1, -1).expand(-1, -1, x.size(2), -1)
+        x, mask = torch.cat([x, time], dim=-1), torch.cat([mask, torch.ones_like(time, dtype=torch.bool)], dim=-1)
+    fitted.eval()
+    with torch.no_grad():
+        scaled = fitted.forecaster(x, fitted.edge_index, fitted.edge_weight, mask=mask)
+    values = fitted.scaler.inverse_target(scaled)[0].numpy()
+    steps = range(1, config["horizon"] + 1)
+    if series.start is None or series.step_minutes is None:
+        index = pd.Index(steps, name="step")
+    else:
+        ahead = pd.to_timedelta([(series.num_rows - 1 + step) * series.step_minutes for step in steps], unit="min")
+        index = pd.DatetimeIndex(series.start + ahead, name="time")
+    return pd.DataFrame(values, index=index, columns=config["node_names"])

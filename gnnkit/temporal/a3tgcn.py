@@ -1,0 +1,112 @@
+"""A3T-GCN: T-GCN whose head sees an attention-weighted mean of all states, not the last one alone."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from gnnkit.graph.propagation import AddSelfLoops
+from gnnkit.sequence._contract import check_size, read_history
+from gnnkit.temporal.tgcn_cell import TGCNCell
+
+__all__ = ["A3TGCN"]
+
+
+class A3TGCN(nn.Module):
+    r"""Forecast from all states of a `TGCNCell`, each weighted by how much it has to say.
+
+        h_t = TGCNCell(x_t, h_{t−1});  e_t = w_2 · (W_1 h_t + b_1) + b_2;  α = softmax_t(e);  y = W Σ_t α_t h_t + b
+
+    The state goes on from step to step; each node has its own α.
+
+    Args:
+        in_channels: Features F of a node at a step; the first is what is predicted.
+        hidden_channels: Width C of the state.
+        horizon: Steps P to predict.
+        graph_convolution, layers, gate_convolutions, add_self_loops: As in `TGCNCell`.
+        mask_input: Append the mask of observed entries to the features. Default False: the mask is not read.
+
+    Shape:
+        x `[B, T, N, F]`, edge_index `[2, E]`, edge_weight `[E]`; returned `[B, P, N]`.
+
+    Raises:
+        ValueError: A size below 1, or a form that does not exist.
+
+    Source:
+        Bai et al., "A3T-GCN: attention temporal graph convolutional network for traffic forecasting" (2021), whose
+        scores come from two linear maps. W_1 has C rows here; the paper gives no width.
+
+    Example:
+        >>> import torch
+        >>> edge_index = torch.tensor([[0, 1], [1, 2]])
+        >>> A3TGCN(1, 8, horizon=3)(torch.randn(4, 12, 3, 1), edge_index).shape
+        torch.Size([4, 3, 3])
+    """
+
+    #: The graph makes a difference to the forecast.
+    uses_graph: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_channels: int,
+        horizon: int,
+        *,
+        graph_convolution: Literal["input", "input_and_state"] = "input",
+        layers: Literal[1, 2] | None = None,
+        gate_convolutions: Literal["shared", "separate"] = "shared",
+        add_self_loops: AddSelfLoops = "missing",
+        mask_input: bool = False,
+    ) -> None:
+        super().__init__()
+        self.in_channels = check_size("in_channels", in_channels)
+        self.horizon = check_size("horizon", horizon)
+        self.mask_input = mask_input
+        self.cell = TGCNCell(
+            self.in_channels * (2 if mask_input else 1),
+            hidden_channels,
+            graph_convolution=graph_convolution,
+            layers=layers,
+            gate_convolutions=gate_convolutions,
+            add_self_loops=add_self_loops,
+        )
+        self.score_1 = nn.Linear(self.cell.hidden_channels, self.cell.hidden_channels)
+        self.score_2 = nn.Linear(self.cell.hidden_channels, 1)
+        self.head = nn.Linear(self.cell.hidden_channels, self.horizon)
+
+    def reset_parameters(self) -> None:
+        """Draw all weights anew."""
+        for module in (self.cell, self.score_1, self.score_2, self.head):
+            module.reset_parameters()
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T N F"],
+        edge_index: Tensor,
+        edge_weight: Tensor | None = None,
+        *,
+        mask: Bool[Tensor, "B T N F"] | None = None,
+        target: Tensor | None = None,
+        step: int | None = None,
+    ) -> Float[Tensor, "B P N"]:
+        """Predict the next P steps of feature 0; arguments and errors as in `TGCN.forward`."""
+        features = read_history(x, mask, self.in_channels, self.mask_input)
+        states = self.cell.run(features, edge_index, edge_weight)  # [B, T, N, C]
+        attention = self.score_2(self.score_1(states)).softmax(dim=1)
+        return self.head((attention * states).sum(dim=1)).transpose(1, 2)
+
+    def unroll(
+        self,
+        x: Float[Tensor, "B T N F"],
+        edge_index: Tensor,
+        edge_weight: Tensor | None = None,
+        *,
+        mask: Bool[Tensor, "B T N F"] | None = None,
+    ) -> list[Float[Tensor, "B N C"]]:
+        """Compute h_1 ... h_T with one call of the cell per step, for gradient studies; see `TGCN.unroll`."""
+        states: list[Tensor] = []
+        for features in read_history(x, mask, self.in_channels, self.mask_input).unbind(1):
+            states.append(self.cell(features, edge_index, edge_weight, states[-1] if states else None))
+        return states

@@ -1,0 +1,186 @@
+"""DCRNN: an encoder and a decoder of gated recurrent units whose every product is a diffusion convolution."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from gnnkit.graph.propagation import Adjacency
+from gnnkit.layers import transition_matrices
+from gnnkit.layers.diffusion import diffuse
+from gnnkit.sequence._contract import check_size, read_history
+
+__all__ = ["DCRNN"]
+
+
+class _DiffusionGRU(nn.Module):
+    """`update, reset = sigmoid(Θ [x, h] + b)`, `candidate = tanh(Θ [x, reset · h] + b)`, each Θ diffusing its input.
+
+    The input's diffusions are a product of their own, so that those of all steps can be made at once.
+    """
+
+    def __init__(self, in_channels: int, hidden_channels: int, steps: int) -> None:
+        super().__init__()
+        self.steps = steps
+        terms, c = 1 + 2 * steps, hidden_channels  # itself, and `steps` diffusions along and against the edges
+        self.input_weight = nn.Parameter(torch.empty(terms * in_channels, 3 * c))
+        self.gate_weight = nn.Parameter(torch.empty(terms * c, 2 * c))
+        self.candidate_weight = nn.Parameter(torch.empty(terms * c, c))
+        self.bias = nn.Parameter(torch.empty(3 * c))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw Glorot-uniform weights, [x, h] being one input; biases of the gates are 1, those of the candidate 0."""
+        c = self.candidate_weight.size(1)
+        fan_in = self.input_weight.size(0) + self.candidate_weight.size(0)
+        with torch.no_grad():
+            for weight, fan_out in (
+                (self.input_weight[:, : 2 * c], 2 * c),
+                (self.input_weight[:, 2 * c :], c),
+                (self.gate_weight, 2 * c),
+                (self.candidate_weight, c),
+            ):
+                bound = math.sqrt(6 / (fan_in + fan_out))
+                weight.uniform_(-bound, bound)
+            self.bias[: 2 * c] = 1.0
+            self.bias[2 * c :] = 0.0
+
+    def inputs(self, x: Float[Tensor, "*S N F"], matrices: Sequence[Adjacency]) -> Float[Tensor, "*S N C3"]:
+        """What the input adds to both gates and the candidate, of one step or of many."""
+        return diffuse(x, matrices, self.steps) @ self.input_weight + self.bias
+
+    def step(self, inputs: Tensor, h: Float[Tensor, "B N C"], matrices: Sequence[Adjacency]) -> Float[Tensor, "B N C"]:
+        """Go one step on."""
+        c = h.size(-1)
+        into_gates, into_candidate = inputs.split([2 * c, c], dim=-1)
+        reset, update = (into_gates + diffuse(h, matrices, self.steps) @ self.gate_weight).sigmoid().chunk(2, dim=-1)
+        kept = diffuse(reset * h, matrices, self.steps)
+        candidate = (into_candidate + kept @ self.candidate_weight).tanh()
+        return torch.lerp(candidate, h, update)
+
+
+class DCRNN(nn.Module):
+    r"""Forecast step by step: an encoder reads the history, a decoder writes the future, reading what it wrote.
+
+    Both are stacks of gated recurrent units whose matrix products are diffusion convolutions,
+    `Θ x = Σ_{k=0..K} (M_along^k x W_k + M_against^k x W'_k)`. The decoder begins with a zero and the encoder's states.
+
+    In training it reads the true step with probability τ / (τ + exp(i / τ)) at optimisation step i, else its own.
+
+    Args:
+        in_channels: Features F of a node at a step; the first is what is predicted.
+        hidden_channels: Width C of the states.
+        horizon: Steps P to predict.
+        layers: Units in a stack. Default 2.
+        diffusion_steps: Steps K of the walks. Default 2.
+        sampling_decay: τ of the scheduled sampling, in optimisation steps. Default 2000.
+        mask_input: Append the mask of observed entries to the features. Default False: the mask is not read.
+
+    Shape:
+        x `[B, T, N, F]`, edge_index `[2, E]`, edge_weight `[E]`; returned `[B, P, N]`.
+
+    Raises:
+        ValueError: A size below 1.
+
+    Source:
+        Li et al., "Diffusion convolutional recurrent neural network" (2018), with the gate biases of the authors'
+        code. There the powers of the walks are mixed up by a Chebyshev recursion; here they are powers.
+
+    Example:
+        >>> edge_index = torch.tensor([[0, 1], [1, 2]])
+        >>> DCRNN(1, 8, horizon=3)(torch.randn(4, 12, 3, 1), edge_index).shape
+        torch.Size([4, 3, 3])
+    """
+
+    #: The graph makes a difference to the forecast.
+    uses_graph: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_channels: int,
+        horizon: int,
+        *,
+        layers: int = 2,
+        diffusion_steps: int = 2,
+        sampling_decay: int = 2000,
+        mask_input: bool = False,
+    ) -> None:
+        super().__init__()
+        self.in_channels = check_size("in_channels", in_channels)
+        self.hidden_channels = check_size("hidden_channels", hidden_channels)
+        self.horizon = check_size("horizon", horizon)
+        self.sampling_decay = check_size("sampling_decay", sampling_decay)
+        self.mask_input = mask_input
+        steps = check_size("diffusion_steps", diffusion_steps)
+        above = [hidden_channels] * (check_size("layers", layers) - 1)
+        width = self.in_channels * (2 if mask_input else 1)
+        self.encoder = nn.ModuleList(_DiffusionGRU(size, hidden_channels, steps) for size in (width, *above))
+        self.decoder = nn.ModuleList(_DiffusionGRU(size, hidden_channels, steps) for size in (1, *above))
+        self.head = nn.Linear(hidden_channels, 1)
+
+    def reset_parameters(self) -> None:
+        """Draw all weights anew."""
+        for module in (*self.encoder, *self.decoder, self.head):
+            module.reset_parameters()  # pyright: ignore[reportCallIssue]
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T N F"],
+        edge_index: Tensor,
+        edge_weight: Tensor | None = None,
+        *,
+        mask: Bool[Tensor, "B T N F"] | None = None,
+        target: Float[Tensor, "B P N"] | None = None,
+        step: int | None = None,
+    ) -> Float[Tensor, "B P N"]:
+        """Predict the next P steps of feature 0; arguments and errors as in `TGCN.forward`.
+
+        In training, `target` is read with a probability that falls with `step`.
+        """
+        features = read_history(x, mask, self.in_channels, self.mask_input)
+        matrices = transition_matrices(edge_index, edge_weight, x)
+        states = [layer[-1] for layer in self._encode(features, matrices)]
+        share = 0.0
+        if self.training and target is not None:
+            share = 1 / (1 + math.exp(min((step or 0) / self.sampling_decay, 700.0)) / self.sampling_decay)
+        read = x.new_zeros(x.size(0), x.size(2), 1)
+        written = []
+        for number in range(self.horizon):
+            h = read
+            for layer, cell in enumerate(self.decoder):
+                states[layer] = h = cell.step(cell.inputs(h, matrices), states[layer], matrices)  # pyright: ignore
+            read = self.head(h)  # [B, N, 1]
+            written.append(read)
+            if target is not None and share > 0 and torch.rand(()).item() < share:
+                read = target[:, number].unsqueeze(-1)
+        return torch.cat(written, dim=-1).transpose(1, 2)
+
+    def unroll(
+        self,
+        x: Float[Tensor, "B T N F"],
+        edge_index: Tensor,
+        edge_weight: Tensor | None = None,
+        *,
+        mask: Bool[Tensor, "B T N F"] | None = None,
+    ) -> list[Float[Tensor, "B N C"]]:
+        """The states h_1 … h_T of the encoder's top layer, for gradient studies; see `TGCN.unroll`."""
+        features = read_history(x, mask, self.in_channels, self.mask_input)
+        return self._encode(features, transition_matrices(edge_index, edge_weight, x))[-1]
+
+    def _encode(self, x: Tensor, matrices: Sequence[Adjacency]) -> list[list[Tensor]]:
+        """All states of all layers, a layer at a time: what it reads is diffused for all steps at once."""
+        found: list[list[Tensor]] = []
+        for cell in self.encoder:
+            h, states = x.new_zeros(x.size(0), x.size(2), self.hidden_channels), []
+            for inputs in cell.inputs(x, matrices).unbind(1):  # pyright: ignore[reportCallIssue]
+                h = cell.step(inputs, h, matrices)  # pyright: ignore[reportCallIssue]
+                states.append(h)
+            found.append(states)
+            x = torch.stack(states, dim=1)
+        return found

@@ -1,0 +1,126 @@
+"""STID: a multi-layer perceptron that knows which node it looks at and what time it is. It sees no graph."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from gnnkit.sequence._contract import check_choice, check_dropout, check_size, read_history
+
+__all__ = ["STID"]
+
+
+class STID(nn.Module):
+    r"""Forecast from the history, the node's embedding, and embeddings of the time of day and the day of the week.
+
+        h_0 = [W x, E_node, E_time of day, E_day of week]
+        h_l = h_{l−1} + W_2 dropout(ReLU(W_1 h_{l−1})),  y = W_out h_L
+
+    Args:
+        in_channels: Features F of a node at a step; the first is what is predicted.
+        hidden_channels: Width C of each of the (two or) four parts of h.
+        horizon: Steps P to predict.
+        history: Steps T of the history.
+        num_nodes: Nodes N.
+        time_channels: 2 if the last features of x are the time of day in [0, 1) and the weekday over 7, as windows with
+            `time_features=True` have them; 0 (default) leaves the two embeddings out.
+        day_slots: Times of day that have an embedding each. Default 288, every 5 minutes.
+        layers: Layers of the perceptron. Default 3.
+        dropout: Share dropped within each layer. Default 0.15.
+        mask_input: Append the mask of observed entries to the features. Default False: the mask is not read.
+
+    Shape:
+        x `[B, T, N, F]`; returned `[B, P, N]`.
+
+    Raises:
+        ValueError: A size below 1, a share outside [0, 1), or `time_channels` other than 0 or 2.
+
+    Source:
+        Shao et al., "Spatial-temporal identity: a simple yet effective baseline" (2022).
+
+    Example:
+        >>> STID(1, 8, horizon=3, history=12, num_nodes=5)(torch.randn(4, 12, 5, 1)).shape
+        torch.Size([4, 3, 5])
+    """
+
+    #: The graph is taken, because all forecasters are called alike, and ignored.
+    uses_graph: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_channels: int,
+        horizon: int,
+        *,
+        history: int,
+        num_nodes: int,
+        time_channels: Literal[0, 2] = 0,
+        day_slots: int = 288,
+        layers: int = 3,
+        dropout: float = 0.15,
+        mask_input: bool = False,
+    ) -> None:
+        super().__init__()
+        self.in_channels = check_size("in_channels", in_channels)
+        self.hidden_channels = check_size("hidden_channels", hidden_channels)
+        self.horizon = check_size("horizon", horizon)
+        self.history = check_size("history", history)
+        self.num_nodes = check_size("num_nodes", num_nodes)
+        check_choice("time_channels", time_channels, (0, 2))
+        self.time_channels = time_channels
+        self.day_slots = check_size("day_slots", day_slots)
+        self.dropout = check_dropout(dropout)
+        self.mask_input = mask_input
+        if time_channels and in_channels <= time_channels:
+            raise ValueError(f"in_channels={in_channels} leaves no target beside time_channels={time_channels}")
+
+        width = self.history * self.in_channels * (2 if mask_input else 1)
+        self.embed = nn.Linear(width, hidden_channels)
+        self.nodes = nn.Parameter(torch.empty(num_nodes, hidden_channels))
+        self.times = nn.Parameter(torch.empty(day_slots, hidden_channels)) if time_channels else None
+        self.days = nn.Parameter(torch.empty(7, hidden_channels)) if time_channels else None
+        inner = hidden_channels * (2 + self.time_channels)
+        self.inputs = nn.ModuleList(nn.Linear(inner, inner) for _ in range(check_size("layers", layers)))
+        self.outputs = nn.ModuleList(nn.Linear(inner, inner) for _ in self.inputs)
+        self.head = nn.Linear(inner, self.horizon)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw Glorot-uniform embeddings, and torch's own weights for the linear maps."""
+        for embedding in (self.nodes, self.times, self.days):
+            if embedding is not None:
+                nn.init.xavier_uniform_(embedding)
+        for linear in (self.embed, *self.inputs, *self.outputs, self.head):
+            linear.reset_parameters()  # pyright: ignore[reportCallIssue]
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T N F"],
+        edge_index: Tensor | None = None,
+        edge_weight: Tensor | None = None,
+        *,
+        mask: Bool[Tensor, "B T N F"] | None = None,
+        target: Tensor | None = None,
+        step: int | None = None,
+    ) -> Float[Tensor, "B P N"]:
+        """Predict the next P steps of feature 0; arguments and errors as in `TGCN.forward`, the graph is ignored."""
+        sizes = {"num_nodes": self.num_nodes, "history": self.history}
+        features = read_history(x, mask, self.in_channels, self.mask_input, **sizes)
+        h = self.embed(features.transpose(1, 2).flatten(2))  # [B, N, C]
+        parts = [h, self.nodes.expand_as(h)]
+        if self.times is not None and self.days is not None:
+            time, day = x[:, -1, :, -2:].unbind(-1)  # [B, N] each, at the last step of the history
+            # The times are shares of a day in float32: rounding down alone would land a slot early.
+            parts.append(self.times[(time * self.day_slots + 1e-3).long() % self.day_slots])
+            parts.append(self.days[(day * 7).round().long() % 7])
+        h = torch.cat(parts, dim=-1)
+        for inner, outer in zip(self.inputs, self.outputs, strict=True):
+            h = h + outer(F.dropout(inner(h).relu(), self.dropout, self.training))
+        return self.head(h).transpose(1, 2)
+
+    def extra_repr(self) -> str:
+        return f"{self.in_channels}, {self.hidden_channels}, horizon={self.horizon}, history={self.history}"

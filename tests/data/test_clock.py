@@ -1,0 +1,41 @@
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import torch
+
+from gnnkit.data import clock_features, simulate_traffic
+
+
+@pytest.fixture(scope="module")
+def series():
+    return simulate_traffic(num_nodes=2, days=9)
+
+
+def test_time_of_day_and_weekday_are_pandas(series):
+    found = clock_features(series)
+    times = pd.date_range(series.start, periods=series.num_rows, freq="5min")
+    time = (times.hour * 60 + times.minute) / 1440
+    torch.testing.assert_close(found[:, 0], torch.tensor(time.to_numpy(copy=True)).float(), rtol=0, atol=1e-7)
+    assert torch.equal((found[:, 1] * 7).round().long(), torch.tensor(times.day_of_week.to_numpy(copy=True)).long())
+
+
+@pytest.mark.parametrize("step", [0.1, 1 / 3, 7.0, 60.0, 1440.0])
+def test_steps_of_any_length_fall_on_the_right_day(series, step):
+    found = clock_features(replace(series, start=pd.Timestamp("2024-02-29 23:45:30"), step_minutes=step))
+    nanoseconds = torch.arange(series.num_rows).double() * step * 6e10
+    times = pd.Timestamp("2024-02-29 23:45:30") + pd.to_timedelta(nanoseconds.round().long().numpy())
+    seconds = times.hour * 3600 + times.minute * 60 + times.second + times.microsecond / 1e6 + times.nanosecond / 1e9
+    wrong = (found[:, 0] - torch.tensor((seconds / 86400).to_numpy(copy=True)).float()).abs() > 1e-6
+    # A rounding of the nanoseconds may put midnight on the day before.
+    assert wrong.sum() <= (seconds > 86399.999).sum()
+    assert ((found[:, 0] >= 0) & (found[:, 0] < 1)).all()
+    days = torch.tensor(times.day_of_week.to_numpy(copy=True)).long()
+    assert torch.equal((found[:, 1] * 7).round().long()[~wrong], days[~wrong])
+
+
+def test_unknown_times_are_an_error(series):
+    with pytest.raises(ValueError, match="simulated does not know start, so there is no time of day"):
+        clock_features(replace(series, start=None))
+    with pytest.raises(ValueError, match="does not know start and step_minutes"):
+        clock_features(replace(series, start=None, step_minutes=None))

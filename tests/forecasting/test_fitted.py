@@ -1,0 +1,62 @@
+import pandas as pd
+import pytest
+import torch
+from safetensors import safe_open
+
+from gnnkit.compare import make_spec
+from gnnkit.data import make_windows, simulate_traffic
+from gnnkit.forecasting import forecast_next, load_fitted, save_fitted, train_forecaster
+from gnnkit.temporal import MODELS
+from gnnkit.training import predict
+
+SMALL = {"seeds": [3], "epochs": 1, "hidden_channels": 4, "horizons": [3], "history": 6, "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def series():
+    return simulate_traffic(num_nodes=5, days=2)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_loaded_model_gives_the_numbers_of_the_one_in_memory(name, series, tmp_path):
+    spec = make_spec(models=[name], time_features=True, batch_size=128, **SMALL)
+    fitted = train_forecaster(spec, series=series)
+    again = load_fitted(save_fitted(fitted, tmp_path))
+    windows = make_windows(series, history=6, horizon=3, time_features=True).test
+    predicted = [predict(m.forecaster, windows, m.edge_index, m.edge_weight, device="cpu") for m in (fitted, again)]
+    assert torch.equal(*predicted)
+    assert again.config["model"] == name
+    assert again.config["fit"]["best_epoch"] == 1
+    assert forecast_next(fitted, series).equals(forecast_next(again, series))
+    with safe_open(str(tmp_path / "weights.safetensors"), "pt") as file:
+        assert {"center", "scale", "fill", "edge_index", "edge_weight"} <= set(file.keys())
+    learns = name in {"mtgnn", "mtgnn-both", "graph-wavenet", "agcrn"}
+    assert (tmp_path / "learned_graph.csv").is_file() == (tmp_path / "learned_graph.png").is_file() == learns
+    assert (fitted.learned_edges() is not None) == learns
+
+
+def test_the_learned_graph_reads_as_a_graph_of_the_same_nodes(series, tmp_path):
+    from gnnkit.data.own_graph import read_graph
+
+    fitted = train_forecaster(make_spec(models=["mtgnn"], **SMALL), {"neighbors": 2}, series=series)
+    save_fitted(fitted, tmp_path)
+    edge_index, weight = read_graph(tmp_path / "learned_graph.csv", list(series.node_names))
+    expected_index, expected_weight = fitted.learned_edges()
+    adjacency = fitted.learned_adjacency()
+    assert {(j, i) for i, j in adjacency.nonzero().tolist()} == set(zip(*edge_index.tolist(), strict=True))
+    order = torch.argsort(expected_index[0] * 5 + expected_index[1])
+    torch.testing.assert_close(torch.tensor(weight).float(), expected_weight[order], rtol=1e-4, atol=1e-6)
+    table = pd.read_csv(tmp_path / "learned_graph.csv", index_col=0)
+    assert list(table.index) == list(table.columns) == list(series.node_names)
+
+
+def test_other_folders_are_refused(tmp_path):
+    from torch import nn
+
+    from gnnkit.training import save_checkpoint
+
+    with pytest.raises(FileNotFoundError, match=r"holds no config\.json"):
+        load_fitted(tmp_path)
+    save_checkpoint(tmp_path, nn.Linear(2, 1), {"in_features": 2})
+    with pytest.raises(ValueError, match="holds no forecaster of `gnnkit train`"):
+        load_fitted(tmp_path)

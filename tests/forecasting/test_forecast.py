@@ -1,0 +1,94 @@
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import torch
+
+from gnnkit.compare import make_spec
+from gnnkit.data import make_windows, simulate_traffic
+from gnnkit.forecasting import forecast_next, read_latest, train_forecaster
+from gnnkit.training import predict
+
+SMALL = {"seeds": [3], "epochs": 1, "hidden_channels": 4, "horizons": [3], "history": 6, "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def series():
+    return simulate_traffic(num_nodes=4, days=2)
+
+
+@pytest.fixture(scope="module")
+def fitted(series):
+    return train_forecaster(
+        make_spec(models=["tgcn"], time_features=True, **SMALL), {"mask_input": True}, series=series
+    )
+
+
+def as_file(series, path, rows, times=True):
+    frame = pd.DataFrame(series.values[rows, :, 0].numpy(), columns=list(series.node_names))
+    if times:
+        frame.insert(0, "time", pd.date_range(series.start, periods=series.num_rows, freq="5min")[rows])
+    frame.to_csv(path, index=False)
+    return path
+
+
+def test_a_forecast_from_a_file_is_the_window_of_the_same_rows(series, fitted, tmp_path):
+    windows = make_windows(series, history=6, horizon=3, time_features=True).test
+    index = 20
+    first = windows.rows.start + index
+    known = slice(first - 30, first + 6)  # with a past from which gaps are filled
+    latest = read_latest(as_file(series, tmp_path / "latest.csv", known), fitted)
+    found = forecast_next(fitted, latest)
+    expected = predict(fitted.forecaster, windows, fitted.edge_index, fitted.edge_weight, device="cpu")[index]
+    torch.testing.assert_close(torch.tensor(found.to_numpy()), expected, rtol=1e-5, atol=1e-4)
+    assert list(found.columns) == list(series.node_names)
+    start = series.start + pd.Timedelta(minutes=5 * (first + 6))
+    assert found.index.equals(pd.date_range(start, periods=3, freq="5min", name="time"))
+
+
+def test_columns_may_come_in_another_order(series, fitted, tmp_path):
+    path = as_file(series, tmp_path / "latest.csv", slice(100, 120))
+    expected = forecast_next(fitted, read_latest(path, fitted))
+    table = pd.read_csv(path)
+    table[["time", *reversed(series.node_names)]].to_csv(path, index=False)
+    assert forecast_next(fitted, read_latest(path, fitted)).equals(expected)
+
+
+def test_a_gap_without_a_past_takes_the_training_mean(series, fitted):
+    rows = slice(100, 106)
+    blind = series.values[rows].clone()
+    blind[:, 1] = float("nan")
+    latest = replace(
+        series,
+        values=blind,
+        start=series.start,
+        split=replace(series.split, train=range(2), val=range(2, 4), test=range(4, 6)),
+    )
+    train = series.values[series.split.train.start : series.split.train.stop, 1].nanmean(dim=0)
+    torch.testing.assert_close(fitted.fill[1], train, rtol=1e-6, atol=1e-4)
+    assert forecast_next(fitted, latest).notna().all().all()
+
+
+def test_without_times_the_index_counts_steps(series, tmp_path):
+    plain = train_forecaster(make_spec(models=["dlinear"], **SMALL), series=series)
+    path = as_file(series, tmp_path / "latest.csv", slice(100, 110), times=False)
+    found = forecast_next(plain, read_latest(path, plain))
+    assert found.index.tolist() == [1, 2, 3]
+    assert found.index.name == "step"
+
+
+def test_files_that_do_not_fit(series, fitted, tmp_path):
+    path = as_file(series, tmp_path / "latest.csv", slice(100, 105))
+    with pytest.raises(ValueError, match=r"latest\.csv: 5 rows are too few; the forecaster reads the latest 6"):
+        read_latest(path, fitted)
+    path = as_file(series, tmp_path / "latest.csv", slice(100, 110))
+    with pytest.raises(ValueError, match=r"a row is 15 minutes, but the forecaster was trained on rows of 5"):
+        read_latest(path, fitted, step_minutes=15)
+    pd.read_csv(path).rename(columns={"sensor 2": "elsewhere"}).to_csv(path, index=False)
+    with pytest.raises(
+        ValueError, match="4 columns, and the forecaster knows 4 nodes; 'elsewhere' is only in the file"
+    ):
+        read_latest(path, fitted)
+    path = as_file(series, tmp_path / "latest.csv", slice(100, 110), times=False)
+    with pytest.raises(ValueError, match="latest does not know start, so there is no time of day"):
+        forecast_next(fitted, read_latest(path, fitted))

@@ -1,0 +1,53 @@
+import pytest
+import torch
+
+from gnnkit.compare import make_spec, run
+from gnnkit.data import simulate_traffic
+from gnnkit.forecasting import evaluate_forecaster, train_forecaster
+
+SMALL = {"seeds": [3], "epochs": 2, "hidden_channels": 4, "horizons": [2, 3], "history": 6, "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def series():
+    return simulate_traffic(num_nodes=5, days=2)
+
+
+def test_a_model_trained_alone_is_the_one_of_a_comparison(series):
+    spec = make_spec(models=["gru"], **SMALL)
+    rows = run(spec, series=series).rows
+    found = evaluate_forecaster(train_forecaster(spec, series=series), series, device="cpu")
+    keys = ["model", "horizon", "score", "metric"]
+    both = found.set_index(keys)["value"].to_frame().join(rows.set_index(keys)["value"].rename("there"), how="left")
+    assert len(both) == 2 * 2 * 2 * 6
+    assert (both["value"] == both["there"]).all()
+    assert set(found["model"]) == {"last-value", "gru"}
+
+
+def test_settings_and_time_features_arrive(series):
+    spec = make_spec(models=["stid"], time_features=True, **SMALL)
+    fitted = train_forecaster(spec, {"layers": 2, "day_slots": 24}, series=series)
+    core = fitted.forecaster.forecaster
+    assert (len(core.inputs), core.day_slots, core.time_channels) == (2, 24, 2)
+    assert fitted.config["fit"]["epochs"] == 2
+    assert fitted.config["fit"]["data_hash"] == series.digest()
+    with pytest.raises(ValueError, match="model 'gru' has no setting 'layers'"):
+        train_forecaster(make_spec(models=["gru"], **SMALL), {"layers": 2}, series=series)
+
+
+def test_one_model_and_one_seed(series):
+    with pytest.raises(ValueError, match="one model and one seed are trained, got 2 and 1"):
+        train_forecaster(make_spec(models=["gru", "lstm"], **SMALL), series=series)
+
+
+def test_another_series_must_have_the_same_nodes(series):
+    fitted = train_forecaster(make_spec(models=["dlinear"], **SMALL), series=series)
+    with pytest.raises(
+        ValueError, match=r"simulated has 3 nodes and 1 features, the forecaster was trained on 5 and 1"
+    ):
+        evaluate_forecaster(fitted, simulate_traffic(num_nodes=3, days=2))
+    later = simulate_traffic(num_nodes=5, days=3)
+    scores = evaluate_forecaster(fitted, later, device="cpu")
+    assert scores["data_hash"].unique().tolist() == [later.digest()]
+    assert not fitted.forecaster.training
+    assert torch.equal(fitted.edge_index, series.edge_index)
