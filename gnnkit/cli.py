@@ -15,10 +15,12 @@ import typer
 from typer import Option
 
 import gnnkit
+from gnnkit import cli_text
 
 __all__ = ["app", "compare", "list_", "main", "sequence"]
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+app.add_typer(cli_text.app, name="text")
 
 _PURPOSE = "Train sequence and graph models on the same windows of the same data: which is better, and how surely?"
 

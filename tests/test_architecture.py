@@ -28,7 +28,8 @@ ALLOWED = {
     "training": {"ops", "data", "metrics"},
     "studies": {*_MODELS, "data", "metrics", "training"},
     "compare": {*_MODELS, "data", "metrics", "training"},
-    "cli": {*_MODELS, "data", "metrics", "training", "studies", "compare"},
+    "cli_text": {"sequence", "training", "studies"},
+    "cli": {*_MODELS, "data", "metrics", "training", "studies", "compare", "cli_text"},
     "__main__": {"cli"},
 }
 EVERYWHERE = {"_optional", "_axes"}
