@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 
 from gnnkit.data import TextWindows, read_text, split_text, text_digest
 from gnnkit.sequence import CharCodec, CharLSTM, LSTMState, Sampling, count_parameters
-from gnnkit.studies.text_model import CharWriter, score_stream
+from gnnkit.studies.text_model import CharWriter, read_recipe, score_stream
 from gnnkit.studies.text_progress import TextProgress
 from gnnkit.studies.text_settings import TextSettings
 from gnnkit.training import isolated_seed, load_snapshot, replace_file, resolve_device, save_snapshot
@@ -315,9 +315,10 @@ def _claim(out: Path, recipe: dict[str, Any], text: str) -> None:
     target = out / "recipe.json"
     if out.exists() and not out.is_dir():
         raise ValueError(f"out: {out} is a file; give a folder")
-    if target.exists():
-        found = json.loads(target.read_text(encoding="utf-8"))
-        other = [f"{key}={found.get(key)!r}, not {value!r}" for key, value in recipe.items() if found.get(key) != value]
+    found = read_recipe(out)
+    if found is not None:
+        pairs = {key: (found.get(key), value) for key, value in recipe.items() if found.get(key) != value}
+        other = [f"{key}={_short(theirs)}, not {_short(ours)}" for key, (theirs, ours) in pairs.items()]
         if other:
             raise ValueError(f"out: {out} holds a training with {'; '.join(other)}; repeat that or give another folder")
         return
@@ -328,3 +329,7 @@ def _claim(out: Path, recipe: dict[str, Any], text: str) -> None:
         part.write_text(text, encoding="utf-8", newline="\n")
     with replace_file(target) as part:
         part.write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8")
+
+
+def _short(value: Any) -> str:
+    return repr(value) if len(repr(value)) <= 20 else f"{str(value)[:12]}…"

@@ -19,7 +19,7 @@ from torch import Tensor
 from gnnkit.sequence import CharCodec, CharLSTM, Sampling, write_characters
 from gnnkit.training import load_checkpoint, save_checkpoint
 
-__all__ = ["CharWriter", "StreamScore", "score_stream"]
+__all__ = ["CharWriter", "StreamScore", "read_recipe", "score_stream"]
 
 # Characters that are read at once when a text is scored; the state is carried from one piece to the next.
 _PIECE = 4096
@@ -96,7 +96,7 @@ class CharWriter:
             raise FileNotFoundError(
                 f"no such folder: {directory}; gnnkit text train BOOK.txt --out {directory} makes it"
             )
-        if not (directory / "recipe.json").is_file() or not _is_recipe(directory):
+        if read_recipe(directory) is None:
             raise ValueError(f"{directory} is not a folder of gnnkit text train; give one that it wrote")
         if not (directory / "row.json").is_file():
             raise ValueError(f"the training in {directory} is not finished; the command that began it goes on with it")
@@ -175,9 +175,10 @@ def _build(**config: Any) -> CharLSTM:
     return CharLSTM(len(config["characters"]), **config["model"])
 
 
-def _is_recipe(directory: Path) -> bool:
+def read_recipe(directory: Path) -> dict[str, Any] | None:
+    """What a folder's training was begun with; None where the folder holds none."""
     try:
         document = json.loads((directory / "recipe.json").read_text(encoding="utf-8"))
-    except ValueError:
-        return False
-    return isinstance(document, dict) and document.get("gnnkit_text") is True
+    except (OSError, ValueError):
+        return None
+    return document if isinstance(document, dict) and document.get("gnnkit_text") is True else None

@@ -144,9 +144,7 @@ def _scores(runs: Sequence[dict[str, Any]]) -> Block:
         line("training accuracy", (f"{row['accuracy']:.3f}" for row in rows)),
         line("training nats a character", (f"{row['nats']:.3f}" for row in rows)),
         line("validation bits a character", (f"{row['val_bits']:.3f}" for row in rows)),
-        line(
-            "best of all validations", (f"{row['best_val_bits']:.3f} (step {row['best_val_step']:,})" for row in rows)
-        ),
+        line("best validation", (f"{row['best_val_bits']:.3f} (step {row['best_val_step']:,})" for row in rows)),
         line("test bits a character", (f"{row['test_bits']:.3f}" for row in rows)),
         line("seconds of training", (f"{row['seconds']:,.0f}" for row in rows)),
         line("trained on", (f"{row['hardware']} ({row['device']}, {row['threads']} threads)" for row in rows)),
@@ -249,14 +247,15 @@ def _against(small: dict[str, Any], large: dict[str, Any]) -> str:
     def side(a: float, b: float, more: str, less: str) -> str:
         return more if a > b else less if a < b else "the same"
 
+    accuracy = side(one["accuracy"], other["accuracy"], "higher", "lower")
+    bits = side(one["test_bits"], other["test_bits"], "worse", "better")
+    runs = side(copies(small), copies(large), "longer", "shorter")
     return (
         f"{small['name']} against {large['name']} ({one['characters']:,} characters against {other['characters']:,}, "
-        f"{one['steps']:,} steps against {other['steps']:,}): "
-        f"{side(one['accuracy'], other['accuracy'], 'higher', 'lower')} training accuracy ({one['accuracy']:.3f} against "
-        f"{other['accuracy']:.3f}), {side(one['test_bits'], other['test_bits'], 'worse', 'better')} held-out bits "
-        f"({one['test_bits']:.3f} against {other['test_bits']:.3f}), "
-        f"{side(copies(small), copies(large), 'longer', 'shorter')} copied runs ({copies(small):.1f} against "
-        f"{copies(large):.1f} characters, mean over the rules)."
+        f"{one['steps']:,} steps against {other['steps']:,}): {accuracy} training accuracy ({one['accuracy']:.3f} "
+        f"against {other['accuracy']:.3f}), {bits} held-out bits ({one['test_bits']:.3f} against "
+        f"{other['test_bits']:.3f}), {runs} copied runs ({copies(small):.1f} against {copies(large):.1f} characters, "
+        f"mean over the rules)."
     )
 
 

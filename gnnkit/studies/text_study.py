@@ -145,12 +145,17 @@ def study_run(
         size = min(length + 1, len(held_out) // samples)
         if size >= 40:
             pieces = [held_out[place * size : (place + 1) * size] for place in range(samples)]
-            rules.append({"rule": "held-out text", **_measure(pieces, seen, words)})
+            # Its words are in the list, which is the whole book's: that is no measure.
+            rules.append({"rule": "held-out text", **_measure(pieces, seen, words), "word_share": None})
         wanted = list(STARTS if starts is None else starts)
         known = [start for start in wanted if all(character in writer.codec for character in start)]
         finished = [
-            {"start": start, "rule": rule, "text": _sentence(writer.texts([start], 200, _RULES[rule], seed=seed)[0])}
-            for start in known
+            {
+                "start": start,
+                "rule": rule,
+                "text": _sentence(writer.texts([start], 200, _RULES[rule], seed=seed + n)[0]),
+            }
+            for n, start in enumerate(known)
             for rule in ("τ = 2", "greedy")
         ]
     return {
@@ -190,8 +195,9 @@ def study_rows(document: dict[str, Any]) -> pd.DataFrame:
             names = ("word_share", "copied_share", "longest_mean", "longest_max", "looped_share")
             add(run, rule["rule"], **{name: rule[name] for name in names})
     table = pd.DataFrame(rows)
+    hardware = {run["name"]: run["row"]["hardware"] for run in document["runs"]}
     table["samples"], table["length"] = document["samples"], document["length"]
-    table["trained_on"] = table["run"].map({run["name"]: run["row"]["hardware"] for run in document["runs"]})
+    table["trained_on"] = [hardware[name] for name in table["run"]]
     return table.assign(**document["environment"])
 
 
@@ -221,8 +227,13 @@ def _stages(folder: Path, writer: CharWriter, row: dict[str, Any], seed: int) ->
 
 
 def _loop(text: str) -> str | None:
+    """What is repeated, from the beginning of a word on, if there is one."""
     period = loop_period(text)
-    return None if period is None else text[-period:]
+    if period is None:
+        return None
+    loop = text[-period:]
+    blank = loop.find(" ") + 1
+    return loop[blank:] + loop[:blank]
 
 
 def _measure(texts: Sequence[str], seen: str, words: set[str]) -> dict[str, Any]:
@@ -251,8 +262,13 @@ def _sentence(text: str) -> str:
 def _thin(curve: pd.DataFrame) -> dict[str, list[float]]:
     """At most some hundred points, each a mean over as many steps as it takes."""
     every = -(-len(curve) // _POINTS)
-    means = curve.groupby((curve["step"] - 1) // every).agg({"step": "max", "nats": "mean", "accuracy": "mean"})
-    return {name: values.tolist() for name, values in means.items()}  # pyright: ignore[reportReturnType]
+    steps, nats, accuracies = (curve[name].tolist() for name in ("step", "nats", "accuracy"))
+    pieces = [slice(first, first + every) for first in range(0, len(steps), every)]
+    return {
+        "step": [steps[piece][-1] for piece in pieces],
+        "nats": [fmean(nats[piece]) for piece in pieces],
+        "accuracy": [fmean(accuracies[piece]) for piece in pieces],
+    }
 
 
 def _check_out(out: Path) -> None:
