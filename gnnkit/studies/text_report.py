@@ -71,7 +71,8 @@ def findings(document: dict[str, Any]) -> list[str]:
         looped = [period for period in end["periods"] if period is not None]
         text = f"{name}: {len(looped)} of {len(end['periods'])} greedy samples end in a loop"
         if looped:
-            text += f", of {min(looped)} to {max(looped)} characters"
+            low, high = min(looped), max(looped)
+            text += f", of {low} characters" if low == high else f", of {low} to {high} characters"
         lines.append(
             f"{text}; behind the mark at {run['row']['window']} characters, {_share(end['identical_share'])} of them "
             f"are the same as another."
