@@ -150,7 +150,8 @@ def test_bad_input_is_one_line_and_exit_code_2(name, model, tmp_path, capsys, mo
 
 def test_help_names_the_verbs_and_has_examples(capsys):
     assert call() == 0
-    assert all(verb in capsys.readouterr().out for verb in ("train", "write", "study"))
+    shown = capsys.readouterr().out
+    assert all(verb in shown for verb in ("train", "write", "study"))
     for verb, example in (("train", "--preset better --out better"), ("write", "1 / temperature"), ("study", "large")):
         assert call(verb, "--help") == 0
         assert example in capsys.readouterr().out

@@ -269,7 +269,8 @@ class TextTraining:
     def _keep(self, name: str, accuracy: float | None = None) -> None:
         folder = self.out / "stages"
         folder.mkdir(exist_ok=True)
-        header = {"step": str(self.step), "accuracy": repr(accuracy)}
+        # One entry: the order of several in the file would be another each time.
+        header = {"stage": json.dumps({"step": self.step, "accuracy": accuracy})}
         weights = {key: tensor.detach().contiguous() for key, tensor in self.model.state_dict().items()}
         with replace_file(folder / f"{name}.safetensors") as part:
             save_file(weights, str(part), metadata=header)
@@ -292,22 +293,22 @@ class TextTraining:
         for third in (1, 2):
             path = folder / f"step-{third}.safetensors"
             if path.exists():  # a run of a step or two has no thirds
-                step = int(_header(path)["step"])
+                step = _header(path)["step"]
                 near = float(self.history[max(0, step - _BLOCK) : step, 1].mean())
                 stages.append(Stage("steps", third, step, near, path.name))
         for third in (1, 2):
-            path = min(found, key=lambda path: abs(float(found[path]["accuracy"]) - accuracy * third / 3))
-            near = float(found[path]["accuracy"])
-            stages.append(Stage("accuracy", third, int(found[path]["step"]), near, path.name))
+            path = min(found, key=lambda path: abs(found[path]["accuracy"] - accuracy * third / 3))
+            near = found[path]["accuracy"]
+            stages.append(Stage("accuracy", third, found[path]["step"], near, path.name))
             kept.add(path)
         for path in set(folder.glob("mark-*.safetensors")) - kept:
             path.unlink()
         return stages
 
 
-def _header(path: Path) -> dict[str, str]:
+def _header(path: Path) -> dict[str, Any]:
     with safe_open(str(path), framework="pt") as file:
-        return file.metadata()
+        return json.loads(file.metadata()["stage"])
 
 
 def _claim(out: Path, recipe: dict[str, Any], text: str) -> None:

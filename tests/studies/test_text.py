@@ -37,7 +37,7 @@ def book(tmp_path, small_book):
 def test_training_learns_and_says_so(trained, small_book):
     row = json.loads((trained / "row.json").read_text())
     curve, validation = pd.read_csv(trained / "curve.csv"), pd.read_csv(trained / "validation.csv")
-    assert curve["nats"].iloc[0] > 2.9 > 1.3 > curve["nats"].iloc[-20:].mean()
+    assert curve["nats"].iloc[0] > 2.9 > 1.5 > curve["nats"].iloc[-20:].mean()
     assert row["nats"] == pytest.approx(curve["nats"].mean(), rel=1e-4)  # fewer than 500 steps: of all
     assert row["accuracy"] == pytest.approx(curve["accuracy"].mean(), rel=1e-4)
     assert list(validation["step"]) == [50, 100, 120]
@@ -140,36 +140,36 @@ _FORKS = multiprocessing.get_context("forkserver")
 
 
 def in_process(*arguments):
-    _FORKS.set_forkserver_preload(["gnnkit.studies.text"])
+    # torch loads its compiler, which takes seconds, when the first optimizer is made.
+    _FORKS.set_forkserver_preload(["gnnkit.studies.text", "torch._dynamo"])
     process = _FORKS.Process(target=train_text, args=arguments)
     process.start()
     return process
 
 
 def test_killed_at_any_moment_it_ends_with_the_same_weights(tmp_path, book):
-    recipe = settings(steps=120, stateful=True, dropout=0.3, weight_decay=0.01, checkpoint_every=3, warmup=0.1)
+    recipe = settings(steps=300, stateful=True, dropout=0.3, weight_decay=0.01, checkpoint_every=3, warmup=0.1)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     process = in_process(book, recipe, whole)
     process.join(120)
     assert process.exitcode == 0
-    draw, places = random.Random(0), set()
-    for _ in range(40):
+    draw, sizes = random.Random(0), []
+    snapshot = killed / "training.safetensors"
+    for _ in range(6):
         process = in_process(book, recipe, killed)
-        snapshot = killed / "training.safetensors"
         before = snapshot.stat().st_mtime_ns if snapshot.exists() else 0
         # It has come further since it was begun, and then some random moment more.
         while process.is_alive() and not (snapshot.exists() and snapshot.stat().st_mtime_ns > before):
-            time.sleep(0.002)
-        time.sleep(draw.uniform(0, 0.08))
-        if process.is_alive():
-            os.kill(process.pid, signal.SIGKILL)
+            time.sleep(0.001)
+        time.sleep(draw.uniform(0, 0.05))
+        os.kill(process.pid, signal.SIGKILL)
         process.join(120)
-        if process.exitcode == 0:
-            break
-        assert process.exitcode == -signal.SIGKILL
-        places.add(snapshot.stat().st_size)  # the history grows with each checkpoint
+        assert process.exitcode == -signal.SIGKILL, "it had ended before it was killed: give it more steps"
+        sizes.append(snapshot.stat().st_size)
+    assert sizes == sorted(set(sizes))  # what is known of the steps so far grows with each of them
+    process = in_process(book, recipe, killed)
+    process.join(120)
     assert process.exitcode == 0
-    assert len(places) >= 3
     one, other = load_file(whole / "weights.safetensors"), load_file(killed / "weights.safetensors")
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
