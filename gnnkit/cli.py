@@ -14,6 +14,7 @@ import typer
 from typer import Option
 
 import gnnkit
+from gnnkit import cli_text
 from gnnkit.cli_forecasting import forecasting
 from gnnkit.cli_options import named_option as _set
 from gnnkit.cli_options import parse_options as _options
@@ -24,6 +25,7 @@ __all__ = ["app", "compare", "list_", "main", "sequence"]
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
 app.add_typer(forecasting)  # train, evaluate, forecast
+app.add_typer(cli_text.app, name="text")
 
 _PURPOSE = "Train sequence and graph models on the same windows of the same data: which is better, and how surely?"
 

@@ -16,6 +16,7 @@ ROOT = PACKAGE.parent
 
 # What each part of the package may import of the others. Whatever is not listed here may import nothing of gnnkit.
 _MODELS = {"ops", "graph", "layers", "sequence", "temporal", "relational"}
+_CLI = {"cli_options", "cli_forecasting", "cli_text"}
 ALLOWED = {
     "ops": set(),
     "graph": {"ops"},
@@ -31,7 +32,8 @@ ALLOWED = {
     "forecasting": {*_MODELS, "data", "metrics", "training", "compare"},
     "cli_options": set(),
     "cli_forecasting": {"cli_options", "data", "training", "compare", "forecasting"},
-    "cli": {*_MODELS, "data", "metrics", "training", "studies", "compare", "cli_options", "cli_forecasting"},
+    "cli_text": {"sequence", "training", "studies"},
+    "cli": {*_MODELS, *_CLI, "data", "metrics", "training", "studies", "compare"},
     "__main__": {"cli"},
 }
 EVERYWHERE = {"_optional", "_axes"}

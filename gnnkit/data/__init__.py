@@ -8,6 +8,7 @@ from gnnkit.data.scaling import MaxScaler, Scaler, StandardScaler
 from gnnkit.data.series import GraphSeries
 from gnnkit.data.simulate import simulate_traffic
 from gnnkit.data.splits import Split, chronological_split
+from gnnkit.data.text import TextSplit, TextWindows, WindowBatch, read_text, split_text, text_digest
 from gnnkit.data.traffic import DATASETS, load, los_loop
 from gnnkit.data.windows import Batch, SeriesStore, Windows, WindowSplits, make_windows
 
@@ -23,6 +24,9 @@ __all__ = [
     "SeriesStore",
     "Split",
     "StandardScaler",
+    "TextSplit",
+    "TextWindows",
+    "WindowBatch",
     "WindowSplits",
     "Windows",
     "chronological_split",
@@ -35,5 +39,8 @@ __all__ = [
     "pems_bay",
     "random_combinations",
     "read_own",
+    "read_text",
     "simulate_traffic",
+    "split_text",
+    "text_digest",
 ]

@@ -1,6 +1,8 @@
 """Sequence models, which see no graph: the baselines that a graph model has to beat."""
 
 from gnnkit.sequence.cells import Gate, GRUCell, GRUGates, LSTMCell, LSTMGates, LSTMState, RNNCell, RNNGates
+from gnnkit.sequence.char_codec import CharCodec
+from gnnkit.sequence.char_lstm import CharLSTM, CharScores
 from gnnkit.sequence.classifier import SequenceClassifier
 from gnnkit.sequence.forecaster import BiLSTMForecaster, GRUForecaster, LSTMForecaster, RNNForecaster
 from gnnkit.sequence.gradients import (
@@ -14,6 +16,7 @@ from gnnkit.sequence.gradients import (
 from gnnkit.sequence.parameters import count_parameters, lstm_parameters
 from gnnkit.sequence.plots import plot_gradient_flow
 from gnnkit.sequence.recurrence import GRU, LSTM, RNN, BiGRU, BiLSTM, BiRNN, RecurrentStates
+from gnnkit.sequence.sampling import Sampling, write_characters
 
 __all__ = [
     "GRU",
@@ -23,6 +26,9 @@ __all__ = [
     "BiLSTM",
     "BiLSTMForecaster",
     "BiRNN",
+    "CharCodec",
+    "CharLSTM",
+    "CharScores",
     "GRUCell",
     "GRUForecaster",
     "GRUGates",
@@ -36,6 +42,7 @@ __all__ = [
     "RNNGates",
     "RNNGradients",
     "RecurrentStates",
+    "Sampling",
     "SequenceClassifier",
     "Unrollable",
     "count_parameters",
@@ -45,4 +52,5 @@ __all__ = [
     "plot_gradient_flow",
     "rnn_gradients",
     "state_jacobians",
+    "write_characters",
 ]

@@ -4,6 +4,7 @@ from gnnkit.training.checkpoint import load_checkpoint, save_checkpoint
 from gnnkit.training.fit import EpochRecord, FitResult, TrainingSettings, fit, predict, resolve_device
 from gnnkit.training.progress import FitProgress, ProgressBars, open_progress
 from gnnkit.training.seeding import isolated_seed, seed_everything, shuffled_batches
+from gnnkit.training.snapshot import load_snapshot, replace_file, save_snapshot
 
 __all__ = [
     "EpochRecord",
@@ -14,10 +15,13 @@ __all__ = [
     "fit",
     "isolated_seed",
     "load_checkpoint",
+    "load_snapshot",
     "open_progress",
     "predict",
+    "replace_file",
     "resolve_device",
     "save_checkpoint",
+    "save_snapshot",
     "seed_everything",
     "shuffled_batches",
 ]

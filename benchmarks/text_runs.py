@@ -1,0 +1,98 @@
+"""The long runs of the text study: both recipes, the ablation, the short book; rows to results/text_runs.csv.
+
+    python benchmarks/text_runs.py                   all of them (some hours on two cores, some minutes on a GPU)
+    python benchmarks/text_runs.py --only report     one group: report, better, short or ablation; repeatable
+
+Each run is a folder in --out (runs/text), and is what this command would make:
+
+    gnnkit text train BOOK.txt --preset NAME --steps STEPS --out FOLDER
+
+A run that is there is not made again, and one that was cut off goes on, so the same command can be given any number of
+times. The books are karamazov.txt and heart_of_darkness.txt in the folder `text` of GNNKIT_DATA. In the end the study
+(`gnnkit text study`) of the first three runs is written to --out/study, if all of them are there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import torch
+from rich.console import Console
+
+from gnnkit.studies.text import train_text
+from gnnkit.studies.text_settings import ABLATION, TextSettings, preset
+from gnnkit.studies.text_study import study_texts
+
+HERE = Path(__file__).resolve().parent
+BESIDE = HERE.parent.parent / "shared" / "data"
+
+
+class Run(NamedTuple):
+    """One training: its group and folder, which book, which recipe, how many steps."""
+
+    group: str
+    folder: str
+    book: str
+    preset: str
+    steps: int
+
+
+LARGE, SHORT = "karamazov", "heart_of_darkness"
+RUNS = (
+    Run("report", "karamazov", LARGE, "report", 25_000),
+    Run("better", "karamazov-better", LARGE, "better", 25_000),
+    Run("short", "heart-of-darkness", SHORT, "report", 6_000),
+    *(Run("ablation", f"ablation-{name}", LARGE, name, 3_000) for name in ABLATION),
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    groups = list(dict.fromkeys(run.group for run in RUNS))
+    parser.add_argument("--only", action="append", choices=groups, help="a group of runs; repeatable (all)")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of torch on the CPU")
+    parser.add_argument("--out", type=Path, default=HERE.parent / "runs" / "text", help="folder of the runs")
+    parser.add_argument("--rows", type=Path, default=HERE / "results" / "text_runs.csv", help="where the rows go")
+    parser.add_argument("--steps-at-most", type=int, default=None, help="to try it out")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    data = Path(os.environ.get("GNNKIT_DATA") or BESIDE) / "text"
+    console, rows = Console(stderr=True), []
+    for run in RUNS:
+        if options.only and run.group not in options.only:
+            continue
+        steps = min(run.steps, options.steps_at_most or run.steps)
+        settings = TextSettings(**{**preset(run.preset), "steps": steps, "device": options.device})
+        console.print(f"{run.folder}: {run.preset}, {steps:,} steps", highlight=False)
+        row = train_text(data / f"{run.book}.txt", settings, options.out / run.folder, console=console)
+        rows.append({"group": run.group, "run": run.folder, "preset": run.preset, **row})
+        rows[-1].pop("stages")
+        figures = "accuracy {accuracy:.4f}, {nats:.4f} nats; held out {val_bits:.4f} and {test_bits:.4f} bits"
+        print(f"{run.folder:32} {figures.format(**row)}", flush=True)
+        # After each: whoever stops here keeps the rows so far.
+        write_rows(rows, options.rows)
+    studied = [options.out / run.folder for run in RUNS if run.group in ("report", "better", "short")]
+    if all((folder / "row.json").exists() for folder in studied):
+        study_texts(studied, options.out / "study", device="cpu")
+        print(f"Study: {options.out / 'study' / 'report.html'}")
+
+
+def write_rows(rows: list[dict], path: Path) -> None:
+    """The rows of these runs, and those of other runs that the file holds."""
+    table = pd.DataFrame(rows)
+    if path.exists():
+        former = pd.read_csv(path)
+        table = pd.concat([former[~former["run"].isin(table["run"])], table], ignore_index=True)
+    order = {run.folder: number for number, run in enumerate(RUNS)}
+    table = table.sort_values("run", key=lambda names: names.map(order))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(path, index=False, float_format="%.6g")
+
+
+if __name__ == "__main__":
+    main()
