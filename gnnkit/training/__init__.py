@@ -4,6 +4,7 @@ from gnnkit.training.checkpoint import load_checkpoint, save_checkpoint
 from gnnkit.training.fit import EpochRecord, FitResult, TrainingSettings, fit, predict, resolve_device
 from gnnkit.training.progress import FitProgress, ProgressBars, open_progress
 from gnnkit.training.seeding import isolated_seed, seed_everything, shuffled_batches
+from gnnkit.training.together import fit_together
 
 __all__ = [
     "EpochRecord",
@@ -12,6 +13,7 @@ __all__ = [
     "ProgressBars",
     "TrainingSettings",
     "fit",
+    "fit_together",
     "isolated_seed",
     "load_checkpoint",
     "open_progress",
