@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FORECAST_METRICS", "accuracy", "mae", "mape", "r2", "rmse", "var_score"]
+__all__ = ["FORECAST_METRICS", "accuracy", "corr", "mae", "mape", "r2", "rmse", "rse", "var_score"]
 
 
 def mae(predicted: Any, true: Any, mask: Any = None) -> float:
@@ -98,6 +98,55 @@ def var_score(predicted: Any, true: Any, mask: Any = None) -> float:
     y_hat, y = _observed("var_score", predicted, true, mask)
     variance = float(y.var()) if y.size else 0.0
     return 1.0 - float((y - y_hat).var()) / variance if variance > 0 else math.nan
+
+
+def rse(predicted: Any, true: Any, mask: Any = None) -> float:
+    """Root relative squared error: √mean (y − ŷ)² / standard deviation of all y.
+
+    Args, Returns, Raises: as `mae`; NaN also where y is constant.
+
+    Source:
+        Lai et al., "LSTNet" (2018), whose code divides by the deviation of all test values together.
+
+    Example:
+        >>> rse([1.0, 3.0], [0.0, 4.0])
+        0.5
+    """
+    y_hat, y = _observed("rse", predicted, true, mask)
+    deviation = float(y.std()) if y.size else 0.0
+    return float(np.sqrt(np.square(y - y_hat).mean())) / deviation if deviation > 0 else math.nan
+
+
+def corr(predicted: Any, true: Any) -> float:
+    """Mean of the columns' Pearson correlations, over the columns whose true values vary.
+
+    A forecast that is constant in such a column counts as uncorrelated, 0.
+
+    Args:
+        predicted: ŷ, `[samples, columns]`.
+        true: y, of the same shape, nothing missing.
+
+    Returns:
+        The correlation; NaN where no column varies.
+
+    Raises:
+        ValueError: The shapes differ or are not `[samples, columns]`.
+
+    Example:
+        >>> corr([[1.0, 5.0], [2.0, 5.0], [3.0, 5.0]], [[2.0, 7.0], [4.0, 7.0], [6.0, 7.0]])
+        1.0
+    """
+    y_hat, y = np.asarray(predicted, dtype=np.float64), np.asarray(true, dtype=np.float64)
+    if y_hat.shape != y.shape or y.ndim != 2:
+        raise ValueError(
+            f"corr: `predicted` has shape {y_hat.shape}, `true` {y.shape}; give both as [samples, columns]"
+        )
+    varies = y.std(axis=0) > 0
+    if not varies.any():
+        return math.nan
+    a, b = y_hat[:, varies] - y_hat[:, varies].mean(axis=0), y[:, varies] - y[:, varies].mean(axis=0)
+    size = np.sqrt(np.square(a).sum(axis=0) * np.square(b).sum(axis=0))
+    return float(np.where(size > 0, (a * b).sum(axis=0) / np.where(size > 0, size, 1.0), 0.0).mean())
 
 
 FORECAST_METRICS: Mapping[str, Callable[..., float]] = MappingProxyType(

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn import metrics as sk
 
-from gnnkit.metrics import FORECAST_METRICS, accuracy, mae, mape, r2, rmse, var_score
+from gnnkit.metrics import FORECAST_METRICS, accuracy, corr, mae, mape, r2, rmse, rse, var_score
 
 TRUE = np.array([[1.0, 2.0, 0.0], [4.0, 5.0, 6.0]])
 PREDICTED = np.array([[2.0, 2.0, 1.0], [4.0, 3.0, 9.0]])
@@ -58,3 +58,24 @@ def test_shapes_must_agree():
         rmse(np.zeros(2), np.zeros(3))
     with pytest.raises(ValueError, match=r"mae: `mask` has shape \(1,\)"):
         mae(np.zeros(3), np.zeros(3), np.zeros(1, dtype=bool))
+
+
+def test_rse_is_the_error_over_the_deviation():
+    rng = np.random.default_rng(0)
+    y, y_hat = rng.normal(size=(50, 3)), rng.normal(size=(50, 3))
+    mask = rng.random((50, 3)) < 0.8
+    assert rse(y_hat, y, mask) == pytest.approx(rmse(y_hat, y, mask) / y[mask].std(), rel=1e-12)
+    assert rse(np.full_like(y, y.mean()), y) == pytest.approx(1.0, rel=1e-12)
+    assert np.isnan(rse([1.0, 2.0], [3.0, 3.0]))
+
+
+def test_corr_is_the_mean_of_the_columns_pearson_correlations():
+    rng = np.random.default_rng(0)
+    y, y_hat = rng.normal(size=(50, 4)), rng.normal(size=(50, 4))
+    y[:, 1] = 5.0  # does not vary: left out
+    y_hat[:, 2] = 1.0  # says nothing: 0
+    expected = (np.corrcoef(y[:, 0], y_hat[:, 0])[0, 1] + 0 + np.corrcoef(y[:, 3], y_hat[:, 3])[0, 1]) / 3
+    assert corr(y_hat, y) == pytest.approx(expected, rel=1e-12)
+    assert np.isnan(corr([[1.0]], [[1.0]]))
+    with pytest.raises(ValueError, match=r"corr: `predicted` has shape \(3,\), `true` \(3,\)"):
+        corr([1.0, 2.0, 3.0], [1.0, 2.0, 3.0])

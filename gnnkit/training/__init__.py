@@ -5,6 +5,7 @@ from gnnkit.training.fit import EpochRecord, FitResult, TrainingSettings, fit, p
 from gnnkit.training.progress import FitProgress, ProgressBars, open_progress
 from gnnkit.training.seeding import isolated_seed, seed_everything, shuffled_batches
 from gnnkit.training.snapshot import load_snapshot, replace_file, save_snapshot
+from gnnkit.training.together import fit_together
 
 __all__ = [
     "EpochRecord",
@@ -13,6 +14,7 @@ __all__ = [
     "ProgressBars",
     "TrainingSettings",
     "fit",
+    "fit_together",
     "isolated_seed",
     "load_checkpoint",
     "load_snapshot",

@@ -1,0 +1,56 @@
+"""Results of long runs as rows of a CSV file: written one run at a time, so that a run that was cut off goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from gnnkit.training.environment import environment
+
+__all__ = ["DATA", "RESULTS", "Rows"]
+
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results"
+_SHARED = HERE.parent.parent / "shared" / "data"
+#: Folder of the published data beside the checkout; None: `GNNKIT_DATA`, else a download.
+DATA: Path | None = _SHARED if _SHARED.is_dir() else None
+
+
+class Rows:
+    """A CSV file that grows by whole runs.
+
+    Args:
+        path: the file; it and its folder are made when they are missing.
+        key: the columns that say which run a row is of.
+        device: what is computed on, for the columns that say with what a figure was measured.
+    """
+
+    def __init__(self, path: Path, key: list[str], device: str) -> None:
+        self.path, self.key, self.facts = path, key, environment(torch.device(device))
+        self.table = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=key)
+        self.done = {tuple(map(_text, values)) for values in self.table[key].itertuples(index=False)}
+
+    def has(self, **run: Any) -> bool:
+        """Whether this run has its rows already."""
+        return tuple(_text(run[name]) for name in self.key) in self.done
+
+    def add(self, rows: list[dict[str, Any]], **run: Any) -> None:
+        """Append the rows of a run, and write the file: aside first, then renamed."""
+        fresh = pd.DataFrame([run | row | self.facts for row in rows])
+        self.table = fresh if self.table.empty else pd.concat([self.table, fresh], ignore_index=True)
+        self.done.add(tuple(_text(run[name]) for name in self.key))
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        part = self.path.with_suffix(".part")
+        self.table.to_csv(part, index=False, float_format="%.6g")
+        part.replace(self.path)
+
+
+def _text(value: Any) -> str:
+    """A value as it comes back from the file, whatever it was before."""
+    try:
+        return f"{float(value):.6g}"
+    except (TypeError, ValueError):
+        return str(value)
