@@ -50,11 +50,12 @@ bench: .venv/installed-bench
 	$(PIP) --editable ".[dev]"
 	@touch $@
 
-# torch-scatter imports torch while it builds, so it cannot be built in isolation; ninja, which builds on all cores, is
-# looked for on the PATH.
+# torch-scatter imports torch while it builds, so it cannot be built in isolation. It turns ninja off and would compile
+# on one core: setuptools is told to build its parts side by side.
 .venv/installed-scatter: .venv/installed-dev
 	@echo "Building torch-scatter from source (once; some minutes, on all cores)"
-	PATH="$$PWD/.venv/bin:$$PATH" MAX_JOBS=$$(nproc 2>/dev/null || echo 2) $(PIP) --no-build-isolation torch-scatter
+	@printf '[build_ext]\nparallel = %s\n' "$$(nproc 2>/dev/null || echo 2)" > .venv/build.cfg
+	DIST_EXTRA_CONFIG="$$PWD/.venv/build.cfg" $(PIP) --no-build-isolation torch-scatter
 	@touch $@
 
 # PyG-Temporal is a peer to be timed, and its dependencies have no wheels for this torch: one module of it is loaded by path.
