@@ -14,20 +14,18 @@ def make(num_src: int, num_dst: int, num_edges: int, heads: int, channels: int) 
 
 
 @pytest.mark.usefixtures("poison")
-@pytest.mark.parametrize("channels", [0, 3])
-def test_awkward_graphs(awkward: tuple[Tensor, int, int], channels: int, device: str, agrees) -> None:
+def test_awkward_graphs(awkward: tuple[Tensor, int, int], device: str, agrees) -> None:
     edges, num_src, num_dst = awkward
     edges = edges.to(device)
-    x, source, target, logits = make(num_src, num_dst, edges.size(1), 2, channels)
+    x, source, target, logits = make(num_src, num_dst, edges.size(1), 2, 3)
     options = {"dropout": 0.6, "training": True, "negative_slope": 0.1}
     agrees(lambda *inputs: edge_attention(edges, *inputs, num_dst=num_dst, **options), [x, source, target, logits])
-    if channels:
-        agrees(lambda *inputs: edge_attention(edges, *inputs, num_dst=num_dst), [x, source, target, None])
-        agrees(lambda *inputs: edge_attention(edges, *inputs, num_dst=num_dst), [x, source])
+    agrees(lambda *inputs: edge_attention(edges, *inputs, num_dst=num_dst), [x, source, target, None])
+    agrees(lambda *inputs: edge_attention(edges, *inputs, num_dst=num_dst), [x, source])
 
 
 @pytest.mark.usefixtures("poison", "short_pieces")
-@pytest.mark.parametrize(("heads", "channels"), [(8, 16), (1, 7), (2, 130), (40, 1), (0, 3)])
+@pytest.mark.parametrize(("heads", "channels"), [(8, 16), (1, 7), (2, 130), (40, 1), (2, 0), (0, 3)])
 def test_sizes(heads: int, channels: int, edges: Tensor, agrees) -> None:
     options = {"dropout": 0.3, "training": True}
     agrees(lambda *inputs: edge_attention(edges, *inputs, **options), make(8, 6, 70, heads, channels))
@@ -45,12 +43,9 @@ def test_whole_rows_give_the_same_as_rows_in_pieces(edges: Tensor, agrees) -> No
 
 
 @pytest.mark.usefixtures("short_pieces")
-@pytest.mark.parametrize("permuted", [True, False])
-def test_wide_indices_and_no_permutation(permuted: bool, edges: Tensor, agrees) -> None:
+def test_wide_indices_and_no_permutation(edges: Tensor, agrees) -> None:
     narrow = compress(edges, 6, 8)
-    assert narrow.perm is not None
-    perm = narrow.perm.long() if permuted else None
-    graph = CompressedGraph(8, 6, narrow.rowptr.long(), narrow.col.long(), perm)
+    graph = CompressedGraph(8, 6, narrow.rowptr.long(), narrow.col.long())
     options = {"dropout": 0.3, "training": True}
     agrees(lambda *inputs: edge_attention(graph, *inputs, **options), make(8, 6, 70, 2, 4))
 
@@ -78,14 +73,14 @@ def test_large_masked_and_missing_logits(short: bool, device: str, monkeypatch: 
 
 def test_dropout_drops_what_the_other_backends_drop(device: str) -> None:
     # One edge a target, in no order: a weight is 0, or one over the share that is kept.
-    targets = torch.randperm(60, generator=torch.Generator().manual_seed(0))
+    targets = torch.randperm(40, generator=torch.Generator().manual_seed(0))
     edges = torch.stack([torch.zeros_like(targets), targets]).to(device)
     x, alpha = torch.ones(1, 4, 1, device=device), torch.zeros(1, 4, device=device)
 
     def run(backend: str, dropout: float) -> Tensor:
         torch.manual_seed(11)
         with use_backend(backend):
-            return edge_attention(edges, x, alpha, num_dst=60, dropout=dropout, training=True)
+            return edge_attention(edges, x, alpha, num_dst=40, dropout=dropout, training=True)
 
     found = run("triton", 0.7)
     assert torch.equal(found == 0, run("torch", 0.7) == 0)

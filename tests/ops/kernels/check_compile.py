@@ -86,7 +86,7 @@ def test_edge_attention(dtype: torch.dtype, graph, compiled: set[str]) -> None:
     assert compiled == {"attend", "merge", "prepare", "outgoing", "_gather", "_sum_parts"}
 
 
-@pytest.mark.parametrize(("dtype", "hidden"), [(torch.float32, 64), (torch.bfloat16, 64), (torch.float32, 128)])
+@pytest.mark.parametrize(("dtype", "hidden"), [(torch.float32, 64), (torch.bfloat16, 128)])
 def test_gated_recurrence(dtype: torch.dtype, hidden: int, compiled: set[str]) -> None:
     shapes = [(2, 3, 11, 2), (2, 11, hidden), (2, 3 * hidden), (hidden, 3 * hidden), (3 * hidden,)]
     inputs = [torch.zeros(shape, dtype=dtype) for shape in shapes]
