@@ -14,8 +14,9 @@ import typer
 from typer import Option
 
 import gnnkit
-from gnnkit import cli_text
+from gnnkit import cli_relations, cli_text
 from gnnkit.cli_forecasting import forecasting
+from gnnkit.cli_nodes import graph_app, nodes_app
 from gnnkit.cli_options import named_option as _set
 from gnnkit.cli_options import parse_options as _options
 from gnnkit.cli_options import parse_seeds as _seeds
@@ -26,6 +27,10 @@ __all__ = ["app", "compare", "list_", "main", "sequence"]
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
 app.add_typer(forecasting)  # train, evaluate, forecast
 app.add_typer(cli_text.app, name="text")
+app.add_typer(nodes_app, name="nodes")
+app.add_typer(graph_app, name="graph")
+
+app.add_typer(cli_relations.app, name="relations")
 
 _PURPOSE = "Train sequence and graph models on the same windows of the same data: which is better, and how surely?"
 
@@ -203,14 +208,22 @@ def sequence(
 @app.command("list", help="Name the models and the data sets, a line each.")
 def list_() -> None:
     from gnnkit.data import DATASETS
+    from gnnkit.data.nodes import NODE_DATASETS
+    from gnnkit.studies.node_recipes import NODE_RECIPES
     from gnnkit.temporal import MODELS
 
-    width = max(map(len, [*MODELS, *DATASETS]))
+    width = max(map(len, [*MODELS, *DATASETS, *NODE_DATASETS]))
     typer.echo("models")
     for entry in MODELS.values():
         typer.echo(f"  {entry.name:<{width}}  {entry.family:<8}  {entry.description}")
     typer.echo("data sets")
     for name, description in DATASETS.items():
+        typer.echo(f"  {name:<{width}}  {description}")
+    typer.echo("recipes for nodes (gnnkit nodes train)")
+    for recipe in NODE_RECIPES.values():
+        typer.echo(f"  {recipe.name:<{width}}  {recipe.description}")
+    typer.echo("data sets of nodes")
+    for name, description in NODE_DATASETS.items():
         typer.echo(f"  {name:<{width}}  {description}")
 
 

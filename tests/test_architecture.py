@@ -16,7 +16,7 @@ ROOT = PACKAGE.parent
 
 # What each part of the package may import of the others. Whatever is not listed here may import nothing of gnnkit.
 _MODELS = {"ops", "graph", "layers", "sequence", "temporal", "relational"}
-_CLI = {"cli_options", "cli_forecasting", "cli_text"}
+_CLI = {"cli_options", "cli_forecasting", "cli_nodes", "cli_relations", "cli_text"}
 ALLOWED = {
     "ops": set(),
     "graph": {"ops"},
@@ -26,13 +26,16 @@ ALLOWED = {
     "relational": {"ops", "graph", "layers"},
     "data": {"ops", "graph"},
     "metrics": set(),
+    "ranking": set(),
     "training": {"ops", "data", "metrics"},
-    "studies": {*_MODELS, "data", "metrics", "training"},
+    "studies": {*_MODELS, "data", "metrics", "ranking", "training"},
     "compare": {*_MODELS, "data", "metrics", "training"},
     "forecasting": {*_MODELS, "data", "metrics", "training", "compare"},
     "cli_options": set(),
     "cli_forecasting": {"cli_options", "data", "training", "compare", "forecasting"},
     "cli_text": {"sequence", "training", "studies"},
+    "cli_nodes": {"graph", "data", "studies", "cli_options"},
+    "cli_relations": {"data", "studies"},
     "cli": {*_MODELS, *_CLI, "data", "metrics", "training", "studies", "compare"},
     "__main__": {"cli"},
 }

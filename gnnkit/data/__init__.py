@@ -2,22 +2,27 @@
 
 from gnnkit.data.clock import clock_features
 from gnnkit.data.combinations import Combinations, EndlessCombinations, RandomCombinations, random_combinations
+from gnnkit.data.decagon import DecagonData, load_decagon
 from gnnkit.data.detectors import kernel_graph, metr_la, pems_bay
 from gnnkit.data.own import read_own
+from gnnkit.data.relations import Triples, TripleSplit, check_no_leak, split_by_relation
 from gnnkit.data.scaling import MaxScaler, Scaler, StandardScaler
 from gnnkit.data.series import GraphSeries
 from gnnkit.data.simulate import simulate_traffic
 from gnnkit.data.splits import Split, chronological_split
 from gnnkit.data.text import TextSplit, TextWindows, WindowBatch, read_text, split_text, text_digest
 from gnnkit.data.traffic import DATASETS, load, los_loop
+from gnnkit.data.triples import LoadedTriples, load_triples
 from gnnkit.data.windows import Batch, SeriesStore, Windows, WindowSplits, make_windows
 
 __all__ = [
     "DATASETS",
     "Batch",
     "Combinations",
+    "DecagonData",
     "EndlessCombinations",
     "GraphSeries",
+    "LoadedTriples",
     "MaxScaler",
     "RandomCombinations",
     "Scaler",
@@ -26,13 +31,18 @@ __all__ = [
     "StandardScaler",
     "TextSplit",
     "TextWindows",
+    "TripleSplit",
+    "Triples",
     "WindowBatch",
     "WindowSplits",
     "Windows",
+    "check_no_leak",
     "chronological_split",
     "clock_features",
     "kernel_graph",
     "load",
+    "load_decagon",
+    "load_triples",
     "los_loop",
     "make_windows",
     "metr_la",
@@ -41,6 +51,7 @@ __all__ = [
     "read_own",
     "read_text",
     "simulate_traffic",
+    "split_by_relation",
     "split_text",
     "text_digest",
 ]

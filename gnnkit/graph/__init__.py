@@ -1,42 +1,60 @@
 """Graphs: adjacency, normalisation, hop distances, receptive fields and the six-node graph."""
 
 from gnnkit.graph.adjacency import from_dense, normalize_adjacency, set_self_loops, to_dense
+from gnnkit.graph.bottlenecks import Resistance, balanced_forman_curvature, effective_resistance
 from gnnkit.graph.checks import check_adj_t, check_edge_index, check_edge_weight, check_graph
+from gnnkit.graph.depth import DepthSuggestion, ReceptiveFields, receptive_field_sizes, suggest_depth
+from gnnkit.graph.diagnostics import LayerSmoothness, dirichlet_energy, mean_average_distance, smoothness_by_layer
 from gnnkit.graph.draw import draw_adjacency, draw_receptive_field
-from gnnkit.graph.formats import from_csr, from_networkx, to_csr, to_networkx
+from gnnkit.graph.draw_report import draw_report
+from gnnkit.graph.formats import as_data, from_csr, from_networkx, to_csr, to_networkx
 from gnnkit.graph.generate import six_node_graph
+from gnnkit.graph.influence import count_hops, influence_by_hop
 from gnnkit.graph.propagation import normalized_adjacency, propagate
-from gnnkit.graph.receptive import (
-    hop_distances,
-    k_hop_nodes,
-    node_id,
-    receptive_field,
-    shortest_paths,
-    updates_needed,
-)
+from gnnkit.graph.receptive import hop_distances, k_hop_nodes, node_id, receptive_field, shortest_paths, updates_needed
+from gnnkit.graph.report import GraphReport, diameter_bounds, report_graph, write_report
 
 __all__ = [
+    "DepthSuggestion",
+    "GraphReport",
+    "LayerSmoothness",
+    "ReceptiveFields",
+    "Resistance",
+    "as_data",
+    "balanced_forman_curvature",
     "check_adj_t",
     "check_edge_index",
     "check_edge_weight",
     "check_graph",
+    "count_hops",
+    "diameter_bounds",
+    "dirichlet_energy",
     "draw_adjacency",
     "draw_receptive_field",
+    "draw_report",
+    "effective_resistance",
     "from_csr",
     "from_dense",
     "from_networkx",
     "hop_distances",
+    "influence_by_hop",
     "k_hop_nodes",
+    "mean_average_distance",
     "node_id",
     "normalize_adjacency",
     "normalized_adjacency",
     "propagate",
     "receptive_field",
+    "receptive_field_sizes",
+    "report_graph",
     "set_self_loops",
     "shortest_paths",
     "six_node_graph",
+    "smoothness_by_layer",
+    "suggest_depth",
     "to_csr",
     "to_dense",
     "to_networkx",
     "updates_needed",
+    "write_report",
 ]

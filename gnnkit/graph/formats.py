@@ -9,10 +9,11 @@ import networkx as nx
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch_geometric.data import Data
 
 from gnnkit.graph.adjacency import SelfLoops, set_self_loops
 
-__all__ = ["from_csr", "from_networkx", "to_csr", "to_networkx"]
+__all__ = ["as_data", "from_csr", "from_networkx", "to_csr", "to_networkx"]
 
 
 def to_csr(
@@ -159,3 +160,27 @@ def from_networkx(
     index, kept = set_self_loops(edge_index, edge_weight, len(names), self_loops)
     assert kept is not None  # for the type checker: a weight that goes in comes out
     return index, kept, names
+
+
+def as_data(graph: Any) -> Data:
+    """Take a PyG `Data` as it is, and a networkx graph as a `Data`.
+
+    Args:
+        graph: Either of the two.
+
+    Returns:
+        The `Data`; one made of a networkx graph has `edge_index`, `edge_weight`, `num_nodes` and `node_names`.
+
+    Raises:
+        ValueError: Something else.
+
+    Example:
+        >>> as_data(nx.path_graph(["A", "B"])).node_names
+        ('A', 'B')
+    """
+    if isinstance(graph, Data):
+        return graph
+    if not isinstance(graph, nx.Graph):
+        raise ValueError(f"graph must be a PyG Data or a networkx graph, got {type(graph).__name__}")
+    edge_index, edge_weight, names = from_networkx(graph)
+    return Data(edge_index=edge_index, edge_weight=edge_weight, num_nodes=len(names), node_names=names)

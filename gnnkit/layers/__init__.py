@@ -2,19 +2,30 @@
 
 from gnnkit.layers.chebyshev import ChebyshevLayer
 from gnnkit.layers.diffusion import DiffusionLayer, transition_matrices
-from gnnkit.layers.feature_dropout import feature_dropout
+from gnnkit.layers.feature_dropout import FeatureDropout, feature_dropout
 from gnnkit.layers.gat import GATLayer
 from gnnkit.layers.gcn import GCNLayer
+from gnnkit.layers.gcn2 import GCN2Layer
 from gnnkit.layers.graph_learning import GraphLearningLayer
 from gnnkit.layers.mixhop import MixHopLayer, mixing_matrix
+from gnnkit.layers.node_classifier import NodeClassifier
+from gnnkit.layers.pair_norm import PairNorm
+from gnnkit.layers.relational import RelationalGCNLayer
+from gnnkit.layers.seed_stack import SeedStack
 
 __all__ = [
     "ChebyshevLayer",
     "DiffusionLayer",
+    "FeatureDropout",
     "GATLayer",
+    "GCN2Layer",
     "GCNLayer",
     "GraphLearningLayer",
     "MixHopLayer",
+    "NodeClassifier",
+    "PairNorm",
+    "RelationalGCNLayer",
+    "SeedStack",
     "feature_dropout",
     "mixing_matrix",
     "transition_matrices",

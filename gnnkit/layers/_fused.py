@@ -22,7 +22,17 @@ from gnnkit.ops import CompressedGraph, compress, edge_attention, remember, spmm
 from gnnkit.ops._library import is_traced
 from gnnkit.ops.structure import is_transformed
 
-__all__ = ["attend", "attends_fused", "attention_logits", "convolve", "has_own_hooks", "runs_fused", "to_edge_list"]
+__all__ = [
+    "attend",
+    "attends_fused",
+    "attention_logits",
+    "convolve",
+    "has_own_hooks",
+    "neighbour_sums",
+    "runs_fused",
+    "to_edge_list",
+    "with_loops",
+]
 
 _HOOKS = frozenset(
     ("message", "message_and_aggregate", "aggregate", "update", "edge_update", "edge_updater", "_prepare_graph")
@@ -44,9 +54,11 @@ def has_own_hooks(kind: type, base: type) -> bool:
     return False
 
 
-def runs_fused(layer: Any, edge_index: Tensor, *values: Tensor | None) -> bool:
+def runs_fused(
+    layer: Any, edge_index: Tensor, *values: Tensor | None, aggregations: tuple[str, ...] = ("add", "sum")
+) -> bool:
     """Tell whether a call may run as one op: nobody looks at the steps in between, and the kernels know the graph."""
-    if layer._own_hooks or layer._explain or layer.decomposed_layers != 1 or layer.aggr not in ("add", "sum"):
+    if layer._own_hooks or layer._explain or layer.decomposed_layers != 1 or layer.aggr not in aggregations:
         return False
     if (
         layer._propagate_forward_pre_hooks
@@ -101,37 +113,52 @@ def _towards_targets(edge_index: Tensor, flow: str) -> Tensor:
 
 def convolve(layer: Any, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> Tensor:
     """A `GCNLayer`'s output but for its bias: A X W, the narrower of X and X W being summed."""
-    traced = is_traced()
-    own: Tensor | None = None
-    if layer._cached_graph is not None and not traced:
-        graph, edge_weight = layer._cached_graph
-        if isinstance(graph, Tensor) and graph.layout == torch.strided:  # filled by a call with hooks
-            graph = _towards_targets(graph, layer.flow)
-    elif traced:
-        # What is made once per graph is out of a tracer's sight; the layer's own cache is left alone as well.
-        graph = _towards_targets(edge_index, layer.flow)
-        if layer.normalize:
-            edge_weight, own = _weights_of_static_shape(layer, graph, edge_weight, x)
-    elif layer.normalize:
-        graph, edge_weight = _normalised(layer, edge_index, edge_weight, x.size(-2), x.dtype)
-        if layer.cached:
-            layer._cached_graph = (graph, edge_weight)
-    else:
-        graph = edge_index
-        if layer.flow != "source_to_target":
-            size = x.size(-2)
-            graph = remember(
-                ("reversed", size),
-                (edge_index,),
-                lambda: compress(_towards_targets(edge_index, layer.flow), size, size),
-            )
+    graph, edge_weight, own = _prepare(layer, x, edge_index, edge_weight)
     first = _sums_first(layer, x)
     if not first:
         x = layer.lin(x)
-    out = spmm(graph, x, edge_weight)
-    if own is not None:
-        out = out + own.unsqueeze(-1) * x
+    out = _sum(graph, x, edge_weight, own)
     return layer.lin(out) if first else out
+
+
+def neighbour_sums(layer: Any, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> Tensor:
+    """A X, with the self-loops and the normalisation that a layer asks for."""
+    graph, edge_weight, own = _prepare(layer, x, edge_index, edge_weight)
+    return _sum(graph, x, edge_weight, own)
+
+
+def _sum(graph: Any, x: Tensor, edge_weight: Tensor | None, own: Tensor | None) -> Tensor:
+    out = spmm(graph, x, edge_weight)
+    return out if own is None else out + own.unsqueeze(-1) * x
+
+
+def _prepare(
+    layer: Any, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None
+) -> tuple[Any, Tensor | None, Tensor | None]:
+    """The graph and its weights; while tracing the self-loops' weights `[N]` by themselves."""
+    if layer._cached_graph is not None and not is_traced():
+        graph, edge_weight = layer._cached_graph
+        if isinstance(graph, Tensor) and graph.layout == torch.strided:  # filled by a call with hooks
+            graph = _towards_targets(graph, layer.flow)
+        return graph, edge_weight, None
+    if is_traced():
+        # What is made once per graph is out of a tracer's sight; the layer's own cache is left alone as well.
+        graph = _towards_targets(edge_index, layer.flow)
+        if layer.normalize:
+            return graph, *_weights_of_static_shape(layer, graph, edge_weight, x)
+        return graph, edge_weight, None
+    if layer.normalize:
+        graph, edge_weight = _normalised(layer, edge_index, edge_weight, x.size(-2), x.dtype)
+        if layer.cached:
+            layer._cached_graph = (graph, edge_weight)
+        return graph, edge_weight, None
+    if layer.flow == "source_to_target":
+        return edge_index, edge_weight, None
+    size = x.size(-2)
+    reverse = remember(
+        ("reversed", size), (edge_index,), lambda: compress(_towards_targets(edge_index, layer.flow), size, size)
+    )
+    return reverse, edge_weight, None
 
 
 def _sums_first(layer: Any, x: Tensor) -> bool:
@@ -237,7 +264,7 @@ def attend(
     if is_traced():
         graph, edge_logits = _graph_of_static_shape(layer, edge_index, edge_attr, num_loops, h)
     else:
-        graph = _with_loops(edge_index, num_src, num_dst, num_loops, layer.flow)
+        graph = with_loops(edge_index, num_src, num_dst, num_loops, layer.flow)
         edge_logits = None
         if edge_attr is not None and graph.num_edges > 0:
             if num_loops is not None:
@@ -280,7 +307,7 @@ def _edge_logits(layer: Any, edge_attr: Tensor) -> Tensor:
     return F.linear(edge_attr, scores)
 
 
-def _with_loops(edge_index: Tensor, num_src: int, num_dst: int, num_loops: int | None, flow: str) -> CompressedGraph:
+def with_loops(edge_index: Tensor, num_src: int, num_dst: int, num_loops: int | None, flow: str) -> CompressedGraph:
     """The graph with one self-loop on each of the first nodes, sorted once per graph."""
     if num_loops is None and flow == "source_to_target":
         return compress(edge_index, num_dst, num_src)
@@ -298,7 +325,7 @@ def _with_loops(edge_index: Tensor, num_src: int, num_dst: int, num_loops: int |
 
 
 def _with_loop_features(layer: Any, edge_index: Tensor, edge_attr: Tensor, num_loops: int) -> Tensor:
-    """The features of the edges of `_with_loops`, in the order in which it was given them."""
+    """The features of the edges of `with_loops`, in the order in which it was given them."""
     edges = edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
     kept = remember("no self-loops", (edge_index,), lambda: (edges[0] != edges[1]).nonzero().view(-1))
     edge_attr = edge_attr.index_select(0, kept)

@@ -2,11 +2,39 @@
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from gnnkit.ops import compress, remember
 
-__all__ = ["feature_dropout"]
+__all__ = ["FeatureDropout", "feature_dropout"]
+
+
+class FeatureDropout(nn.Module):
+    """`feature_dropout` as a module, which acts in training alone.
+
+    Args:
+        p: Probability, from 0 to 1, that an entry is dropped. Default 0.5.
+
+    Raises:
+        ValueError: `p` is not a probability.
+
+    Example:
+        >>> FeatureDropout(1.0)(torch.ones(2)).tolist()
+        [0.0, 0.0]
+    """
+
+    def __init__(self, p: float = 0.5):
+        super().__init__()
+        if not 0.0 <= p <= 1.0:
+            raise ValueError(f"dropout must be a probability from 0 to 1, got {p}")
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Drop features at random in training."""
+        return feature_dropout(x, self.p, self.training)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
 
 
 def feature_dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:

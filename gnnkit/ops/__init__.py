@@ -3,6 +3,7 @@
 from gnnkit.ops.attention import edge_attention
 from gnnkit.ops.bfs import hop_levels
 from gnnkit.ops.dispatch import Choice, explain_backend, use_backend
+from gnnkit.ops.grouped import grouped_matmul
 from gnnkit.ops.recurrence import gated_recurrence
 from gnnkit.ops.segment import segment_max, segment_mean, segment_softmax, segment_sum
 from gnnkit.ops.spmm import spmm
@@ -16,6 +17,7 @@ __all__ = [
     "explain_backend",
     "forget",
     "gated_recurrence",
+    "grouped_matmul",
     "hop_levels",
     "remember",
     "segment_max",

@@ -118,11 +118,14 @@ class CharLSTM(nn.Module):
         h, (last_h, last_c) = self.network(x, None if state is None else tuple(state))
         h = F.dropout(h, self.dropout, self.training)
         if self.projection is not None:
-            logits = F.linear(self.projection(h), self.embedding.weight, self.bias)
-        else:
-            assert self.head is not None
-            logits = F.linear(h, self.head.weight, self.bias)
+            h = self.projection(h)
+        logits = F.linear(h, self.output, self.bias)
         return CharScores(logits.transpose(0, 1), LSTMState(last_h, last_c))
+
+    @property
+    def output(self) -> Tensor:
+        """The output matrix, [V, hidden], or [V, embedding] where it is tied."""
+        return self.embedding.weight if self.head is None else self.head.weight
 
     def zero_state(self, batch_size: int) -> LSTMState:
         """The state before anything was read, `[L, B, C]`."""

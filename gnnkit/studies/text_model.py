@@ -54,7 +54,8 @@ def score_stream(model: CharLSTM, tokens: Int[Tensor, " N"]) -> StreamScore:
         for first in range(0, len(tokens) - 1, _PIECE):
             piece = tokens[first : first + _PIECE + 1].long()
             logits, state = model(piece[None, :-1], state)
-            nats += F.cross_entropy(logits[0].double(), piece[1:], reduction="sum").item()
+            # Summed in double precision, on the CPU, as not every device has it.
+            nats += F.cross_entropy(logits[0], piece[1:], reduction="none").cpu().double().sum().item()
             right += int((logits[0].argmax(dim=-1) == piece[1:]).sum())
     count = len(tokens) - 1
     return StreamScore(nats / count / math.log(2), right / count, count)

@@ -2,12 +2,15 @@
 
 from gnnkit.training.checkpoint import load_checkpoint, save_checkpoint
 from gnnkit.training.fit import EpochRecord, FitResult, TrainingSettings, fit, predict, resolve_device
+from gnnkit.training.links import BudgetFit, BudgetSettings, fit_within_budget
 from gnnkit.training.progress import FitProgress, ProgressBars, open_progress
 from gnnkit.training.seeding import isolated_seed, seed_everything, shuffled_batches
 from gnnkit.training.snapshot import load_snapshot, replace_file, save_snapshot
 from gnnkit.training.together import fit_together
 
 __all__ = [
+    "BudgetFit",
+    "BudgetSettings",
     "EpochRecord",
     "FitProgress",
     "FitResult",
@@ -15,6 +18,7 @@ __all__ = [
     "TrainingSettings",
     "fit",
     "fit_together",
+    "fit_within_budget",
     "isolated_seed",
     "load_checkpoint",
     "load_snapshot",

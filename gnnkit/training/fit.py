@@ -17,7 +17,7 @@ from gnnkit.training.seeding import isolated_seed, shuffled_batches
 if TYPE_CHECKING:
     from gnnkit.data import Windows, WindowSplits
 
-__all__ = ["EpochRecord", "FitResult", "TrainingSettings", "fit", "predict", "resolve_device"]
+__all__ = ["EpochRecord", "FitResult", "PeakMemory", "TrainingSettings", "fit", "predict", "resolve_device"]
 
 Precision = Literal["32-true", "64-true", "16-mixed", "bf16-mixed", "bf16-true", "16-true"]
 _PRECISIONS = ("32-true", "64-true", "16-mixed", "bf16-mixed", "bf16-true", "16-true")
@@ -158,7 +158,7 @@ def fit(
     records: list[EpochRecord] = []
     best: dict[str, Tensor] = {}
     best_mae, best_epoch, step, number, stopped = math.inf, 0, 0, 0, "epochs"
-    memory = _PeakMemory(device)
+    memory = PeakMemory(device)
     start = time.perf_counter()
     if progress:
         progress.begin_fit(total_steps)
@@ -318,7 +318,7 @@ def _check_finite(what: str, value: float, epoch: int, step: int, settings: Trai
         )
 
 
-class _PeakMemory:
+class PeakMemory:
     """Largest memory since it was made: of the tensors on a CUDA device, else of the whole process."""
 
     def __init__(self, device: torch.device) -> None:

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnnkit.graph import from_csr, from_networkx, six_node_graph, to_csr, to_dense, to_networkx
+from gnnkit.graph import as_data, from_csr, from_networkx, six_node_graph, to_csr, to_dense, to_networkx
 
 
 @settings(max_examples=40, deadline=None)
@@ -77,3 +77,12 @@ def test_six_nodes_in_networkx_by_name():
 def test_mistakes_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_as_data_takes_both_kinds():
+    graph = nx.path_graph(["A", "B"])
+    data = as_data(graph)
+    assert (data.node_names, data.num_nodes, data.edge_index.tolist()) == (("A", "B"), 2, [[0, 1], [1, 0]])
+    assert as_data(data) is data
+    with pytest.raises(ValueError, match="must be a PyG Data or a networkx graph, got str"):
+        as_data("graph")

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from gnnkit.layers import GATLayer, GCNLayer, feature_dropout
+from gnnkit.layers import FeatureDropout, GATLayer, GCNLayer, feature_dropout
 from gnnkit.ops import compress
 
 
@@ -121,3 +121,11 @@ def test_layers_give_sparse_features_their_gradient():
 def test_sparse_features_of_another_width_are_named():
     with pytest.raises(ValueError, match=r"x has 30 features per node, the layer was made for 4"):
         GCNLayer(4, 2)(words(), torch.zeros(2, 1, dtype=torch.long))
+
+
+def test_the_module_acts_in_training_alone():
+    drop = FeatureDropout(0.5)
+    x = torch.ones(1000)
+    assert set(drop(x).unique().tolist()) == {0.0, 2.0}
+    assert drop.eval()(x) is x
+    assert repr(drop) == "FeatureDropout(p=0.5)"

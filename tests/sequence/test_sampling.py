@@ -71,24 +71,44 @@ def model():
     return CharLSTM(7, 6, embedding_channels=3, dropout=0.5)
 
 
-def test_greedy_writing_is_that_of_reading_the_whole_prefix_again():
-    network, start = model().eval(), torch.tensor([[0, 3], [5, 1]])
+@pytest.mark.parametrize("options", [{}, {"tied": True}, {"num_layers": 1}, {"num_layers": 3, "tied": True}])
+def test_greedy_writing_is_that_of_reading_the_whole_prefix_again(options):
+    torch.manual_seed(0)
+    network = CharLSTM(7, 6, embedding_channels=3, dropout=0.5, **options).double().eval()
+    with torch.no_grad():
+        network.bias.mul_(3)
+    start = torch.tensor([[0, 3], [5, 1]])
     text = start
-    for _ in range(12):
+    for _ in range(40):
         text = torch.cat([text, network(text).logits[:, -1:].argmax(dim=-1)], dim=1)
     network.train()  # writing puts it in evaluation mode
-    written = torch.stack(list(write_characters(network, start, 12, Sampling(greedy=True))), dim=1)
+    written = torch.stack(list(write_characters(network, start, 40, Sampling(greedy=True))), dim=1)
     assert torch.equal(written, text[:, 2:])
 
 
-def test_one_step_of_work_a_character(monkeypatch):
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_scores_at_each_step_are_those_of_the_network(tied):
+    torch.manual_seed(0)
+    network = CharLSTM(7, 6, embedding_channels=3, tied=tied).double().eval()
+    seen = []
+
+    class Watched(Sampling):
+        def choose(self, logits, generator=None):
+            seen.append(logits)
+            return super().choose(logits, generator)
+
+    written = torch.stack(list(write_characters(network, torch.tensor([[0], [4]]), 9, Watched())), dim=1)
+    text = torch.cat([torch.tensor([[0], [4]]), written], dim=1)
+    expected = network(text[:, :-1]).logits.float()
+    torch.testing.assert_close(torch.stack(seen, dim=1), expected)
+
+
+def test_the_start_is_read_once(monkeypatch):
     network, seen = model(), []
     forward = network.forward
-    monkeypatch.setattr(
-        network, "forward", lambda tokens, state=None: seen.append(tokens.shape) or forward(tokens, state)
-    )
+    monkeypatch.setattr(network, "forward", lambda tokens: seen.append(tokens.shape) or forward(tokens))
     list(write_characters(network, torch.zeros(3, 20, dtype=torch.int64), 5))
-    assert seen == [(3, 20)] + [(3, 1)] * 4
+    assert seen == [(3, 20)]
 
 
 def test_the_seed_decides_and_the_iterator_is_lazy():

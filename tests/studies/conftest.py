@@ -1,9 +1,11 @@
-"""A small book, and a model that was trained on it."""
+"""A small book and a model that was trained on it; a small polypharmacy graph in which there is something to learn."""
 
 import random
 
 import pytest
+import torch
 
+from gnnkit.data import DecagonData, Triples
 from gnnkit.studies.text import train_text
 from gnnkit.studies.text_settings import TextSettings
 
@@ -37,3 +39,26 @@ def trained(tmp_path_factory, small_book):
     )
     train_text(folder / "small.txt", settings, folder / "model")
     return folder / "model"
+
+
+@pytest.fixture(scope="session")
+def polypharmacy() -> DecagonData:
+    """40 drugs of four families, each with a protein of its own, and six side effects.
+
+    A side effect is one between families that are matched, in one of the three ways to match four of them: every drug
+    is in as many pairs as any other, and only who is with whom can be learnt.
+    """
+    generator = torch.Generator().manual_seed(0)
+    family = torch.arange(40) % 4
+    ends = torch.combinations(torch.arange(40)).t()
+    parts = []
+    for relation in range(6):
+        matched = (family[ends[0]] ^ family[ends[1]]) == relation % 3 + 1
+        chosen = ends[:, matched & (torch.rand(ends.size(1), generator=generator) < 0.6)]
+        parts.append(torch.stack([chosen[0], torch.full((chosen.size(1),), relation), chosen[1]]))
+    drugs = tuple(f"CID{100 + i}" for i in range(40))
+    titles = ("nausea", "anaemia", "fever", "rash", "cough", "sleepiness")
+    pairs = Triples("toy", drugs, tuple(f"C{i}" for i in range(6)), torch.cat(parts, 1), True, titles)
+    targets = torch.stack([torch.arange(40), family])
+    interactions, single = torch.tensor([[0, 1], [1, 2]]), torch.stack([torch.arange(40), family % 2])
+    return DecagonData(pairs, tuple("pqrs"), ("E0", "E1"), interactions, targets, single, {"combo": {"duplicate": 0}})

@@ -1,0 +1,215 @@
+"""Nodes: many seeds of GCN on Cora against PyG seed by seed, influence by hop against PyG's, a large graph's report.
+
+    python benchmarks/nodes.py seeds             100 seeds in one batched run; PyG 10 of them, one after the other
+    python benchmarks/nodes.py influence         64 nodes, against torch_geometric.utils.total_influence
+    python benchmarks/nodes.py report            169,343 nodes, 2,315,598 edges: seconds and peak memory
+    python benchmarks/nodes.py accuracy --runs runs     collects rows.csv of `gnnkit nodes train` below a folder
+
+Each adds its rows to benchmarks/results/nodes_NAME.csv. The folder of the data is GNNKIT_DATA, or shared/data beside
+the checkout. PyG trains its cached GCNConv on dense features with the recipe of `gnnkit nodes train --model gcn`: as
+many epochs as that one allows, validated every epoch, the weights of the least validation loss tested, no early stop on
+either side.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+import torch.nn.functional as F
+
+from gnnkit.data.nodes import planetoid
+from gnnkit.layers import SeedStack
+from gnnkit.studies.node_recipes import NodeRecipe, node_recipe
+from gnnkit.studies.nodes import build_models
+from gnnkit.training import isolated_seed
+from gnnkit.training.environment import environment
+from gnnkit.training.seeds import fit_seeds
+
+HERE = Path(__file__).resolve().parent
+DATA = HERE.parent.parent / "shared" / "data"
+RESULTS = HERE / "results"
+
+
+def cora(*, sparse: bool) -> Any:
+    return planetoid("cora", DATA if DATA.is_dir() else None, sparse=sparse)
+
+
+def _pyg_seed(data: Any, recipe: NodeRecipe, seed: int) -> tuple[float, float]:
+    """Test accuracy and seconds of one seed in plain PyG."""
+    from torch_geometric.nn import GCNConv
+
+    with isolated_seed(seed):
+        start = time.perf_counter()
+        width, rate = recipe.model["hidden_channels"], recipe.model["dropout"]
+        layers = torch.nn.ModuleList(
+            [GCNConv(data.num_features, width, cached=True), GCNConv(width, data.num_classes, cached=True)]
+        )
+        decayed = layers[0].lin.weight
+        others = [parameter for parameter in layers.parameters() if parameter is not decayed]
+        groups = [{"params": [decayed], "weight_decay": 5e-4}, {"params": others}]
+        optimizer = torch.optim.Adam(groups, lr=recipe.settings.learning_rate)
+
+        def scores(training: bool) -> torch.Tensor:
+            h = layers[0](F.dropout(data.x, rate, training), data.edge_index).relu()
+            return layers[1](F.dropout(h, rate, training), data.edge_index)
+
+        least, accuracy = float("inf"), 0.0
+        for _ in range(recipe.settings.epochs):
+            optimizer.zero_grad()
+            F.cross_entropy(scores(True)[data.train_mask], data.y[data.train_mask]).backward()
+            optimizer.step()
+            with torch.no_grad():
+                out = scores(False)
+                loss = float(F.cross_entropy(out[data.val_mask], data.y[data.val_mask]))
+                if loss < least:
+                    right = out.argmax(dim=1) == data.y
+                    least, accuracy = loss, float(right[data.test_mask].double().mean())
+        return accuracy, time.perf_counter() - start
+
+
+def run_seeds(options: argparse.Namespace) -> list[dict[str, Any]]:
+    recipe = node_recipe("gcn", "cora")
+    settings = replace(recipe.settings, epochs=options.epochs, patience=None)
+    recipe = replace(recipe, settings=settings)
+    sparse, dense = cora(sparse=True), cora(sparse=False)
+    fit_seeds(SeedStack(build_models(recipe, sparse, [0, 1])), sparse, replace(settings, epochs=2))  # compiles kernels
+    _pyg_seed(dense, replace(recipe, settings=replace(settings, epochs=2)), 0)
+    start, accuracies = time.perf_counter(), []
+    for first in range(0, options.seeds, options.seeds_at_once):
+        seeds = list(range(first, min(first + options.seeds_at_once, options.seeds)))
+        results = fit_seeds(SeedStack(build_models(recipe, sparse, seeds), seeds), sparse, settings)
+        accuracies += [result.test_accuracy for result in results]
+    ours = (time.perf_counter() - start) / options.seeds
+    theirs = [_pyg_seed(dense, recipe, seed) for seed in range(options.peer_seeds)]
+    peer = sum(seconds for _, seconds in theirs) / len(theirs)
+    rows = []
+    for name, release, values, seconds in (
+        ("gnnkit, batched", version("gnnkit"), accuracies, ours),
+        ("PyG, seed by seed", version("torch-geometric"), [accuracy for accuracy, _ in theirs], peer),
+    ):
+        scores = 100 * torch.tensor(values)
+        rows.append(
+            {
+                "case": "GCN on Cora",
+                "side": name,
+                "version": release,
+                "seeds": len(values),
+                "epochs": options.epochs,
+                "seconds_per_seed": seconds,
+                "ratio": peer / seconds,
+                "test_accuracy": float(scores.mean()),
+                "standard_error": float(scores.std() / len(values) ** 0.5),
+            }
+        )
+    return rows
+
+
+def run_influence(options: argparse.Namespace) -> list[dict[str, Any]]:
+    from torch_geometric.nn import GAT, GCN
+    from torch_geometric.utils import total_influence
+
+    from gnnkit.graph import influence_by_hop
+
+    data, rows = cora(sparse=False), []
+    for name, model in (("GCN", GCN(1433, 16, 2, 7)), ("GAT", GAT(1433, 64, 2, 7, heads=8))):
+        model.eval()
+        torch.manual_seed(0)
+        nodes = torch.randperm(data.num_nodes)[:64]
+        best = {"gnnkit": float("inf"), "PyG": float("inf")}
+        for _ in range(options.rounds):
+            start = time.perf_counter()
+            ours = influence_by_hop(model, data.x, data.edge_index, nodes)
+            best["gnnkit"] = min(best["gnnkit"], time.perf_counter() - start)
+            torch.manual_seed(0)  # it draws the same nodes
+            start = time.perf_counter()
+            peer, _ = total_influence(model, data, 3, num_samples=64, average=False)
+            best["PyG"] = min(best["PyG"], time.perf_counter() - start)
+        error = float((ours - peer[:, :3]).abs().max() / peer.abs().max())
+        for side, release in (("gnnkit", version("gnnkit")), ("PyG", version("torch-geometric"))):
+            seconds = best[side]
+            rows.append(
+                {
+                    "case": f"influence by hop of 64 nodes, {name}",
+                    "side": side,
+                    "version": release,
+                    "seconds": seconds,
+                    "ratio": best["PyG"] / seconds,
+                    "largest_relative_difference": error,
+                }
+            )
+    return rows
+
+
+def run_report(options: argparse.Namespace) -> list[dict[str, Any]]:
+    from cases import ARXIV, power_law_graph
+    from torch_geometric.data import Data
+
+    from gnnkit.graph import report_graph
+
+    graph = Data(edge_index=power_law_graph(**ARXIV), num_nodes=ARXIV["num_nodes"])
+    start = time.perf_counter()
+    report = report_graph(graph)
+    seconds = time.perf_counter() - start
+    fields = report.fields
+    return [
+        {
+            "case": "graph report, power-law graph of ogbn-arxiv's size",
+            **ARXIV,
+            "seconds": seconds,
+            "peak_memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+            "sampled_nodes": fields.nodes.numel(),
+            "largest_relative_standard_error_of_fields": float((fields.standard_error() / fields.mean()).max()),
+            "sampled_edges": report.curvature.numel(),
+            "relative_standard_error_of_resistance": report.resistance_error,
+            "suggested_depth": report.depth.depth,
+        }
+    ]
+
+
+def run_accuracy(options: argparse.Namespace) -> list[dict[str, Any]]:
+    files = sorted(Path(options.runs).rglob("rows.csv"))
+    if not files:
+        raise SystemExit(f"{options.runs} holds no rows.csv; `gnnkit nodes train --out {options.runs}/NAME` makes one")
+    return [row for file in files for row in pd.read_csv(file).to_dict("records") if "val_loss" in row]
+
+
+CASES = {"seeds": run_seeds, "influence": run_influence, "report": run_report, "accuracy": run_accuracy}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("case", choices=list(CASES))
+    parser.add_argument("--seeds", type=int, default=100, help="seeds of the batched run (default: 100)")
+    parser.add_argument("--peer-seeds", type=int, default=10, help="seeds of PyG (default: 10)")
+    parser.add_argument("--seeds-at-once", type=int, default=100, help="seeds in one batched model (default: 100)")
+    parser.add_argument("--epochs", type=int, default=200, help="epochs of each seed (default: 200)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of which the fastest counts (default: 5)")
+    parser.add_argument("--threads", type=int, default=2, help="of torch and the kernels (default: 2)")
+    parser.add_argument("--runs", default="runs", help="folder with runs of `gnnkit nodes train` (default: runs)")
+    parser.add_argument("--rows", type=Path, default=None, help="file (default: benchmarks/results/nodes_NAME.csv)")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    rows = CASES[options.case](options)
+    if options.case != "accuracy":
+        rows = [{**row, **environment()} for row in rows]
+    table = pd.DataFrame(rows)
+    path = options.rows or RESULTS / f"nodes_{options.case}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and options.case != "accuracy":
+        table = pd.concat([pd.read_csv(path), table], ignore_index=True)
+    table.to_csv(path, index=False, float_format="%.6g")
+    keys = [name for name in table.columns if name not in ("recipe", *environment())]
+    print(table[keys].tail(20).to_string(index=False))
+    print(f"Rows: {path}")
+
+
+if __name__ == "__main__":
+    main()

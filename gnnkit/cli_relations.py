@@ -1,0 +1,180 @@
+"""`gnnkit relations`: train a link predictor, score it, and ask it; each verb calls the library."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer import Option
+
+if TYPE_CHECKING:
+    from gnnkit.studies.relations_task import LinkTask
+
+__all__ = ["app", "evaluate", "predict", "train"]
+
+_PURPOSE = "Typed link prediction: which side effect will two drugs have together?"
+app = typer.Typer(help=_PURPOSE, short_help=_PURPOSE, no_args_is_help=True, rich_markup_mode="rich")
+
+_TRAIN = """
+Train a model on Decagon's graph, or on a knowledge graph of your own, and keep it in a folder.
+
+Links are split 80/10/10 a relation, both directions of a pair into one part. The weights that validate best within the
+budget are kept, with the names, the training links and a calibration of probabilities.
+
+[bold]A worked example[/bold]: the polypharmacy graph; a knowledge graph (train.txt, valid.txt, test.txt):
+
+\b
+    gnnkit relations train --data decagon --minutes 30 --out side-effects
+    gnnkit relations train --data umls/ --model complex --out umls-model
+"""
+_PREDICT = """
+Rank the side effects of two drugs, or the drugs for a drug and a side effect, with calibrated probabilities.
+
+A probability is that of being on record, for a pair drawn from all that training does not know; `known` marks what
+stood in training.
+
+[bold]Two worked examples[/bold]:
+
+\b
+    gnnkit relations predict side-effects --first CID000002173 --second CID000003345
+    gnnkit relations predict side-effects --first CID000002173 --relation hypermagnesemia --csv partners.csv
+"""
+
+
+@app.command(help=_TRAIN, short_help="Train a model and keep it in a folder.")
+def train(
+    data: Annotated[str, Option(help="decagon, or a folder or file of triples (decagon).")] = "decagon",
+    data_root: Annotated[Path | None, Option(help="Folder of Decagon's files (GNNKIT_DATA).")] = None,
+    min_pairs: Annotated[int, Option(help="Side effects of fewer drug pairs are left out (500).")] = 500,
+    strict: Annotated[bool, Option("--strict", help="Refuse bad rows, which are else counted and left out.")] = False,
+    symmetric: Annotated[bool, Option("--symmetric", help="Own triples hold in both directions.")] = False,
+    model: Annotated[str, Option(help="best, decagon, or a decoder on free embeddings (best).")] = "best",
+    channels: Annotated[int | None, Option(help="Width of an embedding (the model's own).")] = None,
+    minutes: Annotated[float, Option(help="Wall-clock budget (10).")] = 10.0,
+    learning_rate: Annotated[float | None, Option(help="Of Adam, at the start (the model's own).")] = None,
+    loss: Annotated[str | None, Option(help="Of sampled negatives: hinge, cross-entropy, self-adversarial.")] = None,
+    negatives: Annotated[str | None, Option(help="auto, all or sampled (auto).")] = None,
+    seed: Annotated[int, Option(help="Of the split, the weights and the batches (0).")] = 0,
+    device: Annotated[str, Option(help="auto, cpu, cuda, cuda:1, mps (auto).")] = "auto",
+    out: Annotated[Path, Option(help="Folder for the fitted model (gnnkit-relations).")] = Path("gnnkit-relations"),
+) -> None:
+    from gnnkit.studies.relations_fitted import make_fitted
+    from gnnkit.studies.relations_training import recipe, train_model
+
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "links.safetensors").exists())):
+        raise ValueError(f"out: {out} holds something else; give a new or an empty folder")
+    given = {"channels": channels, "learning_rate": learning_rate, "loss": loss, "negatives": negatives}
+    changes = {name: value for name, value in given.items() if value is not None}
+    settings = recipe(model, minutes=minutes, seed=seed, device=device, **changes)
+    source = {
+        "data": data if data == "decagon" else str(Path(data).resolve()),
+        "min_pairs": min_pairs,
+        "strict": strict,
+        "symmetric": symmetric,
+        "seed": seed,
+    }
+    task = _load(source, data_root, say=True)
+
+    def say(seconds: float, step: int, loss: float, scores: dict[str, float]) -> None:
+        figures = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
+        typer.echo(f"{seconds:6.0f} s  step {step}  loss {loss:.4f}  validation {figures}", err=True)
+
+    fitted_model, fit = train_model(task, settings, on_scores=say)
+    fitted = make_fitted(fitted_model, task, settings)
+    fitted.save(out, {"source": source, "links": task.triples.digest(), "training": settings.as_json()})
+    typer.echo(f"{fit.steps} steps in {fit.seconds:.0f} s, {fit.peak_memory_mb:.0f} MB; the model is in {out}")
+
+
+@app.command(help="Score a fitted model on its test links, beside a popularity baseline, and by relation.")
+def evaluate(
+    folder: Annotated[Path, typer.Argument(help="What `gnnkit relations train` wrote.")],
+    data_root: Annotated[Path | None, Option(help="Folder of Decagon's files (GNNKIT_DATA).")] = None,
+    worst: Annotated[int, Option(help="Relations shown at either end (5).")] = 5,
+    csv: Annotated[Path | None, Option(help="Where to write the scores by relation.")] = None,
+) -> None:
+    from gnnkit.studies.relations import popularity_scorer, score_row
+    from gnnkit.studies.relations_fitted import load_fitted
+    from gnnkit.studies.relations_task import METRICS, rank_entities
+    from gnnkit.studies.relations_training import scorer
+
+    fitted, extra = load_fitted(folder)
+    task = _load(extra["source"], data_root)
+    if task.triples.digest() != extra["links"]:
+        raise ValueError(f"{folder}: the model was trained on other links than are there now; train it again")
+    row, table = score_row(task, scorer(fitted.model))
+    rows = {"model": row}
+    for label, by_effect in (("popularity", False), ("popularity by relation", True)):
+        rows[label] = score_row(task, popularity_scorer(task, by_effect=by_effect))[0]
+    typer.echo(f"{'':24}" + "".join(f"{name:>20}" for name in METRICS) + "   mean (median) over relations")
+    for negatives, prefix in (("random negatives", ""), ("negatives that keep degrees", "hard_")):
+        typer.echo(negatives)
+        for label, scores in rows.items():
+            cells = [f"{scores[f'{prefix}{m}_mean']:.4f} ({scores[f'{prefix}{m}_median']:.4f})" for m in METRICS]
+            typer.echo(f"  {label:22}" + "".join(f"{cell:>20}" for cell in cells))
+    if not task.triples.symmetric:
+        z = fitted.model.encode()
+        ranks = rank_entities(task, lambda head, relation: fitted.model.score_tails(head, relation, z))
+        typer.echo("filtered ranks of tails: " + "  ".join(f"{name} {value:.4g}" for name, value in ranks.items()))
+    ordered = table.dropna(subset=["auprc"]).sort_values("auprc", ascending=False)
+    for label, part in (("best", ordered.head(worst)), ("worst", ordered.tail(worst))):
+        typer.echo(f"{label} by AUPRC")
+        typer.echo(_table(part[["title", "links", *METRICS]]))
+    if csv is not None:
+        table.to_csv(csv, index=False, float_format="%.6g")
+        typer.echo(f"Scores by relation: {csv}")
+
+
+@app.command(help=_PREDICT, short_help="Rank relations of a pair, or partners under a relation.")
+def predict(
+    folder: Annotated[Path, typer.Argument(help="What `gnnkit relations train` wrote.")],
+    first: Annotated[str, Option(help="An entity, e.g. a drug; the head where links have a direction.")],
+    second: Annotated[str | None, Option(help="Another one, to rank relations.")] = None,
+    relation: Annotated[str | None, Option(help="A relation's name or title, to rank partners.")] = None,
+    top: Annotated[int, Option(help="Rows shown (20).")] = 20,
+    new: Annotated[bool, Option("--new", help="Leave out what stood in training.")] = False,
+    csv: Annotated[Path | None, Option(help="Where to write all rows.")] = None,
+) -> None:
+    from gnnkit.studies.relations_fitted import load_fitted, rank_partners, rank_relations
+
+    if (second is None) == (relation is None):
+        raise ValueError("predict: give either --second (ranks relations of the pair) or --relation (ranks partners)")
+    if top < 1:
+        raise ValueError(f"top: {top} rows; give at least 1")
+    fitted, _ = load_fitted(folder)
+    if second is not None:
+        table = rank_relations(fitted, first, second)
+    else:
+        assert relation is not None
+        table = rank_partners(fitted, first, relation)
+    if new:
+        table = table[~table["known"]].reset_index(drop=True)
+    typer.echo(_table(table.head(top)))
+    if csv is not None:
+        table.to_csv(csv, index=False, float_format="%.6g")
+        typer.echo(f"All {len(table)} rows: {csv}")
+
+
+def _load(source: dict[str, Any], root: Path | None, *, say: bool = False) -> LinkTask:
+    from gnnkit.data import load_decagon, load_triples
+    from gnnkit.studies.relations_task import make_task
+
+    strict, seed = source["strict"], source["seed"]
+    if source["data"] == "decagon":
+        data = load_decagon(root, min_pairs=source["min_pairs"], strict=strict)
+        left_out = {f"{why} in {name}": n for name, counts in data.left_out.items() for why, n in counts.items() if n}
+    else:
+        data = load_triples(source["data"], symmetric=source["symmetric"], strict=strict, seed=seed)
+        left_out = {why: count for why, count in data.left_out.items() if count}
+    task = make_task(data, seed=seed)
+    if say:
+        triples = task.triples
+        sizes = {"entities": triples.num_entities, "relations": triples.num_relations, "links": triples.triples.size(1)}
+        typer.echo(", ".join(f"{count} {what}" for what, count in sizes.items()), err=True)
+        typer.echo(f"rows left out: {json.dumps(left_out) if left_out else 'none'}", err=True)
+    return task
+
+
+def _table(rows: Any) -> str:
+    return rows.to_string(index=False, float_format=lambda value: f"{value:.4f}")

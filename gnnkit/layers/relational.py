@@ -1,0 +1,198 @@
+"""The relational graph convolution of Schlichtkrull et al., with the arguments and `state_dict` of PyG's `RGCNConv`."""
+
+import typing
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+from torch_geometric.nn import MessagePassing
+from torch_geometric.nn.inits import glorot, zeros
+
+from gnnkit.graph.checks import check_edge_index, check_edge_weight
+from gnnkit.layers._checks import check_features
+from gnnkit.layers._fused import has_own_hooks, runs_fused
+from gnnkit.layers._relations import dense_sums, edge_shares, is_dense, messages, node_pairs, type_range
+from gnnkit.ops import grouped_matmul, segment_sum, spmm
+
+__all__ = ["RelationalGCNLayer"]
+
+Nodes = Tensor | None | tuple[Tensor | None, Tensor | None]
+
+
+class RelationalGCNLayer(MessagePassing):
+    r"""Graph convolution over several relations, each of which has its own weights.
+
+    For node i, with `N_r(i)` the sources of its edges of relation r:
+
+        x'_i = W_root^T x_i + sum_r 1 / |N_r(i)| sum_{j in N_r(i)} W_r^T x_j + b
+
+    `W_r` is a full matrix, `sum_b comp[r, b] V_b` over B shared ones (`num_bases`), or block-diagonal (`num_blocks`).
+    No loop over relations: what a node sends under a relation is mapped once (`ops.grouped_matmul`), and one sparse
+    product sums it up. With shared matrices on a small graph with many parallel edges, the relations are summed first:
+    `sum_b (sum_r comp[r, b] A_r) X V_b`.
+
+    Args:
+        in_channels: Features F of a node, or of a source and of a target; without features (`x=None`, or node ids), the
+            number of nodes.
+        out_channels: Features C in the output.
+        num_relations: R.
+        num_bases: Shared matrices B; None (default): none are shared.
+        num_blocks: Blocks on the diagonal; None (default): full matrices.
+        aggr: Over the neighbours under one relation: `"mean"` (default), `"add"`, `"max"`, ...
+        root_weight: Whether a node's own features are mapped and added. Default True.
+        is_sorted: Taken for the sake of PyG's signature; edges may come in any order, and are sorted once a graph.
+        bias: Whether to add a learnt bias. Default True.
+        **kwargs: Passed on to `MessagePassing`.
+
+    Shape:
+        `x`: `[N, F]`, ids `[N]`, None, or a pair of these for sources and targets; `edge_index`: `[2, E]`;
+        `edge_type`: `[E]`; `edge_weight`: `[E]`, multiplies messages (PyG has none); returned: `[N, C]`.
+
+    Raises:
+        ValueError: Bases beside blocks, sizes that blocks do not divide; in a call: features of another width, ids or
+            relations out of range, lengths that differ, or ids beside blocks.
+
+    Source:
+        Schlichtkrull et al., "Modeling relational data with graph convolutional networks" (2018).
+
+    Example:
+        >>> layer = RelationalGCNLayer(8, 4, num_relations=2, num_bases=2)
+        >>> layer(torch.randn(3, 8), torch.tensor([[0, 1, 1], [1, 2, 0]]), torch.tensor([0, 1, 1])).shape
+        torch.Size([3, 4])
+    """
+
+    def __init__(
+        self,
+        in_channels: int | tuple[int, int],
+        out_channels: int,
+        num_relations: int,
+        num_bases: int | None = None,
+        num_blocks: int | None = None,
+        aggr: str = "mean",
+        root_weight: bool = True,
+        is_sorted: bool = False,
+        bias: bool = True,
+        **kwargs,
+    ):
+        super().__init__(aggr=aggr, node_dim=0, **kwargs)
+        if num_bases is not None and num_blocks is not None:
+            raise ValueError(f"num_bases={num_bases} and num_blocks={num_blocks} exclude each other; give one of them")
+        for name, value in (("num_relations", num_relations), ("num_bases", num_bases), ("num_blocks", num_blocks)):
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be 1 or more, got {value}")
+        sources, targets = in_channels if isinstance(in_channels, tuple) else (in_channels, in_channels)
+        if num_blocks is not None and (sources % num_blocks or out_channels % num_blocks):
+            raise ValueError(
+                f"num_blocks={num_blocks} must divide in_channels={sources} and out_channels={out_channels}"
+            )
+        self.in_channels, self.out_channels = (sources, targets), out_channels
+        self.num_relations, self.num_bases, self.num_blocks = num_relations, num_bases, num_blocks
+        self.is_sorted = is_sorted
+        self._own_hooks = has_own_hooks(type(self), RelationalGCNLayer)
+
+        if num_blocks is not None:
+            shape = (num_relations, num_blocks, sources // num_blocks, out_channels // num_blocks)
+        else:
+            shape = (num_relations if num_bases is None else num_bases, sources, out_channels)
+        self.weight: Tensor = Parameter(torch.empty(shape))
+        self.comp: Tensor | None = Parameter(torch.empty(num_relations, num_bases)) if num_bases else None
+        self.root: Tensor | None = Parameter(torch.empty(targets, out_channels)) if root_weight else None
+        self.bias: Tensor | None = Parameter(torch.empty(out_channels)) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        """Draw the weights anew (Glorot) and set the bias to zero."""
+        super().reset_parameters()
+        glorot(self.weight)
+        glorot(self.comp)
+        glorot(self.root)
+        zeros(self.bias)
+
+    def forward(self, x: Nodes, edge_index: Tensor, edge_type: Tensor, edge_weight: Tensor | None = None) -> Tensor:
+        """Compute the nodes' new features; see the class for shapes and errors."""
+        x, own = x if isinstance(x, tuple) else (x, x)
+        x, own = self._nodes(x, 0), self._nodes(own, 1)
+        num_src, num_dst = x.size(0), own.size(0)
+        edges = check_edge_index(edge_index, (num_src, num_dst))
+        self._check_types(edge_type, edges.size(1))
+        check_edge_weight(edge_weight, edges.size(1))
+
+        features = x if x.is_floating_point() else None
+        if self.flow == "source_to_target" and runs_fused(
+            self, edges, features, edge_weight, aggregations=("mean", "add", "sum")
+        ):
+            out = self._sum_fused(x, edges, edge_type, edge_weight, num_dst)
+        else:
+            out = self._sum_by_hooks(x, edges, edge_type, edge_weight, num_dst)
+        if self.root is not None:
+            out = out + (own @ self.root if own.is_floating_point() else self.root[own])
+        return out if self.bias is None else out + self.bias
+
+    def _nodes(self, x: Tensor | None, end: int) -> Tensor:
+        """Features, or ids where there are none."""
+        if x is None:
+            x = torch.arange(self.in_channels[end], device=self.weight.device)
+        if x.is_floating_point():
+            check_features(x, self.in_channels[end], flat=True)
+        elif self.num_blocks is not None:
+            raise ValueError("x holds node ids, which a block-diagonal layer (num_blocks) cannot map; pass features")
+        elif x.dim() != 1 or (x.numel() and not 0 <= int(x.min()) <= int(x.max()) < self.in_channels[end]):
+            raise ValueError(f"x must hold node ids [N] from 0 to {self.in_channels[end] - 1}, got {list(x.shape)}")
+        return x
+
+    def _check_types(self, edge_type: Tensor, num_edges: int) -> None:
+        if edge_type.shape != (num_edges,) or edge_type.dtype not in (torch.int32, torch.int64):
+            raise ValueError(
+                f"edge_type must be int32 or int64 [{num_edges}], one for each edge, got {edge_type.dtype} "
+                f"{list(edge_type.shape)}"
+            )
+        low, high = type_range(edge_type)
+        if low < 0 or high >= self.num_relations:
+            raise ValueError(
+                f"edge_type holds {low if low < 0 else high}, the layer has relations 0 to {self.num_relations - 1}"
+            )
+
+    def _map(self, x: Tensor, relation: Tensor) -> Tensor:
+        """Map rows, or ids, each by its relation's weights."""
+        weight = self.weight
+        if self.comp is not None:
+            weight = (self.comp @ weight.flatten(1)).view(self.num_relations, *weight.shape[1:])
+        return grouped_matmul(x, relation, weight) if x.is_floating_point() else weight[relation, x]
+
+    def _sum_fused(self, x: Tensor, edges: Tensor, kinds: Tensor, weight: Tensor | None, num_dst: int) -> Tensor:
+        num_src, dtype = x.size(0), self.weight.dtype
+        share = edge_shares(edges, kinds, weight, self.num_relations, mean=self.aggr == "mean", dtype=dtype)
+        if self.comp is not None and is_dense(edges, num_src, num_dst):
+            # sum_r comp[r, b] A_r, a dense [N, N] matrix for each base: the relations are summed before the nodes are.
+            sums = dense_sums(edges, kinds, self.num_relations, num_src)
+            filled = spmm(sums.edges, self.comp, share)  # [cells that are not empty, B]
+            matrix = filled.new_zeros(num_dst * num_src, self.comp.size(1)).index_copy(0, sums.cell, filled)
+            mapped = x @ self.weight if x.is_floating_point() else self.weight[:, x]  # [B, N, C]
+            return matrix.view(num_dst, -1) @ mapped.transpose(0, 1).reshape(-1, self.out_channels)
+        pairs = node_pairs(edges, kinds, self.num_relations, 0)
+        mapped = self._map(x.index_select(0, pairs.node), pairs.relation)
+        return spmm(messages(edges, kinds, self.num_relations, num_dst), mapped, share)
+
+    def _sum_by_hooks(self, x: Tensor, edges: Tensor, kinds: Tensor, weight: Tensor | None, num_dst: int) -> Tensor:
+        """Messages go to pairs (target, relation), are aggregated there, mapped, and summed over relations."""
+        sender, receiver = (0, 1) if self.flow == "source_to_target" else (1, 0)
+        targets, ends = node_pairs(edges, kinds, self.num_relations, receiver), [edges[0], edges[1]]
+        ends[receiver] = targets.pair
+        features = x.is_floating_point()
+        if not features:  # rows of the weights are the messages
+            sources = node_pairs(edges, kinds, self.num_relations, sender)
+            x, ends[sender] = self._map(x.index_select(0, sources.node), sources.relation), sources.pair
+        graph = torch.stack(ends)
+        size = (x.size(0), targets.num_pairs) if sender == 0 else (targets.num_pairs, x.size(0))
+        # propagate_type: (x: Tensor, edge_weight: typing.Optional[Tensor])
+        out = self.propagate(graph, x=x, edge_weight=weight, size=size)
+        out = self._map(out, targets.relation) if features else out
+        return segment_sum(out, targets.node, num_segments=num_dst)
+
+    def message(self, x_j: Tensor, edge_weight: typing.Optional[Tensor]) -> Tensor:  # noqa: UP045  # pyright: ignore
+        # x_j: [E, F]
+        return x_j if edge_weight is None else edge_weight.view(-1, 1) * x_j
+
+    def __repr__(self) -> str:
+        sizes = f"{self.in_channels[0]}, {self.out_channels}"
+        return f"{type(self).__name__}({sizes}, num_relations={self.num_relations})"

@@ -1,0 +1,190 @@
+"""Decagon's encoder: relational graph convolutions over several kinds of nodes and families of edges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gnnkit.graph.checks import check_edge_index
+from gnnkit.layers import RelationalGCNLayer
+
+__all__ = ["DecagonEncoder", "EdgeFamily", "sample_neighbours", "symmetric_weights"]
+
+
+@dataclass(frozen=True, eq=False)
+class EdgeFamily:
+    """Edges from one kind of node to one kind of node, of one relation or of several.
+
+    Args:
+        source: Kind of the sources.
+        target: Kind of the targets.
+        edge_index: Edges; messages go from row 0 to row 1.
+        edge_type: Relation of each edge; None (default): there is one relation.
+        num_relations: R. Default 1.
+
+    Shape:
+        edge_index `[2, E]`, edge_type `[E]`.
+    """
+
+    source: str
+    target: str
+    edge_index: Tensor
+    edge_type: Tensor | None = None
+    num_relations: int = 1
+
+
+class DecagonEncoder(nn.Module):
+    """Embeddings of one kind of node, from two layers of messages over all families of edges.
+
+    For a node i of kind t, over the families f that end in t and their relations r, with `d` the degrees under r:
+
+        h_i  = relu(e_i + sum_f R_f^-1/2 sum_r sum_{j in N_r(i)} W_fr^T x_j / sqrt(d_i^r d_j^r))
+        h'_i = W_t^T h_i + the same sum over h
+
+    The first layer has no features: `e_i` and the rows of `W_fr` are learnt for each node. In a family of R relations
+    the weights are sums over `num_bases` shared ones; one encoding of the full graph is then a few products of
+    matrices, so it can be made anew for each step. The sum over relations starts at the size of a single one.
+
+    Args:
+        num_nodes: Kind -> number of nodes.
+        families: Edges. A kind without incoming families is its embedding alone.
+        output: The kind whose embeddings come out.
+        hidden_channels: Width between the layers. Default 64.
+        out_channels: Width C of an embedding. Default 32.
+        num_bases: Shared matrices B of a family of several relations. Default 16.
+        dropout: Of the hidden features, in training. Default 0.1.
+        neighbours: In training, a node hears at most so many edges of a family, drawn anew each time; None (default):
+            all of them.
+
+    Shape:
+        returned: `[N, C]`.
+
+    Raises:
+        ValueError: A family names an unknown kind or node, or a number is out of range.
+
+    Source:
+        Zitnik, Agrawal & Leskovec, "Modeling polypharmacy side effects with graph convolutional networks" (2018);
+        there each relation has weights of its own, and the second layer adds no term of the node itself.
+
+    Example:
+        >>> family = EdgeFamily("drug", "drug", torch.tensor([[0, 1], [1, 0]]), torch.tensor([0, 2]), 3)
+        >>> DecagonEncoder({"drug": 4}, [family], "drug", out_channels=8)().shape
+        torch.Size([4, 8])
+    """
+
+    def __init__(
+        self,
+        num_nodes: Mapping[str, int],
+        families: Sequence[EdgeFamily],
+        output: str,
+        *,
+        hidden_channels: int = 64,
+        out_channels: int = 32,
+        num_bases: int = 16,
+        dropout: float = 0.1,
+        neighbours: int | None = None,
+    ):
+        super().__init__()
+        sizes = {"hidden_channels": hidden_channels, "out_channels": out_channels, "num_bases": num_bases}
+        for name, value in {**sizes, "neighbours": neighbours}.items():
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be 1 or more, got {value}")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}")
+        for kind in (output, *(kind for family in families for kind in (family.source, family.target))):
+            if kind not in num_nodes:
+                raise ValueError(f"nodes of kind {kind!r} are unknown; num_nodes has {', '.join(num_nodes)}")
+        self.output, self.dropout, self.neighbours = output, dropout, neighbours
+        self.ends = [(family.source, family.target) for family in families]
+        self.own = nn.ParameterDict(
+            {kind: nn.Parameter(torch.randn(count, hidden_channels) * 0.1) for kind, count in num_nodes.items()}
+        )
+        self.own_map = nn.Linear(hidden_channels, out_channels)
+        self.first, self.second = nn.ModuleList(), nn.ModuleList()
+        for i, family in enumerate(families):
+            sources, targets = num_nodes[family.source], num_nodes[family.target]
+            edges = check_edge_index(family.edge_index, (sources, targets)).long()
+            kinds = torch.zeros_like(edges[0]) if family.edge_type is None else family.edge_type.long()
+            weight = symmetric_weights(edges, kinds, family.num_relations) / family.num_relations**0.5
+            # The graph is data, not state: it is not saved with the weights.
+            for name, value in (("edges", edges), ("kinds", kinds), ("weight", weight)):
+                self.register_buffer(f"{name}_{i}", value, persistent=False)
+            count = family.num_relations
+            options = {
+                "num_relations": count,
+                "num_bases": min(num_bases, count) if count > 1 else None,
+                "aggr": "add",
+                "root_weight": False,
+                "bias": False,
+            }
+            self.first.append(RelationalGCNLayer((sources, targets), hidden_channels, **options))
+            # Only what reaches the output is computed.
+            last = (
+                RelationalGCNLayer(hidden_channels, out_channels, **options)
+                if family.target == output
+                else nn.Identity()
+            )
+            self.second.append(last)
+
+    def forward(self) -> Float[Tensor, "N C"]:
+        """Encode the graph; in training with dropout, and with sampled neighbours where that is asked for."""
+        graphs = [self._graph(i) for i in range(len(self.ends))]
+        hidden = dict(self.own.items())
+        for (source, target), layer, graph in zip(self.ends, self.first, graphs, strict=True):
+            counts = [torch.arange(self.own[kind].size(0), device=self.own[kind].device) for kind in (source, target)]
+            hidden[target] = hidden[target] + layer(tuple(counts), *graph)
+        hidden = {kind: F.dropout(F.relu(h), self.dropout, self.training) for kind, h in hidden.items()}
+        out = self.own_map(hidden[self.output])
+        for (source, target), layer, graph in zip(self.ends, self.second, graphs, strict=True):
+            if target == self.output:
+                out = out + layer((hidden[source], hidden[target]), *graph)
+        return out
+
+    def _graph(self, i: int) -> tuple[Tensor, Tensor, Tensor]:
+        edges, kinds, weight = (self.get_buffer(f"{name}_{i}") for name in ("edges", "kinds", "weight"))
+        if not self.training or self.neighbours is None:
+            return edges, kinds, weight
+        kept, scale = sample_neighbours(edges[1], self.neighbours)
+        return edges[:, kept], kinds[kept], weight[kept] * scale
+
+
+def symmetric_weights(edge_index: Tensor, edge_type: Tensor, num_relations: int) -> Tensor:
+    """`1 / sqrt(d_i^r d_j^r)` of each edge: the degrees of its ends under its relation.
+
+    Example:
+        >>> edges = torch.tensor([[0, 1], [2, 2]])
+        >>> symmetric_weights(edges, torch.tensor([0, 0]), 1).tolist()
+        [0.7071067690849304, 0.7071067690849304]
+    """
+    weight = torch.ones(edge_index.size(1), device=edge_index.device)
+    for nodes in edge_index:
+        key = nodes * num_relations + edge_type
+        degree = torch.bincount(key)
+        weight *= degree[key].float().rsqrt()
+    return weight
+
+
+def sample_neighbours(target: Tensor, most: int) -> tuple[Tensor, Tensor]:
+    """Choose at most so many edges of each target at random.
+
+    Args:
+        target: Target of each edge.
+        most: Edges that a target keeps.
+
+    Returns:
+        Numbers of the kept edges; and what each is multiplied by, so that sums over neighbours stay the same in the
+        mean: the target's edges over those kept.
+    """
+    key = target.double() + torch.rand(target.shape, device=target.device, dtype=torch.float64) * 0.999
+    order = key.argsort()
+    counts = torch.bincount(target)
+    first = counts.cumsum(0) - counts
+    place = torch.arange(order.numel(), device=target.device) - first[target[order]]
+    kept = order[place < most].sort().values
+    degree = counts[target[kept]]
+    return kept, (degree / degree.clamp_max(most)).float()

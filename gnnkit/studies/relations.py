@@ -1,0 +1,247 @@
+"""Does the graph help on Decagon's task? Models, baselines and ablations on one split, run by run, as rows."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from gnnkit.data import DecagonData, LoadedTriples
+from gnnkit.ranking import bootstrap_interval
+from gnnkit.relational import Decagon
+from gnnkit.relational.model import log_popularity
+from gnnkit.studies.relations_task import METRICS, LinkTask, make_task, rank_entities, score_relations, summarise
+from gnnkit.studies.relations_training import RelationsSettings, recipe, scorer, train_model
+from gnnkit.training import resolve_device
+from gnnkit.training.environment import environment
+
+__all__ = ["BASELINES", "PUBLISHED", "RUNS", "Run", "compare_runs", "popularity_scorer", "run_study", "score_row"]
+
+#: Means over side effects in the paper; training "to the published scores" ends when validation has all of them.
+PUBLISHED = {"auroc": 0.872, "auprc": 0.832, "ap50": 0.803}
+
+#: Runs that need no training: how often drugs occur, in all and under the side effect.
+BASELINES = ("popularity", "popularity-by-effect")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A recipe's name and what is changed in it."""
+
+    recipe: str
+    changes: dict[str, Any] = field(default_factory=dict)
+
+    def settings(self, **more: Any) -> RelationsSettings:
+        return recipe(self.recipe, **{**self.changes, **more})
+
+
+#: Name -> run. The ablations change one thing in the full model, `decagon`.
+RUNS: dict[str, Run] = {
+    "decagon": Run("decagon"),
+    "best": Run("best"),
+    "no-proteins": Run("decagon", {"leave_out": ("proteins",)}),
+    "no-targets": Run("decagon", {"leave_out": ("targets",)}),
+    "no-single-effects": Run("decagon", {"leave_out": ("single-effects",)}),
+    "drug-pairs-alone": Run("decagon", {"leave_out": ("proteins", "targets", "single-effects")}),
+    "no-graph": Run("decagon", {"encoder": False}),
+    **{f"decagon-{name}": Run("decagon", {"decoder": name}) for name in ("distmult", "complex", "simple", "rescal")},
+    **{name: Run(name) for name in ("dedicom", "rescal", "distmult", "complex", "simple")},
+    "best-no-popularity": Run("best", {"popularity": False}),
+    "best-no-cooccurrence": Run("best", {"cooccurrence": False}),
+    "best-with-graph": Run("best", {"encoder": True, "relations_per_step": 64}),
+}
+
+
+def popularity_scorer(task: LinkTask, *, by_effect: bool) -> Callable[[Tensor], Tensor]:
+    """Scores from counts of training links alone: how often both ends occur.
+
+    Args:
+        task: The task.
+        by_effect: Under the link's relation (with the counts in all where there are few); else in all.
+    """
+    triples, train = task.triples, task.split.train
+    count = triples.num_relations if by_effect else 1
+    links = train if by_effect else torch.stack([train[0], torch.zeros_like(train[1]), train[2]])
+    heads = log_popularity(links, triples.num_entities, count, triples.symmetric, end=0)
+    tails = heads if triples.symmetric else log_popularity(links, triples.num_entities, count, False, end=2)
+
+    def score(asked: Tensor) -> Tensor:
+        head, relation, tail = asked
+        relation = relation if by_effect else torch.zeros_like(relation)
+        return heads[relation, head] + tails[relation, tail]
+
+    return score
+
+
+def score_row(task: LinkTask, score: Callable[[Tensor], Tensor]) -> tuple[dict[str, float], pd.DataFrame]:
+    """Test scores as columns of a row, `hard_` before those against hard negatives; and the table by relation."""
+    table = score_relations(task, score, "random")
+    hard = score_relations(task, score, "hard")
+    joined = table.merge(hard[["relation", *METRICS]], on="relation", suffixes=("", "_hard"))
+    return {**summarise(table), **summarise(hard, "hard_")}, joined
+
+
+def run_study(
+    data: DecagonData | LoadedTriples,
+    out: str | Path,
+    *,
+    runs: Sequence[str],
+    minutes: float = 10.0,
+    seeds: Sequence[int] = (0,),
+    threads: int | None = None,
+    device: str = "auto",
+    changes: dict[str, Any] | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> pd.DataFrame:
+    """Train and score every run that is not there yet; all share one split and its negatives.
+
+    A finished run is kept as `runs/NAME-MINUTESmin-seedSEED.json`, beside its table by relation, so the same command
+    goes on where it was cut off.
+
+    Args:
+        data: The graph.
+        out: Folder; gets `rows.csv` (a row a run) and `runs/`.
+        runs: Names of `RUNS` and `BASELINES`.
+        minutes: Wall-clock budget of each run's training. Default 10.
+        seeds: Of weights and batches; the split is that of seed 0 always. Default 0.
+        threads: Of torch; None (default): as they are.
+        device: Default `"auto"`.
+        changes: Settings that are changed in all runs, e.g. `{"validations": 20}`.
+        say: Told a line about every validation.
+
+    Returns:
+        The rows of all runs in the folder.
+
+    Raises:
+        ValueError: An unknown run, `out` is a file, or holds runs on other data.
+    """
+    unknown = [name for name in runs if name not in RUNS and name not in BASELINES]
+    if unknown or not runs:
+        raise ValueError(f"runs: {unknown[:1] or 'none'} unknown; choose of {', '.join([*BASELINES, *RUNS])}")
+    resolve_device(device)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    task = make_task(data)
+    out = Path(out)
+    _claim(out, task)
+    for name in runs:
+        for seed in (0,) if name in BASELINES else seeds:
+            stem = name if name in BASELINES else f"{name}-{minutes:g}min-seed{seed}"
+            if (out / "runs" / f"{stem}.json").exists():
+                say(f"{stem}: done before")
+                continue
+            label = f"{stem}: "
+            settings = (
+                None
+                if name in BASELINES
+                else RUNS[name].settings(**{**(changes or {}), "minutes": minutes, "seed": seed, "device": device})
+            )
+            row, table, history = _one(task, name, settings, lambda line, label=label: say(label + line))
+            table.to_csv(out / "runs" / f"{stem}.relations.csv", index=False, float_format="%.6g")
+            _write(out / "runs" / f"{stem}.json", {"row": row, "history": history})
+            say(f"{label}median AUROC {row['auroc_median']:.4f}, AUPRC {row['auprc_median']:.4f}")
+    files = sorted((out / "runs").glob("*.json"))
+    rows = pd.DataFrame([json.loads(file.read_text(encoding="utf-8"))["row"] for file in files])
+    rows.to_csv(out / "rows.csv", index=False, float_format="%.6g")
+    return rows
+
+
+def _one(
+    task: LinkTask, name: str, settings: RelationsSettings | None, say: Callable[[str], None]
+) -> tuple[dict[str, Any], pd.DataFrame, list[dict[str, float]]]:
+    row: dict[str, Any] = {"data": task.name, "data_hash": task.triples.digest()[:16], "run": name}
+    if settings is None:
+        start = time.perf_counter()
+        scores, table = score_row(task, popularity_scorer(task, by_effect=name == "popularity-by-effect"))
+        return {**row, **scores, "seconds": time.perf_counter() - start, **environment()}, table, []
+    model, fit = train_model(
+        task,
+        settings,
+        on_scores=lambda seconds, step, loss, found: say(
+            f"{seconds:.0f} s, step {step}, loss {loss:.4f}, "
+            + ", ".join(f"{metric} {value:.4f}" for metric, value in found.items())
+        ),
+    )
+    scores, table = score_row(task, scorer(model))
+    ranked = {} if task.triples.symmetric else _ranked(task, model)
+    row |= {
+        **scores,
+        **ranked,
+        "seconds": fit.seconds,
+        "seconds_to_published": fit.seconds_to(**PUBLISHED) if task.triples.symmetric else float("nan"),
+        "steps": fit.steps,
+        "epochs": fit.epochs,
+        "peak_memory_mb": fit.peak_memory_mb,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "unpaired_hard_negatives": task.unpaired,
+        "settings": json.dumps(settings.as_json()),
+        **environment(resolve_device(settings.device)),
+    }
+    return row, table, fit.history
+
+
+def _ranked(task: LinkTask, model: Decagon) -> dict[str, Any]:
+    with torch.no_grad():
+        z = model.encode()
+        return rank_entities(task, lambda head, r: model.score_tails(head.to(z.device), r.to(z.device), z))
+
+
+def compare_runs(out: str | Path, first: str, second: str, metric: str = "auprc") -> dict[str, float]:
+    """Mean difference of two runs over relations, first less second, with its 95% interval: does the graph help?
+
+    Args:
+        out: Folder of `run_study`.
+        first: Stem of a run's files, e.g. `decagon-10min-seed0`.
+        second: Stem of another.
+        metric: A column of their tables by relation; default `"auprc"`.
+
+    Returns:
+        `difference`, `low`, `high`, and `better`: the share of relations in which the first is better.
+
+    Raises:
+        FileNotFoundError: A run is not there.
+    """
+    tables = []
+    for stem in (first, second):
+        path = Path(out) / "runs" / f"{stem}.relations.csv"
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is not there; run_study makes it")
+        tables.append(pd.read_csv(path).set_index("relation")[metric])
+    difference = (tables[0] - tables[1]).dropna().to_numpy()
+    low, high = bootstrap_interval(difference)
+    return {
+        "difference": float(difference.mean()),
+        "low": low,
+        "high": high,
+        "better": float(np.mean(difference > 0)),
+    }
+
+
+def _claim(out: Path, task: LinkTask) -> None:
+    """Make the folder, or see to it that it holds runs on this very data."""
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"out: {out} is a file; give a folder")
+    (out / "runs").mkdir(parents=True, exist_ok=True)
+    wanted = {"data": task.name, "links": task.triples.digest()}
+    target = out / "data.json"
+    if target.exists():
+        if json.loads(target.read_text(encoding="utf-8")) != wanted:
+            raise ValueError(f"out: {out} holds runs on other data; give another folder")
+    else:
+        _write(target, wanted)
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    """All or nothing: a run that is cut off while it is written leaves no file that looks finished."""
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    os.replace(part, path)

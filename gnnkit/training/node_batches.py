@@ -1,0 +1,146 @@
+"""Training of one model on a large graph, in mini-batches of its nodes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gnnkit.training.seeding import isolated_seed
+from gnnkit.training.seeds import SeedResult, SeedSettings, weight_decay_groups
+
+__all__ = ["fit_batches", "predict_batches"]
+
+
+def fit_batches(
+    model: nn.Module,
+    data: Any,
+    batches: Iterable[Any],
+    settings: SeedSettings,
+    *,
+    seed: int = 0,
+    whole: Iterable[Any] | None = None,
+    on_epoch: Callable[[int, float], None] | None = None,
+    max_seconds: float | None = None,
+) -> SeedResult:
+    """Train a model on batches of a graph and keep the weights of the best validation accuracy, or the last ones.
+
+    The loss of a batch is taken over its own training nodes. One task of several classes, or several yes-or-no tasks
+    (labels `[N, T]`, where missing ones are NaN), whose accuracy is the mean over tasks.
+
+    Args:
+        model: Called as `model(x, edge_index)`.
+        data: The graph, a PyG `Data`, for its labels and masks.
+        batches: A `PartitionLoader`, or PyG's `NeighborLoader`: gone through once an epoch.
+        settings: The recipe; `patience` counts epochs, by `"accuracy"` whatever the `stop_rule`.
+        seed: Of dropout. Default 0.
+        whole: Batches that together hold every node once, for validation and test. Default: the whole graph at once.
+        on_epoch: Told the epoch and the mean loss.
+        max_seconds: Wall-clock limit. Default: none.
+
+    Returns:
+        The result; its `val_loss` is that of the kept epoch.
+    """
+    device = next(model.parameters()).device
+    groups = weight_decay_groups(model.named_parameters(), settings.weight_decay)
+    optimizer = torch.optim.Adam(groups, lr=settings.learning_rate, fused=True)
+    best: dict[str, Any] | None = None
+    wait, epoch, start = 0, 0, time.perf_counter()
+    with isolated_seed(seed, device):
+        for epoch in range(1, settings.epochs + 1):
+            loss = _epoch(model, batches, optimizer, device)
+            logits = predict_batches(model, data, whole)
+            scores = _scores(logits, data)
+            if best is None or settings.keep == "last" or scores["val_accuracy"] > best["val_accuracy"]:
+                better = best is None or scores["val_accuracy"] > best["val_accuracy"]
+                state = {name: value.detach().clone() for name, value in model.state_dict().items()}
+                best = {"epoch": epoch, "state": state, **scores}
+                wait = 0 if better else wait + 1
+            else:
+                wait += 1
+            if on_epoch is not None:
+                on_epoch(epoch, loss)
+            if settings.patience is not None and wait >= settings.patience:
+                break
+            if max_seconds is not None and time.perf_counter() - start > max_seconds:
+                break
+    assert best is not None  # for the type checker: there is at least one epoch
+    model.load_state_dict(best["state"])
+    return SeedResult(seed=seed, epochs=epoch, **best)
+
+
+def _epoch(model: nn.Module, batches: Iterable[Any], optimizer: torch.optim.Optimizer, device: torch.device) -> float:
+    model.train()
+    total, count = 0.0, 0
+    for batch in batches:
+        batch = batch.to(device)
+        chosen = batch.train_mask & _own(batch)
+        if not bool(chosen.any()):
+            continue
+        loss = _loss(model(batch.x, batch.edge_index)[chosen], batch.y[chosen])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        total, count = total + float(loss.detach()) * int(chosen.sum()), count + int(chosen.sum())
+    if count == 0:
+        raise ValueError("batches hold no training node: nothing can be learnt from them")
+    return total / count
+
+
+def _own(batch: Any) -> Tensor:
+    """The nodes that a batch is for: those of a partition, or the first of a neighbour sample."""
+    if "own_mask" in batch:
+        return batch.own_mask
+    return torch.arange(batch.num_nodes, device=batch.edge_index.device) < batch.batch_size
+
+
+def predict_batches(model: nn.Module, data: Any, whole: Iterable[Any] | None = None) -> Tensor:
+    """Scores of all nodes, in evaluation mode.
+
+    Args:
+        model: Called as `model(x, edge_index)`.
+        data: The graph.
+        whole: Batches that together hold every node once. Default: the whole graph at once.
+
+    Returns:
+        `[N, C]`, on the CPU.
+    """
+    device = next(model.parameters()).device
+    model.eval()
+    with torch.no_grad():
+        if whole is None:
+            return model(data.x.to(device), data.edge_index.to(device)).cpu()
+        parts, ids = [], []
+        for batch in whole:
+            batch = batch.to(device)
+            own = _own(batch)
+            parts.append(model(batch.x, batch.edge_index)[own].cpu())
+            ids.append(batch.n_id[own].cpu())
+    logits = torch.cat(parts)
+    return torch.empty_like(logits).index_copy(0, torch.cat(ids), logits)
+
+
+def _loss(logits: Tensor, target: Tensor) -> Tensor:
+    if target.dim() == 1:
+        return F.cross_entropy(logits, target)
+    known = ~target.isnan()
+    return F.binary_cross_entropy_with_logits(logits[known], target[known])
+
+
+def _scores(logits: Tensor, data: Any) -> dict[str, float]:
+    scores = {}
+    for part in ("train", "val", "test"):
+        mask = data[f"{part}_mask"].cpu()
+        predicted, target = logits[mask], data.y.cpu()[mask]
+        if target.dim() == 1:
+            right = predicted.argmax(dim=-1) == target
+        else:
+            right = ((predicted > 0) == (target > 0.5))[~target.isnan()]
+        scores[f"{part}_accuracy"] = float(right.double().mean())
+        if part == "val":
+            scores["val_loss"] = float(_loss(predicted, target))
+    return scores

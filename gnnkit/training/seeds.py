@@ -1,0 +1,291 @@
+"""Training on one graph, many seeds at once: each with its own weights, dropout and early stop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gnnkit.training.seeding import isolated_seed
+
+__all__ = ["SeedResult", "SeedSettings", "Stack", "fit_seeds", "weight_decay_groups"]
+
+STOP_RULES = ("loss", "mean-loss", "loss-and-accuracy", "accuracy")
+
+
+class Stack(Protocol):
+    """What `fit_seeds` asks of a model: output `[S, N, C]`, parameters `[S, ...]`, and seeds that can leave it."""
+
+    @property
+    def seeds(self) -> list[int]: ...
+    def __call__(self, x: Any, edge_index: Tensor) -> Tensor: ...
+    def named_parameters(self) -> Any: ...
+    def train(self, mode: bool = True) -> Any: ...
+    def eval(self) -> Any: ...
+    def state_of(self, index: int) -> dict[str, Tensor]: ...
+    def keep(self, index: Sequence[int]) -> None: ...
+
+
+@dataclass(frozen=True)
+class SeedSettings:
+    """How every seed is trained: Adam on all training nodes at once.
+
+    Args:
+        epochs: Most epochs. Default 200.
+        learning_rate: Adam's. Default 0.01.
+        weight_decay: Pairs of a pattern of parameter names and the L2 penalty of those that match it; the first match
+            counts, and what matches none has no penalty. Default: none.
+        patience: Epochs of the early stop; None (default) for no early stop.
+        stop_rule: `"loss"` (default; Kipf & Welling's text): stop when the validation loss was not below its least for
+            `patience` epochs. `"mean-loss"` (their code): stop when it is above the mean of the last `patience` ones.
+            `"loss-and-accuracy"` (Velickovic et al.'s code): stop when for `patience` epochs neither the loss nor the
+            accuracy was as good as the best so far. `"accuracy"`: the accuracy, the loss where it ties.
+        keep: Weights that are tested: `"last"` (default), or `"best"` for those of the epoch that was the best by the
+            rule (by `"loss-and-accuracy"` that is the last epoch that was the best by both), or `"least-loss"` for
+            those of the least validation loss, whatever the rule.
+
+    Raises:
+        ValueError: A number is out of range or a name unknown.
+    """
+
+    epochs: int = 200
+    learning_rate: float = 0.01
+    weight_decay: tuple[tuple[str, float], ...] = ()
+    patience: int | None = None
+    stop_rule: str = "loss"
+    keep: str = "last"
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise ValueError(f"epochs must be at least 1, got {self.epochs}")
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise ValueError(f"learning_rate must be a positive number, got {self.learning_rate}")
+        if self.patience is not None and self.patience < 1:
+            raise ValueError(f"patience must be at least 1 epoch, or None for no early stop, got {self.patience}")
+        if self.stop_rule not in STOP_RULES:
+            raise ValueError(f"stop_rule must be one of {', '.join(STOP_RULES)}, got {self.stop_rule!r}")
+        if self.keep not in ("last", "best", "least-loss"):
+            raise ValueError(f"keep must be 'last', 'best' or 'least-loss', got {self.keep!r}")
+
+
+@dataclass
+class SeedResult:
+    """What came of one seed.
+
+    Args:
+        seed: The seed.
+        epochs: Epochs that it was trained.
+        epoch: Epoch whose weights were kept, from 1.
+        train_accuracy, val_accuracy, test_accuracy: With these weights; shares, 0 to 1.
+        val_loss: Cross-entropy on the validation nodes, in nats.
+        state: The weights, as a `state_dict`.
+    """
+
+    seed: int
+    epochs: int
+    epoch: int
+    train_accuracy: float
+    val_accuracy: float
+    test_accuracy: float
+    val_loss: float
+    state: dict[str, Tensor] = field(repr=False)
+
+
+def weight_decay_groups(named_parameters: Any, weight_decay: Sequence[tuple[str, float]]) -> list[dict[str, Any]]:
+    """Sort parameters into Adam's groups by the first pattern that matches their names.
+
+    Args:
+        named_parameters: Pairs of a name and a parameter.
+        weight_decay: Pairs of a pattern (`*` stands for anything) and a penalty.
+
+    Returns:
+        Groups, each with `params` and `weight_decay`.
+
+    Raises:
+        ValueError: A pattern matches no parameter: it is misspelt, and its penalty would be lost without a word.
+
+    Example:
+        >>> layer = torch.nn.Linear(2, 1)
+        >>> [len(g["params"]) for g in weight_decay_groups(layer.named_parameters(), [("weight", 0.1)])]
+        [1, 1]
+    """
+    pairs = list(named_parameters)
+    for pattern, _ in weight_decay:
+        if not any(fnmatch(name, pattern) for name, _ in pairs):
+            raise ValueError(
+                f"weight_decay: {pattern!r} is the name of no parameter; there are "
+                f"{', '.join(name for name, _ in pairs)}"
+            )
+    groups: dict[float, list[Tensor]] = {}
+    for name, parameter in pairs:
+        penalty = next((value for pattern, value in weight_decay if fnmatch(name, pattern)), 0.0)
+        groups.setdefault(penalty, []).append(parameter)
+    return [{"params": params, "weight_decay": penalty} for penalty, params in groups.items()]
+
+
+def fit_seeds(
+    stack: Stack,
+    data: Any,
+    settings: SeedSettings,
+    *,
+    on_epoch: Callable[[int, int], None] | None = None,
+    max_seconds: float | None = None,
+) -> list[SeedResult]:
+    """Train all seeds of a stack on one graph, each until its own early stop.
+
+    Seeds that have stopped leave the stack, so that the last ones do not pay for them.
+
+    Args:
+        stack: A `gnnkit.layers.SeedStack`; it is used up.
+        data: The graph, a PyG `Data`: `x`, `edge_index`, `y` `[N]`, `train_mask`, `val_mask`, `test_mask`.
+        settings: The recipe.
+        on_epoch: Told the epoch and how many seeds are still trained.
+        max_seconds: Wall-clock limit, after which every seed ends as it would at its last epoch. Default: none.
+
+    Returns:
+        A result for each seed, in the stack's order.
+    """
+    order = {seed: place for place, seed in enumerate(stack.seeds)}
+    prefix = "model."
+    names = [(name.removeprefix(prefix), parameter) for name, parameter in stack.named_parameters()]
+    optimizer = torch.optim.Adam(
+        weight_decay_groups(names, settings.weight_decay), lr=settings.learning_rate, fused=True
+    )
+    watch = _Watch(len(order), settings, data.y.device)
+    results: dict[int, SeedResult] = {}
+    start = time.perf_counter()
+    with isolated_seed(stack.seeds[0], data.y.device):
+        for epoch in range(1, settings.epochs + 1):
+            _step(stack, data, optimizer)
+            scores = _evaluate(stack, data)
+            over = epoch == settings.epochs or (max_seconds is not None and time.perf_counter() - start > max_seconds)
+            stopped = watch.update(epoch, scores, stack) | over
+            if stopped.any():
+                for index in stopped.nonzero().view(-1).tolist():
+                    result = watch.result(index, epoch, scores, stack)
+                    results[result.seed] = result
+                remaining = (~stopped).nonzero().view(-1).tolist()
+                if not remaining:
+                    break
+                watch.keep(remaining)
+                _keep(stack, optimizer, remaining)
+            if on_epoch is not None:
+                on_epoch(epoch, len(stack.seeds))
+    return sorted(results.values(), key=lambda result: order[result.seed])
+
+
+def _step(stack: Stack, data: Any, optimizer: torch.optim.Optimizer) -> None:
+    stack.train()
+    optimizer.zero_grad(set_to_none=True)
+    logits = stack(data.x, data.edge_index)[:, data.train_mask]
+    # The sum over seeds: each seed's gradient is that of its own mean loss.
+    (_losses(logits, data.y[data.train_mask]).sum()).backward()
+    optimizer.step()
+
+
+def _losses(logits: Tensor, target: Tensor) -> Tensor:
+    """Mean cross-entropy of each seed, `[S]`, from `[S, M, C]`."""
+    flat = F.cross_entropy(logits.flatten(0, 1), target.repeat(logits.size(0)), reduction="none")
+    return flat.view(logits.size(0), -1).mean(dim=1)
+
+
+def _evaluate(stack: Stack, data: Any) -> dict[str, Tensor]:
+    """Loss on validation nodes and accuracy on all three kinds, `[S]` each."""
+    stack.eval()
+    with torch.no_grad():
+        logits = stack(data.x, data.edge_index)
+        right = logits.argmax(dim=-1) == data.y
+        scores = {"loss": _losses(logits[:, data.val_mask], data.y[data.val_mask]).double()}
+        for part in ("train", "val", "test"):
+            scores[part] = right[:, data[f"{part}_mask"]].double().mean(dim=1)
+    return scores
+
+
+def _keep(stack: Stack, optimizer: torch.optim.Optimizer, index: list[int]) -> None:
+    rows: Tensor | None = None
+    for state in optimizer.state.values():
+        for name in ("exp_avg", "exp_avg_sq"):
+            rows = torch.tensor(index, device=state[name].device) if rows is None else rows
+            state[name] = state[name].index_select(0, rows)
+    stack.keep(index)
+
+
+class _Watch:
+    """Early stop and best weights of each seed that is still in the stack."""
+
+    def __init__(self, seeds: int, settings: SeedSettings, device: torch.device):
+        self.settings = settings
+        self.history: list[Tensor] = []  # of validation losses, [S] each
+        self.best = {
+            "loss": torch.full((seeds,), torch.inf, dtype=torch.float64, device=device),
+            "val": torch.full((seeds,), -1.0, dtype=torch.float64, device=device),
+        }
+        self.tied = self.best["loss"].clone()  # the loss where the accuracy was the best
+        self.wait = torch.zeros(seeds, dtype=torch.long, device=device)
+        self.kept: list[dict[str, Any] | None] = [None] * seeds
+
+    def update(self, epoch: int, scores: dict[str, Tensor], stack: Stack) -> Tensor:
+        """Take in an epoch's scores; tell which seeds stop now, `[S]`."""
+        loss, accuracy = scores["loss"], scores["val"]
+        lower, higher = loss <= self.best["loss"], accuracy >= self.best["val"]
+        least = loss < self.best["loss"]
+        if self.settings.stop_rule == "loss-and-accuracy":
+            better, waits = lower & higher, ~(lower | higher)
+            self.best = {
+                "loss": torch.minimum(loss, self.best["loss"]),
+                "val": torch.maximum(accuracy, self.best["val"]),
+            }
+        elif "loss" in self.settings.stop_rule:
+            better, waits = least, ~least
+            self.best["loss"] = torch.minimum(loss, self.best["loss"])
+        else:
+            better = (accuracy > self.best["val"]) | (higher & (loss < self.tied))
+            waits = ~better
+            self.tied = torch.where(better, loss, self.tied)
+            self.best = {
+                "loss": torch.minimum(loss, self.best["loss"]),
+                "val": torch.maximum(accuracy, self.best["val"]),
+            }
+        if self.settings.keep != "last":
+            chosen = better if self.settings.keep == "best" else least
+            for index in chosen.nonzero().view(-1).tolist():
+                self.kept[index] = self._snapshot(index, epoch, scores, stack)
+        self.wait = torch.where(waits, self.wait + 1, 0)
+        patience = self.settings.patience
+        if patience is None:
+            return torch.zeros_like(waits)
+        if self.settings.stop_rule != "mean-loss":
+            return self.wait >= patience
+        self.history.append(loss)
+        if len(self.history) <= patience + 1:
+            return torch.zeros_like(waits)
+        del self.history[0]
+        return loss > torch.stack(self.history[:-1]).mean(dim=0)
+
+    def _snapshot(self, index: int, epoch: int, scores: dict[str, Tensor], stack: Stack) -> dict[str, Any]:
+        return {
+            "epoch": epoch,
+            "state": stack.state_of(index),
+            "train_accuracy": float(scores["train"][index]),
+            "val_accuracy": float(scores["val"][index]),
+            "test_accuracy": float(scores["test"][index]),
+            "val_loss": float(scores["loss"][index]),
+        }
+
+    def result(self, index: int, epoch: int, scores: dict[str, Tensor], stack: Stack) -> SeedResult:
+        """What came of a seed that stops at this epoch."""
+        kept = self.kept[index] or self._snapshot(index, epoch, scores, stack)
+        return SeedResult(seed=stack.seeds[index], epochs=epoch, **kept)
+
+    def keep(self, index: list[int]) -> None:
+        rows = torch.tensor(index, device=self.wait.device)
+        self.best = {name: value[rows] for name, value in self.best.items()}
+        self.tied, self.wait, self.kept = self.tied[rows], self.wait[rows], [self.kept[i] for i in index]
+        self.history = [losses[rows] for losses in self.history]

@@ -1,0 +1,82 @@
+"""Planetoid from raw files, and what is refused in them."""
+
+import pickle
+import shutil
+
+import pytest
+import torch
+
+from gnnkit.data.nodes import NODE_DATASETS, load_nodes, planetoid, row_normalize
+
+
+@pytest.fixture
+def cora_files(data_root):
+    folder = data_root / "planetoid"
+    if not (folder / "ind.cora.x").is_file():
+        pytest.skip(f"no Cora: {folder} has no ind.cora.x")
+    return folder
+
+
+def test_cora_is_the_published_one(cora_files, monkeypatch):
+    monkeypatch.setenv("GNNKIT_DATA", str(cora_files.parent))
+    data = load_nodes("cora")
+    assert (data.num_nodes, data.num_edges, data.num_features, data.num_classes) == (2708, 10556, 1433, 7)
+    masks = [int(data[f"{part}_mask"].sum()) for part in ("train", "val", "test")]
+    assert masks == [140, 500, 1000]
+    assert torch.bincount(data.y[data.train_mask]).tolist() == [20] * 7
+    assert data.is_undirected()
+    assert data.x.layout == torch.sparse_csr
+    assert data.x.values().numel() == 49216
+    torch.testing.assert_close(data.x.to_dense().sum(1), torch.ones(2708))
+
+
+def test_files_in_any_of_the_places_dense_and_as_they_are(cora_files, tmp_path):
+    raw = tmp_path / "Cora" / "raw"
+    shutil.copytree(cora_files, raw)
+    data = planetoid("cora", tmp_path, normalize=False, sparse=False)
+    assert data.x.layout == torch.strided
+    assert set(data.x.unique().tolist()) == {0.0, 1.0}
+    assert sorted(path.name for path in (tmp_path / "Cora").iterdir()) == ["raw"]  # nothing is written beside them
+
+
+class Evil:
+    def __reduce__(self):
+        return (print, ("it ran",))
+
+
+def test_a_pickle_that_would_run_something_is_refused(cora_files, tmp_path, capsys):
+    for path in cora_files.glob("ind.cora.*"):
+        shutil.copy(path, tmp_path / path.name)
+    (tmp_path / "ind.cora.graph").chmod(0o644)
+    (tmp_path / "ind.cora.graph").write_bytes(pickle.dumps(Evil(), protocol=2))
+    with pytest.raises(ValueError, match=r"ind.cora.graph: loading it would run '__builtin__ print'"):
+        planetoid("cora", tmp_path)
+    (tmp_path / "ind.cora.graph").write_bytes(pickle.dumps(Evil(), protocol=4))
+    with pytest.raises(ValueError, match=r"ind.cora.graph: loading it would run 'STACK_GLOBAL'"):
+        planetoid("cora", tmp_path)
+    (tmp_path / "ind.cora.graph").write_bytes(b"no pickle")
+    with pytest.raises(ValueError, match=r"ind.cora.graph: not a Planetoid file"):
+        planetoid("cora", tmp_path)
+    assert "it ran" not in capsys.readouterr().out
+
+
+def test_files_that_are_nowhere_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("torch_geometric.datasets.planetoid.fs.cp", _no_network)
+    with pytest.raises(FileNotFoundError, match=r"citeseer: its files are not on this machine .* set GNNKIT_DATA"):
+        planetoid("citeseer", tmp_path)
+
+
+def _no_network(*_):
+    raise OSError("no network")
+
+
+def test_names():
+    with pytest.raises(ValueError, match="did you mean 'cora'"):
+        load_nodes("corra")
+    with pytest.raises(ValueError, match="choose one of cora, citeseer, pubmed"):
+        planetoid("ogbn-arxiv")
+    assert next(iter(NODE_DATASETS)) == "cora"
+
+
+def test_rows_of_zeros_stay():
+    assert row_normalize(torch.tensor([[2.0, 2.0], [0.0, 0.0]])).tolist() == [[0.5, 0.5], [0.0, 0.0]]

@@ -1,0 +1,20 @@
+import networkx as nx
+
+from gnnkit.graph import draw_report, report_graph
+
+
+def test_four_panels_with_the_numbers_of_the_report():
+    report = report_graph(nx.barbell_graph(5, 2))
+    degrees, hops, field, curvature = draw_report(report).axes
+    heights = {round(bar.get_x() + bar.get_width() / 2): bar.get_height() for bar in degrees.patches}
+    assert heights == {2: 2, 4: 8, 5: 2}
+    assert [bar.get_height() for bar in hops.patches] == report.fields.hop_histogram().tolist()
+    assert field.lines[0].get_ydata().tolist() == report.fields.median().tolist()
+    assert sum(bar.get_height() for bar in curvature.patches) == report.curvature.numel()
+
+
+def test_many_degrees_and_no_edges():
+    assert draw_report(report_graph(nx.star_graph(60))).axes[0].get_xscale() == "log"
+    graph = nx.Graph()
+    graph.add_node(0)
+    assert len(draw_report(report_graph(graph)).axes) == 4

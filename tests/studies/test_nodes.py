@@ -1,0 +1,106 @@
+"""The study of nodes: rows, resuming, and what a change does."""
+
+import json
+
+import pandas as pd
+import pytest
+import torch
+from torch_geometric.data import Data
+
+from gnnkit.layers import NodeClassifier
+from gnnkit.studies import nodes
+from gnnkit.studies.nodes import NodeRun, build_models, summarize, train_nodes
+from gnnkit.training import load_checkpoint
+
+
+@pytest.fixture
+def graph():
+    generator = torch.Generator().manual_seed(0)
+    y = torch.arange(60) % 3
+    edges = torch.randint(60, (2, 400), generator=generator)
+    edges = edges[:, y[edges[0]] == y[edges[1]]]
+    x = torch.randn(60, 8, generator=generator)
+    x[torch.arange(60), y] += 2.0
+    part = torch.arange(60) // 20
+    return Data(
+        x=x,
+        edge_index=torch.cat([edges, edges.flip(0)], dim=1),
+        y=y,
+        num_classes=3,
+        train_mask=part == 0,
+        val_mask=part == 1,
+        test_mask=part == 2,
+    )
+
+
+CHANGES = {"epochs": 25, "learning_rate": 0.05}
+
+
+def test_rows_summary_and_checkpoint(graph, tmp_path):
+    out = tmp_path / "run"
+    rows = train_nodes(NodeRun(seeds=(0, 1, 2), changes=CHANGES, seeds_at_once=2), out, data=graph)
+    assert rows["seed"].tolist() == [0, 1, 2]
+    assert rows["seeds_at_once"].tolist() == [2, 2, 1]
+    assert (rows["test_accuracy"] > 0.8).all()
+    assert {"data_hash", "hardware", "commit", "seconds", "peak_memory_mib", "parameters"} <= set(rows.columns)
+    assert json.loads(rows["recipe"][0])["epochs"] == 25
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["test"]["mean"] == pytest.approx(100 * rows["test_accuracy"].mean())
+    assert summary["test"]["standard_error"] == pytest.approx(100 * rows["test_accuracy"].std() / 3**0.5)
+    model, config = load_checkpoint(out / "model", NodeClassifier)
+    right = model(graph.x, graph.edge_index).argmax(1) == graph.y
+    best = rows.sort_values("val_accuracy", ascending=False, kind="stable").iloc[0]
+    assert right[graph.val_mask].double().mean().item() == pytest.approx(best["val_accuracy"])
+    assert config["layer"] == "gcn"
+
+
+def test_it_goes_on_where_it_was(graph, tmp_path, monkeypatch):
+    first = train_nodes(NodeRun(seeds=(0, 1), changes=CHANGES), tmp_path / "run", data=graph)
+    seen = []
+    monkeypatch.setattr(nodes, "build_models", lambda *what: seen.append(what[2]) or build_models(*what))
+    more = train_nodes(NodeRun(seeds=(0, 1, 2), changes=CHANGES), tmp_path / "run", data=graph)
+    assert seen == [[2]]
+    pd.testing.assert_series_equal(more["test_accuracy"][:2], first["test_accuracy"])
+    with pytest.raises(ValueError, match="holds a run with another settings"):
+        train_nodes(NodeRun(changes={"epochs": 3}), tmp_path / "run", data=graph)
+    with pytest.raises(ValueError, match="holds other files"):
+        train_nodes(NodeRun(), tmp_path, data=graph)
+
+
+def test_large_graphs_train_in_partitions(graph, tmp_path):
+    run = NodeRun(seeds=(0,), changes=CHANGES, batches="partition", num_parts=6)
+    rows = train_nodes(run, tmp_path / "run", data=graph)
+    assert rows["test_accuracy"][0] > 0.8
+    graph.y = torch.nn.functional.one_hot(graph.y).float()
+    with pytest.raises(ValueError, match="has 3 tasks: use batches='partition' or 'neighbour'"):
+        train_nodes(NodeRun(changes=CHANGES), tmp_path / "other", data=graph)
+
+
+def test_start_values_are_a_seeds_own(graph):
+    recipe = NodeRun().recipe()
+    together, alone = build_models(recipe, graph, [3, 4])[1], build_models(recipe, graph, [4])[0]
+    for name, value in alone.state_dict().items():
+        assert torch.equal(together.state_dict()[name], value)
+
+
+def test_one_seed_has_no_spread():
+    row = {"data": "cora", "model": "gcn", "test_accuracy": 0.8, "val_accuracy": 0.7, "seconds": 1.0, "hardware": "x"}
+    assert summarize(pd.DataFrame([row]))["test"] == {"mean": 80.0, "std": 0.0, "standard_error": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"model": "gcm"}, "did you mean 'gcn'"),
+        ({"seeds": ()}, "seeds must be different whole numbers"),
+        ({"seeds": (1, 1)}, "seeds must be different"),
+        ({"batches": "all"}, "batches must be one of auto, whole"),
+        ({"seeds_at_once": 0}, "seeds_at_once must be at least 1"),
+        ({"changes": {"residual": "x"}}, "residual must be one of"),
+        ({"changes": {"patience": 0}}, "patience must be at least 1"),
+        ({"changes": {"hiden": 3}}, "changes: 'hiden' is none of activation"),
+    ],
+)
+def test_bad_runs_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        NodeRun(**options)

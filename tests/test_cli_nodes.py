@@ -1,0 +1,49 @@
+"""The verbs for graphs and nodes, in this process."""
+
+import pytest
+
+from gnnkit.cli import main
+
+
+def run(capsys, *words):
+    with pytest.raises(SystemExit) as end:
+        main(list(words))
+    return end.value.code, *capsys.readouterr()
+
+
+def test_graph_report(tmp_path, capsys):
+    edges = tmp_path / "edges.csv"
+    edges.write_text("a,b\nb,c\nc,a\nc,d\n")
+    out = tmp_path / "out"
+    code, text, _ = run(capsys, "graph", "report", str(edges), "--undirected", "--save-edges", "--out", str(out))
+    assert code == 0
+    assert "diameter        2" in text.splitlines()
+    assert sorted(path.name for path in out.iterdir()) == ["graph.graphml", "report.json", "report.png", "report.txt"]
+    code, _, error = run(capsys, "graph", "report", str(tmp_path / "no.csv"))
+    assert code == 2
+    assert "there is no such file" in error
+
+
+def test_nodes_train_on_cora(data_root, tmp_path, capsys):
+    if not (data_root / "planetoid" / "ind.cora.x").is_file():
+        pytest.skip("no Cora")
+    out = str(tmp_path / "out")
+    words = ["nodes", "train", "--data-root", str(data_root), "--seeds", "2", "--set", "epochs=60", "--out", out]
+    code, text, _ = run(capsys, *words)
+    assert code == 0
+    assert "over 2 seeds" in text
+    accuracy = float(text.split("test accuracy")[1].split("±")[0])
+    assert accuracy > 70
+
+
+def test_bad_input_is_one_line(tmp_path, capsys):
+    for words, message in (
+        (["nodes", "train", "--model", "gta"], "did you mean 'gat'"),
+        (["nodes", "train", "--data", "corra", "--out", str(tmp_path / "x")], "did you mean 'cora'"),
+        (["nodes", "train", "--set", "epochs"], "is not NAME=VALUE"),
+        (["nodes", "depth", "--depths", "1"], "depths must be 2 or more"),
+    ):
+        code, _, error = run(capsys, *words)
+        assert code == 2
+        assert message in error
+        assert len(error.strip().splitlines()) == 1

@@ -1,0 +1,100 @@
+"""`gnnkit relations`: a knowledge graph from files to answers, and how it takes bad input."""
+
+import gzip
+
+import pandas as pd
+import pytest
+
+from gnnkit.cli import main
+
+
+def call(*words):
+    with pytest.raises(SystemExit) as left:
+        main(["relations", *(str(word) for word in words)])
+    return left.value.code
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two families of twelve; under `near` all of one family are linked, under `far` those of both."""
+    place = tmp_path_factory.mktemp("kg")
+    names = [f"x{i:02d}" for i in range(24)]
+    rows = [
+        f"{a}\t{'near' if (i < 12) == (j < 12) else 'far'}\t{b}"
+        for i, a in enumerate(names)
+        for j, b in enumerate(names)
+        if i < j and (i + j) % 5
+    ]
+    (place / "kg.tsv").write_text("\n".join([*rows, "half a line"]) + "\n")
+    return place
+
+
+@pytest.fixture(scope="module")
+def fitted(folder):
+    out = folder / "model"
+    words = ["--data", folder / "kg.tsv", "--symmetric", "--minutes", 0.02, "--channels", 8, "--device", "cpu"]
+    assert call("train", *words, "--out", out) == 0
+    return out
+
+
+def test_train_says_what_it_read_and_wrote(fitted, folder, capsys):
+    words = ["--data", folder / "kg.tsv", "--symmetric", "--minutes", 0.01, "--model", "decagon", "--device", "cpu"]
+    assert call("train", *words, "--out", folder / "other") == 0
+    shown = capsys.readouterr()
+    assert "24 entities, 2 relations" in shown.err
+    assert 'rows left out: {"malformed": 1}' in shown.err
+    assert "validation auroc" in shown.err
+    assert f"the model is in {folder / 'other'}" in shown.out
+    assert sorted(path.name for path in fitted.iterdir()) == ["config.json", "links.safetensors", "weights.safetensors"]
+
+
+def test_evaluate_shows_the_baseline_beside_the_model(fitted, folder, capsys):
+    assert call("evaluate", fitted, "--csv", folder / "scores.csv") == 0
+    shown = capsys.readouterr().out
+    for line in ("random negatives", "negatives that keep degrees", "popularity by relation", "best by AUPRC"):
+        assert line in shown
+    table = pd.read_csv(folder / "scores.csv")
+    assert table["relation"].tolist() == ["far", "near"]
+    assert table["auroc"].between(0, 1).all()
+
+
+def test_predict_ranks_relations_and_partners(fitted, folder, capsys):
+    assert call("predict", fitted, "--first", "x01", "--second", "x20") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["relation", "title", "score", "probability", "known"]
+    assert lines[1].split()[0] == "far"
+    assert call("predict", fitted, "--first", "x01", "--relation", "near", "--new", "--csv", folder / "p.csv") == 0
+    assert "rows:" in capsys.readouterr().out
+    assert not pd.read_csv(folder / "p.csv")["known"].any()
+
+
+BAD = {
+    "unknown entity": (["predict", "{model}", "--first", "x01x", "--second", "x02"], "did you mean 'x01'"),
+    "same twice": (["predict", "{model}", "--first", "x01", "--second", "x01"], "'x01' is given twice"),
+    "unknown relation": (["predict", "{model}", "--first", "x01", "--relation", "nera"], "did you mean 'near'"),
+    "no question": (["predict", "{model}", "--first", "x01"], "give either --second"),
+    "top": (["predict", "{model}", "--first", "x01", "--second", "x02", "--top", "0"], "top: 0 rows"),
+    "no model": (["predict", "{folder}", "--first", "a", "--second", "b"], "no folder of gnnkit relations train"),
+    "no data": (["train", "--data", "nowhere.tsv"], "there is no such file"),
+    "recipe": (["train", "--data", "{folder}/kg.tsv", "--model", "transe"], "model is 'transe'; choose one of"),
+    "strict": (["train", "--data", "{folder}/kg.tsv", "--strict", "--out", "{folder}/n"], "1 malformed rows"),
+    "minutes": (["train", "--data", "{folder}/kg.tsv", "--minutes", "0"], "seconds is 0"),
+    "out": (["train", "--data", "{folder}/kg.tsv", "--out", "{folder}"], "holds something else"),
+    "damaged gzip": (["train", "--data-root", "{folder}/bad"], "the gzip is damaged"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_line_and_exit_code_2(name, fitted, folder, capsys, monkeypatch, tmp_path):
+    bad = folder / "bad"
+    bad.mkdir(exist_ok=True)
+    for table in ("combo", "mono", "targets", "ppi"):
+        (bad / f"bio-decagon-{table}.csv.gz").write_bytes(gzip.compress(b"a,b\n1,2\n" * 1000)[:-9])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    words, message = BAD[name]
+    assert call(*(word.format(model=fitted, folder=folder) for word in words)) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("gnnkit: ")
+    assert message in shown
+    assert shown.count("\n") == 1

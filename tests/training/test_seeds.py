@@ -1,0 +1,166 @@
+"""Training of many seeds at once: each as if it were alone, each with its own early stop."""
+
+import pytest
+import torch
+from torch_geometric.data import Data
+
+from gnnkit.layers import NodeClassifier, SeedStack
+from gnnkit.training.seeds import SeedSettings, _Watch, fit_seeds, weight_decay_groups
+
+
+def two_rings(size=30, seed=0):
+    """Two rings whose nodes' features lean to one side each, with much noise."""
+    generator = torch.Generator().manual_seed(seed)
+    ring = torch.arange(size)
+    edges = torch.stack([ring, ring.roll(-1)])
+    edges = torch.cat([edges, edges.flip(0)], dim=1)
+    edges = torch.cat([edges, edges + size], dim=1)
+    y = torch.arange(2).repeat_interleave(size)
+    x = torch.randn(2 * size, 6, generator=generator)
+    x[:, 0] += 1.5 * (2 * y - 1)
+    part = torch.randperm(2 * size, generator=generator) % 3
+    return Data(x=x, edge_index=edges, y=y, train_mask=part == 0, val_mask=part == 1, test_mask=part == 2)
+
+
+def stack_of(seeds, **options):
+    models = []
+    for seed in seeds:
+        torch.manual_seed(seed)
+        models.append(NodeClassifier(6, 8, 2, **options))
+    return SeedStack(models, seeds)
+
+
+def test_it_learns():
+    results = fit_seeds(stack_of([0, 1, 2]), two_rings(), SeedSettings(epochs=60, learning_rate=0.02))
+    assert [result.seed for result in results] == [0, 1, 2]
+    assert all(result.test_accuracy > 0.9 and result.epochs == result.epoch == 60 for result in results)
+
+
+@pytest.mark.parametrize("options", [{"dropout": 0.5}, {"layer": "gcn2", "num_layers": 3, "dropout": 0.3}])
+def test_a_seed_in_a_stack_is_the_seed_alone(options):
+    data, settings = two_rings(), SeedSettings(epochs=15, weight_decay=(("layers.0.*", 5e-4),))
+    together = fit_seeds(stack_of([3, 4, 5], **options), data, settings)[1]
+    alone = fit_seeds(stack_of([4], **options), data, settings)[0]
+    assert together.val_loss == pytest.approx(alone.val_loss, rel=1e-4)
+    for name, value in alone.state.items():
+        torch.testing.assert_close(together.state[name], value, rtol=1e-3, atol=1e-4)
+
+
+def test_without_dropout_it_is_an_ordinary_loop_over_seeds():
+    data = two_rings()
+    settings = SeedSettings(epochs=12, learning_rate=0.02, weight_decay=(("*.bias", 0.0), ("*", 1e-2)))
+    result = fit_seeds(stack_of([7, 8], dropout=0.0), data, settings)[1]
+    torch.manual_seed(8)
+    model = NodeClassifier(6, 8, 2, dropout=0.0)
+    weights = [p for name, p in model.named_parameters() if not name.endswith("bias")]
+    biases = [p for name, p in model.named_parameters() if name.endswith("bias")]
+    optimizer = torch.optim.Adam([{"params": weights, "weight_decay": 1e-2}, {"params": biases}], lr=0.02)
+    for _ in range(12):
+        optimizer.zero_grad()
+        logits = model(data.x, data.edge_index)[data.train_mask]
+        torch.nn.functional.cross_entropy(logits, data.y[data.train_mask]).backward()
+        optimizer.step()
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(result.state[name], value, rtol=1e-4, atol=1e-5)
+    right = model.eval()(data.x, data.edge_index).argmax(1) == data.y
+    assert result.test_accuracy == pytest.approx(right[data.test_mask].double().mean().item())
+
+
+def test_seeds_stop_by_themselves_and_the_others_go_on():
+    data = two_rings()
+    settings = SeedSettings(epochs=120, learning_rate=0.05, patience=5, keep="best")
+    together = fit_seeds(stack_of([0, 1, 2, 3], dropout=0.2), data, settings)
+    assert len({result.epochs for result in together}) > 1
+    for result in together:
+        (alone,) = fit_seeds(stack_of([result.seed], dropout=0.2), data, settings)
+        assert (alone.epochs, alone.epoch) == (result.epochs, result.epoch)
+        assert alone.epochs == alone.epoch + 5 or alone.epochs == 120
+
+
+class Scores:
+    """Stands in for a stack: one number as the state of each seed."""
+
+    def __init__(self, seeds):
+        self.seeds = seeds
+
+    def state_of(self, index):
+        return {}
+
+
+def play(settings, losses, accuracies):
+    """Stop epoch and kept epoch for given curves of one seed."""
+    watch, stack = _Watch(1, settings, torch.device("cpu")), Scores([0])
+    for epoch, (loss, accuracy) in enumerate(zip(losses, accuracies, strict=True), start=1):
+        scores = {
+            name: torch.tensor([value], dtype=torch.float64)
+            for name, value in {"loss": loss, "val": accuracy, "train": 1.0, "test": 0.5}.items()
+        }
+        stop = bool(watch.update(epoch, scores, stack))
+        if stop or epoch == len(losses):
+            result = watch.result(0, epoch, scores, stack)
+            return result.epochs, result.epoch
+    raise AssertionError
+
+
+LOSSES = [1.0, 0.8, 0.9, 0.7, 0.75, 0.76, 0.77, 0.9, 0.95, 1.0]
+ACCURACIES = [0.5, 0.6, 0.7, 0.65, 0.7, 0.7, 0.6, 0.6, 0.6, 0.6]
+
+
+@pytest.mark.parametrize(
+    ("rule", "keep", "patience", "expected"),
+    [
+        ("loss", "best", 3, (7, 4)),
+        ("loss", "last", 3, (7, 7)),
+        # 0.77 at epoch 7 is the first above the mean of the three before it, (0.7 + 0.75 + 0.76) / 3.
+        ("mean-loss", "last", 3, (7, 7)),
+        # Epochs 5 and 6 are as good as the best accuracy, 7 to 9 are neither; both at once were best at epoch 2.
+        ("loss-and-accuracy", "best", 3, (9, 2)),
+        ("loss-and-accuracy", "least-loss", 3, (9, 4)),
+        # 0.7 at epoch 3; at 5 again, with a lower loss; then nothing better.
+        ("accuracy", "best", 3, (8, 5)),
+        ("accuracy", "best", None, (10, 5)),
+    ],
+)
+def test_early_stop_by_each_rule(rule, keep, patience, expected):
+    assert play(SeedSettings(stop_rule=rule, keep=keep, patience=patience), LOSSES, ACCURACIES) == expected
+
+
+def test_limits_and_progress():
+    told = []
+    data = two_rings()
+    results = fit_seeds(stack_of([0, 1]), data, SeedSettings(epochs=3), on_epoch=lambda *what: told.append(what))
+    assert told == [(1, 2), (2, 2)]  # the last epoch leaves nobody
+    assert results[0].epochs == 3
+    results = fit_seeds(stack_of([0]), data, SeedSettings(epochs=500), max_seconds=0.0)
+    assert results[0].epochs == 1
+
+
+def test_sparse_features_train_too():
+    data = two_rings()
+    data.x = (data.x * (data.x > 0.5)).to_sparse_csr()
+    results = fit_seeds(stack_of([0, 1]), data, SeedSettings(epochs=40, learning_rate=0.02))
+    assert all(result.test_accuracy > 0.75 for result in results)
+
+
+def test_weight_decay_goes_by_name():
+    model = NodeClassifier(6, 8, 2)
+    groups = weight_decay_groups(model.named_parameters(), [("*.bias", 0.0), ("layers.0.*", 0.5)])
+    sizes = {group["weight_decay"]: sorted(p.numel() for p in group["params"]) for group in groups}
+    assert sizes == {0.0: [2, 8, 16], 0.5: [48]}
+    with pytest.raises(ValueError, match=r"weight_decay: 'layer.0.\*' is the name of no parameter; there are layers.0"):
+        weight_decay_groups(model.named_parameters(), [("layer.0.*", 0.5)])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": 0}, "epochs must be at least 1, got 0"),
+        ({"learning_rate": 0.0}, "learning_rate must be a positive number"),
+        ({"patience": 0}, "patience must be at least 1 epoch, or None"),
+        ({"stop_rule": "val"}, "stop_rule must be one of loss, mean-loss"),
+        ({"keep": "first"}, "keep must be 'last', 'best' or 'least-loss', got 'first'"),
+    ],
+)
+def test_bad_settings_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        SeedSettings(**options)
