@@ -6,78 +6,24 @@ before anything is timed.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from importlib.metadata import version
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from contest import Case, Side, Step
+from inputs import power_law_graph, pyg_temporal_tgcn, road_network
 from torch import Tensor, nn
 
 from gnnkit.layers import GATLayer, GCNLayer, feature_dropout
 from gnnkit.ops import hop_levels
 from gnnkit.temporal import TGCNCell
 
-__all__ = ["CASES", "Case", "Side", "power_law_graph"]
+__all__ = ["CASES"]
 
 ARXIV = {"num_nodes": 169_343, "num_edges": 2_315_598}
 CORA = {"num_nodes": 2_708, "num_edges": 10_556}
-
-Step = Callable[[], Sequence[Tensor]]
-
-
-@dataclass(frozen=True)
-class Side:
-    """One of the contestants.
-
-    `check` stands in for the step at the gate, where the step itself draws random numbers. `scale` multiplies the
-    seconds of a side that is asked for a part of the work only, which its name then says.
-    """
-
-    name: str
-    version: str
-    step: Step
-    check: Step | None = None
-    rounds: int = 7
-    scale: float = 1.0
-
-
-@dataclass(frozen=True)
-class Case:
-    """A row of the table. `at_least` and `aim` are the peer's median over gnnkit's."""
-
-    name: str
-    title: str
-    build: Callable[[torch.device], list[Side]]
-    at_least: float | None = None
-    aim: float | None = None
-    timed: bool = True
-    memory: bool = False
-    first_call: bool = False
-    warm_up: str | None = None
-    gate: float | None = 1e-4
-    cuda: bool = True
-    facts: dict[str, int] = field(default_factory=dict)
-
-
-def power_law_graph(num_nodes: int, num_edges: int, *, exponent: float = 0.65, seed: int = 0) -> Tensor:
-    """An undirected graph, each edge in both directions, whose expected degrees fall as rank^-exponent.
-
-    The nodes are numbered at random, so that memory locality is no better than in a graph from the wild.
-
-    Shape:
-        returns: `[2, num_edges]`, int64.
-    """
-    rng = np.random.default_rng(seed)
-    weight = np.arange(1, num_nodes + 1, dtype=np.float64) ** -exponent
-    cumulative = np.cumsum(weight / weight.sum())
-    ends = np.minimum(np.searchsorted(cumulative, rng.random((2, num_edges // 2))), num_nodes - 1)
-    ends = rng.permutation(num_nodes)[ends]
-    return torch.from_numpy(np.concatenate([ends, ends[::-1]], axis=1)).contiguous()
 
 
 def _layer_step(layer: nn.Module, inputs: tuple, upstream: Tensor, **options) -> Step:
@@ -217,36 +163,11 @@ def _cora_training(device: torch.device, *, model: str) -> list[Side]:
     ]
 
 
-def pyg_temporal_tgcn() -> ModuleType:
-    """PyG-Temporal's T-GCN module, loaded by its path: importing the package needs more than it declares."""
-    spec = importlib.util.find_spec("torch_geometric_temporal")
-    if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError(
-            "torch-geometric-temporal is not installed: pip install --no-deps torch-geometric-temporal==0.56.2"
-        )
-    path = Path(spec.submodule_search_locations[0]) / "nn" / "recurrent" / "temporalgcn.py"
-    module_spec = importlib.util.spec_from_file_location("pyg_temporal_tgcn", path)
-    assert module_spec is not None
-    assert module_spec.loader is not None
-    module = importlib.util.module_from_spec(module_spec)
-    module_spec.loader.exec_module(module)
-    return module
-
-
-def _road_network(device: torch.device, num_nodes: int = 207, num_edges: int = 2_626) -> tuple[Tensor, Tensor]:
-    """A graph of Los-loop's size, symmetric and without self-loops, with weights in (0.1, 1)."""
-    generator = torch.Generator().manual_seed(0)
-    pairs = torch.randint(num_nodes, (2, num_edges // 2), generator=generator)
-    pairs = pairs[:, pairs[0] != pairs[1]]
-    weight = torch.rand(pairs.size(1), generator=generator) * 0.9 + 0.1
-    return torch.cat([pairs, pairs.flip(0)], 1).to(device), torch.cat([weight, weight]).to(device)
-
-
 def _tgcn(device: torch.device, *, peer: str, num_nodes: int = 207) -> list[Side]:
     """Twelve steps of T-GCN, batch 64, hidden 64, in PyG-Temporal's form: a graph convolution of X_t for each gate."""
     torch.manual_seed(0)
     batch, history, hidden = 64, 12, 64
-    edge_index, edge_weight = _road_network(device, num_nodes, 2_626 * num_nodes // 207)
+    edge_index, edge_weight = road_network(device, num_nodes, 2_626 * num_nodes // 207)
     x = torch.randn(batch, history, num_nodes, 1, device=device)
     upstream = torch.randn(batch, num_nodes, hidden, device=device)
     cell = TGCNCell(1, hidden, layers=1, gate_convolutions="separate").to(device)

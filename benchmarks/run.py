@@ -35,7 +35,8 @@ from torch import Tensor
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from cases import CASES, Case  # noqa: E402
+from cases import CASES  # noqa: E402
+from contest import Case  # noqa: E402
 from table import write_table  # noqa: E402
 
 
