@@ -12,12 +12,13 @@ import pandas as pd
 
 __all__ = ["CURVE_COLUMNS", "ROW_COLUMNS", "STEP_COLUMNS", "Results"]
 
-FORMAT = 1
+FORMAT = 2
 """Version of the layout of `results.json`."""
 
 ROW_COLUMNS = [
-    *("data", "data_hash", "model", "family", "seed", "history", "horizon", "score", "metric", "value", "windows"),
-    *("parameters", "epochs", "best_epoch", "epoch_seconds", "wall_seconds", "peak_memory_mb"),
+    *("data", "data_hash", "model", "family", "seed", "adjacency", "train_share", "hidden_share", "leak"),
+    *("history", "horizon", "score", "metric", "value", "windows"),
+    *("hidden_channels", "trials", "parameters", "epochs", "best_epoch", "epoch_seconds", "wall_seconds", "peak_memory_mb"),
     *("device", "hardware", "threads", "torch", "gnnkit", "commit", "date"),
 ]
 """Columns of `Results.rows`, in the order of `rows.csv`."""
@@ -60,6 +61,24 @@ class Results:
             place of a pair and its interval, the lists `better`, `open` and `worse` of trained models.
         notes: sentences about the data or the baselines that a reader must know.
         failures: `{"model", "seed", "error"}` of each fit that failed; such a fit has no rows.
+        significance: dicts, one for each horizon, metric (`"mae"`, `"rmse"`), `model` and `against`, with `difference`,
+            `low`, `high`, `clear` (block bootstrap), `dm`, `dm_p`, `dm_p_holm` (Diebold-Mariano), `wilcoxon_p` (over
+            seeds; None below six), `seeds`, `effect` (difference in standard deviations) and `skill` (1 − ratio).
+        ranks: dicts, one a horizon: `metric`, `models`, `mean_ranks`, `groups` (models not told apart), `blocks`,
+            `critical_difference`.
+        ablation: `horizon`, `rows` (`model`, `adjacency`, `horizon`, `mae`, `std`, `seeds`), `tests` (`model`,
+            `adjacency`, `against`, `horizon`, `difference`, `low`, `high`, `clear`, `dm_p`, `dm_p_holm`), `verdict`
+            (`"yes"`, `"no"`, `"open"`), `sentence`, `notes`; empty where it was not asked for.
+        conditions: best graph model against best sequence model with fewer training rows or more hidden inputs: `axis`
+            (`"train_share"`, `"hidden_share"`), `value`, `horizon`, `graph`, `sequence`, `graph_mae`, `sequence_mae`,
+            `difference`, `low`, `high`, `clear`, `sentence`.
+        where: where the errors of the `pair` (graph, sequence) differ at `horizon`: `strata`, `heat` (nodes × hours),
+            `windows` (the ten in which each wins most); see `gnnkit.compare.where`. Empty where a family is missing.
+        intervals: dicts of `model`, `seed`, `horizon`, `method`, `nominal`, `coverage`, `width`, `crps`, `pinball`
+            (by level), `observed`.
+        audit: `cause`, `status` (`"passed"`, `"allowed"`, `"warning"`) and `detail` of each check for leaks.
+        budget: `kind`, `sentence`, `widths`, `parameters` and `tuning` (the trials).
+        inferred: what was inferred about the data, in sentences.
     """
 
     spec: dict[str, Any]
@@ -77,6 +96,15 @@ class Results:
     verdicts: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     failures: list[dict[str, Any]] = field(default_factory=list)
+    significance: list[dict[str, Any]] = field(default_factory=list)
+    ranks: list[dict[str, Any]] = field(default_factory=list)
+    ablation: dict[str, Any] = field(default_factory=dict)
+    conditions: list[dict[str, Any]] = field(default_factory=list)
+    where: dict[str, Any] = field(default_factory=dict)
+    intervals: list[dict[str, Any]] = field(default_factory=list)
+    audit: list[dict[str, Any]] = field(default_factory=list)
+    budget: dict[str, Any] = field(default_factory=dict)
+    inferred: list[str] = field(default_factory=list)
 
     @property
     def models(self) -> list[str]:
@@ -139,13 +167,14 @@ class Results:
 
 
 _TEXT_COLUMNS = (
-    *("data", "data_hash", "model", "family", "score", "metric"),
+    *("data", "data_hash", "model", "family", "adjacency", "leak", "score", "metric"),
     *("device", "hardware", "torch", "gnnkit", "commit", "date"),
 )
 _TABLE_FIELDS = ("curves", "step_errors")
 _JSON_FIELDS = (
     *("spec", "environment", "data", "window_errors", "seed_window_errors", "seed_window_squared", "window_counts"),
-    *("node_errors", "traces", "verdicts", "notes", "failures"),
+    *("node_errors", "traces", "verdicts", "notes", "failures", "significance", "ranks", "ablation", "conditions"),
+    *("where", "intervals", "audit", "budget", "inferred"),
 )
 
 
