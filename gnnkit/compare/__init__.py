@@ -1,13 +1,15 @@
 """One spec × models × seeds → rows, statistics and a report: does the graph help?"""
 
 from gnnkit.compare.baselines import BASELINES, historical_average, last_value, rolling_average
+from gnnkit.compare.bootstrap import Interval, paired_interval
 from gnnkit.compare.output import check_output, write_output
 from gnnkit.compare.report import write_report
 from gnnkit.compare.results import Results
 from gnnkit.compare.runner import load_series, run
+from gnnkit.compare.scores import summarise
 from gnnkit.compare.spec import DEFAULT_MODELS, ComparisonSpec, make_spec
-from gnnkit.compare.statistics import Interval, paired_interval, summarise, verdicts
 from gnnkit.compare.terminal import render_terminal
+from gnnkit.compare.verdicts import verdicts
 
 __all__ = [
     "BASELINES",

@@ -15,7 +15,7 @@ from gnnkit.compare.baselines import BASELINES, historical_average_note
 from gnnkit.compare.results import CURVE_COLUMNS, ROW_COLUMNS, STEP_COLUMNS, Results
 from gnnkit.compare.scores import Outcome, node_errors, score_rows, step_rows, traces, window_errors
 from gnnkit.compare.spec import ComparisonSpec
-from gnnkit.compare.statistics import verdicts
+from gnnkit.compare.verdicts import verdicts
 from gnnkit.data import GraphSeries, WindowSplits, load, make_windows, read_own
 from gnnkit.temporal import MODELS, build_forecaster
 from gnnkit.training import FitProgress, FitResult, isolated_seed, resolve_device

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -16,7 +17,7 @@ from gnnkit.data import GraphSeries, Windows
 from gnnkit.metrics import FORECAST_METRICS, mae, rmse
 from gnnkit.training import FitResult
 
-__all__ = ["Outcome", "node_errors", "score_rows", "step_rows", "traces", "window_errors"]
+__all__ = ["Outcome", "node_errors", "score_rows", "step_rows", "summarise", "traces", "window_errors"]
 
 TRACED_NODES = 4
 TRACED_STEPS = 288
@@ -98,6 +99,20 @@ def window_errors(
                 means = [t / n if n else None for t, n in zip(total.tolist(), counts[key], strict=True)]
                 table.setdefault(outcome.model, {}).setdefault(key, []).append(means)
     return absolute, squared, counts
+
+
+def summarise(rows: pd.DataFrame) -> pd.DataFrame:
+    """Mean and standard deviation over seeds of every score.
+
+    Args:
+        rows: `Results.rows`.
+
+    Returns:
+        A table with the columns model, family, horizon, score, metric, mean, std (n − 1 in the denominator; NaN for a
+        single seed and for baselines) and seeds, models in the order of `rows`.
+    """
+    keys = ["model", "family", "horizon", "score", "metric"]
+    return rows.groupby(keys, sort=False)["value"].agg(mean="mean", std="std", seeds="count").reset_index()
 
 
 def step_rows(

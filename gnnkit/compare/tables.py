@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from gnnkit.compare.results import Results
-from gnnkit.compare.statistics import summarise
+from gnnkit.compare.scores import summarise
 
 __all__ = [
     "METRIC_NAMES", "SCORE_NAMES", "Cell", "Line", "ScoreTable", "best_models", "decimals", "families",
