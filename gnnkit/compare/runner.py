@@ -14,7 +14,7 @@ from torch import Tensor
 from gnnkit.compare.baselines import BASELINES, historical_average_note
 from gnnkit.compare.results import CURVE_COLUMNS, ROW_COLUMNS, STEP_COLUMNS, Results
 from gnnkit.compare.scores import Outcome, node_errors, score_rows, step_rows, traces, window_errors
-from gnnkit.compare.spec import ComparisonSpec
+from gnnkit.compare.spec import ComparisonSpec, FinalSpec, resolve
 from gnnkit.compare.verdicts import verdicts
 from gnnkit.data import GraphSeries, WindowSplits, load, make_windows, read_own
 from gnnkit.temporal import MODELS, build_forecaster
@@ -53,6 +53,7 @@ def run(spec: ComparisonSpec, progress: FitProgress | None = None, *, series: Gr
     """
     start = time.perf_counter()
     series = load_series(spec) if series is None else series
+    spec = resolve(spec)
     windows = _windows(spec, series)
     place = environment(resolve_device(spec.device))
     failures: list[dict[str, Any]] = []
@@ -121,7 +122,7 @@ def load_series(spec: ComparisonSpec) -> GraphSeries:
     return read_own(spec.series, spec.graph, **options)
 
 
-def _windows(spec: ComparisonSpec, series: GraphSeries) -> WindowSplits:
+def _windows(spec: FinalSpec, series: GraphSeries) -> WindowSplits:
     longest = max(spec.horizons)
     # Asked for in full first: a split that is too short for the longest horizon is an error, not a row without windows.
     options = {"history": spec.history, "scaler": spec.scaler, "time_features": spec.time_features}
@@ -138,7 +139,7 @@ def _windows(spec: ComparisonSpec, series: GraphSeries) -> WindowSplits:
 
 
 def _train(
-    spec: ComparisonSpec, series: GraphSeries, windows: WindowSplits, name: str, seed: int, progress: FitProgress | None
+    spec: FinalSpec, series: GraphSeries, windows: WindowSplits, name: str, seed: int, progress: FitProgress | None
 ) -> tuple[FitResult, Tensor]:
     with isolated_seed(seed):  # one seed, one draw of the first weights, whatever was trained before
         forecaster = build_forecaster(

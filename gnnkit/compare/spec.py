@@ -1,113 +1,183 @@
 """What is asked of a comparison, checked before anything is read or trained."""
 
-import difflib
-from collections.abc import Iterable
+from __future__ import annotations
+
+import math
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from gnnkit.compare.spec_problems import Key, SpecProblems, key_text, nearest, one_line, spec_problems
+from gnnkit.compare.spec_settings import FIT_SETTINGS, check_settings
 from gnnkit.data import DATASETS
 from gnnkit.temporal import MODELS
 from gnnkit.training import TrainingSettings, resolve_device
 
-__all__ = ["DEFAULT_MODELS", "ComparisonSpec", "make_spec"]
+__all__ = ["DEFAULT_MODELS", "ComparisonSpec", "FinalSpec", "make_spec", "resolve"]
 
 Value = TypeVar("Value")
+Share = Annotated[float, Field(allow_inf_nan=False)]
 
 DEFAULT_MODELS = ("lstm", "bilstm", "gru", "gcn", "tgcn")
+_OWN_FILES = ("graph_format", "target", "unit", "step_minutes", "season")
 
 
-class ComparisonSpec(BaseModel):
+class ComparisonSpec(BaseModel, frozen=True):
     """One comparison: a data set, models, seeds and one budget for all of them.
 
     Every model is trained once a seed, to predict max(`horizons`) steps, and scored at each horizon. `make_spec` builds
-    one, with errors of one line.
+    one from arguments and `read_spec` from a file, both with errors of one line.
 
-    Args:
-        data: a name of `gnnkit.data.DATASETS` (default `"simulated"`, or your own files where `series` is given).
-        data_root: the folder with the data set's files; None: `GNNKIT_DATA`, else a download.
-        data_options: further arguments of the data set's loader, e.g. `{"num_nodes": 16}` for the simulated one.
-        series: your own series, a CSV, Parquet or NPZ file of time × nodes.
-        graph: its graph, a CSV matrix, an edge list or an NPZ file.
-        graph_format: of a CSV graph; None: look.
-        target: number of the feature to predict, where there are several (default 0).
-        unit: the unit of the target, for the report.
-        step_minutes: minutes in a row.
-        season: rows in a season, e.g. 288 for days of 5-minute rows.
-        history: rows that a model sees (default 12).
-        horizons: steps ahead that are scored (default 3, 6, 12); positive, sorted, none twice.
-        models: names of `gnnkit.temporal.MODELS`.
-        seeds: one training a seed and model (default 0, 1, 2).
-        hidden_channels: width of every model (default 16).
-        residual: True (default): every model predicts the change from the last value; False: the value itself.
-        time_features: True: every model also sees time of day and weekday (default False).
-        scaler: `"standard"` (default) or `"max"`.
-        epochs, batch_size, learning_rate, patience: a small budget by default (8, 32, 0.005, 5). On the validation rows
-            of the simulated network 20 epochs gain a GRU 2%, and twice the width with them another 1.5%.
-        weight_decay, clip, loss, schedule, max_seconds, device, precision: as in `gnnkit.training.TrainingSettings`;
-            `max_seconds` is for one fit.
-        resamples: bootstrap resamples for the intervals (default 2000).
-        confidence: of the intervals (default 0.95).
+    Args: the text below each field says what it is; `gnnkit compare --schema` prints them all.
 
     Raises:
         pydantic.ValidationError: a value is not allowed.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    # The text below a field is its description, in the JSON schema too: it is written once.
+    model_config = ConfigDict(extra="forbid", validate_default=True, use_attribute_docstrings=True)
 
     data: str | None = None
+    """A data set of `gnnkit list`; none: the simulated network, or your own files where `series` is given."""
     data_root: Path | None = None
+    """Folder with the data set's files; none: GNNKIT_DATA, else a download."""
     data_options: dict[str, Any] = Field(default_factory=dict)
+    """Further arguments of the data set's loader, e.g. num_nodes = 16 for the simulated one."""
     series: Path | None = None
+    """Your own series: a CSV, Parquet or NPZ file of time × nodes."""
     graph: Path | None = None
+    """Its graph: a CSV matrix, an edge list or an NPZ file."""
     graph_format: Literal["auto", "matrix", "edges"] | None = None
+    """Format of a CSV graph; none: look."""
     target: int | None = Field(default=None, ge=0)
+    """Number of the feature to predict, where there are several; none: the first."""
     unit: str | None = None
+    """Unit of the target, for the report."""
     step_minutes: float | None = Field(default=None, gt=0)
+    """Minutes in a row of your own files."""
     season: int | None = Field(default=None, ge=2)
-    history: int = Field(default=12, ge=1)
-    horizons: tuple[int, ...] = (3, 6, 12)
+    """Rows in a season of your own files, e.g. 288 for days of 5-minute rows."""
+    split: tuple[float, float, float] | None = None
+    """Shares of the rows for training, validation and test, in order of time; none: the data set's own, or 0.7, 0.1,
+    0.2."""
+    history: int | None = Field(default=None, ge=1)
+    """Rows that a model sees; none: chosen for the data (12 for the known data sets)."""
+    horizons: tuple[int, ...] | None = None
+    """Steps ahead that are scored, positive and none twice; none: chosen for the data (3, 6, 12 for the known ones)."""
     models: tuple[str, ...] = DEFAULT_MODELS
+    """Models of `gnnkit list`."""
+    settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Settings of single models, by model: hidden_channels, learning_rate, weight_decay, or the model's own."""
     seeds: tuple[int, ...] = (0, 1, 2)
+    """Seeds; every model is trained once with each."""
     hidden_channels: int = Field(default=16, ge=1)
+    """Width of every model that `settings` gives no other."""
     residual: bool = True
+    """True: every model predicts the change from the last value; false: the value itself."""
     time_features: bool = False
+    """True: every model also sees time of day and weekday."""
     scaler: Literal["standard", "max"] = "standard"
+    """Scaler of the inputs, fitted on the training rows."""
+    budget: Literal["epochs", "seconds", "parameters", "trials"] = "epochs"
+    """What is the same for every model: epochs; wall seconds of a fit (`max_seconds`); parameters, by a width that is
+    found for each model; or trials of a random search on the validation rows."""
+    max_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Wall-clock limit of each fit in seconds; none: no limit. Needed by the budget "seconds"."""
+    parameters: int | None = Field(default=None, ge=1)
+    """Parameters of every model with the budget "parameters"; none: those of the first model at its width."""
+    trials: int | None = Field(default=None, ge=1, le=1000)
+    """Trials of every model with the budget "trials", each trained as a fit is, with the first seed."""
     epochs: int = Field(default=8, ge=1)
+    """Most epochs of a fit; a small number by default: on the validation rows of the simulated network 20 epochs gain
+    a GRU 2%. With the budget "seconds", 1000 where none are given."""
     batch_size: int = Field(default=32, ge=1)
+    """Windows in a step."""
     learning_rate: float = Field(default=5e-3, gt=0, allow_inf_nan=False)
+    """Learning rate of Adam, at the start."""
     weight_decay: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """L2 penalty in Adam."""
     clip: float = Field(default=5.0, gt=0, allow_inf_nan=False)
+    """Largest norm of the gradient."""
     patience: int = Field(default=5, ge=1)
+    """Epochs without a better validation MAE before training stops."""
     loss: Literal["mae", "mse"] = "mae"
+    """What training lowers."""
     schedule: Literal["cosine", "constant"] = "cosine"
-    max_seconds: float | None = Field(default=None, gt=0)
+    """Of the learning rate: it falls to 0 over `epochs`, or stays. With the budget "seconds", constant where none is
+    given, as the clock and not the schedule ends a fit."""
     device: str = "auto"
+    """Where to train: auto, cpu, cuda, cuda:1, mps."""
     precision: Literal["32-true", "64-true", "16-mixed", "bf16-mixed", "bf16-true", "16-true"] = "32-true"
+    """Precision, as in Lightning Fabric."""
+    threads: int | None = Field(default=None, ge=1)
+    """Threads of each fit on the processor; none: chosen. The same number gives the same rows, byte for byte."""
+    ablate_graph: tuple[str, ...] = ()
+    """Graph models that are also trained on other graphs (none, shuffled, random, complete, learned): does the graph
+    matter? "all": every graph model of `models`."""
+    train_shares: tuple[Share, ...] = ()
+    """Shares of the training rows, above 0 to 1, the latest of which models are also trained on."""
+    hidden_shares: tuple[Share, ...] = ()
+    """Shares of the inputs, from 0 to below 1, that outages of sensors also hide; targets stay."""
+    intervals: Literal["conformal", "quantile"] = "conformal"
+    """How prediction intervals are made: from the errors on the validation rows, or by quantile heads."""
+    coverage: float = Field(default=0.9, gt=0, lt=1)
+    """Share of the targets that a prediction interval should hold."""
+    allow_leaks: tuple[str, ...] = ()
+    """Causes of the leakage audit that may fail, to reproduce a published protocol; they label the rows."""
     resamples: int = Field(default=2000, ge=100)
+    """Bootstrap resamples for the intervals of differences."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    """Confidence of the intervals of differences."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_budget(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        values = dict(values)
+        asked = [name for name in ("parameters", "trials") if values.get(name) is not None]
+        if len(asked) == 1:
+            values.setdefault("budget", asked[0])
+        if values.get("budget") == "seconds":
+            values = {"epochs": 1000, "schedule": "constant"} | values
+        return values
 
     @field_validator("data")
     @classmethod
     def _known_data(cls, name: str | None) -> str | None:
         if name is not None and name not in DATASETS:
-            raise ValueError(f"unknown data set {name!r}{_nearest(name, DATASETS)}")
+            raise ValueError(f"unknown data set {name!r}{nearest(name, DATASETS)}")
         return name
+
+    @field_validator("split")
+    @classmethod
+    def _whole_split(cls, shares: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
+        if shares and not (all(share > 0 for share in shares) and math.isclose(sum(shares), 1, abs_tol=1e-6)):
+            text = ", ".join(f"{share:g}" for share in shares)
+            raise ValueError(f"{text} are not three positive shares with sum 1; give e.g. 0.7, 0.1, 0.2")
+        return shares
 
     @field_validator("models")
     @classmethod
     def _known_models(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         if not names:
             raise ValueError(f"no model is named; choose from {', '.join(MODELS)}")
-        for name in names:
-            if name not in MODELS:
-                raise ValueError(f"unknown model {name!r}{_nearest(name, MODELS)}")
+        unknown = {i: f"unknown model {name!r}{nearest(name, MODELS)}" for i, name in enumerate(names)}
+        if found := [((i,), text) for i, text in unknown.items() if names[i] not in MODELS]:
+            raise SpecProblems(found)
         return _distinct(names, "a model")
+
+    @field_validator("settings")
+    @classmethod
+    def _known_settings(cls, settings: dict[str, dict[str, Any]], info: ValidationInfo) -> dict[str, dict[str, Any]]:
+        return check_settings(settings, info.data.get("models", tuple(MODELS)))
 
     @field_validator("horizons")
     @classmethod
-    def _sorted_horizons(cls, steps: tuple[int, ...]) -> tuple[int, ...]:
+    def _sorted_horizons(cls, steps: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if steps is None:
+            return None
         if not steps:
             raise ValueError("no horizon is given; give steps ahead, e.g. 3,6,12")
         for step in steps:
@@ -131,42 +201,106 @@ class ComparisonSpec(BaseModel):
         resolve_device(device)
         return device
 
+    @field_validator("ablate_graph", mode="before")
+    @classmethod
+    def _all_graph_models(cls, names: Any, info: ValidationInfo) -> Any:
+        if names == "all" or (isinstance(names, (list, tuple)) and list(names) == ["all"]):
+            names = [name for name in info.data.get("models", ()) if MODELS[name].family == "graph"]
+            if not names and "models" in info.data:
+                raise ValueError("models names no graph model; add one, e.g. tgcn, or leave ablate_graph out")
+        return names
+
+    @field_validator("ablate_graph")
+    @classmethod
+    def _graph_models(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        known = [name for name in info.data.get("models", MODELS) if MODELS[name].family == "graph"]
+        found = [
+            ((i,), f"{name!r} is none of the graph models compared{nearest(name, known or ['all'])}")
+            for i, name in enumerate(names)
+            if name not in known
+        ]
+        if found:
+            raise SpecProblems(found)
+        return _distinct(names, "a model")
+
+    @field_validator("train_shares", "hidden_shares")
+    @classmethod
+    def _shares(cls, shares: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
+        of_rows = info.field_name == "train_shares"
+        for share in shares:
+            if of_rows and not 0 < share <= 1:
+                raise ValueError(f"{share:g} is not a share above 0, at most 1; give e.g. 0.1,0.3,1")
+            if not of_rows and not 0 <= share < 1:
+                raise ValueError(f"{share:g} is not a share of at least 0 and below 1; give e.g. 0,0.2,0.5")
+        return tuple(sorted(_distinct(shares, "a share")))
+
     @model_validator(mode="after")
-    def _one_source(self) -> "ComparisonSpec":
+    def _one_source(self) -> ComparisonSpec:
+        found: list[tuple[Key, str]] = []
         if self.series is not None and self.data is not None:
-            raise ValueError(f"both data ({self.data}) and series ({self.series}) are given; give one of them")
+            found.append(((), f"both data ({self.data}) and series ({self.series}) are given; give one of them"))
         if self.series is None and self.graph is not None:
-            raise ValueError("graph is given without series; give the file of the series too")
-        own = ("graph_format", "target", "unit", "step_minutes", "season")
-        given = [name for name in own if getattr(self, name) is not None]
+            found.append(((), "graph is given without series; give the file of the series too"))
+        given = [name for name in _OWN_FILES if getattr(self, name) is not None]
         if self.series is None and given:
-            raise ValueError(f"{', '.join(given)}: only for your own files; give series, or leave it out")
+            found.append(((), f"{', '.join(given)}: only for your own files; give series, or leave it out"))
         for name in ("series", "graph"):
             path = getattr(self, name)
-            if path is not None and not path.is_file():
-                raise ValueError(f"{name}: no such file: {path}")
+            if path is not None and path.is_dir():
+                found.append(((name,), f"{path} is a folder; give a file"))
+            elif path is not None and not path.is_file():
+                found.append(((name,), f"no such file: {path}"))
+        if found:
+            raise SpecProblems(found)
         return self
 
-    def training_settings(self, seed: int) -> TrainingSettings:
-        """The training settings of one run."""
-        names = [
-            "epochs",
-            "batch_size",
-            "learning_rate",
-            "weight_decay",
-            "clip",
-            "patience",
-            "loss",
-            "schedule",
-            "max_seconds",
-            "device",
-            "precision",
-        ]
-        return TrainingSettings(seed=seed, **{name: getattr(self, name) for name in names})
+    @model_validator(mode="after")
+    def _one_budget(self) -> ComparisonSpec:
+        found: list[tuple[Key, str]] = []
+        for name in ("parameters", "trials"):
+            if getattr(self, name) is not None and self.budget != name:
+                found.append(((name,), f"only with the budget {name!r}, which is {self.budget!r}; leave one out"))
+        for kind, name, example in (("seconds", "max_seconds", "60"), ("trials", "trials", "10")):
+            if self.budget == kind and getattr(self, name) is None:
+                found.append((("budget",), f"{kind!r} needs {name}; give it, e.g. {example}"))
+        for model, settings in self.settings.items():
+            if self.budget == "parameters" and "hidden_channels" in settings:
+                text = "the width is found by the budget 'parameters'; leave it out"
+                found.append((("settings", model, "hidden_channels"), text))
+        if found:
+            raise SpecProblems(found)
+        return self
+
+    def width(self, model: str) -> int:
+        """The width that is asked of a model."""
+        return self.settings.get(model, {}).get("hidden_channels", self.hidden_channels)
+
+    def model_settings(self, model: str, settings: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The settings of a model's constructor: the spec's, and `settings` on top."""
+        merged = {**self.settings.get(model, {}), **(settings or {})}
+        return {name: value for name, value in merged.items() if name not in FIT_SETTINGS}
+
+    def training_settings(
+        self, seed: int, model: str | None = None, settings: dict[str, Any] | None = None
+    ) -> TrainingSettings:
+        """The training settings of one run: the spec's, those of the model, and `settings` on top."""
+        names = ("epochs", "batch_size", "learning_rate", "weight_decay", "clip", "patience", "loss", "schedule")
+        values = {name: getattr(self, name) for name in (*names, "max_seconds", "device", "precision")}
+        merged = {**self.settings.get(model or "", {}), **(settings or {})}
+        return TrainingSettings(seed=seed, **values | {k: v for k, v in merged.items() if k in values})
 
     def to_json(self) -> dict[str, Any]:
         """Everything that was asked for, as JSON values."""
         return self.model_dump(mode="json")
+
+
+class FinalSpec(ComparisonSpec, frozen=True):
+    """A spec in which nothing is open: `resolve` makes it."""
+
+    history: int = Field(default=12, ge=1)
+    """Rows that a model sees."""
+    horizons: tuple[int, ...] = (3, 6, 12)
+    """Steps ahead that are scored."""
 
 
 def make_spec(**values: Any) -> ComparisonSpec:
@@ -176,7 +310,8 @@ def make_spec(**values: Any) -> ComparisonSpec:
         values: the arguments of `ComparisonSpec`.
 
     Raises:
-        ValueError: a value is not allowed; the message names the argument, the value and what is allowed.
+        ValueError: a value is not allowed; the message names the argument, the value and what is allowed, for up to
+            three arguments.
 
     Example:
         >>> make_spec(models=["lstm", "tgcn"], horizons=[12, 3]).horizons
@@ -185,26 +320,26 @@ def make_spec(**values: Any) -> ComparisonSpec:
     try:
         return ComparisonSpec(**values)
     except ValidationError as error:
-        raise ValueError(_one_line(error)) from None
+        found = spec_problems(error, ComparisonSpec.model_fields)
+        raise ValueError(one_line([f"{key_text(key)}: {text}" if key else text for key, text in found])) from None
 
 
-def _one_line(error: ValidationError) -> str:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        message = f"there is no such setting{_nearest(where, ComparisonSpec.model_fields)}"
-    elif first["type"] != "value_error":
-        # pydantic's own messages do not show the value.
-        message = f"{first['input']!r} is not allowed: {message[:1].lower()}{message[1:]}"
-    return f"{where}: {message}" if where else message
+def resolve(spec: ComparisonSpec, *, history: int = 12, horizons: tuple[int, ...] = (3, 6, 12)) -> FinalSpec:
+    """The final spec: a history and horizons that were left open are filled in.
 
+    Args:
+        spec: what was asked for; what it says stays.
+        history: for a spec without one, as chosen for the data (default 12).
+        horizons: likewise (default 3, 6, 12).
 
-def _nearest(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.5)
-    return (
-        f"; did you mean {near[0]!r}? " + f"Known: {', '.join(known)}" if near else f"; choose from {', '.join(known)}"
-    )
+    Example:
+        >>> resolve(make_spec(horizons=[5]), history=8, horizons=(1, 2)).horizons
+        (5,)
+    """
+    values = dict(spec)
+    values["history"] = history if spec.history is None else spec.history
+    values["horizons"] = tuple(sorted(horizons)) if spec.horizons is None else spec.horizons
+    return FinalSpec.model_construct(**values)
 
 
 def _distinct(values: tuple[Value, ...], what: str) -> tuple[Value, ...]:

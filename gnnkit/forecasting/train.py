@@ -12,7 +12,7 @@ import torch
 from gnnkit.compare.baselines import last_value
 from gnnkit.compare.runner import load_series
 from gnnkit.compare.scores import Outcome, score_rows
-from gnnkit.compare.spec import ComparisonSpec, make_spec
+from gnnkit.compare.spec import ComparisonSpec, make_spec, resolve
 from gnnkit.data import GraphSeries, make_windows
 from gnnkit.forecasting.fitted import FittedForecaster
 from gnnkit.temporal import MODELS
@@ -59,6 +59,7 @@ def train_forecaster(
         )
     (name,), (seed,) = spec.models, spec.seeds
     series = load_series(spec) if series is None else series
+    spec = resolve(spec)
     options = {"history": spec.history, "horizon": max(spec.horizons), "time_features": spec.time_features}
     windows = make_windows(series, scaler=spec.scaler, min_horizon=min(spec.horizons), **options)
     with isolated_seed(seed):
@@ -105,7 +106,7 @@ def evaluate_forecaster(
         ValueError: the series has other nodes or features, or is too short.
     """
     config = fitted.config
-    spec = make_spec(**config["spec"])
+    spec = resolve(make_spec(**config["spec"]))
     series = load_series(spec) if series is None else series
     if list(series.node_names) != config["node_names"] or series.num_features != config["num_features"]:
         raise ValueError(

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from gnnkit.compare import DEFAULT_MODELS, ComparisonSpec, make_spec
+from gnnkit.compare.spec import resolve
 from gnnkit.temporal import MODELS
 
 
@@ -13,7 +14,9 @@ def test_defaults_are_the_simulated_network_with_sequence_and_graph_models():
     spec = make_spec()
     assert spec.models == DEFAULT_MODELS
     assert {MODELS[name].family for name in spec.models} == {"sequence", "graph"}
-    assert (spec.horizons, spec.history, spec.seeds) == ((3, 6, 12), 12, (0, 1, 2))
+    assert (spec.horizons, spec.history, spec.seeds) == (None, None, (0, 1, 2))
+    final = resolve(spec)
+    assert (final.horizons, final.history) == ((3, 6, 12), 12)
 
 
 def test_horizons_are_sorted():
