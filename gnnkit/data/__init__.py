@@ -3,6 +3,7 @@
 from gnnkit.data.clock import clock_features
 from gnnkit.data.combinations import Combinations, EndlessCombinations, RandomCombinations, random_combinations
 from gnnkit.data.decagon import DecagonData, load_decagon
+from gnnkit.data.degrade import hide_in_outages, hide_values, latest_training_rows
 from gnnkit.data.detectors import kernel_graph, metr_la, pems_bay
 from gnnkit.data.own import read_own
 from gnnkit.data.relations import Triples, TripleSplit, check_no_leak, split_by_relation
@@ -10,10 +11,11 @@ from gnnkit.data.scaling import MaxScaler, Scaler, StandardScaler
 from gnnkit.data.series import GraphSeries
 from gnnkit.data.simulate import simulate_traffic
 from gnnkit.data.splits import Split, chronological_split
+from gnnkit.data.store import SeriesStore
 from gnnkit.data.text import TextSplit, TextWindows, WindowBatch, read_text, split_text, text_digest
 from gnnkit.data.traffic import DATASETS, load, los_loop
 from gnnkit.data.triples import LoadedTriples, load_triples
-from gnnkit.data.windows import Batch, SeriesStore, Windows, WindowSplits, make_windows
+from gnnkit.data.windows import Batch, Windows, WindowSplits, make_windows
 
 __all__ = [
     "DATASETS",
@@ -39,7 +41,10 @@ __all__ = [
     "check_no_leak",
     "chronological_split",
     "clock_features",
+    "hide_in_outages",
+    "hide_values",
     "kernel_graph",
+    "latest_training_rows",
     "load",
     "load_decagon",
     "load_triples",

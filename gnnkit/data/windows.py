@@ -6,15 +6,16 @@ import math
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from gnnkit.data.clock import TIME_CHANNELS, clock_features
-from gnnkit.data.scaling import MaxScaler, Scaler, StandardScaler, training_values
+from gnnkit.data.clock import TIME_CHANNELS
+from gnnkit.data.degrade import hide_values
+from gnnkit.data.scaling import MaxScaler, Scaler, StandardScaler
 from gnnkit.data.series import GraphSeries
 from gnnkit.data.splits import Split, chronological_split
+from gnnkit.data.store import SeriesStore
 
 __all__ = ["Batch", "SeriesStore", "Split", "WindowSplits", "Windows", "chronological_split", "make_windows"]
 
@@ -34,71 +35,6 @@ class Batch(NamedTuple):
     mask: Tensor | None
     y: Tensor
     y_mask: Tensor
-
-
-@dataclass(frozen=True, eq=False)
-class SeriesStore:
-    """One series with its gaps filled from the past, and one bit per value that says which were gaps.
-
-    Args:
-        filled: The series in its unit, `[L, N, F]`, without NaN.
-        observed_bits: Eight rows a byte, first row in the highest bit, `[ceil(L / 8), N, F]` uint8; None: no gaps.
-        clock: The rows' times from `clock_features`, `[L, 2]`; None: x has no time features.
-    """
-
-    filled: Tensor
-    observed_bits: Tensor | None = None
-    clock: Tensor | None = None
-
-    @classmethod
-    def from_series(cls, series: GraphSeries, *, time_features: bool = False) -> SeriesStore:
-        """Fill the gaps of a series: each with the last value observed before it.
-
-        Gaps at the very start have no past and take the node's mean over the training rows (the mean of all nodes,
-        where the node was never seen in them). A series without gaps is taken as it is, with no copy.
-
-        Args:
-            series: The series and its split.
-            time_features: True appends time of day and weekday to every node's features. Default False.
-
-        Returns:
-            The store.
-
-        Raises:
-            ValueError: A feature has no observed value in the training rows, or the times are unknown and asked for.
-        """
-        clock = clock_features(series) if time_features else None
-        train = training_values(series.values, series.split.train)
-        values = series.values.detach().cpu().contiguous()
-        observed = ~values.isnan().numpy()
-        if observed.all():
-            return cls(values, clock=clock)
-        node_mean = train.nanmean(dim=0)
-        mean = torch.where(node_mean.isnan(), train.flatten(0, 1).nanmean(dim=0), node_mean).float()
-        rows = np.arange(len(values), dtype=np.int32)[:, None, None]
-        last = np.maximum.accumulate(np.where(observed, rows, np.int32(-1)), axis=0)  # row of the latest observation
-        past = np.take_along_axis(values.numpy(), np.maximum(last, 0), axis=0)
-        filled = np.where(last >= 0, past, mean.numpy()).astype(np.float32)
-        return cls(torch.from_numpy(filled), torch.from_numpy(np.packbits(observed, axis=0)), clock)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes held: four a value, and one bit a value where something is missing."""
-        return sum(part.nbytes for part in (self.filled, self.observed_bits, self.clock) if part is not None)
-
-    def observed(self, rows: Int[Tensor, "*any"]) -> Bool[Tensor, "*any N F"] | None:
-        """Unpack the mask of some rows; None if nothing is missing in the whole series."""
-        if self.observed_bits is None:
-            return None
-        shift = (7 - rows % 8).to(torch.uint8)[..., None, None]
-        return ((self.observed_bits[rows // 8] >> shift) & 1).bool()
-
-    def to(self, device: torch.device | str) -> SeriesStore:
-        """The same store on a device; itself where it is there already."""
-        if self.filled.device == torch.device(device):
-            return self
-        bits, clock = (None if part is None else part.to(device) for part in (self.observed_bits, self.clock))
-        return SeriesStore(self.filled.to(device), bits, clock)
 
 
 class Windows:
@@ -224,9 +160,8 @@ class Windows:
         # A target that sticks out belongs to another split: point it at the last row of this one, and mask it.
         y_rows = y_rows.clamp(max=self.rows.stop - 1)
         x = self.scaler.transform(self.store.filled[x_rows])
-        y = self.store.filled[..., 0][y_rows]
-        observed = self.store.observed(y_rows)
-        y_mask = inside.expand_as(y).clone() if observed is None else observed[..., 0] & inside
+        y, observed = self.store.target(y_rows)
+        y_mask = inside.expand_as(y).clone() if observed is None else observed & inside
         mask = self.store.observed(x_rows)
         if self.store.clock is not None:
             time = self.store.clock[x_rows].unsqueeze(2).expand(-1, -1, x.size(2), -1)  # [B, T, N, 2]
@@ -317,6 +252,7 @@ def make_windows(
     lead: int = 1,
     time_features: bool = False,
     reach_back: bool = False,
+    hidden: Bool[Tensor, "L N"] | None = None,
 ) -> WindowSplits:
     """Windows of the training, validation and test rows of a series, on one tensor that all three share.
 
@@ -331,6 +267,8 @@ def make_windows(
         time_features: True appends time of day and weekday to x, the same for every node. Default False.
         reach_back: True lets the first histories of validation and test lie in the split before, so that every one of
             their rows is a target. Default False: no window leaves its split.
+        hidden: True where x must not show a node, in all three splits (see `hide_in_outages`): a gap, filled from the
+            past, that the scaler does not see either. Targets stay. Default None: nothing is hidden.
 
     Returns:
         The windows; the test windows leave out the last one where `series.split.drop_last_window` says so.
@@ -363,11 +301,12 @@ def make_windows(
                 f"with horizon={min_horizon or horizon} needs {needed} there (about {in_all} rows in all); "
                 f"give a longer series, or a shorter history or horizon"
             )
-    store = SeriesStore.from_series(series, time_features=time_features)
+    store = SeriesStore.from_series(series, time_features=time_features, hidden=hidden)
+    shown = series if hidden is None else hide_values(series, hidden)
     if scaler == "standard":
-        scaler = StandardScaler.fit(series.values, split.train)
+        scaler = StandardScaler.fit(shown.values, split.train)
     elif isinstance(scaler, str):
-        scaler = MaxScaler.fit(series.values, split.train, per_node=False)
+        scaler = MaxScaler.fit(shown.values, split.train, per_node=False)
 
     options = {"history": history, "horizon": horizon, "scaler": scaler, "min_horizon": min_horizon, "lead": lead}
     train, val = (Windows(store, parts[part], **options) for part in ("train", "val"))

@@ -13,10 +13,12 @@ from gnnkit.graph.influence import count_hops, influence_by_hop
 from gnnkit.graph.propagation import normalized_adjacency, propagate
 from gnnkit.graph.receptive import hop_distances, k_hop_nodes, node_id, receptive_field, shortest_paths, updates_needed
 from gnnkit.graph.report import GraphReport, diameter_bounds, report_graph, write_report
+from gnnkit.graph.variants import GraphVariant, graph_variant
 
 __all__ = [
     "DepthSuggestion",
     "GraphReport",
+    "GraphVariant",
     "LayerSmoothness",
     "ReceptiveFields",
     "Resistance",
@@ -36,6 +38,7 @@ __all__ = [
     "from_csr",
     "from_dense",
     "from_networkx",
+    "graph_variant",
     "hop_distances",
     "influence_by_hop",
     "k_hop_nodes",
