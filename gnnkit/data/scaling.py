@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["MaxScaler", "Scaler", "StandardScaler", "training_values"]
+__all__ = ["SCALERS", "MaxScaler", "Scaler", "StandardScaler", "fit_scaler", "training_values"]
 
 SomeScaler = TypeVar("SomeScaler", bound="Scaler")
 
@@ -153,6 +155,45 @@ class MaxScaler(Scaler):
         scale = torch.where(train.isnan().all(dim=0), largest, largest_of_node) if per_node else largest
         scale = torch.where(scale > 0, scale, torch.ones_like(scale)).float()
         return cls(torch.zeros_like(scale), scale, float(deviation[0, 0]))
+
+
+SCALERS: Mapping[str, str] = MappingProxyType(
+    {
+        "standard": "mean and deviation of each node's training values",
+        "max": "the largest training value of all nodes together",
+        "max-node": "the largest training value of each node",
+        "max-all": "the largest value of the whole series, of all nodes together: a leak, as in T-GCN's code",
+        "max-node-all": "the largest value of each node in the whole series: a leak, as in LSTNet's and MTGNN's code",
+    }
+)
+"""Name → what it scales by. The two leaks reproduce published protocols; a comparison refuses them unless allowed."""
+
+
+def fit_scaler(name: str, values: Float[Tensor, "L N F"], train: range) -> Scaler:
+    """Fit a scaler by its name.
+
+    Args:
+        name: One of `SCALERS`.
+        values: The series in its unit; NaN is missing.
+        train: The training rows; no other row is read, save by the two scalers that leak.
+
+    Returns:
+        The fitted scaler.
+
+    Raises:
+        ValueError: An unknown name, rows that are not in the series, or a feature without an observed value in them.
+
+    Example:
+        >>> series = torch.tensor([1.0, -4.0, 99.0]).view(3, 1, 1)
+        >>> [fit_scaler(name, series, range(0, 2)).scale.item() for name in ("max", "max-all")]
+        [4.0, 99.0]
+    """
+    if name not in SCALERS:
+        raise ValueError(f"scaler={name!r}: give one of {', '.join(SCALERS)}, or a fitted scaler")
+    if name == "standard":
+        return StandardScaler.fit(values, train)
+    rows = range(values.size(0)) if name.endswith("-all") else train
+    return MaxScaler.fit(values, rows, per_node="node" in name)
 
 
 def training_values(values: Float[Tensor, "L N F"], rows: range) -> Float[Tensor, "R N F"]:
