@@ -7,6 +7,7 @@ from gnnkit.temporal.dlinear import DLinear
 from gnnkit.temporal.gcn_forecaster import GCNForecaster
 from gnnkit.temporal.graph_wavenet import GraphWaveNet
 from gnnkit.temporal.mtgnn import MTGNN
+from gnnkit.temporal.quantile import QuantileForecaster
 from gnnkit.temporal.registry import MODELS, ModelEntry, build_forecaster
 from gnnkit.temporal.residual import ResidualForecaster
 from gnnkit.temporal.stgcn import STGCN
@@ -27,6 +28,7 @@ __all__ = [
     "GCNForecaster",
     "GraphWaveNet",
     "ModelEntry",
+    "QuantileForecaster",
     "ResidualForecaster",
     "TGCNCell",
     "build_forecaster",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -20,6 +20,7 @@ from gnnkit.temporal.dlinear import DLinear
 from gnnkit.temporal.gcn_forecaster import GCNForecaster
 from gnnkit.temporal.graph_wavenet import GraphWaveNet
 from gnnkit.temporal.mtgnn import MTGNN
+from gnnkit.temporal.quantile import QuantileForecaster
 from gnnkit.temporal.residual import ResidualForecaster
 from gnnkit.temporal.stgcn import STGCN
 from gnnkit.temporal.stid import STID
@@ -174,6 +175,7 @@ def build_forecaster(
     hidden_channels: int = 64,
     time_channels: int = 0,
     residual: bool = False,
+    quantiles: Sequence[float] = (),
     **settings: Any,
 ) -> nn.Module:
     """Build a forecaster by its name, whatever sizes its constructor needs.
@@ -188,14 +190,16 @@ def build_forecaster(
         time_channels: How many of the F features, the last ones, tell the time (see `gnnkit.data.Windows`); only a
             model that reads them in a way of its own takes it. Default 0.
         residual: True puts it into `ResidualForecaster`: it then predicts the change from the last value.
+        quantiles: Levels inside (0, 1), .5 among them, put it into `QuantileForecaster`: it then returns
+            `[B, P, N, Q]`, its own forecast being the median. Default (): one value, `[B, P, N]`.
         **settings: The model's own, as in `MODELS[name].settings`.
 
     Returns:
         The forecaster.
 
     Raises:
-        ValueError: An unknown name (with the nearest one), a setting that the model does not have, or what its
-            constructor does not accept.
+        ValueError: An unknown name (with the nearest one), a setting that the model does not have, quantiles
+            without .5, or what its constructor does not accept.
 
     Example:
         >>> build_forecaster("gru", in_channels=1, horizon=3, history=12, num_nodes=5, hidden_channels=8).horizon
@@ -216,4 +220,7 @@ def build_forecaster(
     sizes |= {"history": history, "num_nodes": num_nodes, "time_channels": time_channels}
     taken = set(inspect.signature(entry.build).parameters) - set(fixed)
     forecaster = entry.build(**{size: value for size, value in sizes.items() if size in taken}, **settings)
+    if len(quantiles):
+        shape = {"in_channels": in_channels, "horizon": horizon, "history": history}
+        forecaster = QuantileForecaster(forecaster, quantiles=quantiles, **shape)
     return ResidualForecaster(forecaster) if residual else forecaster

@@ -34,12 +34,13 @@ class TrainingSettings:
         weight_decay: L2 penalty in Adam (default 0).
         clip: largest norm of the gradient (default 5).
         patience: epochs without a better validation MAE before training stops (default 10).
-        loss: `"mae"` (default) or `"mse"`.
+        loss: `"mae"` (default), `"mse"`, or `"pinball"` for a forecaster that gives quantiles.
         schedule: `"cosine"` (default: the rate falls to 0 over `epochs`) or `"constant"`.
         max_seconds: wall-clock limit; None (default): none. The epoch that it cuts short is validated.
         device: `"auto"` (default), `"cpu"`, `"cuda"`, `"cuda:1"`, `"mps"`.
         precision: as in Lightning Fabric (default `"32-true"`).
         seed: of the order of the batches and of dropout (default 0).
+        quantiles: with `"pinball"`, the levels that the forecaster gives, .5 among them; else empty (default).
 
     Raises:
         ValueError: a setting is outside its range; the message names it.
@@ -51,12 +52,13 @@ class TrainingSettings:
     weight_decay: float = 0.0
     clip: float = 5.0
     patience: int = 10
-    loss: Literal["mae", "mse"] = "mae"
+    loss: Literal["mae", "mse", "pinball"] = "mae"
     schedule: Literal["cosine", "constant"] = "cosine"
     max_seconds: float | None = None
     device: str = "auto"
     precision: Precision = "32-true"
     seed: int = 0
+    quantiles: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience"):
@@ -70,12 +72,17 @@ class TrainingSettings:
         if self.max_seconds is not None and not self.max_seconds > 0:
             raise ValueError(f"max_seconds is {self.max_seconds}; give a positive number, or None for no limit")
         for name, allowed in (
-            ("loss", ("mae", "mse")),
+            ("loss", ("mae", "mse", "pinball")),
             ("schedule", ("cosine", "constant")),
             ("precision", _PRECISIONS),
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(allowed)}")
+        if (self.loss == "pinball") != bool(self.quantiles) or (self.quantiles and 0.5 not in self.quantiles):
+            raise ValueError(
+                f"loss is {self.loss!r} with quantiles {self.quantiles}; give levels with 0.5 among them with "
+                "'pinball', and none with another loss"
+            )
 
 
 @dataclass(frozen=True)
@@ -118,14 +125,15 @@ def fit(
     """Train a forecaster in place and leave it with the weights of its best validation epoch.
 
     With e = ŷ − y in the data's unit, over the observed targets of a batch and σ the standard deviation of all training
-    targets: loss = mean |e| / σ (`"mae"`) or mean (e / σ)² (`"mse"`). Adam follows gradients whose norm is clipped. On
-    a CPU the same forecaster, windows and settings give the same weights bit for bit; the caller's random state stays
-    as it was.
+    targets: loss = mean |e| / σ (`"mae"`) or mean (e / σ)² (`"mse"`). For quantiles at the levels τ it is
+    2 · mean max(-τ e, (1 - τ) e) / σ, over the levels too (`"pinball"`; the median's part of it is `"mae"`), and the
+    validation MAE is that of the median. Adam follows gradients whose norm is clipped. On a CPU the same forecaster,
+    windows and settings give the same weights bit for bit; the caller's random state stays as it was.
 
     Args:
         forecaster: called as `forecaster(x, edge_index, edge_weight, mask=, target=, step=)` with scaled windows
-            [B, T, N, F]; gives [B, P, N] in scaled units. In training, `target` is [B, P, N] in scaled units, 0 where
-            nothing was observed, and `step` counts optimisation steps from 0.
+            [B, T, N, F]; gives [B, P, N], or [B, P, N, Q] with `"pinball"`, in scaled units. In training, `target` is
+            [B, P, N] in scaled units, 0 where nothing was observed, and `step` counts optimisation steps from 0.
         windows: training, validation and test windows; the test windows are not touched.
         edge_index: [2, E]
         edge_weight: [E] or None.
@@ -137,7 +145,8 @@ def fit(
 
     Raises:
         FloatingPointError: a loss, a gradient or the validation MAE is not finite; names the epoch and the step.
-        ValueError: nothing was observed in the training or the validation targets, or the device is not there.
+        ValueError: nothing was observed in the training or the validation targets, the device is not there, or the
+            forecaster gives quantiles and `settings` another number of them.
     """
     from lightning.fabric import Fabric  # takes seconds to import: only who trains pays
 
@@ -172,8 +181,8 @@ def fit(
                     batch = train.batch(index.to(device))
                     target = torch.where(batch.y_mask, train.scaler.transform_target(batch.y), 0.0)
                     output = model(batch.x, *graph, mask=batch.mask, target=target, step=step)
-                    predicted = train.scaler.inverse_target(output)
-                    loss, observed = _masked_loss(predicted, batch.y, batch.y_mask, scale, settings.loss)
+                    predicted = _in_unit(train, output)
+                    loss, observed = _masked_loss(predicted, batch.y, batch.y_mask, scale, settings)
                     wrapped_optimizer.zero_grad()
                     fabric.backward(loss)
                     norm = fabric.clip_gradients(
@@ -193,7 +202,7 @@ def fit(
                     if settings.max_seconds is not None and time.perf_counter() - start >= settings.max_seconds:
                         stopped = "seconds"
                         break
-                val_mae = _mean_absolute_error(model, val, graph, settings.batch_size)
+                val_mae = _mean_absolute_error(model, val, graph, settings)
                 _check_finite("the validation MAE", val_mae, epoch, number, settings)
                 records.append(EpochRecord(epoch, loss_sum / observed_sum, val_mae, time.perf_counter() - epoch_start))
                 if val_mae < best_mae:
@@ -227,8 +236,8 @@ def predict(
     *,
     batch_size: int = 64,
     device: str = "auto",
-) -> Float[Tensor, "W P N"]:
-    """Predictions for every window, in order, in the data's unit, on the CPU.
+) -> Float[Tensor, "W P N *Q"]:
+    """Predictions for every window, in order, in the data's unit, on the CPU; quantiles stand along a last axis.
 
     Args:
         forecaster: a (fitted) forecaster; it is moved to `device` and put in evaluation mode.
@@ -246,7 +255,7 @@ def predict(
     with torch.no_grad():
         for index in torch.arange(len(moved), device=where).split(batch_size):
             batch = moved.batch(index)
-            parts.append(moved.scaler.inverse_target(forecaster(batch.x, *graph, mask=batch.mask)).float().cpu())
+            parts.append(_in_unit(moved, forecaster(batch.x, *graph, mask=batch.mask)).float().cpu())
     return torch.cat(parts)
 
 
@@ -278,27 +287,48 @@ def resolve_device(device: str) -> torch.device:
     return torch.device("cpu") if found.type == "cpu" else found
 
 
+def _in_unit(windows: "Windows", output: Float[Tensor, "B P N *Q"]) -> Float[Tensor, "B P N *Q"]:
+    """Bring a forecast, of one value or of quantiles, back into the data's unit."""
+    if output.dim() == 3:
+        return windows.scaler.inverse_target(output)
+    return windows.scaler.inverse_target(output.movedim(-1, 1)).movedim(1, -1)
+
+
 def _masked_loss(
-    predicted: Float[Tensor, "B P N"],
+    predicted: Float[Tensor, "B P N *Q"],
     true: Float[Tensor, "B P N"],
     mask: Bool[Tensor, "B P N"],
     scale: float,
-    kind: str,
+    settings: TrainingSettings,
 ) -> tuple[Tensor, int]:
-    error = torch.where(mask, predicted - true, 0.0) / scale
+    levels = settings.quantiles
+    if predicted.dim() != true.dim() + bool(levels) or (levels and predicted.size(-1) != len(levels)):
+        wanted = f"{[*true.shape, len(levels)]} for quantiles {levels}" if levels else f"{list(true.shape)}"
+        raise ValueError(
+            f"the forecaster gives {list(predicted.shape)}, but loss {settings.loss!r} needs {wanted}; "
+            "build it with the quantiles of the training settings"
+        )
     observed = int(mask.sum())
-    total = error.abs().sum() if kind == "mae" else error.square().sum()
+    if levels:
+        error = torch.where(mask.unsqueeze(-1), predicted - true.unsqueeze(-1), 0.0) / scale
+        level = torch.tensor(levels, dtype=error.dtype, device=error.device)
+        total = 2 * torch.maximum(-level * error, (1 - level) * error).sum() / len(levels)
+    else:
+        error = torch.where(mask, predicted - true, 0.0) / scale
+        total = error.abs().sum() if settings.loss == "mae" else error.square().sum()
     return total / max(observed, 1), observed
 
 
-def _mean_absolute_error(model: nn.Module, windows: "Windows", graph: tuple, batch_size: int) -> float:
-    """MAE in the data's unit over all observed targets, every target once whatever its batch."""
+def _mean_absolute_error(model: nn.Module, windows: "Windows", graph: tuple, settings: TrainingSettings) -> float:
+    """MAE (of the median) in the data's unit over all observed targets, every target once whatever its batch."""
     model.eval()
     total, observed = 0.0, 0
     with torch.no_grad():
-        for index in torch.arange(len(windows), device=graph[0].device).split(batch_size):
+        for index in torch.arange(len(windows), device=graph[0].device).split(settings.batch_size):
             batch = windows.batch(index)
-            predicted = windows.scaler.inverse_target(model(batch.x, *graph, mask=batch.mask))
+            predicted = _in_unit(windows, model(batch.x, *graph, mask=batch.mask))
+            if settings.quantiles:
+                predicted = predicted[..., settings.quantiles.index(0.5)]
             total += torch.where(batch.y_mask, predicted - batch.y, 0.0).abs().sum(dtype=torch.float64).item()
             observed += int(batch.y_mask.sum())
     if not observed:

@@ -54,10 +54,12 @@ def fit_together(
 
     Raises:
         FloatingPointError: a loss is not finite.
-        ValueError: not one seed for each forecaster.
+        ValueError: not one seed for each forecaster, or the loss is `"pinball"`.
     """
     if len(seeds) != len(forecasters) or not seeds:
         raise ValueError(f"{len(seeds)} seeds for {len(forecasters)} forecasters; give one for each, and at least one")
+    if settings.loss == "pinball":
+        raise ValueError("loss is 'pinball', which seeds trained together do not have; train each with fit")
     device = resolve_device(settings.device)
     moved = windows.to(device)
     train, scale = moved.train, moved.scaler.target_deviation

@@ -44,3 +44,11 @@ def test_one_seed_for_each_forecaster():
             seeds=(0, 1),
             score=mae,
         )
+
+
+def test_quantiles_are_not_trained_together():
+    windows = make_windows(simulate_traffic(num_nodes=4, days=1), history=6, horizon=2)
+    settings = TrainingSettings(loss="pinball", quantiles=(0.1, 0.5, 0.9))
+    edges = torch.zeros(2, 0, dtype=torch.long)
+    with pytest.raises(ValueError, match="loss is 'pinball', which seeds trained together do not have; train each"):
+        fit_together([build_forecaster("dlinear", **SIZES)], windows, edges, None, settings, seeds=(0,), score=mae)

@@ -1,0 +1,172 @@
+"""The quantile form of a forecaster: its forecast is the median, and a head adds the spread around it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gnnkit.sequence._contract import check_size
+
+__all__ = ["QuantileForecaster"]
+
+MEDIAN = 0.5
+FIRST_SPREAD = 0.3
+"""The deviation, in scaled units, of the normal distribution whose quantiles an untrained head is near."""
+
+
+class QuantileForecaster(nn.Module):
+    r"""Give quantiles in place of one value: the forecaster's own forecast is the median, steps lead away from it.
+
+    With `m = f(x)` the forecast, `.5 = τ_k` among the levels and `δ ≥ 0` from a perceptron:
+
+        q_k = m,   q_{k+j} = q_{k+j-1} + δ_{k+j},   q_{k-j} = q_{k-j+1} - δ_{k-j},   δ = softplus(W₂ relu(W₁ z))
+
+    so quantiles never cross. `z` is what each node shows at the time of the forecast: its history as seen from the last
+    value, which of it was observed, all features of the last step, and `m` itself. The form asks nothing of `f` but a
+    forecast, and is the same for every model, those that write step by step among them; so a comparison stays one.
+
+    Args:
+        forecaster: Any forecaster that returns `[B, P, N]`; its feature 0 is what is predicted.
+        quantiles: The Q levels, rising, inside (0, 1), with .5 among them.
+        in_channels: Features F of a node at a step.
+        horizon: Steps P to predict.
+        history: Steps T of the history.
+        spread_channels: Width of the perceptron. Default 32.
+
+    Shape:
+        x `[B, T, N, F]`, edge_index `[2, E]`, edge_weight `[E]`; returned `[B, P, N, Q]`.
+
+    Raises:
+        ValueError: Levels that do not rise, lie outside (0, 1) or lack .5; a size below 1.
+
+    Source:
+        Koenker & Bassett, "Regression quantiles" (1978). Trained on all levels at once, as in Zou & Yuan, "Composite
+        quantile regression" (2008). The form of the head is gnnkit's own.
+
+    Example:
+        >>> from gnnkit.sequence import GRUForecaster
+        >>> model = QuantileForecaster(
+        ...     GRUForecaster(1, 8, horizon=3), quantiles=(0.05, 0.5, 0.95), in_channels=1, horizon=3, history=12
+        ... )
+        >>> model(torch.randn(2, 12, 5, 1)).shape
+        torch.Size([2, 3, 5, 3])
+    """
+
+    def __init__(
+        self,
+        forecaster: nn.Module,
+        *,
+        quantiles: Sequence[float],
+        in_channels: int,
+        horizon: int,
+        history: int,
+        spread_channels: int = 32,
+    ) -> None:
+        super().__init__()
+        self.quantiles = _check_levels(quantiles)
+        self.forecaster: Any = forecaster  # any module with the call of a forecaster
+        self.horizon = check_size("horizon", horizon)
+        self.history = check_size("history", history)
+        width = 2 * self.history + check_size("in_channels", in_channels) + self.horizon
+        self.inner = nn.Linear(width, check_size("spread_channels", spread_channels))
+        self.outer = nn.Linear(spread_channels, self.horizon * (len(self.quantiles) - 1))
+        self._reset_spread()
+
+    def reset_parameters(self) -> None:
+        """Draw all weights of the forecaster and of the head anew."""
+        self.forecaster.reset_parameters()
+        self._reset_spread()
+
+    def _reset_spread(self) -> None:
+        self.inner.reset_parameters()
+        levels = torch.tensor(self.quantiles, dtype=torch.float64)
+        step = FIRST_SPREAD * torch.special.ndtri(levels).diff()  # [Q - 1]
+        with torch.no_grad():
+            nn.init.normal_(self.outer.weight, std=0.01)
+            # softplus⁻¹, so that the first quantiles are those of a normal distribution.
+            self.outer.bias.copy_(step.expm1().log().repeat(self.horizon))
+
+    @property
+    def uses_graph(self) -> bool:
+        """Whether the graph makes a difference to the forecaster."""
+        return self.forecaster.uses_graph
+
+    @property
+    def learns_graph(self) -> bool:
+        """Whether the forecaster learns a graph."""
+        return getattr(self.forecaster, "learns_graph", False)
+
+    def learned_adjacency(self) -> Float[Tensor, "N N"]:
+        """The graph that the forecaster learned, where it learns one."""
+        return self.forecaster.learned_adjacency()
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T N F"],
+        edge_index: Tensor | None = None,
+        edge_weight: Tensor | None = None,
+        *,
+        mask: Bool[Tensor, "B T N F"] | None = None,
+        target: Float[Tensor, "B P N"] | None = None,
+        step: int | None = None,
+    ) -> Float[Tensor, "B P N Q"]:
+        """Predict the quantiles of the next P steps of feature 0.
+
+        Args:
+            x: The history, scaled.
+            edge_index, edge_weight, target, step: Handed to the forecaster.
+            mask: The observed entries; handed on, and read by the head (None: all were observed).
+
+        Returns:
+            The quantiles in x's scale, rising along the last axis.
+
+        Raises:
+            ValueError: x has another history than the head was built for.
+        """
+        if x.dim() != 4 or x.size(1) != self.history:
+            raise ValueError(
+                f"x has shape {list(x.shape)}, but the quantile head was built for [B, T, N, F] with T = "
+                f"{self.history}; build it with history=T"
+            )
+        median = self.forecaster(x, edge_index, edge_weight, mask=mask, target=target, step=step)  # [B, P, N]
+        steps = self._steps(x, mask, median).to(median.dtype)  # [B, P, N, Q - 1]
+        middle = self.quantiles.index(MEDIAN)
+        # Added one by one, not by cumsum: rounding then keeps the order, on a GPU too.
+        below, above = [median], [median]
+        for number in reversed(range(middle)):
+            below.append(below[-1] - steps[..., number])
+        for number in range(middle, steps.size(-1)):
+            above.append(above[-1] + steps[..., number])
+        return torch.stack([*reversed(below), *above[1:]], dim=-1)
+
+    def unroll(self, x: Float[Tensor, "B T N F"], *args: Any, **options: Any) -> list[Tensor]:
+        """The states h_1 ... h_T of the forecaster, where it has any."""
+        return self.forecaster.unroll(x, *args, **options)
+
+    def _steps(
+        self, x: Float[Tensor, "B T N F"], mask: Bool[Tensor, "B T N F"] | None, median: Float[Tensor, "B P N"]
+    ) -> Float[Tensor, "B P N Q1"]:
+        """The distances from each quantile to the next."""
+        recent = (x[..., 0] - x[:, -1:, :, 0]).transpose(1, 2)  # [B, N, T]
+        seen = torch.ones_like(recent) if mask is None else mask[..., 0].transpose(1, 2).to(recent.dtype)
+        # The median's own weights learn from the losses of the quantiles, not from what the head reads of it.
+        shown = torch.cat([recent, seen, x[:, -1], median.detach().transpose(1, 2).to(recent.dtype)], dim=-1)
+        steps = F.softplus(self.outer(self.inner(shown).relu()))  # [B, N, P (Q - 1)]
+        return steps.unflatten(-1, (self.horizon, -1)).transpose(1, 2)
+
+
+def _check_levels(quantiles: Sequence[float]) -> tuple[float, ...]:
+    levels = tuple(float(level) for level in quantiles)
+    rising = all(low < high for low, high in pairwise(levels))
+    if not rising or MEDIAN not in levels or not (levels[0] > 0 and levels[-1] < 1) or len(levels) < 2:
+        raise ValueError(
+            f"quantiles are {levels}; give at least two rising levels inside (0, 1), 0.5 among them, "
+            "such as (0.05, 0.5, 0.95)"
+        )
+    return levels
