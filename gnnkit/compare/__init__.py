@@ -2,7 +2,8 @@
 
 from gnnkit.compare.baselines import BASELINES, historical_average, last_value, rolling_average
 from gnnkit.compare.bootstrap import Interval, paired_interval
-from gnnkit.compare.output import check_output, write_output
+from gnnkit.compare.conditions import Condition
+from gnnkit.compare.output import check_output, kept_spec, write_output
 from gnnkit.compare.report import write_report
 from gnnkit.compare.results import Results
 from gnnkit.compare.runner import load_series, run
@@ -15,10 +16,12 @@ __all__ = [
     "BASELINES",
     "DEFAULT_MODELS",
     "ComparisonSpec",
+    "Condition",
     "Interval",
     "Results",
     "check_output",
     "historical_average",
+    "kept_spec",
     "last_value",
     "load_series",
     "make_spec",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
-__all__ = ["ADJACENCIES", "Condition"]
+__all__ = ["ADJACENCIES", "BASE", "Adjacency", "Condition"]
 
-ADJACENCIES = ("given", "identity", "shuffled", "random", "complete", "learned")
+Adjacency = Literal["given", "identity", "shuffled", "random", "complete", "learned"]
+ADJACENCIES: tuple[Adjacency, ...] = get_args(Adjacency)
 """What a graph model may be given in place of its graph; `gnnkit.graph.graph_variant` makes all but the last."""
 
 
@@ -27,7 +29,7 @@ class Condition:
         (True, 'shuffled')
     """
 
-    adjacency: str = "given"
+    adjacency: Adjacency = "given"
     train_share: float = 1.0
     hidden_share: float = 0.0
 
@@ -42,7 +44,7 @@ class Condition:
     @property
     def is_base(self) -> bool:
         """True where nothing is changed: the condition of the main tables."""
-        return self == Condition()
+        return self == BASE
 
     @property
     def label(self) -> str:
@@ -51,3 +53,7 @@ class Condition:
         parts += [] if self.train_share == 1 else [f"train {100 * self.train_share:g}%"]
         parts += [] if self.hidden_share == 0 else [f"hidden {100 * self.hidden_share:g}%"]
         return ", ".join(parts)
+
+
+BASE = Condition()
+"""Nothing is changed."""

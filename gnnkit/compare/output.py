@@ -7,13 +7,18 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from gnnkit.compare.report import write_report
 from gnnkit.compare.results import Results
+from gnnkit.compare.spec import ComparisonSpec, make_spec
+from gnnkit.training import replace_file
 
-__all__ = ["check_output", "write_output"]
+__all__ = ["check_output", "keep_spec", "kept_spec", "kept_threads", "write_output"]
 
-OUTPUT_FILES = ("rows.csv", "report.html", "results.json")
+OUTPUT_FILES = ("rows.csv", "rows.parquet", "report.html", "results.json")
+_KEPT = ("spec.json", "jobs")
+"""What a run that is not over has, and what it goes on from."""
 
 
 def check_output(directory: str | Path) -> Path:
@@ -32,7 +37,7 @@ def check_output(directory: str | Path) -> Path:
     if directory.exists() and not directory.is_dir():
         raise ValueError(f"out: {directory} is a file; give a folder")
     if directory.is_dir():
-        foreign = sorted(path.name for path in directory.iterdir() if path.name not in OUTPUT_FILES)
+        foreign = sorted(path.name for path in directory.iterdir() if path.name not in (*OUTPUT_FILES, *_KEPT))
         if foreign:
             raise ValueError(f"out: {directory} holds other files ({foreign[0]}); give a new or an empty folder")
         if any(directory.iterdir()) and not _is_result(directory):
@@ -46,7 +51,7 @@ def check_output(directory: str | Path) -> Path:
 
 
 def write_output(results: Results, directory: str | Path) -> Path:
-    """Write `rows.csv`, `results.json` and `report.html`; earlier results in the folder are replaced.
+    """Write rows, `results.json` and `report.html`; earlier results in the folder are replaced.
 
     All files are made in a folder beside it first, so that an error on the way leaves the folder as it was.
 
@@ -79,7 +84,66 @@ def write_output(results: Results, directory: str | Path) -> Path:
     return directory / "report.html"
 
 
+def keep_spec(spec: ComparisonSpec, directory: str | Path, *, data_hash: str) -> None:
+    """Write `spec.json`, from which a run that was cut off can go on.
+
+    Args:
+        spec: what was asked for, with the threads of a fit.
+        directory: the folder; made when it is missing.
+        data_hash: of the data.
+
+    Raises:
+        ValueError: what is there was begun on other data.
+    """
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    kept = _kept(directory)
+    if kept and kept["data_hash"] != data_hash:
+        raise ValueError(
+            f"{directory} was begun on other data (SHA-256 {kept['data_hash'][:12]}…, now {data_hash[:12]}…); "
+            f"give the same data, or another folder"
+        )
+    paths = {name: getattr(spec, name) for name in ("data_root", "series", "graph")}
+    # Absolute: a run may go on from another working directory.
+    spec = spec.model_copy(update={name: path and path.absolute() for name, path in paths.items()})
+    document = {"gnnkit_spec": True, "data_hash": data_hash, "spec": spec.to_json()}
+    with replace_file(directory / "spec.json") as part:
+        part.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+def kept_spec(directory: str | Path) -> ComparisonSpec:
+    """The spec of the run that a folder is from: what `gnnkit compare --resume DIR` goes on with.
+
+    Raises:
+        FileNotFoundError: the folder has no `spec.json`.
+        ValueError: it is not one of gnnkit's, or names what is not there any more.
+    """
+    directory = Path(directory)
+    if not (directory / "spec.json").is_file():
+        raise FileNotFoundError(f"{directory} holds no spec.json: no `gnnkit compare` was begun there")
+    kept = _kept(directory)
+    if kept is None:
+        raise ValueError(f"{directory / 'spec.json'} was not written by `gnnkit compare`; give one of its folders")
+    return make_spec(**kept["spec"])
+
+
+def kept_threads(directory: str | Path) -> int | None:
+    """The threads of a fit in the run that a folder is from; None where there is none."""
+    kept = _kept(Path(directory))
+    return kept["spec"]["threads"] if kept else None
+
+
+def _kept(directory: Path) -> dict[str, Any] | None:
+    try:
+        document = json.loads((directory / "spec.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return document if isinstance(document, dict) and document.get("gnnkit_spec") is True else None
+
+
 def _is_result(directory: Path) -> bool:
+    if _kept(directory):
+        return True
     try:
         document = json.loads((directory / "results.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

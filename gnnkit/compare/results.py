@@ -18,7 +18,16 @@ FORMAT = 2
 ROW_COLUMNS = [
     *("data", "data_hash", "model", "family", "seed", "adjacency", "train_share", "hidden_share", "leak"),
     *("history", "horizon", "score", "metric", "value", "windows"),
-    *("hidden_channels", "trials", "parameters", "epochs", "best_epoch", "epoch_seconds", "wall_seconds", "peak_memory_mb"),
+    *(
+        "hidden_channels",
+        "trials",
+        "parameters",
+        "epochs",
+        "best_epoch",
+        "epoch_seconds",
+        "wall_seconds",
+        "peak_memory_mb",
+    ),
     *("device", "hardware", "threads", "torch", "gnnkit", "commit", "date"),
 ]
 """Columns of `Results.rows`, in the order of `rows.csv`."""
@@ -125,10 +134,14 @@ class Results:
         return [v for v in self.verdicts if (v["kind"], v["horizon"], v["metric"]) == (kind, horizon, metric)]
 
     def save(self, directory: str | Path) -> None:
-        """Write `rows.csv` and `results.json` (all the rest) into `directory`, which is made when it is missing."""
+        """Write `rows.csv`, the same as `rows.parquet`, and `results.json` (all the rest) into `directory`.
+
+        The folder is made when it is missing.
+        """
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         self.rows.to_csv(directory / "rows.csv", index=False)
+        self.rows.to_parquet(directory / "rows.parquet", index=False)
         document: dict[str, Any] = {"format": FORMAT, "gnnkit_results": True}
         for name in _JSON_FIELDS:
             document[name] = getattr(self, name)
@@ -139,7 +152,7 @@ class Results:
 
     @classmethod
     def load(cls, directory: str | Path) -> "Results":
-        """Read what `save` wrote.
+        """Read what `save` wrote, in this layout or an earlier one; what an earlier one does not have is empty.
 
         Raises:
             FileNotFoundError: `directory` has no `results.json` or no `rows.csv`.
@@ -162,8 +175,23 @@ class Results:
         rows = pd.read_csv(directory / "rows.csv", dtype="str", keep_default_na=False)
         for name in rows.columns.difference(_TEXT_COLUMNS):
             rows[name] = _numbers(rows[name].tolist())
+        for name, value in _ADDED_COLUMNS.items():
+            if name not in rows:
+                rows[name] = value
         tables = {name: pd.DataFrame(document[name]) for name in _TABLE_FIELDS}
-        return cls(rows=rows, **tables, **{name: document[name] for name in _JSON_FIELDS})
+        fields = {name: document[name] for name in _JSON_FIELDS if name in document or document["format"] == FORMAT}
+        return cls(rows=pd.DataFrame(rows, columns=ROW_COLUMNS), **tables, **fields)
+
+
+_ADDED_COLUMNS = {
+    "adjacency": "given",
+    "train_share": 1.0,
+    "hidden_share": 0.0,
+    "leak": "",
+    "hidden_channels": math.nan,
+    "trials": 0,
+}
+"""Columns that layout 1 did not have, and what they are for its rows."""
 
 
 _TEXT_COLUMNS = (

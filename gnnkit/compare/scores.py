@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from gnnkit.compare.conditions import BASE, Condition
 from gnnkit.data import GraphSeries, Windows
 from gnnkit.metrics import FORECAST_METRICS, mae, rmse
 from gnnkit.training import FitResult
@@ -26,14 +27,18 @@ TRACED_STEPS = 288
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one model predicted with one seed.
+    """What one model predicted with one seed under one condition, all in the data's unit.
 
     Args:
         model: its name.
         family: "baseline", "sequence" or "graph".
         seed: 0 for baselines.
-        predicted: [W, P, N] in the data's unit.
+        predicted: test windows, [W, P, N]; the median, where quantiles were predicted.
         fitted: how it was trained; None for baselines.
+        condition: what was changed about the data.
+        validation: validation windows, [V, P, N].
+        quantiles: test windows, [W, P, N, Q].
+        validation_quantiles: validation windows, [V, P, N, Q].
     """
 
     model: str
@@ -41,6 +46,10 @@ class Outcome:
     seed: int
     predicted: Tensor
     fitted: FitResult | None
+    condition: Condition = BASE
+    validation: Tensor | None = None
+    quantiles: Tensor | None = None
+    validation_quantiles: Tensor | None = None
 
 
 def score_rows(

@@ -3,7 +3,14 @@
 from gnnkit.training.checkpoint import load_checkpoint, save_checkpoint
 from gnnkit.training.fit import EpochRecord, FitResult, TrainingSettings, fit, predict, resolve_device
 from gnnkit.training.links import BudgetFit, BudgetSettings, fit_within_budget
-from gnnkit.training.progress import FitProgress, ProgressBars, open_progress
+from gnnkit.training.progress import (
+    FitProgress,
+    MatrixLines,
+    MatrixProgress,
+    ProgressBars,
+    open_matrix,
+    open_progress,
+)
 from gnnkit.training.seeding import isolated_seed, seed_everything, shuffled_batches
 from gnnkit.training.snapshot import load_snapshot, replace_file, save_snapshot
 from gnnkit.training.together import fit_together
@@ -14,6 +21,8 @@ __all__ = [
     "EpochRecord",
     "FitProgress",
     "FitResult",
+    "MatrixLines",
+    "MatrixProgress",
     "ProgressBars",
     "TrainingSettings",
     "fit",
@@ -22,6 +31,7 @@ __all__ = [
     "isolated_seed",
     "load_checkpoint",
     "load_snapshot",
+    "open_matrix",
     "open_progress",
     "predict",
     "replace_file",

@@ -132,7 +132,8 @@ def replace_file(path: str | Path) -> Iterator[Path]:
         ['row.json']
     """
     path = Path(path)
-    part = path.with_name(f"{path.name}.part")
+    # The process is in the name: one that was given up, and still writes, must not write into another's.
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         yield part
         # On the disk before its name is: a machine that loses power must not keep a name without its content.

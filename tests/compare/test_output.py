@@ -17,6 +17,7 @@ class Saved:
 
     def save(self, directory):
         (directory / "rows.csv").write_text(self.text)
+        (directory / "rows.parquet").write_text(self.text)
         if self.fails:
             raise OSError("disk full")
         (directory / "results.json").write_text('{"gnnkit_results": true}')
@@ -29,7 +30,7 @@ def names(folder):
 def test_a_new_folder_gets_all_files_and_nothing_else_is_left(tmp_path):
     report = write_output(Saved(), tmp_path / "a" / "b")
     assert report == tmp_path / "a" / "b" / "report.html"
-    assert names(tmp_path / "a" / "b") == ["report.html", "results.json", "rows.csv"]
+    assert names(tmp_path / "a" / "b") == ["report.html", "results.json", "rows.csv", "rows.parquet"]
     assert names(tmp_path / "a") == ["b"]
 
 

@@ -28,6 +28,12 @@ def small():
         "date": "2024-01-01",
         "epochs": 0,
         "best_epoch": 0,
+        "adjacency": "given",
+        "train_share": 1.0,
+        "hidden_share": 0.0,
+        "leak": "",
+        "hidden_channels": 0,
+        "trials": 0,
     }
     lines = [
         {
@@ -112,8 +118,39 @@ def test_what_is_not_a_result_is_refused(tmp_path):
     small().save(tmp_path)
     document = json.loads((tmp_path / "results.json").read_text())
     (tmp_path / "results.json").write_text(json.dumps(document | {"format": 99}))
-    with pytest.raises(ValueError, match="has layout 99; this gnnkit reads up to 1: update gnnkit"):
+    with pytest.raises(ValueError, match="has layout 99; this gnnkit reads up to 2: update gnnkit"):
         Results.load(tmp_path)
     (tmp_path / "results.json").write_text("[1]")
     with pytest.raises(ValueError, match="was not written by `gnnkit compare`"):
+        Results.load(tmp_path)
+
+
+def test_parquet_holds_the_same_rows(tmp_path):
+    results = small()
+    results.save(tmp_path)
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "rows.parquet"), results.rows, check_exact=True)
+
+
+def test_the_first_layout_is_read_with_what_it_lacks_empty(tmp_path):
+    small().save(tmp_path)
+    document = json.loads((tmp_path / "results.json").read_text())
+    added = ("significance", "ranks", "ablation", "conditions", "where", "intervals", "audit", "budget", "inferred")
+    first = {name: value for name, value in document.items() if name not in added} | {"format": 1}
+    (tmp_path / "results.json").write_text(json.dumps(first))
+    columns = ["adjacency", "train_share", "hidden_share", "leak", "hidden_channels", "trials"]
+    rows = pd.read_csv(tmp_path / "rows.csv", dtype="str", keep_default_na=False).drop(columns=columns)
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    again = Results.load(tmp_path)
+    assert list(again.rows.columns) == ROW_COLUMNS
+    assert again.rows[columns[:4]].to_numpy().tolist() == [["given", 1.0, 0.0, ""]] * 2
+    assert again.rows["value"].iloc[0] == 0.1 + 0.2
+    assert (again.significance, again.ablation, again.audit, again.budget) == ([], {}, [], {})
+
+
+def test_a_field_that_this_layout_must_have_is_missed(tmp_path):
+    small().save(tmp_path)
+    document = json.loads((tmp_path / "results.json").read_text())
+    del document["ablation"]
+    (tmp_path / "results.json").write_text(json.dumps(document))
+    with pytest.raises(KeyError, match="ablation"):
         Results.load(tmp_path)

@@ -7,10 +7,18 @@ import torch
 from torch import nn
 
 from gnnkit.compare import last_value, make_spec, run
-from gnnkit.compare import runner as module
+from gnnkit.compare import jobs as module
 from gnnkit.compare.results import CURVE_COLUMNS, ROW_COLUMNS, STEP_COLUMNS, Results
 from gnnkit.data import GraphSeries, Split, load, make_windows
 from gnnkit.metrics import FORECAST_METRICS
+
+TIMES = ["epoch_seconds", "wall_seconds", "peak_memory_mb"]
+
+
+def without_times(rows):
+    """The rows as bytes, but for what no two runs have in common."""
+    return rows.drop(columns=TIMES).to_csv(index=False)
+
 
 SMALL = {
     "data_options": {"num_nodes": 6, "days": 2},
@@ -167,6 +175,45 @@ def test_all_models_see_the_same_shuffles(recorded):
     assert all(torch.equal(a, b) for a, b in zip(recorded["gru"], recorded["tgcn"], strict=True))
 
 
+def test_what_is_kept_is_not_run_again(recorded, tmp_path):
+    spec = make_spec(models=["gru"], seeds=[3], horizons=[2], **SMALL)
+    first = run(spec, directory=tmp_path)
+    steps = len(recorded["gru"])
+    more = make_spec(models=["gru"], seeds=[3, 4], horizons=[2], **SMALL)
+    second = run(more, heard := Heard(), directory=tmp_path)
+    assert heard.lines[0][2] == {"gru, seed 3"}
+    assert len(recorded["gru"]) == 2 * steps
+    assert without_times(second.rows[second.rows["seed"] != 4]) == without_times(first.rows)
+    assert not list((tmp_path / "jobs").glob("*.part"))
+
+
+def test_jobs_of_another_spec_are_refused_or_run_again(recorded, tmp_path):
+    run(make_spec(models=["gru"], seeds=[3], horizons=[2], **SMALL), directory=tmp_path)
+    other = make_spec(models=["gru"], seeds=[3], horizons=[2], learning_rate=0.125, **SMALL)
+    with pytest.raises(
+        ValueError,
+        match=r"gru-seed3.safetensors was made with learning_rate 0.005, and this run has 0.125; resume \(--resume\)",
+    ):
+        run(other, directory=tmp_path)
+    assert without_times(run(other, directory=tmp_path, resume=True).rows) == without_times(run(other).rows)
+
+
+def test_a_folder_of_other_data_is_refused(recorded, tmp_path):
+    spec = make_spec(models=["gru"], seeds=[3], horizons=[2], history=3, **SMALL)
+    run(spec, directory=tmp_path)
+    with pytest.raises(ValueError, match=r"was begun on other data \(SHA-256 \w{12}…, now \w{12}…\)"):
+        run(spec, series=random_series(60), directory=tmp_path, resume=True)
+
+
+def test_a_fit_that_failed_by_its_numbers_is_not_tried_again(recorded, tmp_path):
+    recorded["break"] = [True]
+    spec = make_spec(models=["gru", "tgcn"], seeds=[3], horizons=[2], **SMALL)
+    first, steps = run(spec, directory=tmp_path), len(recorded["tgcn"])
+    second = run(spec, directory=tmp_path)
+    assert second.failures == first.failures
+    assert len(recorded["tgcn"]) == steps
+
+
 def test_a_fit_that_breaks_is_reported_and_has_no_rows(recorded):
     recorded["break"] = [True]
     found = run(make_spec(models=["gru", "tgcn"], seeds=[3], horizons=[2], **SMALL))
@@ -177,21 +224,31 @@ def test_a_fit_that_breaks_is_reported_and_has_no_rows(recorded):
     assert not [v for v in found.verdicts if v["kind"] == "graph"]
 
 
-def test_progress_hears_of_every_run(recorded):
-    heard = []
+class Heard:
+    def __init__(self):
+        self.lines = []
 
-    class Heard:
-        def begin_run(self, label, run, runs):
-            heard.append((label, run, runs))
+    def begin_matrix(self, jobs, done=()):
+        self.lines.append(("matrix", list(jobs), set(done)))
 
-        def begin_fit(self, steps): ...
+    def begin_job(self, label):
+        self.lines.append(("begin", label))
 
-        def step(self, **_): ...
+    def end_job(self, label, summary, *, failed=False):
+        self.lines.append(("end", label, failed))
 
-        def end_fit(self): ...
 
-    run(make_spec(models=["gru"], seeds=[3, 4], horizons=[2], **SMALL), Heard())
-    assert heard == [("gru, seed 3", 0, 2), ("gru, seed 4", 1, 2)]
+def test_progress_hears_of_every_job(recorded):
+    recorded["break"] = [True]
+    heard = Heard()
+    run(make_spec(models=["gru", "tgcn"], seeds=[3], horizons=[2], **SMALL), heard)
+    assert heard.lines == [
+        ("matrix", [("gru", "gru, seed 3"), ("tgcn", "tgcn, seed 3")], set()),
+        ("begin", "gru, seed 3"),
+        ("end", "gru, seed 3", False),
+        ("begin", "tgcn, seed 3"),
+        ("end", "tgcn, seed 3", True),
+    ]
 
 
 def random_series(rows, missing=None):

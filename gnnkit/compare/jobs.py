@@ -1,0 +1,239 @@
+"""The jobs of a comparison: one fit each, of one model with one seed under one condition."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from gnnkit.compare.conditions import ADJACENCIES, BASE, Adjacency, Condition
+from gnnkit.compare.scores import Outcome
+from gnnkit.compare.spec import ComparisonSpec, FinalSpec
+from gnnkit.compare.spec_settings import has_width
+from gnnkit.data import GraphSeries, WindowSplits, hide_in_outages, latest_training_rows, make_windows
+from gnnkit.graph import graph_variant
+from gnnkit.temporal import MODELS, build_forecaster
+from gnnkit.training import FitProgress, TrainingSettings, isolated_seed
+from gnnkit.training.fit import fit, predict
+
+__all__ = ["Job", "ablation_adjacencies", "ablation_notes", "job_settings", "job_windows", "plan_jobs", "run_job"]
+
+_TRAINING = {entry.name for entry in dataclasses.fields(TrainingSettings)} - {"seed", "device"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One fit.
+
+    Args:
+        model: a name of `gnnkit.temporal.MODELS`.
+        seed: of the first weights, the order of the batches, and what the condition draws.
+        condition: what is changed about the data.
+        hidden_channels: width.
+        settings: what else differs from the spec: settings of training, e.g. `learning_rate`, and of the model itself.
+        trials: tuning trials that were spent on the settings.
+        trial: number of a tuning trial, from 1; it predicts no test window. 0 (default): a fit that is compared.
+
+    Example:
+        >>> job = Job("gcn", 1, Condition(adjacency="shuffled"))
+        >>> job.key, job.label
+        ('gcn-seed1-shuffled', 'gcn, seed 1, shuffled')
+    """
+
+    model: str
+    seed: int
+    condition: Condition = BASE
+    hidden_channels: int = 16
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    trials: int = 0
+    trial: int = 0
+
+    @property
+    def key(self) -> str:
+        """The job's name as a file's; no two jobs of a comparison share one."""
+        condition = self.condition
+        parts = [self.model, f"seed{self.seed}"]
+        parts += [] if condition.adjacency == "given" else [condition.adjacency]
+        parts += [] if condition.train_share == 1 else [f"train{condition.train_share!r}"]
+        parts += [] if condition.hidden_share == 0 else [f"hidden{condition.hidden_share!r}"]
+        parts += [f"trial{self.trial}"] if self.trial else []
+        return "-".join(parts)
+
+    @property
+    def label(self) -> str:
+        """The job in words."""
+        words = [self.model, f"seed {self.seed}", self.condition.label, f"trial {self.trial}" if self.trial else ""]
+        return ", ".join(word for word in words if word)
+
+
+def plan_jobs(spec: ComparisonSpec, chosen: Mapping[str, Mapping[str, Any]] | None = None) -> list[Job]:
+    """The fits that a spec asks for: the main table's first, then ablations of the graph, then learning curves.
+
+    Args:
+        spec: what is compared.
+        chosen: settings by model that a budget chose, with `hidden_channels` and `trials` among them; they come before
+            those of the spec.
+
+    Returns:
+        Every model with every seed; the models of `ablate_graph` on each other graph; every model on each share of the
+        training rows and of hidden inputs.
+
+    Example:
+        >>> from gnnkit.compare import make_spec
+        >>> [job.key for job in plan_jobs(make_spec(models=["tgcn", "gru"], seeds=[0, 1]))]
+        ['gru-seed0', 'gru-seed1', 'tgcn-seed0', 'tgcn-seed1']
+    """
+    models = sorted(spec.models, key=lambda name: MODELS[name].family == "graph")  # sequence models first
+    pairs = [(name, BASE) for name in models]
+    pairs += [
+        (name, Condition(adjacency=kind)) for name in spec.ablate_graph for kind in ablation_adjacencies(spec, name)[1:]
+    ]
+    pairs += [(name, Condition(train_share=share)) for share in sorted(spec.train_shares) for name in models]
+    pairs += [(name, Condition(hidden_share=share)) for share in sorted(spec.hidden_shares) for name in models]
+    jobs: dict[str, Job] = {}
+    for name, condition in pairs:
+        own = {**spec.settings.get(name, {}), **(chosen or {}).get(name, {})}
+        width, trials = own.pop("hidden_channels", spec.hidden_channels), own.pop("trials", 0)
+        for seed in spec.seeds:
+            job = Job(name, seed, condition, width if has_width(name) else 0, own, trials)
+            jobs.setdefault(job.key, job)  # a share of 1 is the base, which is there
+    return list(jobs.values())
+
+
+def ablation_adjacencies(spec: ComparisonSpec, model: str) -> list[Adjacency]:
+    """The graphs that an ablation trains a model on, the given one first.
+
+    A learned one is among them where the registry has the same model with a graph that it learns. A model that ignores
+    the graph that it is given has none: there is nothing to take away.
+    """
+    if not _uses_graph(spec, model):
+        return []
+    return [kind for kind in ADJACENCIES if kind != "learned" or _learned_twin(model)]
+
+
+def ablation_notes(spec: ComparisonSpec) -> list[str]:
+    """A sentence for every model of `ablate_graph` that ignores the graph that it is given."""
+    return [
+        f"{name} ignores the graph that it is given, so that its graph was not ablated."
+        for name in spec.ablate_graph
+        if not ablation_adjacencies(spec, name)
+    ]
+
+
+def job_settings(spec: ComparisonSpec, job: Job) -> tuple[dict[str, Any], TrainingSettings]:
+    """The settings of a job: those of its model, and those of its training.
+
+    Example:
+        >>> from gnnkit.compare import make_spec
+        >>> own, training = job_settings(make_spec(), Job("mtgnn", 0, settings={"dropout": 0.1, "learning_rate": 0.01}))
+        >>> own, training.learning_rate
+        ({'dropout': 0.1}, 0.01)
+    """
+    own = {name: value for name, value in job.settings.items() if name not in _TRAINING}
+    training = {name: value for name, value in job.settings.items() if name in _TRAINING}
+    return own, dataclasses.replace(spec.training_settings(job.seed), **training)
+
+
+def job_windows(
+    spec: FinalSpec, series: GraphSeries, condition: Condition = BASE, seed: int = 0
+) -> tuple[GraphSeries, WindowSplits]:
+    """The data of a job: the series with the graph and the training rows of its condition, and its windows.
+
+    Args:
+        spec: history, horizons, scaler.
+        series: as it was read.
+        condition: what is changed (default: nothing).
+        seed: draws the graph and the outages, the same for all models.
+
+    Returns:
+        The series and the windows; targets, and the rows that are tested, are those of every job.
+    """
+    if condition.train_share < 1:
+        series = latest_training_rows(series, condition.train_share)
+    options: dict[str, Any] = {}
+    if condition.hidden_share > 0:
+        options["hidden"] = hide_in_outages(series, condition.hidden_share, seed=seed)
+    if condition.adjacency not in ("given", "learned"):
+        edge_index, edge_weight = graph_variant(
+            series.edge_index, series.edge_weight, series.num_nodes, condition.adjacency, seed=seed
+        )
+        series = dataclasses.replace(series, edge_index=edge_index, edge_weight=edge_weight)
+    windows = make_windows(
+        series,
+        history=spec.history,
+        horizon=max(spec.horizons),
+        min_horizon=min(spec.horizons),
+        scaler=spec.scaler,
+        time_features=spec.time_features,
+        **options,
+    )
+    return series, windows
+
+
+def run_job(
+    spec: FinalSpec, series: GraphSeries, job: Job, progress: FitProgress | None = None
+) -> tuple[Outcome, float]:
+    """Train the model of a job, and let it predict the validation and the test windows.
+
+    Args:
+        spec: what is compared, with its history and horizons.
+        series: as it was read.
+        job: what to fit.
+        progress: told about every step; None: quiet.
+
+    Returns:
+        What was predicted, and the seconds that all of it took.
+
+    Raises:
+        FloatingPointError: a loss or a gradient was not finite.
+        ValueError: a setting that the model or the training does not have.
+    """
+    start = time.perf_counter()
+    series, windows = job_windows(spec, series, job.condition, job.seed)
+    own, settings = job_settings(spec, job)
+    name = _learned_twin(job.model) if job.condition.adjacency == "learned" else job.model
+    if name is None:
+        raise ValueError(f"{job.model} has no form that learns its graph; choose one of mtgnn-given, mtgnn-both")
+    with isolated_seed(job.seed):  # one seed, one draw of the first weights, whatever was trained before
+        forecaster = build_forecaster(
+            name,
+            in_channels=windows.train.num_features,
+            time_channels=windows.train.time_channels,
+            horizon=max(spec.horizons),
+            history=spec.history,
+            num_nodes=series.num_nodes,
+            hidden_channels=job.hidden_channels,
+            residual=spec.residual,
+            **own,
+        )
+    graph = (series.edge_index, series.edge_weight)
+    fitted = fit(forecaster, windows, *graph, settings, progress=progress)
+    validation = predict(forecaster, windows.val, *graph, device=spec.device)
+    test = validation[:0] if job.trial else predict(forecaster, windows.test, *graph, device=spec.device)
+    family = MODELS[job.model].family
+    outcome = Outcome(job.model, family, job.seed, test, fitted, job.condition, validation)
+    return outcome, time.perf_counter() - start
+
+
+def _uses_graph(spec: ComparisonSpec, model: str) -> bool:
+    """Whether the given graph makes a difference to the model; it may depend on its settings."""
+    own = {name: value for name, value in spec.settings.get(model, {}).items() if name not in _TRAINING}
+    sizes = {"hidden_channels": spec.hidden_channels, "history": spec.history or 12, "num_nodes": 4}
+    with isolated_seed(0):
+        return bool(build_forecaster(model, in_channels=1, horizon=1, **{**sizes, **own}).uses_graph)
+
+
+def _learned_twin(model: str) -> str | None:
+    """The registry's name of the same model with a graph that it learns in place of the given one; None without one."""
+    build = MODELS[model].build
+    if not isinstance(build, partial) or "graph" not in build.keywords:
+        return None
+    for name, entry in MODELS.items():
+        other = entry.build
+        wanted = {**build.keywords, "graph": "learned"}
+        if isinstance(other, partial) and other.func is build.func and other.keywords == wanted:
+            return name
+    return None

@@ -1,0 +1,223 @@
+"""The finished jobs of a comparison on disk: one file each, whole or not there, read only by the run that it fits."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+import gnnkit
+from gnnkit.compare.jobs import Job, job_settings
+from gnnkit.compare.scores import Outcome
+from gnnkit.compare.spec import FinalSpec
+from gnnkit.training import EpochRecord, FitResult, replace_file, resolve_device
+from gnnkit.training.environment import hardware
+
+__all__ = ["JobStore", "StoredJob", "code_digest", "fingerprint"]
+
+FORMAT = "1"
+_TENSORS = ("predicted", "validation", "quantiles", "validation_quantiles")
+_CODE = ("ops", "graph", "layers", "sequence", "temporal", "data", "training", "compare/jobs.py")
+"""What the numbers of a job come from, as far as it is gnnkit's."""
+
+
+@dataclass(frozen=True)
+class StoredJob:
+    """A finished job.
+
+    Args:
+        outcome: what it predicted, on memory-mapped tensors; None where the fit failed.
+        error: why the fit failed; None where it did not.
+        seconds: that all of the job took.
+        made: `date` and `commit` of the fit.
+    """
+
+    outcome: Outcome | None
+    error: str | None
+    seconds: float
+    made: dict[str, str]
+
+
+@functools.cache
+def code_digest() -> str:
+    """SHA-256 of gnnkit's code that a fit runs: an edit of it makes earlier jobs those of another version."""
+    package = Path(gnnkit.__file__).parent
+    digest = hashlib.sha256()
+    for part in _CODE:
+        path = package / part
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            digest.update(f"{file.relative_to(package).as_posix()}\n".encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def fingerprint(spec: FinalSpec, job: Job, *, data_hash: str, threads: int) -> dict[str, Any]:
+    """All that the numbers of a job depend on, as JSON values, and nothing that they do not depend on.
+
+    Args:
+        spec: what is compared.
+        job: one of its fits.
+        data_hash: `GraphSeries.digest()` of the data as they were read.
+        threads: of a fit on the processor: sums are rounded in the order of the threads.
+    """
+    device = resolve_device(spec.device)
+    own, training = job_settings(spec, job)
+    values = {
+        "model": job.model,
+        "seed": job.seed,
+        **dataclasses.asdict(job.condition),
+        "hidden_channels": job.hidden_channels,
+        "trials": job.trials,
+        "settings": own,
+        **{name: value for name, value in dataclasses.asdict(training).items() if name not in ("seed", "device")},
+        "history": spec.history,
+        "horizons": [min(spec.horizons), max(spec.horizons)],
+        **{name: getattr(spec, name) for name in ("scaler", "time_features", "residual")},
+        "data": data_hash,
+        "code": code_digest(),
+        "torch": torch.__version__,
+        "device": device.type,
+        "hardware": hardware(device),
+        "threads": threads,
+    }
+    return json.loads(json.dumps(values))
+
+
+class JobStore:
+    """A folder with one safetensors file for each finished job. Nothing in it is pickled.
+
+    Args:
+        directory: the folder; made when it is missing.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     store = JobStore(Path(folder) / "jobs")
+        ...     store.save_failure(Job("gru", 0), {"epochs": 8}, "loss is nan", seconds=1.0, made={})
+        ...     store.mismatch(Job("gru", 0), {"epochs": 8}), store.mismatch(Job("gru", 0), {"epochs": 9})
+        (None, 'was made with epochs 8, and this run has 9')
+    """
+
+    def __init__(self, directory: str | Path) -> None:
+        self.directory = Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep others from writing to the folder, and remove what a run that was cut off left half written.
+
+        Raises:
+            ValueError: another run writes to it.
+        """
+        with (self.directory / "lock").open("w") as file:
+            try:
+                import fcntl
+            except ImportError:  # no such locks on Windows: two runs into one folder are the user's to avoid there
+                pass
+            else:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise ValueError(
+                        f"{self.directory.parent} is in use by another run; wait for it, or give another folder"
+                    ) from None
+            for part in self.directory.glob("*.part"):
+                part.unlink(missing_ok=True)
+            yield
+
+    def path(self, job: Job) -> Path:
+        """The file of a job."""
+        return self.directory / f"{job.key}.safetensors"
+
+    def __contains__(self, job: Job) -> bool:
+        return self.path(job).is_file()
+
+    def mismatch(self, job: Job, wanted: Mapping[str, Any]) -> str | None:
+        """Why the file of a job does not belong to this run, in a few words; None where it does.
+
+        Args:
+            job: one whose file is there.
+            wanted: its `fingerprint` in this run.
+        """
+        try:
+            found = _read_record(self.path(job))["fingerprint"]
+        except ValueError as error:
+            return str(error)
+        for name in sorted(set(wanted) | set(found)):
+            there, here = found.get(name), wanted.get(name)
+            if there != here:
+                if name in ("code", "data"):
+                    what = "code that trains" if name == "code" else "data"
+                    return f"was made with other {what} (SHA-256 {str(there)[:12]}…, now {str(here)[:12]}…)"
+                return f"was made with {name} {there}, and this run has {here}"
+        return None
+
+    def save(
+        self, job: Job, fingerprint: Mapping[str, Any], outcome: Outcome, *, seconds: float, made: Mapping[str, str]
+    ) -> None:
+        """Keep what a job predicted, bit for bit."""
+        tensors = {name: getattr(outcome, name) for name in _TENSORS}
+        fitted = None if outcome.fitted is None else dataclasses.asdict(outcome.fitted)
+        record = {"family": outcome.family, "fitted": fitted, "error": None}
+        self._write(job, {**record, "fingerprint": dict(fingerprint), "seconds": seconds, "made": dict(made)}, tensors)
+
+    def save_failure(
+        self, job: Job, fingerprint: Mapping[str, Any], error: str, *, seconds: float, made: Mapping[str, str]
+    ) -> None:
+        """Keep that a fit failed by its numbers; fitted again, it would fail again."""
+        record = {"family": None, "fitted": None, "error": error}
+        self._write(job, {**record, "fingerprint": dict(fingerprint), "seconds": seconds, "made": dict(made)}, {})
+
+    def load(self, job: Job) -> StoredJob:
+        """Read a job. Its tensors are mapped into memory: what is not looked at is not read.
+
+        Raises:
+            FileNotFoundError: there is no such job.
+            ValueError: the file is damaged, or of a later layout.
+        """
+        record = _read_record(self.path(job))
+        outcome = None
+        if record["error"] is None:
+            with safe_open(str(self.path(job)), framework="pt", device="cpu") as file:
+                there = set(file.keys())
+                tensors = {name: file.get_tensor(name) if name in there else None for name in _TENSORS[1:]}
+                predicted = file.get_tensor("predicted")
+            fitted = _fitted(record["fitted"])
+            outcome = Outcome(job.model, record["family"], job.seed, predicted, fitted, job.condition, **tensors)
+        return StoredJob(outcome, record["error"], record["seconds"], record["made"])
+
+    def _write(self, job: Job, record: Mapping[str, Any], tensors: Mapping[str, Tensor | None]) -> None:
+        kept = {name: tensor.contiguous() for name, tensor in tensors.items() if tensor is not None}
+        with replace_file(self.path(job)) as part:
+            save_file(kept, str(part), metadata={"format": FORMAT, "record": json.dumps(record)})
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such job")
+    try:
+        with safe_open(str(path), framework="pt", device="cpu") as file:
+            header = file.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(f"is damaged ({error})") from None
+    if "record" not in header:
+        raise ValueError("is not a job of `gnnkit compare`")
+    if header.get("format") != FORMAT:
+        raise ValueError(f"has layout {header.get('format')}, and this gnnkit reads {FORMAT}")
+    return json.loads(header["record"])
+
+
+def _fitted(record: dict[str, Any] | None) -> FitResult | None:
+    if record is None:
+        return None
+    return FitResult(**{**record, "epochs": [EpochRecord(**epoch) for epoch in record["epochs"]]})
