@@ -6,6 +6,7 @@ import json
 import pytest
 import torch
 
+from gnnkit.relational import KnownLinks
 from gnnkit.studies.relations_fitted import FittedLinks, load_fitted, make_fitted, rank_partners, rank_relations
 from gnnkit.studies.relations_task import make_task
 from gnnkit.studies.relations_training import recipe, scorer, train_model
@@ -57,6 +58,22 @@ def test_partners_are_all_others(fitted):
     assert "CID100" not in set(table["entity"])
     # Under C1 family 0 is matched with family 2.
     assert {int(name[3:]) % 4 for name in table["entity"].head(8)} == {2}
+
+
+def test_probabilities_are_shares_of_links(task, fitted):
+    entities, relations = task.triples.num_entities, task.triples.num_relations
+    head, tail = torch.triu_indices(entities, entities, 1)
+    relation = torch.arange(relations).repeat_interleave(head.numel())
+    links = torch.stack([head.repeat(relations), relation, tail.repeat(relations)])
+    links = links[:, ~fitted.known.contains(links)]  # what training does not know: 4096 pairs
+    probability = fitted.probabilities(scorer(fitted.model)(links), links[1])
+    held_out = KnownLinks(torch.cat([task.split.val, task.split.test], 1), entities, symmetric=True).contains(links)
+    assert held_out.sum() == 146
+    assert probability.sum().item() == pytest.approx(146, rel=0.1)
+    # Where it is sure and where it is not: as many links as the probabilities promise, within three deviations.
+    for part in probability.sort(descending=True).indices.tensor_split([200, 800]):
+        promised, spread = probability[part].sum(), (probability * (1 - probability))[part].sum().sqrt()
+        assert abs(held_out[part].sum() - promised) < 3 * spread
 
 
 def test_bad_questions(fitted, tmp_path):
