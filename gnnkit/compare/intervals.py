@@ -72,7 +72,7 @@ def score_intervals(
     Args:
         outcomes: what was predicted. One with `quantiles` is scored as `"quantile"`, another with `validation` as
             `"conformal"`; those with neither, and those under a condition other than the base, are passed over.
-        true: test targets, in the data's unit.
+        true: test targets, in the data's unit; where nothing was observed, any finite number.
         mask: observed test targets.
         validation_true: validation targets.
         validation_mask: observed validation targets.
@@ -130,7 +130,7 @@ def conformal_offsets(residuals: Float[np.ndarray, " n"], levels: Sequence[float
         >>> conformal_offsets(np.arange(1.0, 20.0), [0.05, 0.5, 0.95, 0.99])  # n = 19
         array([ 1., 10., 19., inf])
     """
-    ordered = np.sort(np.asarray(residuals, dtype=np.float64))
+    ordered = np.sort(residuals)
     places = []
     for level in levels:
         # A thousandth of a place: .95 · 20 is not 19 in binary.
@@ -214,7 +214,7 @@ def _conformal(
     )  # [P, L + 2]
 
     def quantile(step: int, level: int) -> Tensor:
-        return predicted[:, step] + scale * float(offsets[step, level])
+        return torch.add(predicted[:, step], scale, alpha=float(offsets[step, level]))
 
     def bounds(step: int) -> tuple[Tensor, Tensor]:
         return quantile(step, len(levels)), quantile(step, len(levels) + 1)
@@ -291,11 +291,13 @@ def _score(
         y, seen = truth.true[:count, step], truth.mask[:count, step]
         low, high = (bound[:count] for bound in bounds(step))
         inside[step] = ((low <= y) & (y <= high) & seen).sum(dim=1).numpy()
-        width[step] = torch.where(seen, high - low, 0.0).sum(dim=1, dtype=torch.float64).numpy()
+        weight = seen.to(y.dtype)
+        width[step] = (high - low).mul_(weight).sum(dim=1).numpy()
         for number, level in enumerate(levels):
-            error = torch.where(seen, y - quantile(step, number)[:count], 0.0)
-            loss = torch.maximum(level * error, (level - 1) * error)
-            pinball[number, step] = loss.sum(dim=1, dtype=torch.float64).numpy()
+            error = (y - quantile(step, number)[:count]).mul_(weight)
+            # Σ max(τ e, (τ − 1) e) = (τ − ½) Σ e + ½ Σ |e|: two sums that need no array of their own.
+            total, size = error.sum(dim=1), torch.linalg.vector_norm(error, ord=1, dim=1)
+            pinball[number, step] = ((level - 0.5) * total.double() + 0.5 * size.double()).numpy()
     observed = truth.mask[:count, :steps].sum(dim=2).T.numpy()  # [P, W]
     found = {}
     for horizon, leading in windows.items():
