@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gnnkit.data.clock import TIME_CHANNELS
 from gnnkit.data.degrade import hide_values
-from gnnkit.data.scaling import MaxScaler, Scaler, StandardScaler
+from gnnkit.data.scaling import SCALERS, Scaler, fit_scaler
 from gnnkit.data.series import GraphSeries
 from gnnkit.data.splits import Split, chronological_split
 from gnnkit.data.store import SeriesStore
@@ -60,7 +60,7 @@ class Windows:
             the series, or fewer rows than one window needs.
 
     Example:
-        >>> from gnnkit.data import simulate_traffic
+        >>> from gnnkit.data import StandardScaler, simulate_traffic
         >>> series = simulate_traffic(num_nodes=4, days=1)
         >>> scaler = StandardScaler.fit(series.values, series.split.train)
         >>> windows = Windows(series, series.split.train, history=12, horizon=3, scaler=scaler)
@@ -260,8 +260,8 @@ def make_windows(
         series: The series and its split.
         history: T, rows of history.
         horizon: P, rows of targets.
-        scaler: `"standard"` (mean and deviation of each node's training values), `"max"` (the largest training value of
-            all nodes, as in T-GCN), or a fitted scaler.
+        scaler: One of `gnnkit.data.scaling.SCALERS`, e.g. `"standard"` (mean and deviation of each node's training
+            values) or `"max"` (the largest training value of all nodes), or a fitted scaler.
         min_horizon: See `Windows`; default `horizon`. It holds for all three splits.
         lead: See `Windows`; default 1.
         time_features: True appends time of day and weekday to x, the same for every node. Default False.
@@ -284,8 +284,8 @@ def make_windows(
         (194, 20, 50)
     """
     _check_lengths(history, horizon, min_horizon, lead)
-    if isinstance(scaler, str) and scaler not in ("standard", "max"):
-        raise ValueError(f"scaler={scaler!r}: give 'standard', 'max' or a fitted scaler")
+    if isinstance(scaler, str) and scaler not in SCALERS:
+        raise ValueError(f"scaler={scaler!r}: give one of {', '.join(SCALERS)}, or a fitted scaler")
     split = series.split
     before = history + lead - 1
     parts = {
@@ -303,10 +303,8 @@ def make_windows(
             )
     store = SeriesStore.from_series(series, time_features=time_features, hidden=hidden)
     shown = series if hidden is None else hide_values(series, hidden)
-    if scaler == "standard":
-        scaler = StandardScaler.fit(shown.values, split.train)
-    elif isinstance(scaler, str):
-        scaler = MaxScaler.fit(shown.values, split.train, per_node=False)
+    if isinstance(scaler, str):
+        scaler = fit_scaler(scaler, shown.values, split.train)
 
     options = {"history": history, "horizon": horizon, "scaler": scaler, "min_horizon": min_horizon, "lead": lead}
     train, val = (Windows(store, parts[part], **options) for part in ("train", "val"))
