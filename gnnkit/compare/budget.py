@@ -1,0 +1,311 @@
+"""What is the same for every model of a comparison: epochs, seconds, parameters, or trials of a search."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gnnkit.compare.jobs import Job, job_settings
+from gnnkit.compare.pool import Work, run_jobs
+from gnnkit.compare.spec import FinalSpec
+from gnnkit.compare.spec_settings import has_width
+from gnnkit.compare.store import JobStore, fingerprint
+from gnnkit.compare.widths import Sizes, count_parameters, match_width
+from gnnkit.data import GraphSeries
+from gnnkit.data.clock import TIME_CHANNELS
+from gnnkit.temporal import MODELS
+from gnnkit.training import MatrixProgress
+
+__all__ = ["Budget", "budget_record", "match_budget", "trial_jobs", "tune"]
+
+TOLERANCE = 0.02
+"""How far from the asked number of parameters a model counts as matched."""
+
+_RATES = (1 / 8, 4.0)
+_WIDTHS = (0.5, 1.0, 2.0, 4.0)
+_DROPOUTS = (0.0, 0.1, 0.2, 0.3, 0.5)
+_DECAYS = (1e-6, 1e-3)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a budget came to.
+
+    Args:
+        chosen: settings by model for `plan_jobs`: `hidden_channels` where it found one, and what a search chose, with
+            the number of its `trials`.
+        record: the same as `Results.budget`.
+    """
+
+    chosen: dict[str, dict[str, Any]]
+    record: dict[str, Any]
+
+
+def match_budget(
+    work: Work,
+    store: JobStore,
+    *,
+    data_hash: str,
+    workers: int = 1,
+    resume: bool = False,
+    progress: MatrixProgress | None = None,
+) -> Budget:
+    """Give every model of a spec the same budget, before anything that is compared is trained.
+
+    Every model is built once on the way, without its numbers, so that a setting that one does not accept is an error
+    here and not after hours.
+
+    Args:
+        work: spec, data and threads.
+        store: where trials are kept, each a job; those that it has are not run again.
+        data_hash: of the data.
+        workers: trials at a time.
+        resume: True runs trials again that do not belong to this run; False (default): an error.
+        progress: told about trials.
+
+    Returns:
+        Settings by model, and what to say about them.
+
+    Raises:
+        ValueError: a model does not accept a setting, or cannot have so many parameters.
+    """
+    spec, sizes = work.spec, _sizes(work.spec, work.series)
+    chosen: dict[str, dict[str, Any]] = {}
+    tuning: list[dict[str, Any]] = []
+    widths = {model: _width(spec, model) for model in spec.models}
+    counts = {model: count_parameters(model, widths[model], sizes, _own(spec, model)) for model in spec.models}
+    target = spec.parameters or counts[spec.models[0]]
+    if spec.budget == "parameters":
+        for model in spec.models:
+            width, counts[model] = match_width(model, target, sizes, _own(spec, model))
+            if width is not None:
+                widths[model] = width
+                chosen[model] = {"hidden_channels": width}
+    if spec.budget == "trials":
+        options = {"data_hash": data_hash, "workers": workers, "resume": resume, "progress": progress}
+        tuning = tune(work, store, **options)
+        for row in tuning:
+            if row["chosen"]:
+                model, settings = row["model"], dict(row["settings"])
+                chosen[model] = settings | {"trials": spec.trials}
+                widths[model] = settings.pop("hidden_channels", widths[model])
+                own = {**_own(spec, model), **_own(spec, model, settings)}
+                counts[model] = count_parameters(model, widths[model], sizes, own)
+    record = budget_record(spec, widths=widths, parameters=counts, target=target, tuning=tuning)
+    return Budget(chosen, record)
+
+
+def trial_jobs(spec: FinalSpec) -> list[Job]:
+    """The trials of every model: first what the spec says, then a random search around it.
+
+    All models meet the same draws, and a trial's draws do not depend on how many there are. The search draws the
+    learning rate (log-uniform, from an eighth to four times the spec's), the width (half, once, twice, four times), the
+    weight decay (none, or log-uniform from 1e-6 to 1e-3) and, where the model has one, the dropout. What `settings` of
+    the spec says of a model stays as it says.
+
+    Example:
+        >>> from gnnkit.compare import make_spec
+        >>> from gnnkit.compare.spec import resolve
+        >>> jobs = trial_jobs(resolve(make_spec(models=["gru"], trials=2)))
+        >>> [job.key for job in jobs], jobs[0].hidden_channels
+        (['gru-seed0-trial1', 'gru-seed0-trial2'], 16)
+    """
+    seed = spec.seeds[0]
+    jobs = []
+    for model in spec.models:
+        fixed = spec.settings.get(model, {})
+        for trial in range(1, (spec.trials or 1) + 1):
+            settings = {**({} if trial == 1 else _draw(spec, model, seed, trial)), **fixed}
+            width = settings.pop("hidden_channels", _width(spec, model))
+            jobs.append(Job(model, seed, hidden_channels=width, settings=settings, trials=0, trial=trial))
+    return jobs
+
+
+def tune(
+    work: Work,
+    store: JobStore,
+    *,
+    data_hash: str,
+    workers: int = 1,
+    resume: bool = False,
+    progress: MatrixProgress | None = None,
+) -> list[dict[str, Any]]:
+    """Train every trial, and choose each model's by the validation MAE.
+
+    A trial is trained as a fit of the comparison is, with the first seed; it sees no test row.
+
+    Args: as `match_budget`.
+
+    Returns:
+        A dict for each model and trial: `model`, `trial`, `settings` (what differs from the spec, and the width),
+        `val_mae` (None where its numbers were not finite), `seconds`, `chosen`.
+
+    Raises:
+        ValueError: a trial in `store` belongs to another run, and `resume` is False.
+    """
+    jobs = trial_jobs(work.spec)
+    prints = {job.key: fingerprint(work.spec, job, data_hash=data_hash, threads=work.threads) for job in jobs}
+    problems = {job.key: store.mismatch(job, prints[job.key]) if job in store else None for job in jobs}
+    for job in jobs:
+        if problems[job.key] and not resume:
+            raise ValueError(
+                f"{store.path(job)} {problems[job.key]}; resume (--resume) to run such trials again, or give another "
+                f"folder"
+            )
+    missing = [job for job in jobs if job not in store or problems[job.key]]
+    if progress:
+        done = {job.label for job in jobs if job not in missing}
+        progress.begin_matrix([(job.model, job.label) for job in jobs], done)
+    lost = run_jobs(work, [(job, prints[job.key]) for job in missing], store, workers=workers, progress=progress)
+    rows = [_trial_row(job, store, lost) for job in jobs]
+    for model in work.spec.models:
+        mine = [row for row in rows if row["model"] == model]
+        # The first of the best; where every trial broke, the first, which is what the spec says.
+        best = min(mine, key=lambda row: math.inf if row["val_mae"] is None else row["val_mae"])
+        best["chosen"] = True
+    return rows
+
+
+def budget_record(
+    spec: FinalSpec,
+    *,
+    widths: Mapping[str, int],
+    parameters: Mapping[str, int],
+    target: int | None = None,
+    tuning: list[dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """What `Results.budget` holds: the budget in numbers, and a plain sentence or two.
+
+    Args:
+        spec: what is compared.
+        widths: by model; 0 for one without a width.
+        parameters: by model.
+        target: parameters that were asked for, where the budget is of parameters.
+        tuning: what `tune` found.
+    """
+    sentence = {
+        "epochs": _epochs_sentence,
+        "seconds": _seconds_sentence,
+        "parameters": lambda spec, counts: _parameters_sentence(counts, target or 0),
+        "trials": lambda spec, counts: _trials_sentence(spec, tuning or []),
+    }[spec.budget](spec, parameters)
+    return {
+        "kind": spec.budget,
+        "sentence": sentence,
+        "widths": dict(widths),
+        "parameters": dict(parameters),
+        "tuning": list(tuning or []),
+    }
+
+
+def _sizes(spec: FinalSpec, series: GraphSeries) -> Sizes:
+    time_channels = TIME_CHANNELS if spec.time_features else 0
+    return Sizes(
+        in_channels=series.num_features + time_channels,
+        horizon=max(spec.horizons),
+        history=spec.history,
+        num_nodes=series.num_nodes,
+        time_channels=time_channels,
+        residual=spec.residual,
+    )
+
+
+def _width(spec: FinalSpec, model: str) -> int:
+    return spec.width(model) if has_width(model) else 0
+
+
+def _own(spec: FinalSpec, model: str, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The settings of a model's constructor among those that the spec, or `settings`, has for it."""
+    given = dict(spec.settings.get(model, {}) if settings is None else settings)
+    given.pop("hidden_channels", None)
+    return job_settings(spec, Job(model, 0, settings=given))[0]
+
+
+def _draw(spec: FinalSpec, model: str, seed: int, trial: int) -> dict[str, Any]:
+    """One draw of the search. Every model uses up the same random numbers: what it has no use for is drawn as well."""
+    random = np.random.default_rng((seed, trial))
+    rate = spec.learning_rate * math.exp(random.uniform(*np.log(_RATES)))
+    width = max(1, round(spec.hidden_channels * float(random.choice(_WIDTHS))))
+    decay = math.exp(random.uniform(*np.log(_DECAYS)))
+    drawn: dict[str, Any] = {
+        "learning_rate": float(f"{rate:.3g}"),
+        "weight_decay": float(f"{decay:.3g}") if random.random() < 0.5 else 0.0,
+    }
+    dropout = float(random.choice(_DROPOUTS))
+    if has_width(model):
+        drawn["hidden_channels"] = width
+    if "dropout" in MODELS[model].settings:
+        drawn["dropout"] = dropout
+    return drawn
+
+
+def _trial_row(job: Job, store: JobStore, lost: Mapping[str, str]) -> dict[str, Any]:
+    stored = None if job.key in lost else store.load(job)
+    fitted = stored.outcome.fitted if stored and stored.outcome else None
+    settings = dict(job.settings) | ({"hidden_channels": job.hidden_channels} if has_width(job.model) else {})
+    return {
+        "model": job.model,
+        "trial": job.trial,
+        "settings": settings,
+        "val_mae": fitted.best_val_mae if fitted else None,
+        "seconds": stored.seconds if stored else None,
+        "chosen": False,
+    }
+
+
+def _epochs_sentence(spec: FinalSpec, counts: Mapping[str, int]) -> str:
+    limit = f" and {_several(spec.max_seconds, 'second')}" if spec.max_seconds else ""
+    return f"Every fit had the same {_several(spec.epochs, 'epoch')}{limit} at most{_stop(spec)} {_range(counts)}"
+
+
+def _seconds_sentence(spec: FinalSpec, counts: Mapping[str, int]) -> str:
+    return (
+        f"Every fit had the same {_several(spec.max_seconds or 0, 'second')} of wall-clock time and at most "
+        f"{_several(spec.epochs, 'epoch')}{_stop(spec)} {_range(counts)}"
+    )
+
+
+def _parameters_sentence(counts: Mapping[str, int], target: int) -> str:
+    off = [
+        f"{model} has {count:,} ({100 * (count / target - 1):+.1f}%"
+        + (", the nearest that its width allows)" if has_width(model) else ", as it has no width)")
+        for model, count in counts.items()
+        if abs(count / target - 1) > TOLERANCE
+    ]
+    matched = len(counts) - len(off)
+    text = f"The width of every model was chosen to give it {target:,} parameters; {matched} of {len(counts)} came "
+    return f"{text}within {TOLERANCE:.0%}" + (f"; {'; '.join(off)}." if off else ".")
+
+
+def _trials_sentence(spec: FinalSpec, tuning: list[dict[str, Any]]) -> str:
+    broke = sorted({row["model"] for row in tuning if row["chosen"] and row["val_mae"] is None})
+    failed = sum(row["val_mae"] is None for row in tuning)
+    text = (
+        f"Every model had {_several(spec.trials or 1, 'trial')} on the validation rows with seed {spec.seeds[0]}: its "
+        f"settings as given, and {(spec.trials or 1) - 1} of a random search over learning rate, width, weight decay "
+        f"and, where it has one, dropout, with the same draws for all; the best is compared. Trials saw no test row."
+    )
+    if failed:
+        text += f" {failed} of {len(tuning)} trials did not end with finite numbers."
+    if broke:
+        text += f" No trial of {', '.join(broke)} did: the settings as given are compared."
+    return text
+
+
+def _stop(spec: FinalSpec) -> str:
+    return f", and stopped after {_several(spec.patience, 'epoch')} without a better validation error."
+
+
+def _several(number: float, what: str) -> str:
+    return f"{number:g} {what}" + ("" if number == 1 else "s")
+
+
+def _range(counts: Mapping[str, int]) -> str:
+    few, many = min(counts, key=lambda m: counts[m]), max(counts, key=lambda m: counts[m])
+    if counts[few] == counts[many]:
+        return f"Every model has {counts[few]:,} parameters."
+    return f"Models have from {counts[few]:,} ({few}) to {counts[many]:,} parameters ({many})."
