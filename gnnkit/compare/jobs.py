@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from torch import Tensor
+
 from gnnkit.compare.conditions import ADJACENCIES, BASE, Adjacency, Condition
+from gnnkit.compare.intervals import interval_levels
 from gnnkit.compare.scores import Outcome
 from gnnkit.compare.spec import ComparisonSpec, FinalSpec
 from gnnkit.compare.spec_settings import has_width
@@ -59,6 +62,7 @@ class Job:
         parts += [] if condition.adjacency == "given" else [condition.adjacency]
         parts += [] if condition.train_share == 1 else [f"train{condition.train_share!r}"]
         parts += [] if condition.hidden_share == 0 else [f"hidden{condition.hidden_share!r}"]
+        parts += [f"trial{self.trial}"] if self.trial else []
         parts += [f"trial{self.trial}"] if self.trial else []
         return "-".join(parts)
 
@@ -134,6 +138,8 @@ def job_settings(spec: ComparisonSpec, job: Job) -> tuple[dict[str, Any], Traini
     """
     own = {name: value for name, value in job.settings.items() if name not in _TRAINING}
     training = {name: value for name, value in job.settings.items() if name in _TRAINING}
+    if spec.intervals == "quantile":
+        training |= {"loss": "pinball", "quantiles": interval_levels(spec.coverage)}
     return own, dataclasses.replace(spec.training_settings(job.seed), **training)
 
 
@@ -176,7 +182,7 @@ def job_windows(
 def run_job(
     spec: FinalSpec, series: GraphSeries, job: Job, progress: FitProgress | None = None
 ) -> tuple[Outcome, float]:
-    """Train the model of a job, and let it predict the validation and the test windows.
+    """Train the model of a job, and let it predict the validation and (unless it is a trial) the test windows.
 
     Args:
         spec: what is compared, with its history and horizons.
@@ -207,14 +213,19 @@ def run_job(
             num_nodes=series.num_nodes,
             hidden_channels=job.hidden_channels,
             residual=spec.residual,
+            quantiles=settings.quantiles,
             **own,
         )
     graph = (series.edge_index, series.edge_weight)
     fitted = fit(forecaster, windows, *graph, settings, progress=progress)
     validation = predict(forecaster, windows.val, *graph, device=spec.device)
     test = validation[:0] if job.trial else predict(forecaster, windows.test, *graph, device=spec.device)
+    quantiles: dict[str, Tensor] = {}
+    if settings.quantiles:
+        quantiles = {"quantiles": test, "validation_quantiles": validation}
+        test, validation = (part[..., settings.quantiles.index(0.5)].contiguous() for part in (test, validation))
     family = MODELS[job.model].family
-    outcome = Outcome(job.model, family, job.seed, test, fitted, job.condition, validation)
+    outcome = Outcome(job.model, family, job.seed, test, fitted, job.condition, validation, **quantiles)
     return outcome, time.perf_counter() - start
 
 

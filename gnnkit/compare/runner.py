@@ -8,23 +8,19 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import pandas as pd
 import torch
-from torch import Tensor
 
-from gnnkit.compare.baselines import BASELINES, historical_average_note
-from gnnkit.compare.jobs import Job, ablation_notes, job_windows, plan_jobs
+from gnnkit.compare.audit import audit
+from gnnkit.compare.budget import match_budget
+from gnnkit.compare.jobs import Job, job_windows, plan_jobs
+from gnnkit.compare.judge import Evidence, judge
 from gnnkit.compare.output import keep_spec, kept_threads
 from gnnkit.compare.pool import Work, run_jobs
-from gnnkit.compare.results import CURVE_COLUMNS, ROW_COLUMNS, STEP_COLUMNS, Results
-from gnnkit.compare.scores import Outcome, node_errors, score_rows, step_rows, traces, window_errors
+from gnnkit.compare.results import Results
 from gnnkit.compare.spec import ComparisonSpec, FinalSpec, resolve
-from gnnkit.compare.store import JobStore, StoredJob, code_digest, fingerprint
-from gnnkit.compare.verdicts import verdicts
-from gnnkit.data import GraphSeries, WindowSplits, chronological_split, load, make_windows, read_own
+from gnnkit.compare.store import JobStore, code_digest, fingerprint
+from gnnkit.data import GraphSeries, chronological_split, load, make_windows, read_own
 from gnnkit.training import MatrixProgress, resolve_device
 from gnnkit.training.environment import environment
 
@@ -80,7 +76,7 @@ def run(
     final = resolve(spec)
     _check_windows(final, series)
     windows = job_windows(final, series)[1]
-    planned = plan_jobs(final)
+    findings = audit(series, windows, allow=spec.allow_leaks)
     data_hash = series.digest()
     with _folder(directory) as folder:
         store = JobStore(folder / "jobs")
@@ -88,17 +84,21 @@ def run(
             # The threads that an earlier run had are kept, whatever `jobs` is now: its jobs stay comparable.
             threads = spec.threads or kept_threads(folder) or max(1, torch.get_num_threads() // jobs)
             keep_spec(spec.model_copy(update={"threads": threads}), folder, data_hash=data_hash)
+            work = Work.of(final, series, threads)
+            began = time.perf_counter()
+            budget = match_budget(work, store, data_hash=data_hash, workers=jobs, resume=resume, progress=progress)
+            planned = plan_jobs(final, budget.chosen)
             prints = {job.key: fingerprint(final, job, data_hash=data_hash, threads=threads) for job in planned}
             missing = _missing(store, planned, prints, resume)
             if progress:
                 done = {job.label for job in planned if job not in missing}
                 progress.begin_matrix([(job.model, job.label) for job in planned], done)
-            work = Work.of(final, series, threads)
-            began = time.perf_counter()
             lost = run_jobs(work, [(job, prints[job.key]) for job in missing], store, workers=jobs, progress=progress)
             waited = time.perf_counter() - began
         stored = {job: store.load(job) for job in planned if job.key not in lost}
-        results = _judge(final, series, windows, planned, stored, lost, threads)
+        place = environment(resolve_device(spec.device)) | {"threads": threads}
+        place |= {"data_hash": data_hash, "code_hash": code_digest()}
+        results = judge(Evidence(final, series, windows, planned, stored, lost, place, findings, budget.record))
     fits = sum(found.outcome.fitted.wall_seconds for found in stored.values() if found.outcome and found.outcome.fitted)
     wall = time.perf_counter() - start
     # Of a job, what is not its fit is the referee's, too: windows, predictions, the file.
@@ -158,113 +158,3 @@ def _check_windows(spec: FinalSpec, series: GraphSeries) -> None:
                 f"the {part} split of {series.name} has no observed target in rows {chosen.rows.start} to "
                 f"{chosen.rows.stop - 1}; give a series with values there"
             )
-
-
-def _judge(
-    spec: FinalSpec,
-    series: GraphSeries,
-    windows: WindowSplits,
-    planned: Sequence[Job],
-    stored: Mapping[Job, StoredJob],
-    lost: Mapping[str, str],
-    threads: int,
-) -> Results:
-    """Everything that follows from what was predicted, and from nothing else."""
-    place = environment(resolve_device(spec.device)) | {"threads": threads}
-    place |= {"data_hash": series.digest(), "code_hash": code_digest()}
-    true, mask = _targets(windows.test)
-    counted = {p: windows.test.count(p) for p in spec.horizons}
-    longest = windows.test.count(max(spec.horizons))
-    baselines = [
-        Outcome(name, "baseline", 0, predict(series, windows.test), None) for name, predict in BASELINES.items()
-    ]
-    trained = [(job, found.outcome) for job, found in stored.items() if found.outcome]
-    base = [*baselines, *(outcome for _, outcome in trained if outcome.condition.is_base)]
-
-    shared = {"data": series.name, "data_hash": place["data_hash"], "history": spec.history, "leak": ""}
-    shared |= {key: place[key] for key in ("device", "hardware", "threads", "torch", "gnnkit", "commit", "date")}
-    facts = {(job.model, job.seed, job.condition): (job, stored[job]) for job, _ in trained}
-    rows: list[dict[str, Any]] = []
-    for outcome in [*baselines, *(outcome for _, outcome in trained)]:
-        job, found = facts.get((outcome.model, outcome.seed, outcome.condition), (None, None))
-        own = {**dataclasses.asdict(outcome.condition), "hidden_channels": 0, "trials": 0}
-        if job and found:
-            own |= {"hidden_channels": job.hidden_channels, "trials": job.trials, **found.made}
-        rows += [shared | row | own for row in score_rows([outcome], true, mask, counted)]
-
-    absolute, squared, counts = window_errors(base, true, mask, counted)
-    families = {outcome.model: outcome.family for outcome in base}
-    note = historical_average_note(series)
-    return Results(
-        spec=spec.to_json(),
-        environment=place,
-        data=_describe(series),
-        rows=pd.DataFrame(rows, columns=ROW_COLUMNS),
-        curves=pd.DataFrame([row for outcome in base for row in _curve(outcome)], columns=CURVE_COLUMNS),
-        step_errors=pd.DataFrame(step_rows(base, true[:longest], mask[:longest]), columns=STEP_COLUMNS),
-        window_errors={name: {p: _mean(table) for p, table in found.items()} for name, found in absolute.items()},
-        seed_window_errors=absolute,
-        seed_window_squared=squared,
-        window_counts=counts,
-        node_errors=node_errors(base, true[:longest], mask[:longest]),
-        traces=traces(base, series, windows.test, true, mask),
-        verdicts=verdicts(
-            absolute,
-            squared,
-            counts,
-            families,
-            history=spec.history,
-            unit=series.unit,
-            step_minutes=series.step_minutes,
-            resamples=spec.resamples,
-            confidence=spec.confidence,
-        ),
-        notes=[*([note] if note else []), *ablation_notes(spec)],
-        failures=_failures(planned, stored, lost),
-    )
-
-
-def _failures(planned: Sequence[Job], stored: Mapping[Job, StoredJob], lost: Mapping[str, str]) -> list[dict[str, Any]]:
-    found = []
-    for job in planned:
-        error = lost[job.key] if job.key in lost else stored[job].error
-        if error is not None:
-            found.append({"model": job.model, "seed": job.seed, "condition": job.condition.label, "error": error})
-    return found
-
-
-def _targets(windows: Any) -> tuple[Tensor, Tensor]:
-    """All targets [W, P, N] of one split in the data's unit, and which of them were observed."""
-    batch = windows.batch(torch.arange(len(windows)))
-    return batch.y, batch.y_mask
-
-
-def _curve(outcome: Outcome) -> list[dict[str, Any]]:
-    records = outcome.fitted.epochs if outcome.fitted else []
-    return [{"model": outcome.model, "seed": outcome.seed} | dataclasses.asdict(record) for record in records]
-
-
-def _mean(per_seed: list[list[float | None]]) -> list[float | None]:
-    """Mean over seeds of every window; the windows without a target are the same for all seeds."""
-    return [None if column[0] is None else float(np.mean(column)) for column in zip(*per_seed, strict=True)]
-
-
-def _describe(series: GraphSeries) -> dict[str, Any]:
-    edges = zip(*series.edge_index.tolist(), series.edge_weight.tolist(), strict=True)
-    return {
-        "name": series.name,
-        "source": series.source,
-        "unit": series.unit,
-        "step_minutes": series.step_minutes,
-        "season": series.season,
-        "start": None if series.start is None else series.start.isoformat(),
-        "rows": series.num_rows,
-        "nodes": series.num_nodes,
-        "features": series.num_features,
-        "missing_share": float(series.values[..., 0].isnan().double().mean()),
-        "split": series.split.label,
-        "split_rows": {part: [rows.start, rows.stop] for part, rows in series.split.parts.items()},
-        "node_names": list(series.node_names),
-        "positions": None if series.positions is None else series.positions.tolist(),
-        "edges": [list(edge) for edge in edges],
-    }

@@ -77,7 +77,6 @@ def fingerprint(spec: FinalSpec, job: Job, *, data_hash: str, threads: int) -> d
         "seed": job.seed,
         **dataclasses.asdict(job.condition),
         "hidden_channels": job.hidden_channels,
-        "trials": job.trials,
         "settings": own,
         **{name: value for name, value in dataclasses.asdict(training).items() if name not in ("seed", "device")},
         "history": spec.history,

@@ -35,7 +35,8 @@ class MatrixProgress(Protocol):
     """What `gnnkit.compare.run` reports to: which jobs there are, and which of them begin and end."""
 
     def begin_matrix(self, jobs: Sequence[tuple[str, str]], done: Collection[str] = ()) -> None:
-        """All jobs of the comparison as (model, label), and the labels of those that an earlier run finished."""
+        """All jobs as (model, label), and the labels of those that an earlier run finished; takes the place of a former
+        matrix."""
         ...
 
     def begin_job(self, label: str) -> FitProgress | None:
@@ -86,6 +87,8 @@ class ProgressBars:
         for model, label in jobs:
             self._progress.rows.setdefault(model, {})[label] = "done" if label in done else "left"
         left = len(jobs) - len(done)
+        if self._total is not None:  # a second matrix, behind that of the trials
+            self._progress.remove_task(self._total)
         self._total = self._progress.add_task("all fits", total=max(left, 1), completed=0 if left else 1, figures="")
         self._count()
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from gnnkit.compare import last_value, make_spec, run
 from gnnkit.compare import jobs as module
+from gnnkit.compare import last_value, make_spec, run
 from gnnkit.compare.results import CURVE_COLUMNS, ROW_COLUMNS, STEP_COLUMNS, Results
 from gnnkit.data import GraphSeries, Split, load, make_windows
 from gnnkit.metrics import FORECAST_METRICS

@@ -1,0 +1,172 @@
+"""From what was predicted to what was found: rows, errors, verdicts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from gnnkit.compare.baselines import BASELINES, historical_average_note
+from gnnkit.compare.intervals import interval_levels, score_intervals
+from gnnkit.compare.jobs import Job, ablation_notes
+from gnnkit.compare.results import CURVE_COLUMNS, ROW_COLUMNS, STEP_COLUMNS, Results
+from gnnkit.compare.scores import Outcome, node_errors, score_rows, step_rows, traces, window_errors
+from gnnkit.compare.spec import FinalSpec
+from gnnkit.compare.store import StoredJob
+from gnnkit.compare.verdicts import verdicts
+from gnnkit.data import GraphSeries, Windows, WindowSplits
+
+__all__ = ["Evidence", "judge"]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that is known when the last job is over.
+
+    Args:
+        spec: what was compared.
+        series: the data as they were read.
+        windows: those of the base condition.
+        jobs: what was planned, in order.
+        stored: what became of it.
+        lost: jobs without a result, by key, and why.
+        environment: of the run.
+        audit: what the leakage audit found.
+        budget: what the budget came to.
+        inferred: what was inferred about the data.
+    """
+
+    spec: FinalSpec
+    series: GraphSeries
+    windows: WindowSplits
+    jobs: Sequence[Job]
+    stored: Mapping[Job, StoredJob]
+    lost: Mapping[str, str]
+    environment: dict[str, Any]
+    audit: list[dict[str, Any]] = field(default_factory=list)
+    budget: dict[str, Any] = field(default_factory=dict)
+    inferred: list[str] = field(default_factory=list)
+
+
+def judge(evidence: Evidence) -> Results:
+    """Everything that follows from what was predicted, and from nothing else.
+
+    The predictions lie in files that are mapped into memory; each is read when its turn comes.
+    """
+    spec, series, windows = evidence.spec, evidence.series, evidence.windows
+    true, mask = _targets(windows.test)
+    counted = {p: windows.test.count(p) for p in spec.horizons}
+    longest = windows.test.count(max(spec.horizons))
+    baselines = [
+        Outcome(name, "baseline", 0, predict(series, windows.test), None, validation=predict(series, windows.val))
+        for name, predict in BASELINES.items()
+    ]
+    outcomes = [*baselines, *(found.outcome for found in evidence.stored.values() if found.outcome)]
+    base = [outcome for outcome in outcomes if outcome.condition.is_base]
+    absolute, squared, counts = window_errors(base, true, mask, counted)
+    families = {outcome.model: outcome.family for outcome in base}
+    words = {"history": spec.history, "unit": series.unit, "step_minutes": series.step_minutes}
+    draws = {"confidence": spec.confidence, "resamples": spec.resamples}
+    intervals = score_intervals(
+        base,
+        true,
+        mask,
+        *_targets(windows.val),
+        counted,
+        coverage=spec.coverage,
+        levels=interval_levels(spec.coverage),
+    )
+    note = historical_average_note(series)
+    return Results(
+        spec=spec.to_json(),
+        environment=evidence.environment,
+        data=_describe(series),
+        rows=_rows(evidence, outcomes, true, mask, counted),
+        curves=pd.DataFrame([row for outcome in base for row in _curve(outcome)], columns=CURVE_COLUMNS),
+        step_errors=pd.DataFrame(step_rows(base, true[:longest], mask[:longest]), columns=STEP_COLUMNS),
+        window_errors={name: {p: _mean(table) for p, table in found.items()} for name, found in absolute.items()},
+        seed_window_errors=absolute,
+        seed_window_squared=squared,
+        window_counts=counts,
+        node_errors=node_errors(base, true[:longest], mask[:longest]),
+        traces=traces(base, series, windows.test, true, mask),
+        verdicts=verdicts(absolute, squared, counts, families, **words, **draws),
+        notes=[*([note] if note else []), *ablation_notes(spec)],
+        failures=_failures(evidence),
+        intervals=intervals,
+        audit=evidence.audit,
+        budget=evidence.budget,
+        inferred=evidence.inferred,
+    )
+
+
+def _rows(
+    evidence: Evidence, outcomes: Sequence[Outcome], true: Tensor, mask: Tensor, counted: Mapping[int, int]
+) -> pd.DataFrame:
+    """The rows of all outcomes, those of the base condition first."""
+    place = evidence.environment
+    allowed = [finding["cause"] for finding in evidence.audit if finding["status"] == "allowed"]
+    shared = {"data": evidence.series.name, "data_hash": place["data_hash"], "history": evidence.spec.history}
+    shared |= {"leak": "+".join(allowed), "hidden_channels": 0, "trials": 0}
+    shared |= {key: place[key] for key in ("device", "hardware", "threads", "torch", "gnnkit", "commit", "date")}
+    jobs = {(job.model, job.seed, job.condition): job for job in evidence.stored}
+    rows: list[dict[str, Any]] = []
+    for outcome in outcomes:
+        own: dict[str, Any] = dataclasses.asdict(outcome.condition)
+        job = jobs.get((outcome.model, outcome.seed, outcome.condition))
+        if job:
+            own |= {"hidden_channels": job.hidden_channels, "trials": job.trials, **evidence.stored[job].made}
+        rows += [shared | row | own for row in score_rows([outcome], true, mask, counted)]
+    return pd.DataFrame(rows, columns=ROW_COLUMNS)
+
+
+def _failures(evidence: Evidence) -> list[dict[str, Any]]:
+    found = []
+    for job in evidence.jobs:
+        error = evidence.lost[job.key] if job.key in evidence.lost else evidence.stored[job].error
+        if error is not None:
+            found.append({"model": job.model, "seed": job.seed, "condition": job.condition.label, "error": error})
+    return found
+
+
+def _targets(windows: Windows) -> tuple[Tensor, Tensor]:
+    """All targets [W, P, N] of one split in the data's unit, and which of them were observed."""
+    batch = windows.batch(torch.arange(len(windows)))
+    return batch.y, batch.y_mask
+
+
+def _curve(outcome: Outcome) -> list[dict[str, Any]]:
+    records = outcome.fitted.epochs if outcome.fitted else []
+    return [{"model": outcome.model, "seed": outcome.seed} | dataclasses.asdict(record) for record in records]
+
+
+def _mean(per_seed: list[list[float | None]]) -> list[float | None]:
+    """Mean over seeds of every window; the windows without a target are the same for all seeds."""
+    return [None if column[0] is None else float(np.mean(column)) for column in zip(*per_seed, strict=True)]
+
+
+def _describe(series: GraphSeries) -> dict[str, Any]:
+    edges = zip(*series.edge_index.tolist(), series.edge_weight.tolist(), strict=True)
+    return {
+        "name": series.name,
+        "source": series.source,
+        "unit": series.unit,
+        "step_minutes": series.step_minutes,
+        "season": series.season,
+        "start": None if series.start is None else series.start.isoformat(),
+        "rows": series.num_rows,
+        "nodes": series.num_nodes,
+        "features": series.num_features,
+        "missing_share": float(series.values[..., 0].isnan().double().mean()),
+        "split": series.split.label,
+        "split_rows": {part: [rows.start, rows.stop] for part, rows in series.split.parts.items()},
+        "node_names": list(series.node_names),
+        "positions": None if series.positions is None else series.positions.tolist(),
+        "edges": [list(edge) for edge in edges],
+    }
