@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -16,8 +15,8 @@ from matplotlib.path import Path
 from numpy.typing import NDArray
 
 from gnnkit.compare.results import Results
-from gnnkit.compare.tables import best_models, families, horizon_label, untyped
-from gnnkit.compare.theme import INK, MUTED, RULE, STYLE, model_styles, new_figure
+from gnnkit.compare.tables import base_rows, best_models, families, floats, horizon_label, untyped, with_unit
+from gnnkit.compare.theme import INK, MUTED, RULE, STYLE, HoverFigure, difference_colors, model_styles, new_figure
 
 __all__ = ["MAX_EDGES", "drawn_edges", "error_by_step", "error_map", "node_positions", "traces", "training_curves"]
 
@@ -25,10 +24,12 @@ __all__ = ["MAX_EDGES", "drawn_edges", "error_by_step", "error_map", "node_posit
 MAX_EDGES = 1500
 #: An axis that would reach beyond this many times its lowest error is cut there, and says so.
 _CUT = 2.5
+#: Larger graphs are drawn without a value to each node: the words would outweigh the drawing.
+_SPEAKING_NODES = 1000
 
 
 @mpl.rc_context(STYLE)
-def error_by_step(results: Results, metric: str = "mae") -> Figure:
+def error_by_step(results: Results, metric: str = "mae") -> HoverFigure:
     """Error of every single step ahead: mean over seeds as a line, one standard deviation as a band.
 
     Args:
@@ -56,10 +57,13 @@ def error_by_step(results: Results, metric: str = "mae") -> Figure:
         middle, deviation = spread["mean"].to_numpy(), spread["std"].fillna(0).to_numpy()
         marker = style.marker or ("_" if len(x) == 1 else None)  # a line of one point is not seen
         axes.plot(x, middle, color=style.color, linestyle=style.dash, marker=marker, label=model)
+        for step, at, error, around in zip(spread.index, x, middle, spread["std"], strict=True):
+            words = f"{model}, {horizon_label(int(step), minutes)} ahead: {error:.4g}"
+            figure.hover(axes, at, error, words + (f" ± {around:.2g}" if around == around else ""))
         if kinds[model] != "baseline" and spread["count"].max() > 1:
             axes.fill_between(x, middle - deviation, middle + deviation, color=style.color, alpha=0.18, linewidth=0)
     axes.set_xlabel("minutes ahead" if minutes else "steps ahead")
-    axes.set_ylabel(_with_unit(metric.upper(), results))
+    axes.set_ylabel(with_unit(metric.upper(), results))
     steps = sorted(step_errors["step"].unique())
     shown = results.horizons if len(results.horizons) > 1 else steps[:: max(1, len(steps) // 6)]
     axes.set_xticks([step * (minutes or 1) for step in shown])
@@ -68,7 +72,7 @@ def error_by_step(results: Results, metric: str = "mae") -> Figure:
 
 
 @mpl.rc_context(STYLE)
-def training_curves(results: Results) -> Figure:
+def training_curves(results: Results) -> HoverFigure:
     """Validation error after every epoch: each seed thin, the mean over the seeds still training thick.
 
     Args:
@@ -80,9 +84,9 @@ def training_curves(results: Results) -> Figure:
     """
     styles = model_styles(families(results))
     figure, (axes,) = new_figure(5.4, 4.3 + 0.2 * ((len(styles) + 2) // 3))
-    curves, rows = untyped(results.curves), untyped(results.rows)
+    curves, rows = untyped(results.curves), base_rows(results)
     axes.set_xlabel("epoch")
-    axes.set_ylabel(_with_unit("validation MAE", results))
+    axes.set_ylabel(with_unit("validation MAE", results))
     if curves.empty or not curves["val_mae"].notna().any():
         axes.text(0.5, 0.5, "no model was trained", transform=axes.transAxes, ha="center", color=MUTED)
         return figure
@@ -94,6 +98,8 @@ def training_curves(results: Results) -> Figure:
             axes.plot(one["epoch"], one["val_mae"], color=style.color, linewidth=0.6, alpha=0.45)
         mean = own.groupby("epoch")["val_mae"].mean()
         axes.plot(mean.index, mean, color=style.color, linestyle=style.dash, label=model)
+        for epoch, error in mean.items():
+            figure.hover(axes, float(epoch), float(error), f"{model}, epoch {epoch}: {error:.4g}")
         best = rows.loc[rows["model"] == model, "best_epoch"].mean()
         if best == best:
             nearest = mean.index[int(np.abs(mean.index.to_numpy() - best).argmin())]
@@ -108,7 +114,7 @@ def training_curves(results: Results) -> Figure:
 
 
 @mpl.rc_context(STYLE)
-def traces(results: Results) -> Figure:
+def traces(results: Results) -> HoverFigure:
     """True values and the predictions of the best sequence and the best graph model, for some nodes over about a day.
 
     Args:
@@ -129,11 +135,11 @@ def traces(results: Results) -> Figure:
     x, label, ticks = _time_axis(results)
     for index, name in enumerate(names):
         axis = axes[index]
-        axis.plot(x, _floats(drawn["true"][index]), color=INK, linewidth=2.2, alpha=0.4, label="true")
+        axis.plot(x, floats(drawn["true"][index]), color=INK, linewidth=2.2, alpha=0.4, label="true")
         for model in models:
             if model in drawn["predicted"]:
                 style = styles[model]
-                axis.plot(x, _floats(drawn["predicted"][model][index]), color=style.color, linewidth=1.2, label=model)
+                axis.plot(x, floats(drawn["predicted"][model][index]), color=style.color, linewidth=1.2, label=model)
         axis.set_title(name, fontsize=9, color=MUTED)
     axes[-1].set_xlabel(label)
     axes[-1].set_xlim(x[0], x[-1] if x[-1] > x[0] else x[0] + 1)
@@ -145,7 +151,7 @@ def traces(results: Results) -> Figure:
 
 
 @mpl.rc_context(STYLE)
-def error_map(results: Results) -> Figure:
+def error_map(results: Results) -> HoverFigure:
     """Mean absolute error of every node on the graph: best sequence model, best graph model, and their difference.
 
     Args:
@@ -153,12 +159,12 @@ def error_map(results: Results) -> Figure:
 
     Returns:
         Three axes side by side, the first two on one colour scale; one axes where a family has no model. In the
-        difference, orange nodes are better off with the graph, blue ones without.
+        difference (graph − sequence), orange nodes are better off with the graph, blue ones without.
     """
     best = best_models(results)
     models = [best[kind] for kind in ("sequence", "graph") if best.get(kind) in results.node_errors]
     models = models or [model for model in results.node_errors if model == best.get("baseline")]
-    errors = {model: _floats(results.node_errors[model]) for model in models}
+    errors = {model: floats(results.node_errors[model]) for model in models}
     panels = len(models) + (len(models) == 2)
     figure, axes = new_figure(3.8 * max(1, panels), 4.3, 1, max(1, panels))
     if not models:
@@ -169,18 +175,20 @@ def error_map(results: Results) -> Figure:
     scale = Normalize(*_limits(everything))
     maps = []
     for axis, model in zip(axes, models, strict=False):
+        _say_nodes(figure, axis, results, positions, errors[model])
         maps.append(_draw_map(axis, results, positions, errors[model], _error_colors(), scale))
         axis.set_title(model)
     bar = figure.colorbar(maps[0], ax=axes[: len(models)], location="bottom", shrink=0.7, aspect=30, pad=0.02)
-    bar.set_label(_with_unit("MAE", results))
+    bar.set_label(with_unit("MAE", results))
     bars = [bar]
     if len(models) == 2:
-        difference = errors[models[0]] - errors[models[1]]
+        difference = errors[models[1]] - errors[models[0]]
         reach = float(np.nanmax(np.abs(difference), initial=0.0)) or 1.0
-        drawn = _draw_map(axes[2], results, positions, difference, _difference_colors(), Normalize(-reach, reach))
-        axes[2].set_title(f"{models[0]} − {models[1]}")
+        drawn = _draw_map(axes[2], results, positions, difference, difference_colors(), Normalize(-reach, reach))
+        _say_nodes(figure, axes[2], results, positions, difference)
+        axes[2].set_title(f"{models[1]} − {models[0]}")
         bars.append(figure.colorbar(drawn, ax=axes[2], location="bottom", shrink=0.8, aspect=18, pad=0.02))
-        bars[-1].set_label(_with_unit("graph better where > 0", results))
+        bars[-1].set_label(with_unit("graph better where below 0", results))
     for bar in bars:
         bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
         bar.ax.tick_params(length=0, colors=MUTED)
@@ -205,6 +213,17 @@ def node_positions(results: Results) -> tuple[NDArray[np.float64], bool]:
     graph.add_edges_from((int(i), int(j)) for i, j, *_ in (results.data.get("edges") or []) if int(i) != int(j))
     layout = nx.spring_layout(graph, seed=0, iterations=60, weight=None)
     return np.array([layout[node] for node in range(len(graph))], dtype=float).reshape(-1, 2), False
+
+
+def _say_nodes(
+    figure: HoverFigure, axis: Axes, results: Results, positions: NDArray[np.float64], values: NDArray[np.float64]
+) -> None:
+    if len(values) > _SPEAKING_NODES:
+        return
+    names = results.data.get("node_names") or [f"node {i}" for i in range(len(values))]
+    for name, (x, y), value in zip(names, positions, values, strict=True):
+        words = "nothing observed" if np.isnan(value) else f"{value:.4g}"
+        figure.hover(axis, float(x), float(y), f"{name}: {words}")
 
 
 def _draw_map(
@@ -276,10 +295,6 @@ def _error_colors() -> LinearSegmentedColormap:
     return LinearSegmentedColormap.from_list("error", mpl.colormaps["cividis"](np.linspace(0.2, 1.0, 64)))
 
 
-def _difference_colors() -> LinearSegmentedColormap:
-    return LinearSegmentedColormap.from_list("sequence-graph", ["#0c63a9", "#8fbbdd", "#e6e6e6", "#eba57f", "#d24a0d"])
-
-
 def _limits(values: NDArray[np.float64]) -> tuple[float, float]:
     seen = values[np.isfinite(values)]
     if not seen.size:
@@ -289,18 +304,9 @@ def _limits(values: NDArray[np.float64]) -> tuple[float, float]:
     return (low, high) if high > low else (low - 0.5, low + 0.5)
 
 
-def _floats(values: Sequence[float | None]) -> NDArray[np.float64]:
-    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-
-
 def _node_count(results: Results) -> int:
     nodes = results.data.get("nodes")
     return int(nodes) if nodes is not None else len(results.data.get("node_names", []))
-
-
-def _with_unit(text: str, results: Results) -> str:
-    unit = results.data.get("unit")
-    return f"{text} ({unit})" if unit else text
 
 
 def _legend_below(figure: Figure, axes: Axes) -> None:

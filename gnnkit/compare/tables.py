@@ -7,15 +7,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from gnnkit.compare.results import Results
 from gnnkit.compare.scores import summarise
 
 __all__ = [
-    "METRIC_NAMES", "SCORE_NAMES", "Cell", "Line", "ScoreTable", "best_models", "decimals", "families",
-    "format_number", "horizon_label", "persistence_summary", "score_table",
-    "untyped",
+    "DASH", "METRIC_NAMES", "SCORE_NAMES", "Cell", "Line", "ScoreTable", "base_rows", "best_models", "decimals",
+    "families", "floats", "format_number", "format_p", "horizon_label", "persistence_summary", "sample_size",
+    "score_table", "signed", "untyped", "with_unit",
 ]  # fmt: skip
 
 METRIC_NAMES = {"mae": "MAE", "rmse": "RMSE", "mape": "MAPE", "accuracy": "Accuracy", "r2": "R²", "var": "Var"}
@@ -82,6 +84,16 @@ def untyped(table: pd.DataFrame) -> Any:
     return table
 
 
+def base_rows(results: Results) -> Any:
+    """The rows of the main tables: those of the data as they are, with the graph as given, all training rows and no
+    hidden inputs; all rows of a folder that was written before there were conditions."""
+    rows = untyped(results.rows)
+    for column, base in (("adjacency", "given"), ("train_share", 1.0), ("hidden_share", 0.0)):
+        if column in rows and rows[column].notna().any():
+            rows = rows[rows[column].isna() | rows[column].isin(["", base])]
+    return rows
+
+
 def families(results: Results) -> dict[str, str]:
     """Family by model, in the order of display: baselines, sequence models, graph models, each as they came."""
     found = {str(model): results.family(model) for model in results.models}
@@ -102,7 +114,7 @@ def score_table(results: Results, score: str, metrics: Sequence[str] = ("mae", "
     Raises:
         ValueError: The rows hold nothing for this score.
     """
-    everything = untyped(results.rows)
+    everything = base_rows(results)
     rows = everything[everything["score"] == score]
     if rows.empty:
         raise ValueError(
@@ -159,7 +171,7 @@ def best_models(results: Results) -> dict[str, str]:
     Returns:
         Model by family, in the order baseline, sequence, graph.
     """
-    rows, horizon = untyped(results.rows), max(results.horizons)
+    rows, horizon = base_rows(results), max(results.horizons)
     chosen = rows[(rows["horizon"] == horizon) & (rows["metric"] == "mae") & (rows["score"] == "averaged")]
     means = chosen.groupby(["family", "model"], sort=False)["value"].mean().dropna()
     return {kind: str(means[kind].idxmin()) for kind in FAMILY_ORDER if kind in means.index.get_level_values("family")}
@@ -185,6 +197,30 @@ def persistence_summary(results: Results, metric: str = "mae") -> list[tuple[int
         if found:
             summary.append((horizon, better, open_, worse))
     return summary
+
+
+def sample_size(results: Results, horizon: int, models: Iterable[str]) -> str:
+    """How much a claim about some models stands on.
+
+    Args:
+        results: What a comparison found.
+        horizon: The claim's horizon in steps.
+        models: The models that it is about; baselines have no seeds and are passed over.
+
+    Returns:
+        E.g. "n = 380 windows, 3 seeds".
+    """
+    rows = base_rows(results)
+    rows = rows[rows["horizon"] == horizon]
+    parts = []
+    if rows["windows"].notna().any():
+        parts.append(f"{int(rows['windows'].max()):,} windows")
+    own = rows[rows["model"].isin(list(models)) & (rows["family"] != "baseline")]
+    counts = sorted(set(own.groupby("model")["seed"].nunique().tolist()))
+    if counts:
+        seeds = " and ".join(str(int(count)) for count in counts)
+        parts.append(f"{seeds} seed{'' if counts == [1] else 's'}")
+    return f"n = {', '.join(parts)}" if parts else ""
 
 
 def horizon_label(steps: int, step_minutes: float | None) -> str:
@@ -237,3 +273,35 @@ def format_number(value: float | None, places: int) -> str:
     if value is None or not math.isfinite(value):
         return DASH
     return f"{value:,.{places}f}".replace("-", "−")
+
+
+def signed(value: float | None, places: int) -> str:
+    """A difference: fixed decimals with its sign, a true minus; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return DASH
+    return f"{value:+,.{places}f}".replace("-", "−")
+
+
+def format_p(value: float | None) -> str:
+    """A p value as papers print it; a dash where there is none.
+
+    Example:
+        >>> format_p(0.0312), format_p(0.00001), format_p(None)
+        ('.031', '< .001', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return DASH
+    if value < 0.001:
+        return "< .001"
+    return f"{value:.3f}".removeprefix("0")
+
+
+def floats(values: Iterable[float | None]) -> NDArray[np.float64]:
+    """An array of numbers in which None is NaN."""
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def with_unit(text: str, results: Results) -> str:
+    """An axis' or column's name with the data's unit behind it, where it has one."""
+    unit = results.data.get("unit")
+    return f"{text} ({unit})" if unit else text

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import html
 import io
+import json
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-__all__ = ["INK", "MUTED", "RULE", "STYLE", "ModelStyle", "inline_svg", "model_styles", "new_figure", "theme_variables"]
+__all__ = [
+    "INK", "MUTED", "RULE", "STYLE", "HoverFigure", "ModelStyle", "difference_colors", "inline_svg", "model_styles",
+    "new_figure", "theme_variables",
+]  # fmt: skip
 
 #: Colours that stand for the page's text, secondary text and hairlines; `inline_svg` turns them into CSS variables.
 INK, MUTED, RULE = "#1a1d23", "#5c6370", "#c9ced6"
@@ -63,6 +71,46 @@ class ModelStyle:
     variable: str
 
 
+class HoverFigure(Figure):
+    """A figure whose points say their values when a reader points at them in the page.
+
+    `hover` and `hover_grid` note what is said where; `inline_svg` lays transparent targets over the drawing.
+    """
+
+    def __init__(self, *args: Any, **options: Any):
+        super().__init__(*args, **options)
+        self._points: list[tuple[Axes, float, float, str]] = []
+        self._grids: list[tuple[Axes, str]] = []
+
+    def hover(self, axes: Axes, x: float, y: float, text: str) -> None:
+        """Say `text` at the point (x, y) of `axes`, in data coordinates; a point without a value says nothing."""
+        if math.isfinite(x) and math.isfinite(y):
+            self._points.append((axes, x, y, text))
+
+    def hover_grid(
+        self, axes: Axes, rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[Any]]
+    ) -> None:
+        """Say `row, column: value` in each cell of a grid that fills `axes`, first row on top; None says "no value"."""
+        cells = {"rows": list(rows), "columns": list(columns), "values": [list(line) for line in values]}
+        self._grids.append((axes, json.dumps(cells, separators=(",", ":"), ensure_ascii=False)))
+
+    def hover_targets(self) -> str:
+        """SVG elements with what `hover` and `hover_grid` noted; to be read after the figure was drawn."""
+        scale, height = 72 / self.dpi, 72 * self.get_size_inches()[1]
+        targets = []
+        for axes, cells in self._grids:
+            box = axes.get_window_extent()
+            place = f'x="{box.x0 * scale:.1f}" y="{height - box.y1 * scale:.1f}"'
+            size = f'width="{box.width * scale:.1f}" height="{box.height * scale:.1f}"'
+            targets.append(f'<rect class="hit" {place} {size} data-grid="{html.escape(cells)}"/>')
+        for axes, x, y, text in self._points:
+            at = axes.transData.transform((x, y)) * scale
+            if axes.get_window_extent().padded(2).contains(*(at / scale)):
+                place = f'cx="{at[0]:.1f}" cy="{height - at[1]:.1f}"'
+                targets.append(f'<circle class="hit" r="5" {place} data-tip="{html.escape(text)}"/>')
+        return "\n".join(targets)
+
+
 def model_styles(families: Mapping[str, str]) -> dict[str, ModelStyle]:
     """Give every model its colour, marker and dash.
 
@@ -111,7 +159,14 @@ def theme_variables(styles: Mapping[str, ModelStyle], *, dark: bool) -> str:
     return " ".join(f"{name}: {value};" for name, value in sorted(values.items()))
 
 
-def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **grid: Any) -> tuple[Figure, list[Any]]:
+def difference_colors() -> LinearSegmentedColormap:
+    """Colours of graph − sequence: warm below zero, where the graph is better; cool above; grey between."""
+    return LinearSegmentedColormap.from_list("graph-sequence", ["#d24a0d", "#eba57f", "#e6e6e6", "#8fbbdd", "#0c63a9"])
+
+
+def new_figure(
+    width: float, height: float, rows: int = 1, columns: int = 1, **grid: Any
+) -> tuple[HoverFigure, list[Any]]:
     """A figure of its own, tied to no pyplot state, and its axes in reading order.
 
     Args:
@@ -124,7 +179,7 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **g
     Returns:
         The figure and the flat list of its axes.
     """
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="none")
+    figure = HoverFigure(figsize=(width, height), layout="constrained", facecolor="none")
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False, **grid)
     for axis in axes.flat:
@@ -158,7 +213,9 @@ def inline_svg(figure: Figure, name: str, styles: Mapping[str, ModelStyle], *, l
     # Only tags are rewritten: text between them is the user's and stays as it is.
     svg = re.sub(r"<[^>]+>", lambda tag: _themed_tag(tag.group(), name, styles), svg)
     svg = re.sub(r">\s+<", ">\n<", svg)
-    return svg.replace("<svg ", f'<svg role="img" aria-label="{_attribute(label)}" ', 1).strip()
+    if isinstance(figure, HoverFigure):
+        svg = svg.replace("</svg>", figure.hover_targets() + "</svg>")
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{html.escape(label)}" ', 1).strip()
 
 
 def _themed_tag(tag: str, name: str, styles: Mapping[str, ModelStyle]) -> str:
@@ -178,7 +235,3 @@ def _themed_tag(tag: str, name: str, styles: Mapping[str, ModelStyle]) -> str:
 
 def _variable(color: str, variables: Mapping[str, str]) -> str:
     return f"var({variables[color]})" if color in variables else color
-
-
-def _attribute(text: str) -> str:
-    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")

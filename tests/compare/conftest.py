@@ -121,6 +121,222 @@ def make_results(
     )  # fmt: skip
 
 
+def make_rich_results(**options: Any) -> Results:
+    """`make_results` with every later field filled: tests, ablation, conditions, where, intervals, audit."""
+    results = make_results(**options)
+    rng = np.random.default_rng(1)
+    kinds = {model: results.family(model) for model in results.models}
+    trained = [model for model, family in kinds.items() if family != "baseline"]
+    sequence = [model for model in trained if kinds[model] == "sequence"]
+    graph = [model for model in trained if kinds[model] == "graph"]
+    last, nodes = max(results.horizons), int(results.data["nodes"])
+    rows = results.rows
+    rows["adjacency"], rows["train_share"], rows["hidden_share"], rows["leak"] = "given", 1.0, 0.0, ""
+    rows["hidden_channels"] = np.where(rows["family"] == "baseline", 0, 32)
+    rows["trials"] = np.where(rows["family"] == "baseline", 0, 4)
+    shuffled = rows[rows["model"] == "tgcn"].assign(adjacency="shuffled", value=99.0)
+    results.rows = pd.concat([rows, shuffled], ignore_index=True)
+    results.significance = [
+        {
+            "horizon": horizon,
+            "metric": metric,
+            "model": model,
+            "against": "last-value",
+            "difference": gap,
+            "low": gap - 0.1,
+            "high": gap + 0.1,
+            "clear": abs(gap) > 0.1,
+            "dm": gap / 0.05,
+            "dm_p": float(np.exp(-40 * abs(gap))),
+            "dm_p_holm": min(1.0, len(trained) * float(np.exp(-40 * abs(gap)))),
+            "wilcoxon_p": None,
+            "seeds": 3,
+            "effect": gap * 2,
+            "skill": -gap / 3.15,
+        }
+        for horizon in results.horizons
+        for metric in ("mae", "rmse")
+        for model in trained
+        for gap in [float(rng.normal(-0.15, 0.15))]
+    ]
+    names = list(kinds)
+    results.ranks = [
+        {
+            "horizon": horizon,
+            "metric": "mae",
+            "models": names,
+            "mean_ranks": [float(x) for x in np.linspace(len(names) - 1, 1.6, len(names))],
+            "groups": [names[:3], names[-3:]],
+            "blocks": 16,
+            "critical_difference": 2.4,
+        }
+        for horizon in results.horizons
+    ]
+    if graph and sequence:
+        _add_graph_questions(results, graph[-1], sequence[-1], last, nodes, rng)
+    results.intervals = [
+        {
+            "model": model,
+            "seed": seed,
+            "horizon": horizon,
+            "method": "conformal",
+            "nominal": 0.9,
+            "coverage": 0.9 + float(rng.normal(0, 0.02)),
+            "width": 9.0 + float(rng.normal()),
+            "crps": 2.1 + float(rng.normal(0, 0.1)),
+            "pinball": {"0.05": 0.42, "0.5": 1.45, "0.95": 0.5},
+            "observed": 91_000,
+        }
+        for model in names
+        for seed in ((0, 1, 2) if model in trained else (0,))
+        for horizon in results.horizons
+    ]
+    results.audit = [
+        {"cause": "scaler-fitted-on-test", "status": "passed", "detail": "fitted on rows 0 to 1410, the training rows"},
+        {"cause": "shared-target-rows", "status": "allowed", "detail": "rows 1400 to 1410 are targets of two splits"},
+        {"cause": "constant-series", "status": "warning", "detail": "2 nodes never change: node 3, node 9"},
+    ]
+    results.budget = {
+        "kind": "parameters",
+        "sentence": "Every model has 18,000 parameters, within 2%.",
+        "widths": dict.fromkeys(trained, 32),
+        "parameters": {model: 18_000 + 10 * i for i, model in enumerate(trained)},
+        "tuning": [
+            {
+                "model": model,
+                "trial": trial,
+                "settings": {"learning_rate": 0.01 / (trial + 1)},
+                "val_mae": 3.0 + 0.1 * trial,
+                "seconds": 12.5,
+                "chosen": trial == 0,
+            }
+            for model in trained
+            for trial in range(4)
+        ],
+    }
+    results.inferred = ["history 12: inferred as one hour of 5-minute rows.", "season 288: rows repeat after a day."]
+    return results
+
+
+def _add_graph_questions(
+    results: Results, graph: str, sequence: str, horizon: int, nodes: int, rng: np.random.Generator
+) -> None:
+    kinds = ("given", "identity", "shuffled", "random", "complete")
+    gaps = {"identity": 0.21, "shuffled": 0.34, "random": 0.29, "complete": 0.02}
+    test = {"against": "given", "horizon": horizon, "dm_p": 0.004, "dm_p_holm": 0.016}
+    results.ablation = {
+        "horizon": horizon,
+        "verdict": "yes",
+        "notes": ["learned: only for models that learn a graph."],
+        "sentence": f"The graph matters to {graph} up to 60 minutes ahead: without edges the MAE rises by 0.21.",
+        "rows": [
+            {
+                "model": graph,
+                "adjacency": kind,
+                "horizon": horizon,
+                "mae": 3.9 + gaps.get(kind, 0.0),
+                "std": 0.02,
+                "seeds": 3,
+            }
+            for kind in kinds
+        ],
+        "tests": [
+            {
+                **test,
+                "model": graph,
+                "adjacency": kind,
+                "difference": gap,
+                "low": gap - 0.09,
+                "high": gap + 0.09,
+                "clear": gap > 0.09,
+            }
+            for kind, gap in gaps.items()
+        ],
+    }
+    results.conditions = [
+        {
+            "axis": axis,
+            "value": value,
+            "horizon": horizon,
+            "graph": graph,
+            "sequence": sequence,
+            "graph_mae": 4.0 + loss,
+            "sequence_mae": 4.0 + 1.2 * loss,
+            "difference": -0.2 * loss,
+            "low": -0.2 * loss - 0.08,
+            "high": -0.2 * loss + 0.08,
+            "clear": 0.2 * loss > 0.08,
+            "sentence": f"With {axis} {value:g}, {graph} is better than {sequence} by {0.2 * loss:.2f}.",
+        }
+        for axis, points in (
+            ("train_share", ((0.1, 1.5), (0.25, 0.8), (0.5, 0.3), (1.0, 0.05))),
+            ("hidden_share", ((0.0, 0.05), (0.2, 0.4), (0.4, 0.9))),
+        )
+        for value, loss in points
+    ]
+    hours = list(range(24))
+    strata = [
+        {
+            "name": name,
+            "title": title,
+            "unit": unit,
+            "groups": [
+                {
+                    "label": label,
+                    "observed": 8000 + 7 * i,
+                    "graph": 3.0 + 0.1 * i,
+                    "sequence": 3.1 + 0.1 * i,
+                    "difference": -0.1 + 0.03 * i,
+                    "low": -0.2 + 0.03 * i,
+                    "high": 0.03 * i,
+                }
+                for i, label in enumerate(labels)
+            ],
+        }
+        for name, title, unit, labels in (
+            ("horizon", "Step ahead", "minutes", [str(5 * step) for step in range(1, horizon + 1)]),
+            ("hour", "Hour of the day", "", [f"{hour:02d}" for hour in hours]),
+            ("day", "Day of the week", "", ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]),
+            ("degree", "Neighbours", "edges", ["0–1", "2", "3", "4+"]),
+            ("congestion", "Speed level", "mph", ["below 20", "20–40", "40–60", "above 60"]),
+        )
+    ]
+    daily = 0.15 * np.sin(np.arange(24) / 24 * 2 * np.pi)
+    heat = [
+        [None if node == 1 and hour < 4 else float(daily[hour] + rng.normal(0, 0.08)) for hour in hours]
+        for node in range(nodes)
+    ]
+    results.where = {
+        "pair": [graph, sequence],
+        "horizon": horizon,
+        "strata": strata,
+        "heat": {"nodes": [f"node {i}" for i in range(nodes)], "hours": hours, "difference": heat},
+        "windows": {
+            side: [
+                {
+                    "window": 10 * i,
+                    "row": 1630 + 10 * i,
+                    "time": f"2012-03-06T{14 + i % 8}:20:00",
+                    "difference": sign * (2.5 - 0.1 * i),
+                    "node": f"node {i % nodes}",
+                    "history": [60.0 - t for t in range(12)],
+                    "true": [None if t == 2 else 47.0 - 0.5 * t for t in range(horizon)],
+                    "graph": [47.0 - 0.4 * t for t in range(horizon)],
+                    "sequence": [48.0 + 0.1 * t for t in range(horizon)],
+                }
+                for i in range(10)
+            ]
+            for side, sign in (("graph", -1), ("sequence", 1))
+        },
+    }
+
+
+@pytest.fixture
+def rich_results() -> Callable[..., Results]:
+    """The maker of made-up results in which every field is filled."""
+    return make_rich_results
+
+
 @pytest.fixture
 def fake_results() -> Callable[..., Results]:
     """The maker of made-up results; its arguments choose what is odd about them."""

@@ -115,9 +115,9 @@ def test_names_of_nodes_are_no_formulas(fake_results):
 def test_error_map_draws_both_models_and_their_difference(fake_results):
     results = fake_results()
     figure = error_map(results)
-    assert [axes.get_title(loc="left") for axes in figure.axes[:3]] == ["gru", "tgcn", "gru − tgcn"]
+    assert [axes.get_title(loc="left") for axes in figure.axes[:3]] == ["gru", "tgcn", "tgcn − gru"]
     values = [np.asarray(axes.collections[1].get_array()) for axes in figure.axes[:3]]
-    np.testing.assert_allclose(values[2], values[0] - values[1])
+    np.testing.assert_allclose(values[2], values[1] - values[0])
     assert len(values[0]) == 23  # node 1 has no observed target
     limits = figure.axes[2].collections[1].get_clim()
     assert limits[0] == -limits[1]  # white is no difference

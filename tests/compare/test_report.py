@@ -4,7 +4,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from gnnkit.compare.report import caveats, render_html, rerun_command, write_report
+from gnnkit.compare.report import render_html, write_report
+from gnnkit.compare.report_protocol import caveats, rerun_command
 
 ALL_MODELS = {
     "rnn": ("sequence", 3.05),
@@ -47,7 +48,7 @@ def cells_of(text, score, model):
 @pytest.fixture
 def without_figures(monkeypatch):
     """Only the words and tables: figures take most of a report's time and have tests of their own."""
-    monkeypatch.setattr("gnnkit.compare.report._figures", lambda *_: [])
+    monkeypatch.setattr("gnnkit.compare.report.draw_all", lambda *_: [])
 
 
 @pytest.mark.usefixtures("without_figures")
