@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from gnnkit.compare.latex import write_latex
+from gnnkit.compare.markdown import write_markdown
 from gnnkit.compare.report import write_report
 from gnnkit.compare.results import Results
 from gnnkit.compare.spec import ComparisonSpec, make_spec
@@ -16,7 +18,7 @@ from gnnkit.training import replace_file
 
 __all__ = ["check_output", "keep_spec", "kept_spec", "kept_threads", "write_output"]
 
-OUTPUT_FILES = ("rows.csv", "rows.parquet", "report.html", "results.json")
+OUTPUT_FILES = ("rows.csv", "rows.parquet", "report.html", "report.md", "tables.tex", "results.json")
 _KEPT = ("spec.json", "jobs")
 """What a run that is not over has, and what it goes on from."""
 
@@ -72,6 +74,8 @@ def write_output(results: Results, directory: str | Path) -> Path:
     try:
         results.save(work)
         write_report(results, work / "report.html")
+        write_markdown(results, work / "report.md")
+        write_latex(results, work / "tables.tex")
         if directory.is_dir():
             # File by file: the folder itself may be a mount point or somebody's working directory.
             for name in OUTPUT_FILES:

@@ -117,8 +117,10 @@ def _tests_sheet(results: Results, tests: list[dict[str, Any]]) -> Sheet:
         line += [Entry(signed(test.get("effect"), 2), test.get("effect")), _percent(test.get("skill"))]
         lines.append(tuple(line))
     models = {name for test in tests for name in (test["model"], test["against"])}
-    about = f"{METRIC_NAMES[metric]} up to {_ahead(results, horizon)}; {sample_size(results, horizon, models)}"
-    return Sheet(with_unit(about, results), (*heads, "effect", "skill"), tuple(lines), names=2)
+    about = (
+        f"{with_unit(METRIC_NAMES[metric], results)} up to {_ahead(results, horizon)}; {_n(results, horizon, models)}"
+    )
+    return Sheet(about, (*heads, "effect", "skill"), tuple(lines), names=2)
 
 
 def ablation_section(results: Results) -> Section | None:
@@ -157,7 +159,10 @@ def ablation_section(results: Results) -> Section | None:
             )
         )
     models = {row["model"] for row in found["rows"]}
-    about = f"MAE up to {_ahead(results, horizon)}; {sample_size(results, horizon, models)}; difference from “given”"
+    about = (
+        f"{with_unit('MAE', results)} up to {_ahead(results, horizon)}; {_n(results, horizon, models)}; difference "
+        "from the graph as given"
+    )
     drawings = ()
     if tests:
         drawings = (
@@ -170,7 +175,7 @@ def ablation_section(results: Results) -> Section | None:
             ),
         )
     verdict = Statement(found["sentence"], found["verdict"] != "open", _n(results, horizon, models))
-    sheet = Sheets("Ablation", (("all", Sheet(with_unit(about, results), heads, tuple(lines), names=2)),))
+    sheet = Sheets("Ablation", (("all", Sheet(about, heads, tuple(lines), names=2)),))
     return Section("ablation", "Does the graph matter?", (verdict,), drawings, (sheet,), tuple(found.get("notes", ())))
 
 
@@ -286,7 +291,8 @@ def _stratum_sheet(results: Results, stratum: dict[str, Any], graph: str, sequen
         )
         for number, group in enumerate(stratum["groups"])
     )
-    return Sheet(with_unit(f"MAE by {stratum['title'].lower()}; observed: target values", results), heads, lines)
+    about = f"{with_unit('MAE', results)} by {stratum['title'].lower()}; observed: target values"
+    return Sheet(about, heads, lines)
 
 
 def _interval_entries(found: dict[str, Any], places: int) -> list[Entry]:

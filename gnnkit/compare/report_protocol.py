@@ -196,7 +196,7 @@ def caveats(results: Results) -> list[str]:
     rows = base_rows(results)
     trained = rows[rows["family"] != "baseline"]
     found = list(results.notes)
-    found += [f"{f['model']} with seed {f['seed']} failed and has no row: {f['error']}" for f in results.failures]
+    found += [_failure(failure) for failure in results.failures]
     seeds = int(trained["seed"].nunique())
     if not trained.empty and seeds == 1:
         found.append("One seed: how far a model's score moves from one initialisation to the next is not known here.")
@@ -225,6 +225,11 @@ def caveats(results: Results) -> list[str]:
     if results.data.get("positions") is None:
         found.append("The data give no positions: distances on the map mean nothing beyond the graph's edges.")
     return found
+
+
+def _failure(failure: dict[str, Any]) -> str:
+    condition = f" ({failure['condition']})" if failure.get("condition") else ""
+    return f"{failure['model']}{condition} with seed {failure['seed']} failed and has no row: {failure['error']}"
 
 
 def _still_improving(results: Results) -> list[str]:

@@ -279,7 +279,8 @@ def signed(value: float | None, places: int) -> str:
     """A difference: fixed decimals with its sign, a true minus; a dash where there is none."""
     if value is None or not math.isfinite(value):
         return DASH
-    return f"{value:+,.{places}f}".replace("-", "−")
+    text = f"{value:+,.{places}f}".replace("-", "−")
+    return text if text.strip("+−0.") else text[1:]  # nothing is left: a zero, which has no sign
 
 
 def format_p(value: float | None) -> str:

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gnnkit.compare.report_checks import audit_statements
 from gnnkit.compare.results import Results
 from gnnkit.compare.tables import (
     METRIC_NAMES,
@@ -29,7 +30,7 @@ _PER_TABLE = 4
 
 
 def render_terminal(results: Results, console: Console) -> None:
-    """Print the averaged scores, the winners and the verdicts within 100 columns.
+    """Print what was inferred, the averaged scores, the winners and the verdicts within 100 columns.
 
     One or two horizons are shown with MAE, RMSE and MAPE; more of them as "MAE ± deviation / RMSE", four to a table.
 
@@ -46,6 +47,8 @@ def render_terminal(results: Results, console: Console) -> None:
     wide = len(table.horizons) <= _WIDE_HORIZONS
     shape = "MAE, RMSE" + unit + ", MAPE (%)" if wide else f"MAE ± deviation / RMSE{unit}"
     lines = [Text(f"{results.data.get('name', '')}: {shape}, averaged over all steps up to the horizon", style="bold")]
+    for sentence in results.inferred:
+        console.print(Text(sentence, style="dim"), width=min(console.width, WIDTH))
     console.print(*lines, width=min(console.width, WIDTH))
     step = len(table.horizons) if wide else _PER_TABLE
     for first in range(0, len(table.horizons), step):
@@ -113,11 +116,16 @@ def _sentences(results: Results, minutes: float | None) -> list[Text]:
     chosen = [v for kind in ("graph", "winner") for v in results.verdicts if v["kind"] == kind and v["metric"] == "mae"]
     for verdict in chosen:
         sentences.append(Text.assemble(("✓ " if verdict["clear"] else "· "), str(verdict["sentence"])))
+    if results.ablation.get("sentence"):
+        sentences.append(
+            Text(f"{'· ' if results.ablation['verdict'] == 'open' else '✓ '}{results.ablation['sentence']}")
+        )
     for horizon, _, open_, worse in persistence_summary(results):
         failing = [f"{name} (worse)" for name in worse] + [f"{name} (not clearly different)" for name in open_]
         if failing:
             label = horizon_label(horizon, minutes)
             sentences.append(Text(f"! {label}: does not beat the last value in MAE: {', '.join(failing)}."))
+    sentences += [Text(f"! {said.text}", style="yellow") for said in audit_statements(results)]
     if not any(family != "baseline" for family in families(results).values()):
         sentences.append(Text("Only baselines were run."))
     return sentences

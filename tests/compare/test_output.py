@@ -8,7 +8,8 @@ from gnnkit.compare import output as module
 
 @pytest.fixture(autouse=True)
 def _light_report(monkeypatch):
-    monkeypatch.setattr(module, "write_report", lambda results, path: path.write_text("<html>"))
+    for name in ("write_report", "write_markdown", "write_latex"):
+        monkeypatch.setattr(module, name, lambda results, path: path.write_text("drawn"))
 
 
 class Saved:
@@ -30,7 +31,7 @@ def names(folder):
 def test_a_new_folder_gets_all_files_and_nothing_else_is_left(tmp_path):
     report = write_output(Saved(), tmp_path / "a" / "b")
     assert report == tmp_path / "a" / "b" / "report.html"
-    assert names(tmp_path / "a" / "b") == ["report.html", "results.json", "rows.csv", "rows.parquet"]
+    assert names(tmp_path / "a" / "b") == sorted(module.OUTPUT_FILES)
     assert names(tmp_path / "a") == ["b"]
 
 

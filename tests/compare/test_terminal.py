@@ -67,3 +67,20 @@ def test_odd_results_are_shown(fake_results, odd):
     text = printed(fake_results(**odd))
     assert "last-value" in text
     assert "nan" not in text.lower()
+
+
+def test_inferred_settings_ablation_and_audit_are_told(rich_results):
+    text = " ".join(printed(rich_results()).split())
+    assert text.startswith("history 12: inferred as one hour of 5-minute rows. season 288")
+    assert "✓ The graph matters to tgcn up to 60 minutes ahead: without edges the MAE rises by 0.21." in text
+    assert "! Leak (shared-target-rows), allowed by name: rows 1400 to 1410 are targets of two splits." in text
+    assert "! Warning (constant-series): 2 nodes never change: node 3, node 9." in text
+    assert "scaler-fitted-on-test" not in text  # a check that passed needs no line
+
+
+def test_an_open_ablation_is_no_tick(rich_results):
+    results = rich_results()
+    results.ablation |= {"verdict": "open", "sentence": "Not shown that the graph matters."}
+    text = printed(results)
+    assert "· Not shown that the graph matters." in text
+    assert max(map(len, text.splitlines())) <= 100
