@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
+from scipy import special
 
-__all__ = ["Interval", "block_weights", "paired_interval", "seed_scores"]
+__all__ = ["Interval", "PairedBootstrap", "block_weights", "paired_interval", "seed_scores"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,13 @@ def block_weights(windows: int, *, block: int, resamples: int, seed: int = 0) ->
     return steps.cumsum(axis=1)[:, :windows]
 
 
+def seed_scores(
+    errors: Float[np.ndarray, "S W"], counts: Float[np.ndarray, " W"], *, squared: bool
+) -> Float[np.ndarray, " S"]:
+    """The score of each seed: Σ_w n_w e_w / Σ_w n_w, or its root (RMSE) where the errors are mean squared errors."""
+    return _rooted(np.where(counts > 0, errors, 0.0) @ counts / counts.sum(), squared)
+
+
 def paired_interval(
     a: Float[np.ndarray, "S W"],
     b: Float[np.ndarray, "Z W"],
@@ -75,24 +84,14 @@ def paired_interval(
 ) -> Interval:
     """Interval of the difference between two models' errors, over the windows and the seeds at once.
 
-    The score of a seed is Σ_w n_w e_w / Σ_w n_w, or its root for squared errors; a model's is the mean over its seeds;
-    the difference is a − b. Two sources of noise are added up, draw by draw:
-
-    * windows: both models are scored on the same resampled blocks of windows, so that what is hard for both cancels. A
-      series has few independent blocks (m = W / block), so deviations are widened by √(m / (m − 1)) and by the ratio
-      of Student's t with m − 1 degrees to the normal quantile.
-    * seeds: for each model s / √S · t with S − 1 degrees of freedom, s the deviation of its scores over S seeds. One
-      seed says nothing about this noise, so nothing is added for it.
+    `PairedBootstrap` says how, and serves many pairs of models from one set of resamples.
 
     Args:
         a: mean error in each window, a row a seed; where n_w = 0 it is not read.
         b: the same for the other model; it may have another number of seeds.
         counts: n_w, observed targets in each window.
-        block: neighbouring windows that stay together; at least the overlap of windows. At most W / 3 are used.
-        squared: the errors are mean squared errors, and scores are RMSE.
-        resamples: draws (default 2000).
+        block, squared, resamples, seed: as `PairedBootstrap`.
         confidence: of the interval (default 0.95).
-        seed: of the draws; the same seed gives the same interval.
 
     Raises:
         ValueError: the shapes do not fit, or nothing was observed.
@@ -102,39 +101,123 @@ def paired_interval(
         >>> paired_interval(errors - 0.5, errors, np.ones(100), block=5).clear
         True
     """
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or counts.shape != (a.shape[1],):
-        raise ValueError(
-            f"errors have shapes {a.shape} and {b.shape}, counts {counts.shape}; give [seeds, W], [seeds, W] and [W]"
-        )
-    if not counts.sum() > 0:
-        raise ValueError("counts: no window has an observed target, so there is nothing to compare")
-    windows = len(counts)
-    block = max(1, min(block, windows // 3))
-    weights = block_weights(windows, block=block, resamples=resamples, seed=seed) * counts
-    rng = np.random.default_rng([seed, 1])
-    point, deviations = 0.0, np.zeros(resamples)
-    seed_noise = np.zeros(resamples)
-    for sign, errors in ((1.0, a), (-1.0, b)):
-        known = np.where(counts > 0, errors, 0.0)
-        scores = seed_scores(known @ counts / counts.sum(), squared)  # [S]
+    drawn = PairedBootstrap({"a": a, "b": b}, counts, block=block, squared=squared, resamples=resamples, seed=seed)
+    return drawn.interval("a", "b", confidence=confidence)
+
+
+class PairedBootstrap:
+    """Intervals of the differences between models' errors, all models scored on the same resampled windows.
+
+    The score of a seed is Σ_w n_w e_w / Σ_w n_w, or its root for squared errors; a model's is the mean over its seeds;
+    a difference is a − b. Two sources of noise are added up, draw by draw:
+
+    * windows: both models are scored on the same resampled blocks of windows, so that what is hard for both cancels.
+      With m = W / block blocks the deviations are widened twice. By the ratio of Student's t with m − 1 degrees to the
+      normal quantile, as few blocks know their own spread badly. And by √(V / E V̂): blocks drawn apart lose the
+      autocorrelation across their ends, so that the bootstrap's variance V̂ falls short of the variance V of the mean;
+      by how much follows from autocorrelations that fall off linearly over half a block, as they do where windows that
+      share target rows are half a block long. For windows that are independent it is √(m / (m − 1)).
+    * seeds: for each model s / √S · t with S − 1 degrees of freedom, s the deviation of its scores over S seeds. One
+      seed says nothing about this noise, so nothing is added for it.
+
+    `benchmarks/referee_size.py` measures how often an interval of two equal forecasters excludes 0.
+
+    Args:
+        errors: `[model]` → mean error in each window, a row a seed; where n_w = 0 it is not read.
+        counts: n_w, observed targets in each window.
+        block: neighbouring windows that stay together; at least twice the overlap of windows. At most W / 3 are used.
+        squared: the errors are mean squared errors, and scores are RMSE.
+        resamples: draws (default 2000).
+        seed: of the draws; the same seed gives the same intervals.
+
+    Raises:
+        ValueError: the shapes do not fit, or nothing was observed.
+
+    Source:
+        Künsch, "The jackknife and the bootstrap for general stationary observations", 1989; for the bias of V̂,
+        Lahiri, "Resampling Methods for Dependent Data", 2003.
+
+    Example:
+        >>> errors = np.random.default_rng(0).random((1, 100))
+        >>> drawn = PairedBootstrap({"good": errors, "bad": errors + 0.5}, np.ones(100), block=5)
+        >>> round(drawn.interval("good", "bad").difference, 6)
+        -0.5
+    """
+
+    def __init__(
+        self,
+        errors: Mapping[str, Float[np.ndarray, "S W"]],
+        counts: Float[np.ndarray, " W"],
+        *,
+        block: int,
+        squared: bool = False,
+        resamples: int = 2000,
+        seed: int = 0,
+    ) -> None:
+        if any(found.ndim != 2 or (found.shape[1],) != counts.shape for found in errors.values()):
+            shapes = " and ".join(str(found.shape) for found in errors.values())
+            raise ValueError(f"errors have shapes {shapes}, counts {counts.shape}; give [seeds, W], [seeds, W] and [W]")
+        if not counts.sum() > 0:
+            raise ValueError("counts: no window has an observed target, so there is nothing to compare")
+        self.block, self.resamples, self.seed = block, resamples, seed
+        self.windows, self.used = len(counts), max(1, min(block, len(counts) // 3))
+        self._scores = {name: seed_scores(found, counts, squared=squared) for name, found in errors.items()}
+        weights = _shared_weights(self.windows, self.used, resamples, seed)
+        stacked = np.concatenate(list(errors.values()))
         # A resample of windows without any target has no score; the guard gives it the weight of one.
-        drawn = seed_scores(weights @ known.T / np.maximum(weights.sum(axis=1, keepdims=True), 1.0), squared).mean(
-            axis=1
-        )
-        point += sign * float(scores.mean())
-        deviations += sign * (drawn - drawn.mean())
-        if len(scores) > 1:
-            noise = rng.standard_t(len(scores) - 1, size=resamples)
-            seed_noise += scores.std(ddof=1) / np.sqrt(len(scores)) * noise
-    tail = (1 - confidence) / 2
-    blocks = windows / block
-    if blocks > 1:
-        ratio = stats.t.ppf(1 - tail, blocks - 1) / stats.norm.ppf(1 - tail)
-        deviations *= ratio * np.sqrt(blocks / (blocks - 1))
-    low, high = np.quantile(deviations + seed_noise, [tail, 1 - tail])
-    return Interval(point, point + float(low), point + float(high))
+        totals = np.maximum(weights @ counts, 1.0)[:, None]
+        drawn = _rooted(weights @ (np.where(counts > 0, stacked, 0.0) * counts).T / totals, squared)  # [R, all seeds]
+        ends = np.cumsum([len(found) for found in errors.values()])[:-1]
+        means = [part.mean(axis=1) for part in np.split(drawn, ends, axis=1)]
+        self._deviations = {name: mean - mean.mean() for name, mean in zip(errors, means, strict=True)}
+
+    def score(self, model: str) -> float:
+        """Mean over seeds of the model's score."""
+        return float(self._scores[model].mean())
+
+    def scores(self, model: str) -> Float[np.ndarray, " S"]:
+        """The score of each seed."""
+        return self._scores[model]
+
+    def interval(self, a: str, b: str, *, confidence: float = 0.95) -> Interval:
+        """The difference of the scores of the models `a` and `b`, a − b, and its interval."""
+        tail = (1 - confidence) / 2
+        deviations = self._deviations[a] - self._deviations[b]
+        if self.windows > self.used:
+            ratio = special.stdtrit(self.windows / self.used - 1, 1 - tail) / special.ndtri(1 - tail)
+            deviations = deviations * (ratio / np.sqrt(_kept_variance(self.windows, self.used, self.block // 2)))
+        rng = np.random.default_rng([self.seed, 1])
+        for name in (a, b):
+            scores = self._scores[name]
+            if len(scores) > 1:
+                noise = rng.standard_t(len(scores) - 1, size=self.resamples)
+                deviations = deviations + scores.std(ddof=1) / np.sqrt(len(scores)) * noise
+        point = self.score(a) - self.score(b)
+        low, high = np.quantile(deviations, [tail, 1 - tail])
+        return Interval(point, point + float(low), point + float(high))
 
 
-def seed_scores(mean_errors: np.ndarray, squared: bool) -> np.ndarray:
-    """Scores from the mean errors of seeds: themselves, or their roots where they are mean squared errors (RMSE)."""
+@lru_cache(maxsize=2)
+def _shared_weights(windows: int, block: int, resamples: int, seed: int) -> np.ndarray:
+    weights = block_weights(windows, block=block, resamples=resamples, seed=seed)
+    weights.flags.writeable = False
+    return weights
+
+
+@lru_cache(maxsize=64)
+def _kept_variance(windows: int, block: int, overlap: int) -> float:
+    """E V̂ / V: the share of the variance of a mean over W windows that blocks of `block` windows show.
+
+    V̂ is the mean square, over m, of block means around the overall mean; windows k apart have the correlation
+    max(0, 1 − k / overlap).
+    """
+
+    def of_mean(length: int) -> float:
+        lags = np.arange(1, min(length, max(overlap, 1)))
+        return (length + 2 * ((length - lags) * (1 - lags / max(overlap, 1))).sum()) / length**2
+
+    return (of_mean(block) - of_mean(windows)) / (windows / block * of_mean(windows))
+
+
+def _rooted(mean_errors: np.ndarray, squared: bool) -> np.ndarray:
     return np.sqrt(np.maximum(mean_errors, 0.0)) if squared else mean_errors

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from gnnkit.compare.bootstrap import Interval, paired_interval, seed_scores
+from gnnkit.compare.bootstrap import seed_scores
+from gnnkit.compare.significance import significance
 
 __all__ = ["verdicts"]
 
@@ -27,11 +27,12 @@ def verdicts(
     step_minutes: float | None = None,
     resamples: int = 2000,
     confidence: float = 0.95,
+    tests: Sequence[Mapping[str, Any]] | None = None,
 ) -> list[dict[str, Any]]:
     """What the errors say, per horizon and for MAE and RMSE, in numbers and in words.
 
-    Blocks of history + horizon windows stay together in the bootstrap (`paired_interval`): windows that far apart share
-    neither a history row nor a target row.
+    All that is said rests on the tests of `significance`: the interval decides, and the p-value of Diebold-Mariano
+    after Holm's correction stands beside it.
 
     Args:
         absolute: mean absolute errors, `[model][horizon]` → [seed][window] (`Results.seed_window_errors`).
@@ -43,10 +44,15 @@ def verdicts(
         step_minutes: minutes in a step, for the sentences.
         resamples: bootstrap draws.
         confidence: of the intervals.
+        tests: what `significance` found on the same errors; None: it is asked here.
 
     Returns:
         The dicts that `Results.verdicts` describes.
     """
+    if tests is None:
+        budget = {"confidence": confidence, "resamples": resamples}
+        tests = significance(absolute, squared, counts, families, history=history, **budget)
+    known = {(t["horizon"], t["metric"], t["model"], t["against"]): t for t in tests}
     found: list[dict[str, Any]] = []
     for horizon in sorted(counts, key=int):
         for metric, table in (("mae", absolute), ("rmse", squared)):
@@ -56,10 +62,9 @@ def verdicts(
                 families=families,
                 horizon=int(horizon),
                 metric=metric,
-                block=history + int(horizon),
+                tests=known,
                 unit=unit,
                 step_minutes=step_minutes,
-                resamples=resamples,
                 confidence=confidence,
             )
             found += [referee.winner(), *referee.persistence()]
@@ -77,24 +82,23 @@ class _Referee:
     families: Mapping[str, str]
     horizon: int
     metric: str
-    block: int
+    tests: Mapping[tuple[int, str, str, str], Mapping[str, Any]]
     unit: str
     step_minutes: float | None
-    resamples: int
     confidence: float
 
     def winner(self) -> dict[str, Any]:
         order = self._best(list(self.errors))
         best, second = order[0], order[1]
-        against = {name: self._interval(best, name) for name in order[1:]}
-        tied = [name for name in order[1:] if not against[name].clear]
-        interval = against[second]
+        against = {name: self._test(best, name) for name in order[1:]}
+        tied = [name for name in order[1:] if not against[name]["clear"]]
+        test = against[second]
         sentence = f"{self._when()}, {best} has the lowest {self.metric.upper()} ({self._value(best)})"
-        if interval.clear:
-            sentence += f", clearly below {second}: {self._difference(interval)}."
+        if test["clear"]:
+            sentence += f", clearly below {second}: {self._difference(test)}."
         else:
-            sentence += f", but not clearly below {', '.join(tied)}: against {second} {self._difference(interval)}."
-        return self._verdict("winner", best, second, interval, sentence) | {"tied": tied}
+            sentence += f", but not clearly below {', '.join(tied)}: against {second} {self._difference(test)}."
+        return self._verdict("winner", best, second, test, sentence) | {"tied": tied}
 
     def persistence(self) -> list[dict[str, Any]]:
         trained = [name for name in self.errors if self.families[name] != "baseline"]
@@ -102,18 +106,18 @@ class _Referee:
             return []
         found, groups = [], {"better": [], "open": [], "worse": []}
         for name in trained:
-            interval = self._interval(name, PERSISTENCE)
-            if not interval.clear:
+            test = self._test(name, PERSISTENCE)
+            if not test["clear"]:
                 outcome, words = "open", "does not clearly differ from"
-            elif interval.difference < 0:
+            elif test["difference"] < 0:
                 outcome, words = "better", "clearly beats"
             else:
                 outcome, words = "worse", "is clearly worse than"
             groups[outcome].append(name)
             sentence = (
-                f"{self._when()}, {name} {words} {PERSISTENCE} in {self.metric.upper()}: {self._difference(interval)}."
+                f"{self._when()}, {name} {words} {PERSISTENCE} in {self.metric.upper()}: {self._difference(test)}."
             )
-            found.append(self._verdict("persistence", name, PERSISTENCE, interval, sentence))
+            found.append(self._verdict("persistence", name, PERSISTENCE, test, sentence))
         return [self._persistence_summary(groups), *found]
 
     def _persistence_summary(self, groups: dict[str, list[str]]) -> dict[str, Any]:
@@ -133,10 +137,10 @@ class _Referee:
         if not ranked["graph"] or not ranked["sequence"]:
             return None
         best, rival = ranked["graph"][0], ranked["sequence"][0]
-        interval = self._interval(best, rival)
-        if not interval.clear:
+        test = self._test(best, rival)
+        if not test["clear"]:
             answer = "Not shown that the graph helps"
-        elif interval.difference < 0:
+        elif test["difference"] < 0:
             answer = "The graph helps"
         else:
             answer = "The graph does not help"
@@ -144,38 +148,29 @@ class _Referee:
         claim = f"{answer} {when[:1].lower()}{when[1:]} in {self.metric.upper()}"
         ours, theirs = f"{best} ({self._value(best)})", f"{rival} ({self._value(rival)})"
         pair = f"the best graph model, {ours}, against the best sequence model, {theirs}"
-        sentence = f"{claim}: {pair}: {self._difference(interval)}."
-        return self._verdict("graph", best, rival, interval, sentence)
+        sentence = f"{claim}: {pair}: {self._difference(test)}."
+        return self._verdict("graph", best, rival, test, sentence)
 
     def _members(self, family: str) -> list[str]:
         return [name for name in self.errors if self.families[name] == family]
 
     def _score(self, name: str) -> float:
-        known = np.where(self.counts > 0, self.errors[name], 0.0)
-        return float(seed_scores(known @ self.counts / self.counts.sum(), self.metric == "rmse").mean())
+        return float(seed_scores(self.errors[name], self.counts, squared=self.metric == "rmse").mean())
 
     def _best(self, names: list[str]) -> list[str]:
         return sorted(names, key=self._score)
 
-    def _interval(self, a: str, b: str) -> Interval:
-        return paired_interval(
-            self.errors[a],
-            self.errors[b],
-            self.counts,
-            block=self.block,
-            squared=self.metric == "rmse",
-            resamples=self.resamples,
-            confidence=self.confidence,
-        )
+    def _test(self, model: str, against: str) -> Mapping[str, Any]:
+        return self.tests[self.horizon, self.metric, model, against]
 
     def _base(self, kind: str, sentence: str) -> dict[str, Any]:
         return {"kind": kind, "horizon": self.horizon, "metric": self.metric, "score": "averaged", "sentence": sentence}
 
-    def _verdict(self, kind: str, model: str, against: str, interval: Interval, sentence: str) -> dict[str, Any]:
+    def _verdict(self, kind: str, model: str, against: str, test: Mapping[str, Any], sentence: str) -> dict[str, Any]:
         single = [n for n in (model, against) if self.families[n] != "baseline" and len(self.errors[n]) == 1]
         if single:
             sentence += f" One seed of {' and '.join(single)}: the noise between seeds is not in the interval."
-        numbers = dataclasses.asdict(interval) | {"clear": interval.clear}
+        numbers = {name: test[name] for name in ("difference", "low", "high", "clear", "dm_p_holm")}
         return self._base(kind, sentence) | {"model": model, "against": against} | numbers
 
     def _when(self) -> str:
@@ -187,9 +182,12 @@ class _Referee:
     def _value(self, name: str) -> str:
         return f"{self._score(name):.4g}{self._unit()}"
 
-    def _difference(self, interval: Interval) -> str:
-        bounds = f"{100 * self.confidence:g}% interval {interval.low:+.3g} to {interval.high:+.3g}"
-        return f"difference {interval.difference:+.3g}{self._unit()}, {bounds}"
+    def _difference(self, test: Mapping[str, Any]) -> str:
+        bounds = f"{100 * self.confidence:g}% interval {test['low']:+.3g} to {test['high']:+.3g}"
+        if test["dm_p_holm"] is not None:
+            p_value = f"= {test['dm_p_holm']:.2g}" if test["dm_p_holm"] >= 0.001 else "< 0.001"
+            bounds += f" (Diebold-Mariano p {p_value} after Holm's correction)"
+        return f"difference {test['difference']:+.3g}{self._unit()}, {bounds}"
 
     def _unit(self) -> str:
         return f" {self.unit}" if self.unit else ""

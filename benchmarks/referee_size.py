@@ -1,0 +1,125 @@
+"""The referee on trial: how often do its tests call two equal forecasters different, and how often unequal ones?
+
+    python benchmarks/referee_size.py              all cells, 2000 cases each; benchmarks/results/referee_size.csv
+    python benchmarks/referee_size.py --cases 500  a quicker look, printed and not written
+
+Each forecaster's error at a time step is an AR(1); the loss of a window is the mean over `horizon` overlapping steps
+of its absolute or squared value. Cells differ in horizon, number of windows and AR coefficient, and in what errors are:
+`gaussian`, `shared` (a part of both forecasters' errors is the same, so that they correlate at 0.7) or `heavy`
+(innovations from Student's t with 4 degrees); `ratio` scales the second forecaster's errors: 1 asks for size, 1.05 for
+power. `diebold_mariano` and `bootstrap` are the shares of cases in which `gnnkit compare` would reject at 5%, with the
+blocks of its default history; `textbook` is that of the truncated kernel with Harvey's factor and t with W − 1 degrees.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from rows import RESULTS
+from scipy import signal, stats
+
+from gnnkit.compare.bootstrap import PairedBootstrap
+from gnnkit.compare.significance import diebold_mariano
+from gnnkit.training.environment import environment
+
+__all__ = ["Cell", "cells", "rejections", "window_losses"]
+
+CASES, LEVEL, HISTORY, BURN_IN, SHARED = 2000, 0.05, 12, 100, 0.7
+BATCH = 250
+"""Cases that are bootstrapped at once: keeps the memory of their resamples small."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is simulated; the defaults are the case that the referee is judged by."""
+
+    horizon: int = 12
+    windows: int = 380
+    ar: float = 0.5
+    errors: str = "gaussian"
+    loss: str = "absolute"
+    ratio: float = 1.0
+
+
+def cells() -> list[Cell]:
+    """Every cell of the table: size over the grid, then other kinds of errors, then power."""
+    grid = itertools.product(("absolute", "squared"), (120, 380, 1000), (3, 6, 12), (0.0, 0.5, 0.8))
+    found = [Cell(h, w, ar, loss=loss) for loss, w, h, ar in grid]
+    kinds = itertools.product(("shared", "heavy"), ("absolute", "squared"), (3, 6, 12))
+    found += [Cell(h, errors=errors, loss=loss) for errors, loss, h in kinds]
+    power = itertools.product(("gaussian", "shared"), ("absolute", "squared"), (380, 1000), (3, 12))
+    return found + [Cell(h, w, errors=errors, loss=loss, ratio=1.05) for errors, loss, w, h in power]
+
+
+def window_losses(cell: Cell, cases: int, seed: int = 0) -> np.ndarray:
+    """[2, cases, W]: mean losses of the overlapping windows of two forecasters."""
+    rng = np.random.default_rng(seed)
+    length = cell.windows + cell.horizon - 1 + BURN_IN
+
+    def innovations(count: int) -> np.ndarray:
+        shape = (count, cases, length)
+        return rng.standard_t(4, shape) if cell.errors == "heavy" else rng.standard_normal(shape)
+
+    shocks = innovations(2)
+    if cell.errors == "shared":
+        shocks = np.sqrt(1 - SHARED) * shocks + np.sqrt(SHARED) * innovations(1)
+    errors = np.asarray(signal.lfilter([1.0], [1.0, -cell.ar], shocks, axis=-1))[..., BURN_IN:]
+    errors[1] *= cell.ratio
+    losses = np.abs(errors) if cell.loss == "absolute" else errors**2
+    total = np.concatenate([np.zeros((2, cases, 1)), losses.cumsum(axis=-1)], axis=-1)
+    return (total[..., cell.horizon :] - total[..., : -cell.horizon]) / cell.horizon
+
+
+def rejections(cell: Cell, cases: int, seed: int = 0) -> dict[str, float]:
+    """Share of cases in which each test rejects at 5%."""
+    losses, counts, squared = window_losses(cell, cases, seed), np.ones(cell.windows), cell.loss == "squared"
+    options = {"lag": cell.horizon - 1, "squared": squared}
+    dm = [diebold_mariano(a, b, counts, **options).p_value < LEVEL for a, b in zip(*losses, strict=True)]
+    clear: list[bool] = []
+    for start in range(0, cases, BATCH):
+        some = range(start, min(start + BATCH, cases))
+        errors = {f"{side}{case}": losses[side, case][None] for side in (0, 1) for case in some}
+        drawn = PairedBootstrap(errors, counts, block=HISTORY + cell.horizon, squared=squared)
+        clear += [drawn.interval(f"0{case}", f"1{case}", confidence=1 - LEVEL).clear for case in some]
+    textbook = _textbook(losses[0] - losses[1], cell.horizon)
+    return {name: float(np.mean(found)) for name, found in
+            (("diebold_mariano", dm), ("bootstrap", clear), ("textbook", textbook))}  # fmt: skip
+
+
+def _textbook(differential: np.ndarray, horizon: int) -> np.ndarray:
+    """[cases]: does the test of Diebold and Mariano with Harvey's factor reject? Negative variances do not."""
+    windows = differential.shape[1]
+    mean = differential.mean(axis=1)
+    centred = differential - mean[:, None]
+    variance = (centred**2).mean(axis=1)
+    for lag in range(1, horizon):
+        variance += 2 * (centred[:, lag:] * centred[:, :-lag]).sum(axis=1) / windows
+    factor = (windows + 1 - 2 * horizon + horizon * (horizon - 1) / windows) / windows
+    statistic = mean / np.sqrt(np.where(variance > 0, variance, np.inf) / windows) * np.sqrt(factor)
+    return 2 * stats.t.sf(np.abs(statistic), windows - 1) < LEVEL
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", type=int, default=CASES)
+    cases = parser.parse_args().cases
+    facts = environment(torch.device("cpu"))
+    rows = []
+    for cell in cells():
+        start = time.perf_counter()
+        found = rejections(cell, cases)
+        rows.append({**vars(cell), "cases": cases, **found, "seconds": time.perf_counter() - start, **facts})
+        print(*vars(cell).values(), *(f"{name} {share:.3f}" for name, share in found.items()), flush=True)
+    if cases == CASES:
+        RESULTS.mkdir(exist_ok=True)
+        pd.DataFrame(rows).to_csv(RESULTS / "referee_size.csv", index=False, float_format="%.6g")
+
+
+if __name__ == "__main__":
+    main()
