@@ -63,7 +63,6 @@ class Job:
         parts += [] if condition.train_share == 1 else [f"train{condition.train_share!r}"]
         parts += [] if condition.hidden_share == 0 else [f"hidden{condition.hidden_share!r}"]
         parts += [f"trial{self.trial}"] if self.trial else []
-        parts += [f"trial{self.trial}"] if self.trial else []
         return "-".join(parts)
 
     @property
@@ -197,6 +196,8 @@ def run_job(
         FloatingPointError: a loss or a gradient was not finite.
         ValueError: a setting that the model or the training does not have.
     """
+    import lightning.fabric  # noqa: F401 - `fit` needs it: seconds, once a process, that are not the job's
+
     start = time.perf_counter()
     series, windows = job_windows(spec, series, job.condition, job.seed)
     own, settings = job_settings(spec, job)

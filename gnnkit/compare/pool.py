@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 import multiprocessing
-import os
 import pickle
 import signal
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection, wait
@@ -153,10 +152,10 @@ class _Pool:
         self.store, self.progress, self.count = store, progress, workers
         self.lost: dict[str, str] = {}
         self.workers: list[_Worker] = []
-        self.context = multiprocessing.get_context("spawn")
+        self.context = _context()
         # Pickled once, and plainly: torch's own way puts tensors into shared memory, of which a container has little.
         buffer = io.BytesIO()
-        pickle.dump((work, str(store.directory), os.getpid()), buffer)
+        pickle.dump((work, str(store.directory)), buffer)
         self.cargo = buffer.getvalue()
 
     def run(self) -> dict[str, str]:
@@ -184,7 +183,8 @@ class _Pool:
         if self.waiting:
             worker.job, fingerprint = self.waiting.pop()
             worker.fit = self.progress.begin_job(worker.job.label) if self.progress else None
-            worker.pipe.send((worker.job, dict(fingerprint)))
+            with suppress(BrokenPipeError, ConnectionResetError):  # it is dead, and `_listen` will hear of it
+                worker.pipe.send((worker.job, dict(fingerprint)))
 
     def _listen(self, worker: _Worker) -> None:
         try:
@@ -239,6 +239,17 @@ class _Pool:
                 worker.process.join()
 
 
+def _context() -> Any:
+    """How processes are made: never by a fork of this one, which has threads and perhaps a CUDA device."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        [__name__, "lightning.fabric"]
+    )  # what takes seconds to import is imported once for all of them
+    return context
+
+
 class _Reports:
     """A worker's side of the progress of a fit: few messages, whatever the number of steps."""
 
@@ -268,11 +279,11 @@ class _Reports:
 def _serve(pipe: Connection, cargo: bytes) -> None:
     """The life of a worker: jobs come through the pipe until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends its workers
-    work, directory, parent = pickle.loads(cargo)  # our own parent's
+    work, directory = pickle.loads(cargo)  # from the process that made this one, which made it
     torch.set_num_threads(work.threads)
     store = JobStore(directory)
     try:
-        while os.getppid() == parent:
+        while True:
             job, fingerprint = pipe.recv()
             try:
                 found = _run_one(work, job, fingerprint, store, _Reports(pipe))
