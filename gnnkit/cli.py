@@ -5,26 +5,26 @@ Nothing heavy is imported until a verb runs, so that `gnnkit --help` answers at 
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from typer import Option
 
 import gnnkit
 from gnnkit import cli_relations, cli_text
+from gnnkit.cli_compare import compare, comparison, report
 from gnnkit.cli_forecasting import forecasting
 from gnnkit.cli_nodes import graph_app, nodes_app
 from gnnkit.cli_options import named_option as _set
-from gnnkit.cli_options import parse_options as _options
 from gnnkit.cli_options import parse_seeds as _seeds
 from gnnkit.cli_options import parse_whole_numbers as _whole_numbers
 
-__all__ = ["app", "compare", "list_", "main", "sequence"]
+__all__ = ["app", "compare", "list_", "main", "report", "sequence"]
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+app.add_typer(comparison)  # compare, report
 app.add_typer(forecasting)  # train, evaluate, forecast
 app.add_typer(cli_text.app, name="text")
 app.add_typer(nodes_app, name="nodes")
@@ -32,116 +32,7 @@ app.add_typer(graph_app, name="graph")
 
 app.add_typer(cli_relations.app, name="relations")
 
-_PURPOSE = "Train sequence and graph models on the same windows of the same data: which is better, and how surely?"
-
-# Line breaks inside a paragraph would be kept, whatever the terminal's width: a paragraph is one string.
-_HELP = "\n\n".join(
-    (
-        _PURPOSE,
-        "Each model is trained once a seed to predict the longest horizon, is scored at every horizon on the test "
-        "rows, and stands in the table beside the last value and the averages, which need no training. The folder gets "
-        "rows.csv, results.json and report.html.",
-        "[bold]A worked example[/bold]: own speeds (a row a time, a column a sensor) and own graph (a matrix; row i, "
-        "column j is the edge i → j), 15, 30 and 60 minutes ahead, three seeds:",
-        "\b\n    gnnkit compare --series speeds.csv --graph adjacency.csv \\\n"
-        "      --step-minutes 5 --season 288 --horizon 3,6,12 \\\n"
-        "      --models lstm,gru,tgcn --seeds 3 --out mine",
-        "[bold]With no option[/bold], a simulated network of 64 road sensors over a week; and real traffic:",
-        "\b\n    gnnkit compare\n    gnnkit compare --data los-loop --horizon 3,6,9,12 --out los-loop",
-    )
-)
-
-
-_DATA, _WHAT, _HOW, _OUT = "Data", "What is compared", "Training, the same for every model", "Output"
-
-
-@app.command(help=_HELP, short_help=_PURPOSE)
-def compare(
-    data: Annotated[str | None, _set(_DATA, "A data set of `gnnkit list` (simulated).")] = None,
-    data_root: Annotated[Path | None, _set(_DATA, "Folder of its files (GNNKIT_DATA, else a download).")] = None,
-    data_option: Annotated[
-        list[str] | None, _set(_DATA, "NAME=VALUE for its loader, e.g. num_nodes=16; repeatable.")
-    ] = None,
-    series: Annotated[Path | None, _set(_DATA, "Own series: CSV, Parquet or NPZ of time × nodes.")] = None,
-    graph: Annotated[Path | None, _set(_DATA, "Its graph: CSV matrix, edge-list CSV or NPZ.")] = None,
-    graph_format: Annotated[str | None, _set(_DATA, "Of a CSV graph: auto, matrix or edges (auto).")] = None,
-    target: Annotated[int | None, _set(_DATA, "Number of the feature to predict, of several (0).")] = None,
-    unit: Annotated[str | None, _set(_DATA, "Unit of own values, for the report.")] = None,
-    step_minutes: Annotated[float | None, _set(_DATA, "Minutes in a row of own files.")] = None,
-    season: Annotated[int | None, _set(_DATA, "Rows in a season of own files, e.g. 288.")] = None,
-    models: Annotated[str | None, _set(_WHAT, "Names of `gnnkit list` (lstm,bilstm,gru,gcn,tgcn).")] = None,
-    horizon: Annotated[str | None, _set(_WHAT, "Steps ahead that are scored (3,6,12).")] = None,
-    history: Annotated[int | None, _set(_WHAT, "Rows that a model sees (12).")] = None,
-    seeds: Annotated[
-        str | None, _set(_WHAT, "A count, 3, or a list, 0,24,42; a list of one ends in a comma, 7, (3).")
-    ] = None,
-    hidden: Annotated[int | None, _set(_HOW, "Width of every model (16).", "--hidden", "--hidden-channels")] = None,
-    residual: Annotated[
-        bool | None,
-        _set(
-            _HOW,
-            "Every model predicts the change from the last value, or the value itself (--residual).",
-            "--residual/--no-residual",
-        ),
-    ] = None,
-    time_features: Annotated[
-        bool | None,
-        _set(_HOW, "Every model also sees time of day and weekday.", "--time-features/--no-time-features"),
-    ] = None,
-    epochs: Annotated[int | None, _set(_HOW, "Most epochs (8).")] = None,
-    batch_size: Annotated[int | None, _set(_HOW, "Windows in a step (32).")] = None,
-    learning_rate: Annotated[float | None, _set(_HOW, "Of Adam, at the start (0.005).")] = None,
-    weight_decay: Annotated[float | None, _set(_HOW, "L2 penalty in Adam (0).")] = None,
-    clip: Annotated[float | None, _set(_HOW, "Largest norm of the gradient (5).")] = None,
-    patience: Annotated[int | None, _set(_HOW, "Epochs without a better validation MAE until it stops (5).")] = None,
-    loss: Annotated[str | None, _set(_HOW, "mae or mse (mae).")] = None,
-    schedule: Annotated[str | None, _set(_HOW, "Of the learning rate: cosine or constant (cosine).")] = None,
-    scaler: Annotated[str | None, _set(_HOW, "standard or max, fitted on training rows (standard).")] = None,
-    max_seconds: Annotated[float | None, _set(_HOW, "Wall-clock limit of each fit (none).")] = None,
-    device: Annotated[str | None, _set(_HOW, "auto, cpu, cuda, cuda:1, mps (auto).")] = None,
-    precision: Annotated[str | None, _set(_HOW, "As in Lightning Fabric (32-true).")] = None,
-    resamples: Annotated[int | None, _set(_OUT, "Bootstrap resamples for the intervals (2000).")] = None,
-    confidence: Annotated[float | None, _set(_OUT, "Of the intervals (0.95).")] = None,
-    out: Annotated[
-        Path, _set(_OUT, "Folder for the results (gnnkit-results); earlier results in it are replaced.")
-    ] = Path("gnnkit-results"),
-) -> None:
-    given = {
-        "data": data,
-        "data_root": data_root,
-        "data_options": _options(data_option),
-        "series": series,
-        "graph": graph,
-        "graph_format": graph_format,
-        "target": target,
-        "unit": unit,
-        "step_minutes": step_minutes,
-        "season": season,
-        "models": None if models is None else [name.strip() for name in models.split(",") if name.strip()],
-        "horizons": None if horizon is None else _whole_numbers("horizon", horizon),
-        "history": history,
-        "seeds": None if seeds is None else _seeds(seeds),
-        "hidden_channels": hidden,
-        "residual": residual,
-        "time_features": time_features,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "weight_decay": weight_decay,
-        "clip": clip,
-        "patience": patience,
-        "loss": loss,
-        "schedule": schedule,
-        "scaler": scaler,
-        "max_seconds": max_seconds,
-        "device": device,
-        "precision": precision,
-        "resamples": resamples,
-        "confidence": confidence,
-    }
-    failures = _compare({name: value for name, value in given.items() if value is not None}, out)
-    if failures:
-        raise typer.Exit(1)
+_WHAT, _HOW, _OUT = "What is compared", "Training, the same for every model", "Output"
 
 
 _SEQUENCE = """
@@ -225,32 +116,6 @@ def list_() -> None:
     typer.echo("data sets of nodes")
     for name, description in NODE_DATASETS.items():
         typer.echo(f"  {name:<{width}}  {description}")
-
-
-def _compare(given: dict[str, Any], out: Path) -> int:
-    """Run and write; the number of fits that failed."""
-    # Read when torch is loaded: threads that wait sleep, in place of spinning. On a machine that does other work too, a
-    # spinning thread keeps the one that it waits for from running, and an epoch can take ten times as long.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from contextlib import nullcontext
-
-    from rich.console import Console
-
-    from gnnkit.compare import check_output, make_spec, render_terminal, run, write_output
-    from gnnkit.training import open_progress
-
-    spec = make_spec(**given)
-    check_output(out)
-    console = Console()
-    with open_progress(Console(stderr=True)) or nullcontext() as progress:
-        results = run(spec, progress)
-    report = write_output(results, out)
-    # A pipe has no width of its own; tables get the room that they ask for.
-    render_terminal(results, console if console.is_terminal else Console(width=100))
-    for failure in results.failures:
-        typer.echo(f"gnnkit: {failure['model']}, seed {failure['seed']} failed: {failure['error']}", err=True)
-    typer.echo(f"Report: {report}")
-    return len(results.failures)
 
 
 def _version(asked: bool) -> None:

@@ -7,7 +7,15 @@ from typing import Any
 
 from typer import Option
 
-__all__ = ["named_option", "parse_options", "parse_seeds", "parse_whole_numbers"]
+__all__ = [
+    "named_option",
+    "parse_model_settings",
+    "parse_names",
+    "parse_options",
+    "parse_seeds",
+    "parse_shares",
+    "parse_whole_numbers",
+]
 
 
 def named_option(panel: str, text: str, *names: str) -> Any:
@@ -17,11 +25,23 @@ def named_option(panel: str, text: str, *names: str) -> Any:
 
 def parse_whole_numbers(name: str, text: str) -> list[int]:
     """Numbers between commas; a `ValueError` that names the option where they are none."""
-    parts = [part.strip() for part in text.split(",") if part.strip()]
     try:
-        return [int(part) for part in parts]
+        return [int(part) for part in parse_names(text)]
     except ValueError:
         raise ValueError(f"{name}: {text!r} is not a list of whole numbers; write e.g. 3,6,12") from None
+
+
+def parse_names(text: str) -> list[str]:
+    """Names between commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def parse_shares(name: str, text: str) -> list[float]:
+    """Shares between commas; a `ValueError` that names the option where they are none."""
+    try:
+        return [float(part) for part in parse_names(text)]
+    except ValueError:
+        raise ValueError(f"{name}: {text!r} is not a list of numbers; write e.g. 0.1,0.3,1") from None
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -48,8 +68,24 @@ def parse_options(pairs: list[str] | None, name: str = "data-option") -> dict[st
         key, sign, value = pair.partition("=")
         if not sign or not key.isidentifier():
             raise ValueError(f"{name}: {pair!r} is not NAME=VALUE; write e.g. num_nodes=16")
-        try:
-            options[key] = json.loads(value)
-        except json.JSONDecodeError:
-            options[key] = value
+        options[key] = _json_or_text(value)
     return options
+
+
+def parse_model_settings(pairs: list[str] | None) -> dict[str, dict[str, Any]] | None:
+    """MODEL.NAME=VALUE settings by model, the values read as JSON where they are some; a `ValueError` for the rest."""
+    settings: dict[str, dict[str, Any]] = {}
+    for pair in pairs or ():
+        path, sign, value = pair.partition("=")
+        model, dot, name = path.partition(".")
+        if not (sign and dot and model) or not name.isidentifier():
+            raise ValueError(f"set: {pair!r} is not MODEL.NAME=VALUE; write e.g. mtgnn.dropout=0.1")
+        settings.setdefault(model, {})[name] = _json_or_text(value)
+    return settings or None
+
+
+def _json_or_text(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        return value

@@ -16,7 +16,7 @@ ROOT = PACKAGE.parent
 
 # What each part of the package may import of the others. Whatever is not listed here may import nothing of gnnkit.
 _MODELS = {"ops", "graph", "layers", "sequence", "temporal", "relational"}
-_CLI = {"cli_options", "cli_forecasting", "cli_nodes", "cli_relations", "cli_text"}
+_CLI = {"cli_options", "cli_compare", "cli_forecasting", "cli_nodes", "cli_relations", "cli_text"}
 ALLOWED = {
     "ops": set(),
     "graph": {"ops"},
@@ -32,6 +32,7 @@ ALLOWED = {
     "compare": {*_MODELS, "data", "metrics", "training"},
     "forecasting": {*_MODELS, "data", "metrics", "training", "compare"},
     "cli_options": set(),
+    "cli_compare": {"cli_options", "training", "compare"},
     "cli_forecasting": {"cli_options", "data", "training", "compare", "forecasting"},
     "cli_text": {"sequence", "training", "studies"},
     "cli_nodes": {"graph", "data", "studies", "cli_options"},

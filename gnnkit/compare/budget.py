@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from gnnkit.compare.jobs import Job, job_settings
 from gnnkit.compare.pool import Work, run_jobs
 from gnnkit.compare.spec import FinalSpec
 from gnnkit.compare.spec_settings import has_width
-from gnnkit.compare.store import JobStore, fingerprint
+from gnnkit.compare.store import JobStore
 from gnnkit.compare.widths import Sizes, count_parameters, match_width
 from gnnkit.data import GraphSeries
 from gnnkit.data.clock import TIME_CHANNELS
@@ -45,37 +45,33 @@ class Budget:
     record: dict[str, Any]
 
 
-def match_budget(
-    work: Work,
-    store: JobStore,
-    *,
-    data_hash: str,
-    workers: int = 1,
-    resume: bool = False,
-    progress: MatrixProgress | None = None,
-) -> Budget:
+def match_budget(spec: FinalSpec, series: GraphSeries, tuning: Sequence[Mapping[str, Any]] = ()) -> Budget:
     """Give every model of a spec the same budget, before anything that is compared is trained.
 
     Every model is built once on the way, without its numbers, so that a setting that one does not accept is an error
     here and not after hours.
 
     Args:
-        work: spec, data and threads.
-        store: where trials are kept, each a job; those that it has are not run again.
-        data_hash: of the data.
-        workers: trials at a time.
-        resume: True runs trials again that do not belong to this run; False (default): an error.
-        progress: told about trials.
+        spec: what is compared.
+        series: the data; only their shape counts.
+        tuning: what `tune` found, where the budget is of trials; without it, models are taken as the spec has them.
 
     Returns:
         Settings by model, and what to say about them.
 
     Raises:
         ValueError: a model does not accept a setting, or cannot have so many parameters.
+
+    Example:
+        >>> from gnnkit.compare import make_spec
+        >>> from gnnkit.compare.spec import resolve
+        >>> from gnnkit.data import simulate_traffic
+        >>> spec = resolve(make_spec(models=["gru", "tgcn"], parameters=10_000))
+        >>> match_budget(spec, simulate_traffic(num_nodes=4, days=1)).chosen
+        {'gru': {'hidden_channels': 55}, 'tgcn': {'hidden_channels': 36}}
     """
-    spec, sizes = work.spec, _sizes(work.spec, work.series)
+    sizes = _sizes(spec, series)
     chosen: dict[str, dict[str, Any]] = {}
-    tuning: list[dict[str, Any]] = []
     widths = {model: _width(spec, model) for model in spec.models}
     counts = {model: count_parameters(model, widths[model], sizes, _own(spec, model)) for model in spec.models}
     target = spec.parameters or counts[spec.models[0]]
@@ -85,27 +81,22 @@ def match_budget(
             if width is not None:
                 widths[model] = width
                 chosen[model] = {"hidden_channels": width}
-    if spec.budget == "trials":
-        options = {"data_hash": data_hash, "workers": workers, "resume": resume, "progress": progress}
-        tuning = tune(work, store, **options)
-        for row in tuning:
-            if row["chosen"]:
-                model, settings = row["model"], dict(row["settings"])
-                chosen[model] = settings | {"trials": spec.trials}
-                widths[model] = settings.pop("hidden_channels", widths[model])
-                own = {**_own(spec, model), **_own(spec, model, settings)}
-                counts[model] = count_parameters(model, widths[model], sizes, own)
-    record = budget_record(spec, widths=widths, parameters=counts, target=target, tuning=tuning)
-    return Budget(chosen, record)
+    for row in tuning:
+        if row["chosen"]:
+            model, settings = row["model"], dict(row["settings"])
+            chosen[model] = settings | {"trials": spec.trials}
+            widths[model] = settings.get("hidden_channels", widths[model])
+            counts[model] = count_parameters(model, widths[model], sizes, _own(spec, model, settings))
+    return Budget(chosen, budget_record(spec, widths=widths, parameters=counts, target=target, tuning=tuning))
 
 
 def trial_jobs(spec: FinalSpec) -> list[Job]:
     """The trials of every model: first what the spec says, then a random search around it.
 
-    All models meet the same draws, and a trial's draws do not depend on how many there are. The search draws the
-    learning rate (log-uniform, from an eighth to four times the spec's), the width (half, once, twice, four times), the
-    weight decay (none, or log-uniform from 1e-6 to 1e-3) and, where the model has one, the dropout. What `settings` of
-    the spec says of a model stays as it says.
+    There are none unless the budget is of trials. All models meet the same draws, and a trial's draws do not depend
+    on how many there are. The search draws the learning rate (log-uniform, from an eighth to four times the
+    spec's), the width (half, once, twice, four times), the weight decay (none, or log-uniform from 1e-6 to 1e-3)
+    and, where the model has one, the dropout. What `settings` of the spec says of a model stays as it says.
 
     Example:
         >>> from gnnkit.compare import make_spec
@@ -118,49 +109,41 @@ def trial_jobs(spec: FinalSpec) -> list[Job]:
     jobs = []
     for model in spec.models:
         fixed = spec.settings.get(model, {})
-        for trial in range(1, (spec.trials or 1) + 1):
+        for trial in range(1, 1 + (spec.trials or 0)):
             settings = {**({} if trial == 1 else _draw(spec, model, seed, trial)), **fixed}
             width = settings.pop("hidden_channels", _width(spec, model))
-            jobs.append(Job(model, seed, hidden_channels=width, settings=settings, trials=0, trial=trial))
+            jobs.append(Job(model, seed, hidden_channels=width, settings=settings, trial=trial))
     return jobs
 
 
 def tune(
     work: Work,
     store: JobStore,
+    missing: Sequence[tuple[Job, Mapping[str, Any]]],
     *,
-    data_hash: str,
     workers: int = 1,
-    resume: bool = False,
     progress: MatrixProgress | None = None,
 ) -> list[dict[str, Any]]:
-    """Train every trial, and choose each model's by the validation MAE.
+    """Train the trials of `trial_jobs`, and choose each model's by the validation MAE.
 
     A trial is trained as a fit of the comparison is, with the first seed; it sees no test row.
 
-    Args: as `match_budget`.
+    Args:
+        work: spec, data and threads.
+        store: where trials are kept, each a job.
+        missing: those that it does not have, with their fingerprints.
+        workers: trials at a time.
+        progress: told about trials.
 
     Returns:
         A dict for each model and trial: `model`, `trial`, `settings` (what differs from the spec, and the width),
         `val_mae` (None where its numbers were not finite), `seconds`, `chosen`.
-
-    Raises:
-        ValueError: a trial in `store` belongs to another run, and `resume` is False.
     """
     jobs = trial_jobs(work.spec)
-    prints = {job.key: fingerprint(work.spec, job, data_hash=data_hash, threads=work.threads) for job in jobs}
-    problems = {job.key: store.mismatch(job, prints[job.key]) if job in store else None for job in jobs}
-    for job in jobs:
-        if problems[job.key] and not resume:
-            raise ValueError(
-                f"{store.path(job)} {problems[job.key]}; resume (--resume) to run such trials again, or give another "
-                f"folder"
-            )
-    missing = [job for job in jobs if job not in store or problems[job.key]]
     if progress:
-        done = {job.label for job in jobs if job not in missing}
-        progress.begin_matrix([(job.model, job.label) for job in jobs], done)
-    lost = run_jobs(work, [(job, prints[job.key]) for job in missing], store, workers=workers, progress=progress)
+        left = {job for job, _ in missing}
+        progress.begin_matrix([(job.model, job.label) for job in jobs], {job.label for job in jobs if job not in left})
+    lost = run_jobs(work, missing, store, workers=workers, progress=progress)
     rows = [_trial_row(job, store, lost) for job in jobs]
     for model in work.spec.models:
         mine = [row for row in rows if row["model"] == model]
@@ -176,7 +159,7 @@ def budget_record(
     widths: Mapping[str, int],
     parameters: Mapping[str, int],
     target: int | None = None,
-    tuning: list[dict[str, Any]] | None = None,
+    tuning: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """What `Results.budget` holds: the budget in numbers, and a plain sentence or two.
 
@@ -191,14 +174,14 @@ def budget_record(
         "epochs": _epochs_sentence,
         "seconds": _seconds_sentence,
         "parameters": lambda spec, counts: _parameters_sentence(counts, target or 0),
-        "trials": lambda spec, counts: _trials_sentence(spec, tuning or []),
+        "trials": lambda spec, counts: _trials_sentence(spec, tuning),
     }[spec.budget](spec, parameters)
     return {
         "kind": spec.budget,
         "sentence": sentence,
         "widths": dict(widths),
         "parameters": dict(parameters),
-        "tuning": list(tuning or []),
+        "tuning": [dict(row) for row in tuning],
     }
 
 
@@ -219,10 +202,11 @@ def _width(spec: FinalSpec, model: str) -> int:
 
 
 def _own(spec: FinalSpec, model: str, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The settings of a model's constructor among those that the spec, or `settings`, has for it."""
+    """What a model is built with beside its sizes: what the spec, or `settings`, has for it, and its quantiles."""
     given = dict(spec.settings.get(model, {}) if settings is None else settings)
     given.pop("hidden_channels", None)
-    return job_settings(spec, Job(model, 0, settings=given))[0]
+    own, training = job_settings(spec, Job(model, 0, settings=given))
+    return own | ({"quantiles": training.quantiles} if training.quantiles else {})
 
 
 def _draw(spec: FinalSpec, model: str, seed: int, trial: int) -> dict[str, Any]:
@@ -281,7 +265,7 @@ def _parameters_sentence(counts: Mapping[str, int], target: int) -> str:
     return f"{text}within {TOLERANCE:.0%}" + (f"; {'; '.join(off)}." if off else ".")
 
 
-def _trials_sentence(spec: FinalSpec, tuning: list[dict[str, Any]]) -> str:
+def _trials_sentence(spec: FinalSpec, tuning: Sequence[Mapping[str, Any]]) -> str:
     broke = sorted({row["model"] for row in tuning if row["chosen"] and row["val_mae"] is None})
     failed = sum(row["val_mae"] is None for row in tuning)
     text = (

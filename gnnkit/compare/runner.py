@@ -8,11 +8,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from gnnkit.compare.audit import audit
-from gnnkit.compare.budget import match_budget
+from gnnkit.compare.budget import match_budget, trial_jobs, tune
 from gnnkit.compare.jobs import Job, job_windows, plan_jobs
 from gnnkit.compare.judge import Evidence, judge
 from gnnkit.compare.output import keep_spec, kept_threads
@@ -21,6 +22,7 @@ from gnnkit.compare.results import Results
 from gnnkit.compare.spec import ComparisonSpec, FinalSpec, resolve
 from gnnkit.compare.store import JobStore, code_digest, fingerprint
 from gnnkit.data import GraphSeries, chronological_split, load, make_windows, read_own
+from gnnkit.data.defaults import infer_settings
 from gnnkit.training import MatrixProgress, resolve_device
 from gnnkit.training.environment import environment
 
@@ -73,7 +75,9 @@ def run(
     if jobs < 1:
         raise ValueError(f"jobs is {jobs}; give a number of processes of at least 1")
     series = load_series(spec) if series is None else series
-    final = resolve(spec)
+    inferred = infer_settings(series, history=spec.history, horizons=spec.horizons)
+    series = dataclasses.replace(series, season=inferred.season)
+    final = resolve(spec, history=inferred.history, horizons=inferred.horizons, reach_back=inferred.reach_back)
     _check_windows(final, series)
     windows = job_windows(final, series)[1]
     findings = audit(series, windows, allow=spec.allow_leaks)
@@ -83,22 +87,32 @@ def run(
         with store.locked():
             # The threads that an earlier run had are kept, whatever `jobs` is now: its jobs stay comparable.
             threads = spec.threads or kept_threads(folder) or max(1, torch.get_num_threads() // jobs)
-            keep_spec(spec.model_copy(update={"threads": threads}), folder, data_hash=data_hash)
             work = Work.of(final, series, threads)
+            trials = trial_jobs(final)  # none, unless the budget is of trials
+            missing = _missing(
+                work, store, trials or plan_jobs(final, match_budget(final, series).chosen), data_hash, resume
+            )
+            # Only now: the spec of a run that is half done is not lost to one that does not fit it.
+            keep_spec(spec.model_copy(update={"threads": threads}), folder, data_hash=data_hash)
             began = time.perf_counter()
-            budget = match_budget(work, store, data_hash=data_hash, workers=jobs, resume=resume, progress=progress)
+            tuning = tune(work, store, missing, workers=jobs, progress=progress) if trials else []
+            budget = match_budget(final, series, tuning)
             planned = plan_jobs(final, budget.chosen)
-            prints = {job.key: fingerprint(final, job, data_hash=data_hash, threads=threads) for job in planned}
-            missing = _missing(store, planned, prints, resume)
+            missing = _missing(work, store, planned, data_hash, resume)
             if progress:
-                done = {job.label for job in planned if job not in missing}
+                left = {job for job, _ in missing}
+                done = {job.label for job in planned if job not in left}
                 progress.begin_matrix([(job.model, job.label) for job in planned], done)
-            lost = run_jobs(work, [(job, prints[job.key]) for job in missing], store, workers=jobs, progress=progress)
+            lost = run_jobs(work, missing, store, workers=jobs, progress=progress)
             waited = time.perf_counter() - began
         stored = {job: store.load(job) for job in planned if job.key not in lost}
         place = environment(resolve_device(spec.device)) | {"threads": threads}
         place |= {"data_hash": data_hash, "code_hash": code_digest()}
-        results = judge(Evidence(final, series, windows, planned, stored, lost, place, findings, budget.record))
+        results = judge(
+            Evidence(
+                final, series, windows, planned, stored, lost, place, findings, budget.record, list(inferred.sentences)
+            )
+        )
     fits = sum(found.outcome.fitted.wall_seconds for found in stored.values() if found.outcome and found.outcome.fitted)
     wall = time.perf_counter() - start
     # Of a job, what is not its fit is the referee's, too: windows, predictions, the file.
@@ -133,23 +147,26 @@ def _folder(directory: str | Path | None) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _missing(store: JobStore, jobs: Sequence[Job], prints: Mapping[str, Mapping], resume: bool) -> list[Job]:
-    """The jobs that have to be run."""
+def _missing(
+    work: Work, store: JobStore, jobs: Sequence[Job], data_hash: str, resume: bool
+) -> list[tuple[Job, Mapping[str, Any]]]:
+    """The jobs that have to be run, with their fingerprints."""
     missing = []
     for job in jobs:
-        problem = store.mismatch(job, prints[job.key]) if job in store else "is not there"
+        wanted = fingerprint(work.spec, job, data_hash=data_hash, threads=work.threads)
+        problem = store.mismatch(job, wanted) if job in store else "is not there"
         if problem and job in store and not resume:
             raise ValueError(
                 f"{store.path(job)} {problem}; resume (--resume) to run such jobs again, or give another folder"
             )
-        missing += [job] if problem else []
+        missing += [(job, wanted)] if problem else []
     return missing
 
 
 def _check_windows(spec: FinalSpec, series: GraphSeries) -> None:
     longest = max(spec.horizons)
     # Asked for in full: a split that is too short for the longest horizon is an error, not a row without windows.
-    options = {"scaler": spec.scaler, "time_features": spec.time_features}
+    options = {"scaler": spec.scaler, "time_features": spec.time_features, "reach_back": spec.reach_back}
     windows = make_windows(series, history=spec.history, horizon=longest, **options)
     for part in ("val", "test"):
         chosen = getattr(windows, part)

@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from gnnkit.compare.audit import CAUSES
 from gnnkit.compare.spec_problems import Key, SpecProblems, key_text, nearest, one_line, spec_problems
-from gnnkit.compare.spec_settings import FIT_SETTINGS, check_settings
+from gnnkit.compare.spec_settings import check_settings
 from gnnkit.data import DATASETS
 from gnnkit.temporal import MODELS
 from gnnkit.training import TrainingSettings, resolve_device
@@ -17,6 +18,7 @@ from gnnkit.training import TrainingSettings, resolve_device
 __all__ = ["DEFAULT_MODELS", "ComparisonSpec", "FinalSpec", "make_spec", "resolve"]
 
 Value = TypeVar("Value")
+BudgetKind = Literal["epochs", "seconds", "parameters", "trials"]
 Share = Annotated[float, Field(allow_inf_nan=False)]
 
 DEFAULT_MODELS = ("lstm", "bilstm", "gru", "gcn", "tgcn")
@@ -77,18 +79,25 @@ class ComparisonSpec(BaseModel, frozen=True):
     """True: every model predicts the change from the last value; false: the value itself."""
     time_features: bool = False
     """True: every model also sees time of day and weekday."""
-    scaler: Literal["standard", "max"] = "standard"
-    """Scaler of the inputs, fitted on the training rows."""
-    budget: Literal["epochs", "seconds", "parameters", "trials"] = "epochs"
-    """What is the same for every model: epochs; wall seconds of a fit (`max_seconds`); parameters, by a width that is
-    found for each model; or trials of a random search on the validation rows."""
+    scaler: Literal["standard", "max", "max-node", "max-all", "max-node-all"] = "standard"
+    """Scaler of the inputs, fitted on the training rows: by mean and deviation, or by the largest value, of each node
+    or of all. "max-all" and "max-node-all" are fitted on all rows, a leak that `allow_leaks` must allow."""
     max_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """Wall-clock limit of each fit in seconds; none: no limit. Needed by the budget "seconds"."""
     parameters: int | None = Field(default=None, ge=1)
     """Parameters of every model with the budget "parameters"; none: those of the first model at its width."""
     trials: int | None = Field(default=None, ge=1, le=1000)
     """Trials of every model with the budget "trials", each trained as a fit is, with the first seed."""
-    epochs: int = Field(default=8, ge=1)
+    budget: BudgetKind = Field(
+        default_factory=lambda fields: _budget_of(fields), json_schema_extra={"default": "epochs"}
+    )
+    """What is the same for every model: epochs; wall seconds of a fit (`max_seconds`); parameters, by a width that is
+    found for each model; or trials of a random search on the validation rows."""
+    epochs: int = Field(
+        default_factory=lambda fields: 1000 if fields.get("budget") == "seconds" else 8,
+        ge=1,
+        json_schema_extra={"default": 8},
+    )
     """Most epochs of a fit; a small number by default: on the validation rows of the simulated network 20 epochs gain
     a GRU 2%. With the budget "seconds", 1000 where none are given."""
     batch_size: int = Field(default=32, ge=1)
@@ -103,7 +112,10 @@ class ComparisonSpec(BaseModel, frozen=True):
     """Epochs without a better validation MAE before training stops."""
     loss: Literal["mae", "mse"] = "mae"
     """What training lowers."""
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Literal["cosine", "constant"] = Field(
+        default_factory=lambda fields: "constant" if fields.get("budget") == "seconds" else "cosine",
+        json_schema_extra={"default": "cosine"},
+    )
     """Of the learning rate: it falls to 0 over `epochs`, or stays. With the budget "seconds", constant where none is
     given, as the clock and not the schedule ends a fit."""
     device: str = "auto"
@@ -130,19 +142,6 @@ class ComparisonSpec(BaseModel, frozen=True):
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     """Confidence of the intervals of differences."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _defaults_of_the_budget(cls, values: Any) -> Any:
-        if not isinstance(values, dict):
-            return values
-        values = dict(values)
-        asked = [name for name in ("parameters", "trials") if values.get(name) is not None]
-        if len(asked) == 1:
-            values.setdefault("budget", asked[0])
-        if values.get("budget") == "seconds":
-            values = {"epochs": 1000, "schedule": "constant"} | values
-        return values
-
     @field_validator("data")
     @classmethod
     def _known_data(cls, name: str | None) -> str | None:
@@ -163,9 +162,9 @@ class ComparisonSpec(BaseModel, frozen=True):
     def _known_models(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         if not names:
             raise ValueError(f"no model is named; choose from {', '.join(MODELS)}")
-        unknown = {i: f"unknown model {name!r}{nearest(name, MODELS)}" for i, name in enumerate(names)}
-        if found := [((i,), text) for i, text in unknown.items() if names[i] not in MODELS]:
-            raise SpecProblems(found)
+        wrong = [(i, name) for i, name in enumerate(names) if name not in MODELS]
+        if wrong:
+            raise SpecProblems([((i,), f"unknown model {name!r}{nearest(name, MODELS)}") for i, name in wrong])
         return _distinct(names, "a model")
 
     @field_validator("settings")
@@ -208,19 +207,16 @@ class ComparisonSpec(BaseModel, frozen=True):
             names = [name for name in info.data.get("models", ()) if MODELS[name].family == "graph"]
             if not names and "models" in info.data:
                 raise ValueError("models names no graph model; add one, e.g. tgcn, or leave ablate_graph out")
-        return names
+        return tuple(names) if isinstance(names, list) else names
 
     @field_validator("ablate_graph")
     @classmethod
     def _graph_models(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         known = [name for name in info.data.get("models", MODELS) if MODELS[name].family == "graph"]
-        found = [
-            ((i,), f"{name!r} is none of the graph models compared{nearest(name, known or ['all'])}")
-            for i, name in enumerate(names)
-            if name not in known
-        ]
-        if found:
-            raise SpecProblems(found)
+        wrong = [(i, name) for i, name in enumerate(names) if name not in known]
+        if wrong:
+            text = "is none of the graph models that are compared"
+            raise SpecProblems([((i,), f"{name!r} {text}{nearest(name, known or ['all'])}") for i, name in wrong])
         return _distinct(names, "a model")
 
     @field_validator("train_shares", "hidden_shares")
@@ -233,6 +229,16 @@ class ComparisonSpec(BaseModel, frozen=True):
             if not of_rows and not 0 <= share < 1:
                 raise ValueError(f"{share:g} is not a share of at least 0 and below 1; give e.g. 0,0.2,0.5")
         return tuple(sorted(_distinct(shares, "a share")))
+
+    @field_validator("allow_leaks")
+    @classmethod
+    def _known_causes(cls, causes: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = [(i, cause) for i, cause in enumerate(causes) if cause not in CAUSES]
+        if wrong:
+            raise SpecProblems(
+                [((i,), f"{cause!r} is no cause of a leak{nearest(cause, CAUSES)}") for i, cause in wrong]
+            )
+        return _distinct(causes, "a cause")
 
     @model_validator(mode="after")
     def _one_source(self) -> ComparisonSpec:
@@ -275,19 +281,11 @@ class ComparisonSpec(BaseModel, frozen=True):
         """The width that is asked of a model."""
         return self.settings.get(model, {}).get("hidden_channels", self.hidden_channels)
 
-    def model_settings(self, model: str, settings: dict[str, Any] | None = None) -> dict[str, Any]:
-        """The settings of a model's constructor: the spec's, and `settings` on top."""
-        merged = {**self.settings.get(model, {}), **(settings or {})}
-        return {name: value for name, value in merged.items() if name not in FIT_SETTINGS}
-
-    def training_settings(
-        self, seed: int, model: str | None = None, settings: dict[str, Any] | None = None
-    ) -> TrainingSettings:
-        """The training settings of one run: the spec's, those of the model, and `settings` on top."""
+    def training_settings(self, seed: int) -> TrainingSettings:
+        """The training settings of one run, but for what `settings` says of its model."""
         names = ("epochs", "batch_size", "learning_rate", "weight_decay", "clip", "patience", "loss", "schedule")
         values = {name: getattr(self, name) for name in (*names, "max_seconds", "device", "precision")}
-        merged = {**self.settings.get(model or "", {}), **(settings or {})}
-        return TrainingSettings(seed=seed, **values | {k: v for k, v in merged.items() if k in values})
+        return TrainingSettings(seed=seed, **values)
 
     def to_json(self) -> dict[str, Any]:
         """Everything that was asked for, as JSON values."""
@@ -301,6 +299,9 @@ class FinalSpec(ComparisonSpec, frozen=True):
     """Rows that a model sees."""
     horizons: tuple[int, ...] = (3, 6, 12)
     """Steps ahead that are scored."""
+    reach_back: bool = Field(default=False, exclude=True)
+    """Whether the first histories of validation and test lie in the rows before (see `make_windows`); it follows from
+    the data."""
 
 
 def make_spec(**values: Any) -> ComparisonSpec:
@@ -324,13 +325,16 @@ def make_spec(**values: Any) -> ComparisonSpec:
         raise ValueError(one_line([f"{key_text(key)}: {text}" if key else text for key, text in found])) from None
 
 
-def resolve(spec: ComparisonSpec, *, history: int = 12, horizons: tuple[int, ...] = (3, 6, 12)) -> FinalSpec:
+def resolve(
+    spec: ComparisonSpec, *, history: int = 12, horizons: tuple[int, ...] = (3, 6, 12), reach_back: bool = False
+) -> FinalSpec:
     """The final spec: a history and horizons that were left open are filled in.
 
     Args:
         spec: what was asked for; what it says stays.
         history: for a spec without one, as chosen for the data (default 12).
         horizons: likewise (default 3, 6, 12).
+        reach_back: whether the first histories of validation and test lie in the rows before (default False).
 
     Example:
         >>> resolve(make_spec(horizons=[5]), history=8, horizons=(1, 2)).horizons
@@ -339,7 +343,15 @@ def resolve(spec: ComparisonSpec, *, history: int = 12, horizons: tuple[int, ...
     values = dict(spec)
     values["history"] = history if spec.history is None else spec.history
     values["horizons"] = tuple(sorted(horizons)) if spec.horizons is None else spec.horizons
+    values["reach_back"] = reach_back
     return FinalSpec.model_construct(**values)
+
+
+def _budget_of(fields: dict[str, Any]) -> BudgetKind:
+    """What is the same for every model where nothing says it: whatever a number is given for."""
+    if fields.get("parameters") is not None:
+        return "parameters"
+    return "epochs" if fields.get("trials") is None else "trials"
 
 
 def _distinct(values: tuple[Value, ...], what: str) -> tuple[Value, ...]:

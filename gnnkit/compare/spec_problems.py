@@ -45,7 +45,9 @@ def spec_problems(error: ValidationError, fields: Iterable[str]) -> list[tuple[K
         if isinstance(cause, SpecProblems):
             found |= {(key + below, text): None for below, text in cause.problems}
         elif one["type"] == "extra_forbidden":
-            found[key, f"there is no such setting{nearest(str(key[-1]), fields)}"] = None
+            near = difflib.get_close_matches(str(key[-1]).lower(), list(fields), n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else "`gnnkit compare --schema` describes all that there are"
+            found[key, f"there is no such setting; {hint}"] = None
         elif one["type"] == "value_error":
             found[key, one["msg"].removeprefix("Value error, ")] = None
         elif one["type"] == "missing":
