@@ -7,11 +7,12 @@ VENV := .venv/bin/python
 PIP := $(VENV) -m pip --disable-pip-version-check install --quiet --constraint .github/constraints.txt
 TESTS ?= tests
 
-.PHONY: demo test lint format bench los-loop clean help
+.PHONY: browser demo test lint format bench los-loop clean help
 
 help:
 	@echo "make demo      compare sequence and graph models on the simulated road network; the report lands in demo/"
 	@echo "make test      the whole test suite"
+	@echo "make browser   a Chromium for the tests of the report, where there is none (Debian, as root)"
 	@echo "make lint      ruff (format and lint) and pyright"
 	@echo "make bench     gnnkit against its peers; rows and table land in benchmarks/"
 	@echo "make los-loop  the Los-loop table; rows land in benchmarks/results/los_loop.csv"
@@ -30,6 +31,18 @@ lint: .venv/installed-dev
 format: .venv/installed-dev
 	$(VENV) -m ruff format gnnkit tests examples benchmarks
 	$(VENV) -m ruff check --fix gnnkit tests examples benchmarks
+
+# The tests of the report open it in a browser. Debian's own: no download that the system does not know of.
+browser:
+	@for name in chromium chromium-browser google-chrome-stable google-chrome; do \
+		if command -v $$name >/dev/null; then exit 0; fi; \
+	done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing chromium (once)"; \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	else \
+		echo "no Chromium, and no root or no apt-get to install it: the browser tests will be skipped, or fail in CI" >&2; \
+	fi
 
 los-loop: .venv/installed
 	$(VENV) benchmarks/los_loop.py --rows benchmarks/results/los_loop.csv

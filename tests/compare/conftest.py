@@ -344,6 +344,12 @@ def fake_results() -> Callable[..., Results]:
 
 
 @pytest.fixture(scope="session")
+def rich_report() -> str:
+    """The report of the made-up results in which every field is filled, drawn once."""
+    return render_html(make_rich_results())
+
+
+@pytest.fixture(scope="session")
 def whole() -> str:
     """The report of the plain made-up results, drawn once."""
     return render_html(make_results())
