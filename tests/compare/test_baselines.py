@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gnnkit.compare import BASELINES, historical_average, last_value, rolling_average
-from gnnkit.compare.baselines import historical_average_note
+from gnnkit.compare.baselines import baseline_notes, historical_average_note, seasonal_naive, seasonal_naive_note
 from gnnkit.data import GraphSeries, Split, StandardScaler, Windows, load, make_windows
 from gnnkit.metrics import FORECAST_METRICS
 
@@ -93,8 +93,58 @@ def test_a_node_that_is_blind_until_then_takes_training_means():
     assert rolling_average(series, windows_of(series))[0].tolist() == [[9.0, 2.5]]
 
 
+def test_seasonal_naive_is_the_value_one_season_before():
+    series = toy(season=3)
+    found = seasonal_naive(series, windows_of(series))
+    # Targets 12, 13, 14; rows 9, 10, 11. At row 9 the second node has a gap: row 6. At 10 and 11 as well: rows 7 and 8.
+    # Row 11 is a gap of the first node: row 8.
+    assert found.tolist() == [[[0.0, 0.0]], [[10.0, 0.0]], [[0.0, 0.0]]]
+    assert seasonal_naive_note(series, windows_of(series)) is None
+
+
+def test_seasonal_naive_goes_back_further_where_the_season_is_not_over_yet():
+    values = [[float(i)] for i in range(15)]
+    series = make_series(values, SPLIT, season=2)
+
+    def forecast(series):
+        scaler = StandardScaler.fit(series.values, series.split.train)
+        return seasonal_naive(series, Windows(series, series.split.test, history=2, horizon=3, scaler=scaler))
+
+    found = forecast(series)
+    # The history ends at row 11: targets 12, 13, 14 come from 10, 11 and, as 12 is not seen yet, 10 again.
+    assert found[0].flatten().tolist() == [10.0, 11.0, 10.0]
+    changed = [[v if i <= 11 else -1.0] for i, (v,) in enumerate(values)]
+    later = make_series(changed, SPLIT, season=2)
+    assert forecast(later)[0].tolist() == found[0].tolist()
+
+
+def test_seasonal_naive_falls_back_to_the_last_value_and_says_so():
+    series = toy()
+    test = windows_of(series)
+    assert seasonal_naive(series, test).tolist() == last_value(series, test).tolist()
+    assert "seasonal-naive predicts the last value of each node: the season is not known" in seasonal_naive_note(
+        series, test
+    )
+    long = toy(season=13)
+    # Targets 12, 13, 14: nothing before row 0; row 0, where the second node has a gap; row 1.
+    assert seasonal_naive(long, test).tolist() == [[[10.0, 0.0]], [[1.0, 6.0]], [[2.0, 2.0]]]
+    assert seasonal_naive_note(long, test).startswith("seasonal-naive predicts the last value of a node at 50.0% of")
+    assert [note.split()[0] for note in baseline_notes(long, test)] == ["historical-average", "seasonal-naive"]
+    assert baseline_notes(toy(season=3), test) == []
+
+
+def test_a_forecast_further_ahead_sees_no_row_in_between():
+    values = [[float(i * i)] for i in range(15)]
+    series = make_series(values, SPLIT, season=3)
+    scaler = StandardScaler.fit(series.values, series.split.train)
+    near = Windows(series, series.split.test, history=2, horizon=2, scaler=scaler)
+    far = Windows(series, series.split.test, history=2, horizon=1, lead=2, scaler=scaler)
+    for name, predict in BASELINES.items():
+        assert predict(series, far)[:, 0].tolist() == predict(series, near)[:, 1].tolist(), name
+
+
 def test_names_in_tables():
-    assert list(BASELINES) == ["last-value", "rolling-average", "historical-average"]
+    assert list(BASELINES) == ["last-value", "rolling-average", "historical-average", "seasonal-naive"]
 
 
 PUBLISHED = {  # RMSE, MAE, accuracy, R² at 15, 30, 45 and 60 minutes
