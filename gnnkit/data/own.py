@@ -12,14 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from gnnkit.data.own_graph import read_graph
+from gnnkit.data.own_times import Grid, is_time, number_times, put_on_grid, season_of, text_times
 from gnnkit.data.series import GraphSeries
 from gnnkit.data.splits import Split, chronological_split
-from gnnkit.data.tables import MISSING, existing_file, is_number, numbers, read_table
+from gnnkit.data.tables import MISSING, Table, existing_file, is_number, numbers, read_table
 
 __all__ = ["read_own"]
-
-DAY = 24 * 60
-WEEK = 7 * DAY
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +46,9 @@ def read_own(
 
     - CSV: a row of numbers for each time, a column for each node; maybe a first line of names and a first column of
       times. Empty cells, NaN, NA and null are missing. A first line of whole numbers counts as names when they are 0,
-      1, 2, … or when all of them lie outside the range of the values below (sensor numbers).
+      1, 2, … or when all of them lie outside the range of the values below (sensor numbers). Times are dates, dates
+      with times of day, months (2015-01), quarters (2015Q1) or ISO weeks (2015-W02), or under a name like date, time or
+      year whole numbers: years, 201501, 20150105, seconds or milliseconds since 1970.
     - Parquet: the same as a data frame; the times are its index or its first column.
     - NPZ: an array `[rows, nodes]` or `[rows, nodes, features]` under `data`, or the only one in the file.
 
@@ -64,7 +64,8 @@ def read_own(
         series_path: The series: .csv, .parquet or .npz.
         graph_path: The graph: .csv or .npz; None (default) for no edges.
         target: Feature that is forecast, for an array with features; default the first. It becomes feature 0.
-        season: Rows in a season; default from the step: a day, for daily rows a week, for weekly rows a year.
+        season: Rows in a season; default from the step: a day, for daily rows a week, for weekly and monthly rows a
+            year, for rows from Monday to Friday five.
         step_minutes: Minutes from row to row; default from the times. Given, it overrides them: the rows are then
             taken to be equally spaced, whatever the times say.
         graph_format: `"auto"` (default), `"matrix"` or `"edges"`, for a CSV graph.
@@ -117,22 +118,25 @@ def read_own(
     repeated = next((name for place, name in enumerate(names) if name in names[:place]), None)
     if repeated is not None:
         raise ValueError(f"{path.name}: the node name {repeated!r} comes twice; give every column a name of its own")
+    grid = Grid(values, step_minutes, "", 0)
     if read.times is not None and step_minutes is None:
-        values, step_minutes, added = _regular(values, read.times, path.name)
-        note = f", {added} rows of missing values put in where times are left out" if added else ""
-    if season is None and step_minutes is not None:
-        season = _season(step_minutes)
+        grid = put_on_grid(values, read.times, path.name)
+    if grid.added:
+        note = f", {grid.added} rows of missing values put in where times are left out"
+    if season is None:
+        season = season_of(grid.step_minutes, grid.step_unit)
     edge_index, edge_weight = read_graph(graph_path, names, graph_format)
     graph_note = f", graph {Path(graph_path).name}" if graph_path is not None else ", no graph"
     return GraphSeries(
         name=path.stem,
-        values=torch.from_numpy(values.astype(np.float32)),
+        values=torch.from_numpy(grid.values.astype(np.float32)),
         edge_index=torch.from_numpy(edge_index),
         edge_weight=torch.from_numpy(edge_weight.astype(np.float32)),
         node_names=tuple(names),
-        split=_split(len(values), path.name),
+        split=_split(len(grid.values), path.name),
         unit=unit,
-        step_minutes=step_minutes,
+        step_minutes=grid.step_minutes,
+        step_unit=grid.step_unit,
         start=None if read.times is None else pd.to_datetime(read.times.to_list()[0]),
         season=season,
         source=f"own data, series {path.name}{graph_note}{note}",
@@ -141,59 +145,58 @@ def read_own(
 
 def _read_csv(path: Path, header: bool | None) -> _Read:
     table = read_table(path)
-    timed = _is_time(table.cells[-1][0])
+    timed = is_time(table.cells[-1][0])
     names = None
     if header or (header is None and _has_header(table.cells, timed)):
         names, table = table.cells[0], table.rows_from(1)
     if not table.cells:
         raise ValueError(f"{path.name}: a line of names and no row of values")
+    times = None
+    if timed:
+        _check_wide(table)
+        times = text_times(table.column(0), table.lines, path.name)
+    elif names is not None and table.width > 1:
+        times = number_times(names[0], table.column(0))
     # A data frame that was saved with its row numbers has them in a first column without a name.
     numbered = names is not None and names[0] in ("", "Unnamed: 0") and table.width > 1 and _counts(table.column(0))
-    times = _times(table.column(0), table.lines, path.name) if timed else None
-    if timed or numbered:
+    if times is not None or numbered:
         table, names = table.columns_from(1), names[1:] if names else None
     if table.width == 0:
         raise ValueError(f"{path.name}: a column of times and no column of values")
     return _Read(numbers(table)[..., None], names, times)
 
 
+def _check_wide(table: Table) -> None:
+    times = table.column(0)
+    if table.width > 2 and len(set(times)) < len(times) and not all(is_number(cell) for cell in table.column(1)):
+        raise ValueError(
+            f"{table.path.name}: a row for each time and node, with the node's name in column 2; give a row for each "
+            f"time and a column for each node (in pandas: frame.pivot(index=…, columns=…, values=…))"
+        )
+
+
 def _has_header(cells: list[list[str]], timed: bool) -> bool:
-    first = cells[0][1:] if timed else cells[0]
-    if timed and not _is_time(cells[0][0]):
+    # The first cell may stand over a column of times or of row numbers, without a name.
+    indexed = timed or (cells[0][0] == "" and len(cells[0]) > 2)
+    first = cells[0][1:] if indexed else cells[0]
+    if timed and not is_time(cells[0][0]):
         return True
     if not all(is_number(cell) for cell in first):
         return True
     whole = [cell for cell in first if cell.isdecimal()]
     if len(set(whole)) < len(first) or len(first) < 2 or len(cells) < 2:
-        return not timed and first[0] == "" and _counts(first[1:]) and len(first) > 2
+        return False
     if _counts(first):
         return True
-    body = (cell for row in cells[1:] for cell in row[int(timed) :] if cell.lower() not in MISSING and is_number(cell))
+    body = (
+        cell for row in cells[1:] for cell in row[int(indexed) :] if cell.lower() not in MISSING and is_number(cell)
+    )
     finite = [value for value in map(float, body) if np.isfinite(value)]
     return bool(finite) and all(not min(finite) <= float(cell) <= max(finite) for cell in first)
 
 
 def _counts(cells: list[str]) -> bool:
     return cells == [str(number) for number in range(len(cells))]
-
-
-def _is_time(cell: str) -> bool:
-    if is_number(cell):
-        return False
-    try:
-        return not pd.isna(pd.Timestamp(cell))
-    except ValueError:
-        return False
-
-
-def _times(cells: list[str], lines: list[int], name: str) -> pd.DatetimeIndex:
-    try:
-        return pd.DatetimeIndex(pd.to_datetime(cells, format="mixed"))
-    except ValueError:
-        wrong = next((row for row, cell in enumerate(cells) if not _is_time(cell)), 0)
-        raise ValueError(
-            f"{name}: line {lines[wrong]}, column 1: {cells[wrong]!r} is not a time, unlike those below"
-        ) from None
 
 
 def _read_parquet(path: Path) -> _Read:
@@ -246,42 +249,6 @@ def _target_first(values: NDArray[np.float64], target: int | None, name: str) ->
     if not 0 <= target < features:
         raise ValueError(f"target={target}: {name} has the features 0 to {features - 1}; name one of them")
     return values[..., [target, *(feature for feature in range(features) if feature != target)]]
-
-
-def _regular(
-    values: NDArray[np.float64], times: pd.DatetimeIndex, name: str
-) -> tuple[NDArray[np.float64], float | None, int]:
-    """Put each row at its time on a regular grid; rows whose time is left out become NaN."""
-    if times.hasnans:
-        raise ValueError(f"{name}: row {int(times.isna().argmax())} (counted from 0) has no time")
-    if len(times) < 2:
-        return values, None, 0
-    gaps = np.diff(times.as_unit("ns").asi8)
-    if (gaps <= 0).any():
-        row = int((gaps <= 0).argmax()) + 1
-        raise ValueError(
-            f"{name}: row {row} (counted from 0) is at {times[row]}, not later than the row before; sort the rows"
-        )
-    step = int(gaps.min())
-    places = np.concatenate([[0], np.cumsum(gaps)])
-    if (gaps % step).any() or places[-1] // step + 1 > 2 * len(times):
-        row = int((gaps != np.median(gaps)).argmax()) + 1
-        raise ValueError(
-            f"{name}: the times are not regular: row {row} (counted from 0) comes {pd.Timedelta(gaps[row - 1])} "
-            f"after the one before, the shortest step is {pd.Timedelta(step)}; "
-            f"pass step_minutes to take the rows as equally spaced"
-        )
-    filled = np.full((places[-1] // step + 1, *values.shape[1:]), np.nan)
-    filled[places // step] = values
-    return filled, step / 60e9, len(filled) - len(values)
-
-
-def _season(step_minutes: float) -> int | None:
-    """A day of rows that are shorter than a day, a week of daily rows, a year of weekly ones."""
-    if step_minutes < DAY:
-        rows = DAY / step_minutes
-        return round(rows) if abs(rows - round(rows)) < 1e-6 else None
-    return {DAY: 7, WEEK: 52}.get(int(step_minutes)) if step_minutes == int(step_minutes) else None
 
 
 def _split(num_rows: int, name: str) -> Split:

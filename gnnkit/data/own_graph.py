@@ -158,7 +158,14 @@ def _edge_list(table: Table, names: list[str], titled: bool) -> Edges:
                     f"or for all edges a number from 0 to {len(names) - 1}, for it has {len(names)} nodes"
                 )
     edge_index = np.array([[number[cell] for cell in pair] for pair in ends], dtype=np.int64).T
-    weight = numbers(table.columns_from(2))[:, 0] if table.width == 3 else np.ones(len(ends))
+    if table.width == 2:
+        return edge_index, np.ones(len(ends))
+    weight = numbers(table.columns_from(2))[:, 0]
+    if np.isnan(weight).any():
+        line = table.lines[int(np.isnan(weight).argmax())]
+        raise ValueError(
+            f"{path.name}: line {line} has no weight; give one to every edge, or leave the column out for weights of 1"
+        )
     return edge_index, weight
 
 

@@ -29,7 +29,8 @@ class GraphSeries:
         node_names: N distinct names.
         split: The data set's own split, or `chronological_split(L)`.
         unit: Unit of the target, e.g. `"mph"`; `""` when unknown.
-        step_minutes: Minutes from one row to the next; None when unknown.
+        step_minutes: Minutes from one row to the next; None when unknown, or not the same for all rows.
+        step_unit: What a row is where it has no fixed number of minutes, e.g. `"month"`, `"quarter"` or `"weekday"`.
         start: Time of row 0; None when unknown.
         season: Rows in one season (a day of 5-minute rows: 288); None when unknown.
         positions: Places on a map, `[N, 2]` as (x, y); None when unknown.
@@ -61,6 +62,7 @@ class GraphSeries:
     split: Split
     unit: str = ""
     step_minutes: float | None = None
+    step_unit: str = ""
     start: pd.Timestamp | None = None
     season: int | None = None
     positions: Tensor | None = None
@@ -92,6 +94,11 @@ class GraphSeries:
             raise ValueError(f"season={self.season}: rows in a season; at least 1, or None when unknown")
         if self.step_minutes is not None and not self.step_minutes > 0:
             raise ValueError(f"step_minutes={self.step_minutes}: must be positive, or None when unknown")
+        if self.step_minutes is not None and self.step_unit:
+            raise ValueError(
+                f"step_unit={self.step_unit!r}: only for rows without a fixed number of minutes; "
+                f"leave it out, or step_minutes={self.step_minutes:g}"
+            )
         if self.positions is not None and tuple(self.positions.shape) != (self.num_nodes, 2):
             raise ValueError(f"positions: expected shape [{self.num_nodes}, 2], got {list(self.positions.shape)}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,16 +13,20 @@ from numpy.typing import NDArray
 
 __all__ = ["MISSING", "Table", "existing_file", "is_number", "numbers", "read_table"]
 
+SAMPLED_LINES = 50
+WITH_POINT = re.compile(r"[+-]?\d*\.\d+(e[+-]?\d+)?", re.IGNORECASE)
+WITH_COMMA = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?", re.IGNORECASE)
 MISSING = frozenset({"", "nan", "na", "n/a", "null", "none", "-nan", "<na>", "#n/a"})
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Cells of a CSV file as text: rows of one width, and the line of the file that each came from."""
+    """Cells of a CSV file as text: rows of one width, and the line and the column of the file that they came from."""
 
     path: Path
     cells: list[list[str]]
     lines: list[int]
+    first_column: int = 1
 
     @property
     def width(self) -> int:
@@ -30,11 +35,12 @@ class Table:
 
     def rows_from(self, row: int) -> Table:
         """The table without the rows before `row`."""
-        return Table(self.path, self.cells[row:], self.lines[row:])
+        return Table(self.path, self.cells[row:], self.lines[row:], self.first_column)
 
     def columns_from(self, column: int) -> Table:
         """The table without the columns before `column`."""
-        return Table(self.path, [cells[column:] for cells in self.cells], self.lines)
+        cells = [cells[column:] for cells in self.cells]
+        return Table(self.path, cells, self.lines, self.first_column + column)
 
     def column(self, column: int) -> list[str]:
         """The cells of one column."""
@@ -64,8 +70,9 @@ def existing_file(path: str | Path, what: str) -> Path:
 def read_table(path: Path) -> Table:
     """Read a CSV file whose rows have one width.
 
-    The separator is the one of comma, semicolon and tab that the first line has most of. Empty lines at the end are
-    left out.
+    The separator is a semicolon or a tab where all lines have the same number of it, else the one of comma, semicolon
+    and tab that the first line has most of. Empty lines at the end are left out. Where another separator than the comma
+    is used and no number has a point, 1,5 is read as 1.5.
 
     Args:
         path: The file, in UTF-8.
@@ -80,8 +87,7 @@ def read_table(path: Path) -> Table:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path.name}: not a text file in UTF-8 ({error.reason} at byte {error.start})") from None
-    first = text.split("\n", 1)[0]
-    separator = max(",;\t", key=first.count)
+    separator = _separator(text)
     reader = csv.reader(text.splitlines(), delimiter=separator)
     cells, lines = [], []
     try:
@@ -101,7 +107,26 @@ def read_table(path: Path) -> Table:
                 f"{path.name}: line {line} has {len(row)} cells, but line {lines[0]} has {len(cells[0])}; "
                 f"every line needs the same number (leave a cell empty where a value is missing)"
             )
-    return Table(path, cells, lines)
+    return Table(path, cells if separator == "," else _with_points(cells), lines)
+
+
+def _separator(text: str) -> str:
+    lines = [line for line in text.split("\n", SAMPLED_LINES)[:SAMPLED_LINES] if line.strip()]
+    for separator in ";\t":
+        # Not the one that is there most often: commas may stand before decimals.
+        if lines and lines[0].count(separator) and len({line.count(separator) for line in lines}) == 1:
+            return separator
+    return max(",;\t", key=text.split("\n", 1)[0].count)
+
+
+def _with_points(cells: list[list[str]]) -> list[list[str]]:
+    """Numbers with a point where all numbers of a file have a comma before their decimals."""
+    if any("." in cell and WITH_POINT.fullmatch(cell) for row in cells for cell in row):
+        return cells
+    return [
+        [cell.replace(",", ".") if "," in cell and WITH_COMMA.fullmatch(cell) else cell for cell in row]
+        for row in cells
+    ]
 
 
 def numbers(table: Table) -> NDArray[np.float64]:
@@ -126,8 +151,8 @@ def numbers(table: Table) -> NDArray[np.float64]:
             row = int(wrong.argmax())
             why = "is infinite" if np.isinf(parsed[row]) else "is not a number"
             raise ValueError(
-                f"{table.path.name}: line {table.lines[row]}, column {column + 1}: {table.cells[row][column]!r} {why}; "
-                f"leave the cell empty where a value is missing"
+                f"{table.path.name}: line {table.lines[row]}, column {table.first_column + column}: "
+                f"{table.cells[row][column]!r} {why}; leave the cell empty where a value is missing"
             )
         values[:, column] = parsed
     return values

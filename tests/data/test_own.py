@@ -126,7 +126,7 @@ def test_missing_values_stay_missing_in_the_windows(tmp_path):
         ("a,b\n", "series.csv: a line of names and no row of values"),
         ("a,b\n1,2\n3,4\n", "series.csv: 2 rows are too few"),
         ("2024-01-01,1\n2024-01-03,2\n2024-01-02,3\n", "row 2 .counted from 0. is at 2024-01-02 00:00:00, not later"),
-        ("2024-01-31,1\n2024-02-29,2\n2024-03-31,3\n", "the times are not regular: row 1"),
+        ("2024-01-31,1\n2024-02-28,2\n2024-03-31,3\n", "the times are not regular: row 1"),
         ("t,a\n2024-01-01,1\nsoon,2\n2024-01-02,3\n", "line 3, column 1: 'soon' is not a time"),
         ("2024-01-01\n2024-01-02\n2024-01-03\n", "a column of times and no column of values"),
     ],

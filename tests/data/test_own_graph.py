@@ -114,7 +114,10 @@ def test_no_graph_is_no_edges():
         ("source,target\na,b\nb,z\n", "line 3: 'z' is no node of the series"),
         ("source,target\n0,1\n1,7\n", r"line 3: '7' is no node of .* from 0 to 3, for it has 4 nodes"),
         ("source,target,weight\na,b,-1\n", "the weight from 'a' to 'b' is negative"),
-        ("source,target,weight\na,b,\n", "the weight from 'a' to 'b' is missing"),
+        (
+            "source,target,weight\na,b,\n",
+            "graph.csv: line 2 has no weight; give one to every edge, or leave the column",
+        ),
     ],
 )
 def test_what_does_not_fit_gets_one_line(tmp_path, text, message):

@@ -77,3 +77,9 @@ def test_digest_does_not_depend_on_memory_layout():
 def test_what_does_not_fit_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         make(**changes)
+
+
+def test_a_step_has_minutes_or_a_name():
+    assert make(step_unit="month").step_unit == "month"
+    with pytest.raises(ValueError, match="step_unit='month': only for rows without a fixed number of minutes"):
+        make(step_unit="month", step_minutes=5.0)

@@ -1,0 +1,167 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from gnnkit.data import read_own
+from gnnkit.data.own_times import is_time, number_times, put_on_grid, season_of, text_times
+
+
+def read(cells):
+    return text_times(cells, list(range(1, len(cells) + 1)), "t.csv")
+
+
+def days(*texts):
+    return pd.DatetimeIndex(texts)
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["2015-01", "2015-02"], days("2015-01-01", "2015-02-01")),
+        (["2015Q1", "2015Q2"], days("2015-01-01", "2015-04-01")),
+        (["2020-W53", "2021-W01"], days("2020-12-28", "2021-01-04")),
+        (["2021W1", "2021W2"], days("2021-01-04", "2021-01-11")),
+        # Day first or month first: whichever is in order and regular.
+        (["30.01.2024", "31.01.2024", "01.02.2024"], days("2024-01-30", "2024-01-31", "2024-02-01")),
+        (["1/30/2024", "1/31/2024", "2/1/2024"], days("2024-01-30", "2024-01-31", "2024-02-01")),
+        (["30/1/24", "31/1/24", "1/2/24"], days("2024-01-30", "2024-01-31", "2024-02-01")),
+        (["01/01/99", "01/02/99", "01/03/99", "01/05/99", "01/06/99"], None),
+        (["01/12/1999", "01/01/2000", "01/02/2000"], days("1999-12-01", "2000-01-01", "2000-02-01")),
+        (["01.02.2024", "02.02.2024"], days("2024-02-01", "2024-02-02")),
+        (["1/31/2024 11:00 PM", "2/1/2024 12:00 AM"], days("2024-01-31 23:00", "2024-02-01 00:00")),
+        (["31.01.2024 23:30", "01.02.2024 00:00"], days("2024-01-31 23:30", "2024-02-01 00:00")),
+    ],
+)
+def test_times_as_people_write_them(cells, expected):
+    assert all(is_time(cell) for cell in cells)
+    if expected is None:  # a gap in days, or in months: both are regular
+        with pytest.raises(
+            ValueError, match=r"dates like '01/01/99' can be read with the month first and with the day"
+        ):
+            read(cells)
+    else:
+        assert read(cells).tolist() == expected.tolist()
+
+
+def test_summer_time_with_offsets_stays_one_hour_apart():
+    times = read(["2024-10-27 01:00:00+02:00", "2024-10-27 02:00:00+02:00", "2024-10-27 02:00:00+01:00"])
+    assert np.diff(times.as_unit("s").asi8).tolist() == [3600, 3600]
+    assert times.strftime("%H:%M").tolist() == ["01:00", "02:00", "03:00"]  # on the first one's clock
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (["2024-01-01", "soon"], "t.csv: line 2, column 1: 'soon' is not a time"),
+        (["31.31.2024", "01.02.2024"], "dates like '31.31.2024' that are none"),
+    ],
+)
+def test_times_that_are_none(cells, message):
+    with pytest.raises(ValueError, match=message):
+        read(cells)
+
+
+@pytest.mark.parametrize("cell", ["3", "20150105", "nan", "", "a", "r1"])
+def test_a_number_or_a_name_alone_is_no_time(cell):
+    assert not is_time(cell)
+
+
+@pytest.mark.parametrize(
+    ("title", "cells", "expected"),
+    [
+        ("year", ["1999", "2000"], days("1999-01-01", "2000-01-01")),
+        ("", ["199912", "200001"], days("1999-12-01", "2000-01-01")),
+        ("Date", ["20150131", "20150201"], days("2015-01-31", "2015-02-01")),
+        ("timestamp", ["1700000000", "1700003600"], days("2023-11-14 22:13:20", "2023-11-14 23:13:20")),
+        ("time", ["1700000000000", "1700003600000"], days("2023-11-14 22:13:20", "2023-11-14 23:13:20")),
+        ("sensor", ["1999", "2000"], None),
+        ("year", ["2000", "1999"], None),
+        ("year", ["2000", "2000.5"], None),
+        ("date", ["20150131", "20150199"], None),
+        ("index", ["7", "8"], None),
+    ],
+)
+def test_times_written_as_whole_numbers(title, cells, expected):
+    found = number_times(title, cells)
+    assert (None if found is None else found.tolist()) == (None if expected is None else expected.tolist())
+
+
+@pytest.mark.parametrize(
+    ("times", "step", "unit", "places"),
+    [
+        (["2015-01-05", "2015-01-12", "2015-01-26"], 10080.0, "", [0, 1, 3]),
+        (["2015-01-01", "2015-02-01", "2015-04-01", "2015-05-01"], None, "month", [0, 1, 3, 4]),
+        (["2015-01-31", "2015-02-28", "2015-03-31"], None, "month", [0, 1, 2]),
+        (["2015-01-15", "2015-04-15", "2015-07-15"], None, "quarter", [0, 1, 2]),
+        (["2015-12-31", "2016-12-31", "2017-12-31"], None, "year", [0, 1, 2]),
+        (["2015-01-01", "2015-03-01", "2015-05-01"], None, "2 months", [0, 1, 2]),
+        (["2024-03-01 00:00", "2024-03-01 00:05", "2024-03-01 00:15"], 5.0, "", [0, 1, 3]),
+    ],
+)
+def test_rows_go_to_their_place_on_a_grid(times, step, unit, places):
+    values = np.arange(len(times), dtype=float)[:, None, None] + 1
+    grid = put_on_grid(values, days(*times), "t.csv")
+    assert (grid.step_minutes, grid.step_unit, grid.added) == (step, unit, places[-1] + 1 - len(times))
+    filled = np.full(places[-1] + 1, np.nan)
+    filled[places] = values[:, 0, 0]
+    assert np.array_equal(grid.values[:, 0, 0], filled, equal_nan=True)
+
+
+def test_trading_days_have_no_missing_week_ends():
+    times = pd.bdate_range("2024-01-01", periods=20).delete(7)  # a holiday
+    grid = put_on_grid(np.arange(19.0)[:, None, None], times, "t.csv")
+    assert (grid.step_minutes, grid.step_unit, grid.added) == (None, "weekday", 1)
+    assert np.isnan(grid.values[:, 0, 0]).nonzero()[0].tolist() == [7]
+
+
+@pytest.mark.parametrize(
+    ("times", "message"),
+    [
+        (
+            ["2024-01-01", "2024-01-02", "2024-01-02"],
+            "row 2 .counted from 0. .*; write times in UTC if clocks were set",
+        ),
+        (["2024-01-05", "2024-01-02"], "not later than the row before; sort the rows"),
+        (["2024-01-01 00:00", "2024-01-01 01:00", "2024-01-01 02:10"], "the times are not regular: row 1"),
+        (["2024-01-01", "2024-01-02", "2024-06-01"], "the times are not regular"),
+        (["2015-01-31", "2015-02-28", "2015-03-30"], "the times are not regular"),
+    ],
+)
+def test_times_that_are_on_no_grid(times, message):
+    with pytest.raises(ValueError, match=message):
+        put_on_grid(np.zeros((len(times), 1, 1)), days(*times), "t.csv")
+
+
+@pytest.mark.parametrize(
+    ("minutes", "unit", "season"),
+    [(5.0, "", 288), (60.0, "", 24), (7.0, "", None), (1440.0, "", 7), (10080.0, "", 52), (20160.0, "", 26),
+     (None, "month", 12), (None, "quarter", 4), (None, "year", None), (None, "weekday", 5), (None, "2 months", 6),
+     (None, "5 months", None), (None, "", None)],
+)  # fmt: skip
+def test_the_season_follows_from_the_step(minutes, unit, season):
+    assert season_of(minutes, unit) == season
+
+
+def test_files_with_such_times(tmp_path):
+    path = tmp_path / "series.csv"
+
+    def of(text):
+        path.write_text(text)
+        return read_own(path)
+
+    series = of("month,a,b\n2015-01,1,2\n2015-02,3,4\n2015-04,5,6\n")
+    assert (series.step_unit, series.step_minutes, series.season) == ("month", None, 12)
+    assert series.values[:, 0, 0].nan_to_num(nan=-1).tolist() == [1, 3, -1, 5]
+    assert series.start == pd.Timestamp("2015-01-01")
+    assert series.node_names == ("a", "b")
+    series = of("year,a\n2001,1\n2002,2\n2003,3\n")
+    assert (series.step_unit, series.node_names, series.num_rows) == ("year", ("a",), 3)
+    series = of(";a;b\n30.01.2024;1,5;2\n31.01.2024;;2,25\n01.02.2024;3;1e2\n")
+    assert series.values[..., 0].nan_to_num(nan=-1).tolist() == [[1.5, 2], [-1, 2.25], [3, 100]]
+    assert (series.step_minutes, series.season) == (1440.0, 7)
+    series = of(",773869,767541\n20150131,60.5,55\n20150201,58,50\n20150202,59,51\n")
+    assert (series.node_names, series.step_minutes) == (("773869", "767541"), 1440.0)
+    with pytest.raises(ValueError, match="a row for each time and node, with the node's name in column 2; give a row"):
+        of("date,region,cases\n2024-01-01,x,1\n2024-01-01,y,2\n2024-01-02,x,3\n2024-01-02,y,3\n")
+    with pytest.raises(ValueError, match=r"line 3, column 2: 'fast' is not a number"):
+        of("t,a\n2024-01-01,1\n2024-01-02,fast\n2024-01-03,1\n")
