@@ -173,6 +173,7 @@ def job_windows(
         min_horizon=min(spec.horizons),
         scaler=spec.scaler,
         time_features=spec.time_features,
+        reach_back=spec.reach_back,
         **options,
     )
     return series, windows

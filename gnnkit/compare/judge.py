@@ -12,14 +12,17 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from gnnkit.compare.baselines import BASELINES, historical_average_note
+from gnnkit.compare.ablation import judge_ablation, judge_conditions
+from gnnkit.compare.baselines import BASELINES, baseline_notes
 from gnnkit.compare.intervals import interval_levels, score_intervals
 from gnnkit.compare.jobs import Job, ablation_notes
 from gnnkit.compare.results import CURVE_COLUMNS, ROW_COLUMNS, STEP_COLUMNS, Results
 from gnnkit.compare.scores import Outcome, node_errors, score_rows, step_rows, traces, window_errors
+from gnnkit.compare.significance import critical_difference, significance
 from gnnkit.compare.spec import FinalSpec
 from gnnkit.compare.store import StoredJob
 from gnnkit.compare.verdicts import verdicts
+from gnnkit.compare.where import where_error_lives
 from gnnkit.data import GraphSeries, Windows, WindowSplits
 
 __all__ = ["Evidence", "judge"]
@@ -82,7 +85,10 @@ def judge(evidence: Evidence) -> Results:
         coverage=spec.coverage,
         levels=interval_levels(spec.coverage),
     )
-    note = historical_average_note(series)
+    ranks = [
+        critical_difference(absolute, counts, families, horizon=p, history=spec.history, alpha=1 - spec.confidence)
+        for p in spec.horizons
+    ]
     return Results(
         spec=spec.to_json(),
         environment=evidence.environment,
@@ -97,8 +103,13 @@ def judge(evidence: Evidence) -> Results:
         node_errors=node_errors(base, true[:longest], mask[:longest]),
         traces=traces(base, series, windows.test, true, mask),
         verdicts=verdicts(absolute, squared, counts, families, **words, **draws),
-        notes=[*([note] if note else []), *ablation_notes(spec)],
+        notes=[*baseline_notes(series, windows.test), *ablation_notes(spec)],
         failures=_failures(evidence),
+        significance=significance(absolute, squared, counts, families, history=spec.history, **draws),
+        ablation=judge_ablation(outcomes, true, mask, counted, **words, **draws),
+        conditions=judge_conditions(outcomes, true, mask, counted, **words, **draws),
+        ranks=[found for found in ranks if found],
+        where=where_error_lives(base, series, windows.test, true, mask, horizon=max(spec.horizons), **draws),
         intervals=intervals,
         audit=evidence.audit,
         budget=evidence.budget,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -111,15 +112,18 @@ def window_errors(
 
 
 def summarise(rows: pd.DataFrame) -> pd.DataFrame:
-    """Mean and standard deviation over seeds of every score.
+    """Mean and standard deviation over seeds of every score under the base condition.
 
     Args:
-        rows: `Results.rows`.
+        rows: `Results.rows`; those under another condition are left out.
 
     Returns:
         A table with the columns model, family, horizon, score, metric, mean, std (n − 1 in the denominator; NaN for a
         single seed and for baselines) and seeds, models in the order of `rows`.
     """
+    for column, base in dataclasses.asdict(BASE).items():
+        if column in rows:
+            rows = rows[rows[column].isna() | (rows[column] == base)]
     keys = ["model", "family", "horizon", "score", "metric"]
     return rows.groupby(keys, sort=False)["value"].agg(mean="mean", std="std", seeds="count").reset_index()
 

@@ -81,7 +81,7 @@ def fingerprint(spec: FinalSpec, job: Job, *, data_hash: str, threads: int) -> d
         **{name: value for name, value in dataclasses.asdict(training).items() if name not in ("seed", "device")},
         "history": spec.history,
         "horizons": [min(spec.horizons), max(spec.horizons)],
-        **{name: getattr(spec, name) for name in ("scaler", "time_features", "residual")},
+        **{name: getattr(spec, name) for name in ("scaler", "time_features", "residual", "reach_back")},
         "data": data_hash,
         "code": code_digest(),
         "torch": torch.__version__,
