@@ -77,7 +77,8 @@ def read_spec(path: str | Path, overrides: Mapping[str, Any] | None = None) -> C
         spec = None
     if problems or dates or spec is None:
         given = {key: line for key, line in lines.items() if key[0] not in (overrides or {}) or key[0] in _MERGED}
-        raise ValueError(one_line([_located(path, given, key, message) for key, message in [*dates, *problems]]))
+        located = sorted((_line(given, key), key_text(key), message) for key, message in [*dates, *problems])
+        raise ValueError(one_line([_located(path, *fault) for fault in located]))
     return spec
 
 
@@ -183,13 +184,16 @@ def _not_toml(path: Path, text: str, message: str) -> str:
     return f"{path}:{line}: not TOML: {message[:1].lower()}{message[1:]} in {written!r}: {hint}"
 
 
-def _located(path: Path, lines: Mapping[tuple[str | int, ...], int], key: Key, message: str) -> str:
-    """A fault with file, line and key: the line of the nearest part of the key that stands in the file."""
-    name = f"{key_text(key)}: " if key_text(key) else ""
-    for length in range(len(key), 0, -1):
-        if key[:length] in lines:
-            return f"{path}:{lines[key[:length]]}: {name}{message}"
-    return f"{path}: {name}{message}" if not key else f"{name}{message}"
+def _line(lines: Mapping[tuple[str | int, ...], int], key: Key) -> int:
+    """The line of the nearest part of a key that is in the file; 0: the fault has no one key, -1: it is not there."""
+    found = [lines[key[:length]] for length in range(len(key), 0, -1) if key[:length] in lines]
+    return found[0] if found else (-1 if key else 0)
+
+
+def _located(path: Path, line: int, name: str, message: str) -> str:
+    """A fault with file, line and key, as far as it has them."""
+    place = {0: f"{path}: ", -1: ""}.get(line, f"{path}:{line}: ")
+    return place + (f"{name}: " if name else "") + message
 
 
 def _merged(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -42,6 +42,8 @@ def spec_problems(error: ValidationError, fields: Iterable[str]) -> list[tuple[K
     found: dict[tuple[Key, str], None] = {}
     for one in error.errors():
         key, cause = tuple(one["loc"]), one.get("ctx", {}).get("error")
+        if one["type"] == "default_factory_not_called":
+            continue  # a default that waits for another field, which has a fault of its own
         if isinstance(cause, SpecProblems):
             found |= {(key + below, text): None for below, text in cause.problems}
         elif one["type"] == "extra_forbidden":

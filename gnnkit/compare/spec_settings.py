@@ -55,8 +55,9 @@ def check_settings(settings: Mapping[str, Mapping[str, Any]], models: Sequence[s
     checked: dict[str, dict[str, Any]] = {}
     for model, values in settings.items():
         if model not in models:
-            what = "unknown model" if model not in MODELS else "models does not name"
-            found.append(((model,), f"{what} {model!r}{nearest(model, models)}"))
+            unknown = f"unknown model {model!r}{nearest(model, models)}"
+            absent = f"{model!r} is not among the models that are compared; add it to models, or leave this out"
+            found.append(((model,), absent if model in MODELS else unknown))
             continue
         checked[model] = {}
         for name, value in values.items():
