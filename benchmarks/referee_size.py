@@ -17,11 +17,11 @@ import argparse
 import itertools
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from rows import RESULTS
 from scipy import signal, stats
 
 from gnnkit.compare.bootstrap import PairedBootstrap
@@ -30,6 +30,7 @@ from gnnkit.training.environment import environment
 
 __all__ = ["Cell", "cells", "rejections", "window_losses"]
 
+RESULTS = Path(__file__).resolve().parent / "results"
 CASES, LEVEL, HISTORY, BURN_IN, SHARED = 2000, 0.05, 12, 100, 0.7
 BATCH = 250
 """Cases that are bootstrapped at once: keeps the memory of their resamples small."""

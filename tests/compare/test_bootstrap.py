@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from gnnkit.compare.bootstrap import Interval, block_weights, paired_interval
+from gnnkit.compare.bootstrap import Interval, PairedBootstrap, block_weights, paired_interval, seed_scores
 
 RNG = np.random.default_rng
 
@@ -80,6 +80,41 @@ def test_shapes_and_empty_counts_are_refused():
         paired_interval(np.ones((1, 3)), np.ones((1, 4)), np.ones(3), block=1)
     with pytest.raises(ValueError, match="no window has an observed target"):
         paired_interval(np.ones((1, 3)), np.ones((1, 3)), np.zeros(3), block=1)
+
+
+@pytest.mark.parametrize("squared", [False, True])
+def test_many_models_share_resamples_and_get_the_intervals_of_each_pair_alone(squared):
+    rng = RNG(3)
+    errors = {name: rng.gamma(2.0, size=(seeds, 80)) for name, seeds in (("a", 1), ("b", 3), ("c", 2))}
+    counts = rng.integers(0, 4, size=80).astype(float)
+    drawn = PairedBootstrap(errors, counts, block=8, squared=squared, resamples=300)
+    for first, second in (("a", "b"), ("c", "b"), ("c", "a")):
+        alone = paired_interval(
+            errors[first], errors[second], counts, block=8, squared=squared, resamples=300, confidence=0.9
+        )
+        found = drawn.interval(first, second, confidence=0.9)
+        assert (found.difference, found.low, found.high) == pytest.approx((alone.difference, alone.low, alone.high))
+    assert drawn.score("b") == pytest.approx(seed_scores(errors["b"], counts, squared=squared).mean())
+    assert len(drawn.scores("b")) == 3
+
+
+def test_deviations_of_independent_windows_are_widened_by_the_factor_worked_out_by_hand():
+    # Ten windows one by one, block=1: V̂ falls short by 9 / 10, and t has 9 degrees: 2.262 in place of 1.960.
+    a = RNG(0).standard_normal((1, 10))
+    found = paired_interval(a, np.zeros((1, 10)), np.ones(10), block=1, resamples=400)
+    drawn = block_weights(10, block=1, resamples=400) @ a[0] / 10
+    low, high = np.quantile(drawn - drawn.mean(), [0.025, 0.975]) * np.sqrt(10 / 9) * 2.262157 / 1.959964
+    assert (found.low, found.high) == pytest.approx((a.mean() + low, a.mean() + high))
+
+
+def test_windows_that_overlap_over_half_a_block_are_widened_by_what_blocks_lose_of_their_variance():
+    # 12 windows, block 4, neighbours correlated at 1/2: Var of a block's mean (4 + 2·3/2) / 16 = 7/16, of the whole
+    # (12 + 2·11/2) / 144 = 23/144; three blocks keep (7/16 − 23/144) / (3 · 23/144) = 40/69.
+    a = RNG(0).standard_normal((1, 12))
+    found = paired_interval(a, np.zeros((1, 12)), np.ones(12), block=4, resamples=400)
+    drawn = block_weights(12, block=4, resamples=400) @ a[0] / 12
+    low, high = np.quantile(drawn - drawn.mean(), [0.025, 0.975]) * np.sqrt(69 / 40) * 4.302653 / 1.959964
+    assert (found.low, found.high) == pytest.approx((a.mean() + low, a.mean() + high))
 
 
 def overlapping_noise(rng, windows, horizon):

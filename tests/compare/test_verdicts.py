@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from gnnkit.compare.significance import significance
 from gnnkit.compare.verdicts import verdicts
 
 RNG = np.random.default_rng
@@ -99,3 +100,21 @@ def test_one_seed_is_named_as_such():
         in pick(found, "graph")[0]["sentence"]
     )
     assert "One seed of tgcn:" in {v["model"]: v for v in pick(found, "persistence")}["tgcn"]["sentence"]
+
+
+def test_verdicts_stand_on_the_tests_and_cite_diebold_mariano_after_holm():
+    levels = {"last-value": 4.0, "lstm": 3.0, "tgcn": 2.95}
+    families = {name: FAMILIES[name] for name in levels}
+    rng = RNG(4)
+    errors = {name: {"3": (level + rng.standard_normal((1, 150))).tolist()} for name, level in levels.items()}
+    tables = (errors, errors, {"3": [10] * 150}, families)
+    tests = significance(*tables, history=12, resamples=300)
+    found = verdicts(*tables, history=12, resamples=300)
+    assert found == verdicts(*tables, history=12, tests=tests)
+    graph = pick(found, "graph")[0]
+    test = next(t for t in tests if (t["metric"], t["model"], t["against"]) == ("mae", "tgcn", "lstm"))
+    for name in ("difference", "low", "high", "clear", "dm_p_holm"):
+        assert graph[name] == test[name]
+    assert f"(Diebold-Mariano p = {test['dm_p_holm']:.2g} after Holm's correction)" in graph["sentence"]
+    persistence = {v["model"]: v for v in pick(found, "persistence")}["lstm"]
+    assert "(Diebold-Mariano p < 0.001 after Holm's correction)" in persistence["sentence"]
