@@ -97,12 +97,12 @@ def keep_spec(spec: ComparisonSpec, directory: str | Path, *, data_hash: str) ->
         data_hash: of the data.
 
     Raises:
-        ValueError: what is there was begun on other data.
+        ValueError: a run was begun there on other data, and is not over.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     kept = _kept(directory)
-    if kept and kept["data_hash"] != data_hash:
+    if kept and kept["data_hash"] != data_hash and not (directory / "results.json").is_file():
         raise ValueError(
             f"{directory} was begun on other data (SHA-256 {kept['data_hash'][:12]}…, now {data_hash[:12]}…); "
             f"give the same data, or another folder"

@@ -69,7 +69,7 @@ def run(
         >>> spec = make_spec(data_options=small, models=["gru"], seeds=[0], epochs=1, horizons=[3])
         >>> results = run(spec)
         >>> results.models
-        ['last-value', 'rolling-average', 'historical-average', 'gru']
+        ['last-value', 'rolling-average', 'historical-average', 'seasonal-naive', 'gru']
     """
     start = time.perf_counter()
     if jobs < 1:
@@ -171,7 +171,8 @@ def _check_windows(spec: FinalSpec, series: GraphSeries) -> None:
     for part in ("val", "test"):
         chosen = getattr(windows, part)
         if not chosen.batch(torch.arange(len(chosen))).y_mask.any():
+            rows = series.split.parts[part]
             raise ValueError(
-                f"the {part} split of {series.name} has no observed target in rows {chosen.rows.start} to "
-                f"{chosen.rows.stop - 1}; give a series with values there"
+                f"the {part} split of {series.name} has no observed target in rows {rows.start} to {rows.stop - 1}; "
+                f"give a series with values there"
             )

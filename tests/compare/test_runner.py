@@ -45,10 +45,10 @@ def test_every_model_seed_horizon_score_and_metric_has_one_row(results):
     assert list(rows.columns) == ROW_COLUMNS
     keys = ["model", "seed", "horizon", "score", "metric"]
     assert not rows.duplicated(keys).any()
-    # 3 baselines and 2 models × 2 seeds; 2 horizons, 2 scores, 6 metrics.
-    assert len(rows) == (3 + 2 * 2) * 2 * 2 * 6
-    assert results.models == ["last-value", "rolling-average", "historical-average", "gru", "tgcn"]
-    assert [results.family(name) for name in results.models] == ["baseline"] * 3 + ["sequence", "graph"]
+    # 4 baselines and 2 models × 2 seeds; 2 horizons, 2 scores, 6 metrics.
+    assert len(rows) == (4 + 2 * 2) * 2 * 2 * 6
+    assert results.models == ["last-value", "rolling-average", "historical-average", "seasonal-naive", "gru", "tgcn"]
+    assert [results.family(name) for name in results.models] == ["baseline"] * 4 + ["sequence", "graph"]
     assert results.horizons == [2, 4]
     assert results.failures == []
 
@@ -268,8 +268,8 @@ def test_ones_own_series_and_a_season_that_is_not_known(recorded):
 
 
 def test_a_series_that_is_too_short_for_the_longest_horizon_is_refused():
-    with pytest.raises(ValueError, match=r"too short.*history=3 with horizon=9 needs 12"):
-        run(make_spec(models=["gru"], horizons=[2, 9], history=3, **SMALL), series=random_series(60))
+    with pytest.raises(ValueError, match=r"too short: its val split has .*horizon=11 needs 14"):
+        run(make_spec(models=["gru"], horizons=[2, 11], history=3, **SMALL), series=random_series(60))
 
 
 def test_a_test_split_without_values_is_refused():
