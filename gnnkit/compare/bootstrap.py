@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special
 
-__all__ = ["Interval", "PairedBootstrap", "block_weights", "paired_interval", "seed_scores"]
+__all__ = ["Interval", "PairedBootstrap", "block_weights", "kept_variance", "paired_interval", "seed_scores"]
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ class PairedBootstrap:
         deviations = self._deviations[a] - self._deviations[b]
         if self.windows > self.used:
             ratio = special.stdtrit(self.windows / self.used - 1, 1 - tail) / special.ndtri(1 - tail)
-            deviations = deviations * (ratio / np.sqrt(_kept_variance(self.windows, self.used, self.block // 2)))
+            deviations = deviations * (ratio / np.sqrt(kept_variance(self.windows, self.used, self.block // 2)))
         rng = np.random.default_rng([self.seed, 1])
         for name in (a, b):
             scores = self._scores[name]
@@ -205,18 +205,27 @@ def _shared_weights(windows: int, block: int, resamples: int, seed: int) -> np.n
 
 
 @lru_cache(maxsize=64)
-def _kept_variance(windows: int, block: int, overlap: int) -> float:
-    """E V̂ / V: the share of the variance of a mean over W windows that blocks of `block` windows show.
+def kept_variance(windows: int, block: int, overlap: int) -> float:
+    """E V̂ / V: the share of the variance V of a mean over W windows that the bootstrap's variance V̂ shows.
 
-    V̂ is the mean square, over m, of block means around the overall mean; windows k apart have the correlation
+    V̂ is that of the block means around their mean, over W / block, where windows k apart have the correlation
     max(0, 1 − k / overlap).
+
+    Args:
+        windows: W.
+        block: neighbouring windows that stay together.
+        overlap: windows this far apart are uncorrelated; 1: all are independent.
+
+    Example:
+        >>> round(kept_variance(10, 1, 1), 6)  # one by one: (W − 1) / W
+        0.9
     """
 
     def of_mean(length: int) -> float:
         lags = np.arange(1, min(length, max(overlap, 1)))
         return (length + 2 * ((length - lags) * (1 - lags / max(overlap, 1))).sum()) / length**2
 
-    return (of_mean(block) - of_mean(windows)) / (windows / block * of_mean(windows))
+    return float((of_mean(block) - of_mean(windows)) / (windows / block * of_mean(windows)))
 
 
 def _rooted(mean_errors: np.ndarray, squared: bool) -> np.ndarray:

@@ -85,6 +85,7 @@ def judge(evidence: Evidence) -> Results:
         coverage=spec.coverage,
         levels=interval_levels(spec.coverage),
     )
+    tests = significance(absolute, squared, counts, families, history=spec.history, **draws)
     ranks = [
         critical_difference(absolute, counts, families, horizon=p, history=spec.history, alpha=1 - spec.confidence)
         for p in spec.horizons
@@ -102,10 +103,10 @@ def judge(evidence: Evidence) -> Results:
         window_counts=counts,
         node_errors=node_errors(base, true[:longest], mask[:longest]),
         traces=traces(base, series, windows.test, true, mask),
-        verdicts=verdicts(absolute, squared, counts, families, **words, **draws),
+        verdicts=verdicts(absolute, squared, counts, families, **words, **draws, tests=tests),
         notes=[*baseline_notes(series, windows.test), *ablation_notes(spec)],
         failures=_failures(evidence),
-        significance=significance(absolute, squared, counts, families, history=spec.history, **draws),
+        significance=tests,
         ablation=judge_ablation(outcomes, true, mask, counted, **words, **draws),
         conditions=judge_conditions(outcomes, true, mask, counted, **words, **draws),
         ranks=[found for found in ranks if found],
