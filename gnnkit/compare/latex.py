@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from gnnkit.compare.report_checks import intervals_section
-from gnnkit.compare.report_evidence import ablation_section, tests_section
+from gnnkit.compare.report_evidence import ablation_section, significance_section
 from gnnkit.compare.results import Results
 from gnnkit.compare.sections import Section, Sheet
 from gnnkit.compare.tables import METRIC_NAMES, Cell, Line, ScoreTable, format_number, horizon_label, score_table
@@ -67,7 +67,7 @@ def render_latex(results: Results) -> str:
         chosen = range(first, min(first + _PER_TABLE, len(table.horizons)))
         parts.append(_scores(results, table, chosen, "scores" if first == 0 else f"scores-{first // _PER_TABLE + 1}"))
     for section, label, about in (
-        (tests_section(results), "tests", "Paired tests. "),
+        (significance_section(results), "tests", "Paired tests. "),
         (ablation_section(results), "ablation", "The same models with another graph. "),
         (intervals_section(results), "intervals", "Prediction intervals. "),
     ):

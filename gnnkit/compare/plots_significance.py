@@ -42,17 +42,13 @@ def differences_from(results: Results, against: str, horizon: int) -> HoverFigur
         One axes, a line for each model; below zero a model is better than the baseline.
     """
     styles, kinds = model_styles(families(results)), families(results)
-    chosen = [
-        test
+    tests = {
+        test["model"]: test
         for test in results.significance
         if (test["horizon"], test["metric"], test["against"]) == (horizon, "mae", against)
-        and kinds.get(test["model"], "baseline") != "baseline"
-    ]
-    order = list(kinds)
-    lines = [
-        _line(test, test["model"], styles[test["model"]].color)
-        for test in sorted(chosen, key=lambda test: order.index(test["model"]))
-    ]
+    }
+    trained = [model for model, family in kinds.items() if family != "baseline" and model in tests]
+    lines = [_line(tests[model], model, styles[model].color) for model in trained]
     return interval_plot(lines, with_unit(f"MAE − MAE of {against}", results))
 
 
@@ -98,6 +94,7 @@ def interval_plot(lines: Sequence[IntervalLine], label: str) -> HoverFigure:
     axes.grid(False, axis="y")
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(label)
+    axes.locator_params(axis="x", nbins=6)
     return figure
 
 

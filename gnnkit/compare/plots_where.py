@@ -12,10 +12,8 @@ from gnnkit.compare.results import Results
 from gnnkit.compare.tables import families, floats, signed, with_unit
 from gnnkit.compare.theme import INK, MUTED, STYLE, HoverFigure, difference_colors, model_styles, new_figure
 
-__all__ = ["MAX_HEAT_NODES", "heat_map", "heat_nodes", "strata_plot", "windows_plot"]
+__all__ = ["heat_map", "strata_plot", "windows_plot"]
 
-#: More nodes than this are not drawn in the heat map: those with the largest differences are kept.
-MAX_HEAT_NODES = 400
 _COLUMNS = 5
 
 
@@ -68,15 +66,6 @@ def _group_words(stratum: dict[str, Any], group: dict[str, Any], graph: str, seq
     return f"{stratum['title']} {group['label']}: {signed(group['difference'], 3)} ({interval}); {scores}{observed}"
 
 
-def heat_nodes(results: Results) -> list[int]:
-    """The nodes that the heat map draws, in the order of the data: all, or the `MAX_HEAT_NODES` that differ most."""
-    table = np.array([floats(line) for line in results.where["heat"]["difference"]])
-    if len(table) <= MAX_HEAT_NODES:
-        return list(range(len(table)))
-    size = np.nansum(np.abs(table), axis=1)
-    return sorted(int(node) for node in np.argsort(-size, kind="stable")[:MAX_HEAT_NODES])
-
-
 @mpl.rc_context(STYLE)
 def heat_map(results: Results) -> HoverFigure:
     """The difference graph − sequence of every node at every hour of the day.
@@ -87,10 +76,10 @@ def heat_map(results: Results) -> HoverFigure:
     Returns:
         One axes, nodes from top to bottom, hours from left to right; no colour where nothing was observed.
     """
-    heat, nodes = results.where["heat"], heat_nodes(results)
-    table = np.array([floats(heat["difference"][node]) for node in nodes])
+    heat = results.where["heat"]
+    table = np.array([floats(line) for line in heat["difference"]])
     hours = [str(hour) for hour in heat["hours"]]
-    figure, (axes,) = new_figure(11.5, float(np.clip(1.2 + 0.07 * len(nodes), 2.4, 7.5)))
+    figure, (axes,) = new_figure(11.5, float(np.clip(1.2 + 0.07 * len(table), 2.4, 7.5)))
     seen = np.abs(table[np.isfinite(table)])
     # One hopeless cell must not take the colour from all others.
     reach = float(np.percentile(seen, 98)) if seen.size and seen.max() > 0 else 1.0
@@ -100,7 +89,7 @@ def heat_map(results: Results) -> HoverFigure:
     every = max(1, len(hours) // 12)
     axes.set_xticks(range(0, len(hours), every), hours[::every])
     axes.set_xlabel("hour of the day")
-    names = [str(heat["nodes"][node]) for node in nodes]
+    names = [str(node) for node in heat["nodes"]]
     skip = max(1, -(-len(names) // 24))
     axes.set_yticks(range(0, len(names), skip), [_short(name) for name in names[::skip]], fontsize=7)
     axes.grid(False)

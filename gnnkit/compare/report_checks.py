@@ -35,9 +35,10 @@ def intervals_section(results: Results) -> Section | None:
         choices.append((horizon_label(horizon, minutes), _intervals_sheet(results, own)))
     methods = sorted({str(entry["method"]) for entry in results.intervals})
     said = {
-        "conformal": "Split-conformal intervals: the prediction ± a quantile of the errors on the validation windows, "
-        "the same for every model.",
-        "quantile": "Intervals of quantile heads, which are trained on the pinball loss.",
+        "conformal": "Split-conformal intervals: around each prediction lie the quantiles of the errors on the "
+        "validation windows, scaled to the node; the same rule for every model.",
+        "quantile": "Intervals of quantile heads, trained on the pinball loss; both bounds are then moved by what the "
+        "validation windows ask for (conformalised). “Raw” is before that.",
     }
     statements = tuple(Statement(said[method]) for method in methods if method in said)
     notes = (
@@ -52,6 +53,7 @@ def intervals_section(results: Results) -> Section | None:
 def _intervals_sheet(results: Results, entries: list[dict[str, Any]]) -> Sheet:
     levels = sorted({level for entry in entries for level in entry.get("pinball") or {}}, key=float)
     several = len(levels) > _LEVELS
+    raw = any(entry.get("raw_coverage") is not None for entry in entries)
     names = ["pinball"] if several else [f"pinball {float(level):g}" for level in levels]
     places = decimals([entry["crps"] for entry in entries if entry.get("crps") is not None], 4)
     lines = []
@@ -69,7 +71,8 @@ def _intervals_sheet(results: Results, entries: list[dict[str, Any]]) -> Sheet:
                 Entry(model),
                 Entry(str(own[0]["method"])),
                 Entry(f"{100 * nominal:g} %", nominal),
-                Entry(_coverage([entry["coverage"] for entry in own]), coverage, "bad" if off else ""),
+                _share([entry["coverage"] for entry in own], "bad" if off else ""),
+                *([_share([entry.get("raw_coverage") for entry in own])] if raw else []),
                 Entry(format_number(width, max(0, places - 1)), width),
                 Entry(format_number(crps, places), crps),
                 *(Entry(format_number(value, places), value) for value in pinball),
@@ -79,19 +82,21 @@ def _intervals_sheet(results: Results, entries: list[dict[str, Any]]) -> Sheet:
     seeds = max(len({entry["seed"] for entry in entries if entry["model"] == line[0].text}) for line in lines)
     ahead = horizon_label(int(entries[0]["horizon"]), results.data.get("step_minutes"))
     about = f"Steps up to {ahead} ahead; n = {observed:,} target values, {seeds} seed{'' if seeds == 1 else 's'}"
-    heads = ("model", "method", "nominal", "coverage", with_unit("width", results), "CRPS", *names)
+    raw_head = ("raw coverage",) if raw else ()
+    heads = ("model", "method", "nominal", "coverage", *raw_head, with_unit("width", results), "CRPS", *names)
     return Sheet(about, heads, tuple(lines), names=2)
 
 
-def _coverage(values: Sequence[float | None]) -> str:
+def _share(values: Sequence[float | None], mark: str = "") -> Entry:
+    """Mean share in percent with its deviation over seeds."""
     known = [100 * value for value in values if value is not None]
     if not known:
-        return DASH
+        return Entry(DASH)
     mean = sum(known) / len(known)
     if len(known) == 1:
-        return f"{mean:.1f} %"
+        return Entry(f"{mean:.1f} %", mean, mark)
     spread = (sum((value - mean) ** 2 for value in known) / (len(known) - 1)) ** 0.5
-    return f"{mean:.1f} ± {spread:.1f} %"
+    return Entry(f"{mean:.1f} ± {spread:.1f} %", mean, mark)
 
 
 def budget_section(results: Results) -> Section | None:
@@ -163,7 +168,7 @@ def audit_section(results: Results) -> Section | None:
     )
     said = audit_statements(results)
     if not said:
-        said = [Statement(f"All {len(lines)} checks passed: nothing of the test rows is in what the models see.")]
+        said = [Statement("Every check passed: nothing of the test rows is in what the models see.")]
     sheet = Sheet("Made before anything was trained", ("check", "result", "what was found"), lines, words=2)
     return Section("audit", "Leakage audit", tuple(said), (), (Sheets("Audit", (("all", sheet),)),))
 

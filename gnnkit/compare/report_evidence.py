@@ -8,7 +8,7 @@ from typing import Any
 
 from gnnkit.compare.plots_conditions import AXES, condition_curves
 from gnnkit.compare.plots_significance import ablation_differences, critical_difference, differences_from
-from gnnkit.compare.plots_where import MAX_HEAT_NODES, heat_map, strata_plot, windows_plot
+from gnnkit.compare.plots_where import heat_map, strata_plot, windows_plot
 from gnnkit.compare.results import Results
 from gnnkit.compare.sections import Drawing, Entry, Section, Sheet, Sheets, Statement
 from gnnkit.compare.tables import (
@@ -24,7 +24,14 @@ from gnnkit.compare.tables import (
     with_unit,
 )
 
-__all__ = ["SEEDS_FOR_A_TEST", "ablation_section", "conditions_section", "evidence", "tests_section", "where_section"]
+__all__ = [
+    "SEEDS_FOR_A_TEST",
+    "ablation_section",
+    "conditions_section",
+    "evidence",
+    "significance_section",
+    "where_section",
+]
 
 #: From this many seeds on a paired test over seeds can reach 5% (Wilcoxon, two-sided: 2 · 2⁻ⁿ ≤ .05).
 SEEDS_FOR_A_TEST = 6
@@ -33,11 +40,11 @@ _FILLED = "A filled dot's interval excludes zero."
 
 def evidence(results: Results) -> list[Section]:
     """The sections for which the results have something, in the order of the report."""
-    found = (tests_section, ablation_section, conditions_section, where_section)
+    found = (significance_section, ablation_section, conditions_section, where_section)
     return [section for make in found if (section := make(results)) is not None]
 
 
-def tests_section(results: Results) -> Section | None:
+def significance_section(results: Results) -> Section | None:
     """Differences with intervals, Diebold-Mariano, skill and effect, and ranks; None where no test was made."""
     if not results.significance and not results.ranks:
         return None
@@ -64,7 +71,7 @@ def tests_section(results: Results) -> Section | None:
                 f"ranks-{ranks['horizon']}-{ranks['metric']}",
                 f"Mean ranks, {horizon_label(ranks['horizon'], minutes)}",
                 f"Mean rank in {metric} over {ranks['blocks']:,} blocks of windows, the best on the left. A bar joins "
-                "models that are not told apart.",
+                f"models that are not told apart.{_friedman(ranks)}",
                 partial(critical_difference, ranks=ranks),
             )
         )
@@ -75,8 +82,9 @@ def tests_section(results: Results) -> Section | None:
         choices.append((f"{horizon_label(horizon, minutes)}, {metric.upper()}", _tests_sheet(results, tests)))
     notes = [
         "Difference: error of the model minus that of the other; below zero the model is better. DM: Diebold-Mariano "
-        "statistic and its p, then p after Holm's correction over all pairs of the horizon and metric. Effect: the "
-        "paired difference in standard deviations over blocks. Skill: 1 − error ÷ error of the other."
+        "statistic and its p, then p after Holm's correction over all pairs of the horizon and metric. Effect: "
+        "the mean difference over blocks of windows that share no row to predict, in deviations over them. "
+        "Skill: 1 − error ÷ error of the other."
     ]
     most = max((int(test.get("seeds") or 0) for test in results.significance), default=0)
     if results.significance and most < SEEDS_FOR_A_TEST:
@@ -86,6 +94,15 @@ def tests_section(results: Results) -> Section | None:
         )
     sheets = (Sheets("Paired tests", tuple(choices), chosen=_last_mae(keys)),) if choices else ()
     return Section("tests", "Are the differences more than noise?", (), tuple(drawings), sheets, tuple(notes))
+
+
+def _friedman(ranks: dict[str, Any]) -> str:
+    p_value = ranks.get("friedman_p")
+    return "" if p_value is None else f" Friedman's test over all of them: p {_equals(format_p(p_value))}."
+
+
+def _equals(text: str) -> str:
+    return text if text.startswith("<") else f"= {text}"
 
 
 def _shown_ranks(results: Results) -> list[dict[str, Any]]:
@@ -126,7 +143,7 @@ def _tests_sheet(results: Results, tests: list[dict[str, Any]]) -> Sheet:
 def ablation_section(results: Results) -> Section | None:
     """The same models with their graph changed; None where that was not asked for."""
     found = results.ablation
-    if not found or not found.get("rows"):
+    if not found.get("sentence"):
         return None
     horizon = int(found["horizon"])
     places = _places(results, horizon, "mae")
@@ -143,7 +160,7 @@ def ablation_section(results: Results) -> Section | None:
         "seeds",
     )
     lines = []
-    for row in found["rows"]:
+    for row in found.get("rows", []):
         test = tests.get((row["model"], row["adjacency"]))
         compared = _interval_entries(test, places) if test else [Entry(DASH), Entry(DASH)]
         p_values = [test.get("dm_p"), test.get("dm_p_holm")] if test else [None, None]
@@ -158,7 +175,7 @@ def ablation_section(results: Results) -> Section | None:
                 Entry(str(row["seeds"]), row["seeds"]),
             )
         )
-    models = {row["model"] for row in found["rows"]}
+    models = {row["model"] for row in found.get("rows", [])}
     about = (
         f"{with_unit('MAE', results)} up to {_ahead(results, horizon)}; {_n(results, horizon, models)}; difference "
         "from the graph as given"
@@ -175,8 +192,8 @@ def ablation_section(results: Results) -> Section | None:
             ),
         )
     verdict = Statement(found["sentence"], found["verdict"] != "open", _n(results, horizon, models))
-    sheet = Sheets("Ablation", (("all", Sheet(about, heads, tuple(lines), names=2)),))
-    return Section("ablation", "Does the graph matter?", (verdict,), drawings, (sheet,), tuple(found.get("notes", ())))
+    sheets = (Sheets("Ablation", (("all", Sheet(about, heads, tuple(lines), names=2)),)),) if lines else ()
+    return Section("ablation", "Does the graph matter?", (verdict,), drawings, sheets, tuple(found.get("notes", ())))
 
 
 def conditions_section(results: Results) -> Section | None:
@@ -252,11 +269,8 @@ def where_section(results: Results) -> Section | None:
         drawings.append(Drawing("strata", "By step, time, place and state", caption, strata_plot, "full"))
     heat = where.get("heat") or {}
     if any(value is not None for line in heat.get("difference", []) for value in line):
-        more = len(heat["nodes"]) - MAX_HEAT_NODES
-        shown = (
-            f" The {MAX_HEAT_NODES} nodes that differ most are drawn; {more:,} others are left out." if more > 0 else ""
-        )
-        caption = f"{graph} − {sequence} at each node and hour; orange: {graph} is better, blue: {sequence}.{shown}"
+        note = f" {heat['note']}" if heat.get("note") else ""
+        caption = f"{graph} − {sequence} at each node and hour; orange: {graph} is better, blue: {sequence}.{note}"
         drawings.append(Drawing("heat", "Nodes × hours", caption, heat_map, "full"))
     for side, winner in (("graph", graph), ("sequence", sequence)):
         windows = (where.get("windows") or {}).get(side)

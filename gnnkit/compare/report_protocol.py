@@ -70,14 +70,16 @@ def methods(results: Results) -> list[str]:
         )
     if results.significance:
         found.append(
-            "Diebold-Mariano: mean difference of the windows' losses over its standard error from a variance that "
-            "allows for autocorrelation, with the small-sample correction of Harvey, Leybourne and Newbold (1997), "
-            "two-sided; p values after Holm (1979) hold for all pairs of one horizon and metric together."
+            "Diebold-Mariano: the mean difference of the windows' losses over its standard error, two-sided. The "
+            "variance is a fixed-smoothing one (Lazarus et al., 2018; Coroneo and Iacone, 2020) with the correction of "
+            "Harvey, Leybourne and Newbold (1997) carried over, and the noise between seeds added; p from Student's t. "
+            "p values after Holm (1979) hold for all pairs of one horizon and metric together."
         )
     if results.ranks:
         found.append(
-            "Mean ranks: the models are ranked within each block of windows, and two of them are told apart where "
-            "their mean ranks differ by more than the critical difference (Nemenyi; Demšar, 2006)."
+            "Mean ranks: the models are ranked within each block of windows; where Friedman's test rejects that all "
+            "are equal, two of them are told apart whose mean ranks differ by more than Nemenyi's critical difference "
+            "(Demšar, 2006)."
         )
     if results.ablation:
         found.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -29,7 +30,7 @@ class Entry:
     @property
     def key(self) -> str:
         """The value that the page's script sorts by; empty sorts last."""
-        if self.value is not None:
+        if self.value is not None and math.isfinite(self.value):
             return repr(float(self.value))
         return "" if self.text == DASH else self.text
 
@@ -78,6 +79,7 @@ class Statement:
         text: The sentence.
         clear: True or False where it is a verdict: clear, or within noise; None where it is neither.
         sample: What it stands on, e.g. "n = 380 windows, 3 seeds".
+            Left out where the sentence itself says it.
         warning: True: a reader must not miss it.
     """
 
@@ -85,6 +87,10 @@ class Statement:
     clear: bool | None = None
     sample: str = ""
     warning: bool = False
+
+    def __post_init__(self) -> None:
+        if "n = " in self.text:
+            object.__setattr__(self, "sample", "")
 
 
 @dataclass(frozen=True)

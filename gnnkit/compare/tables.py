@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from gnnkit.compare.conditions import Condition
 from gnnkit.compare.results import Results
 from gnnkit.compare.scores import summarise
 
@@ -85,12 +87,11 @@ def untyped(table: pd.DataFrame) -> Any:
 
 
 def base_rows(results: Results) -> Any:
-    """The rows of the main tables: those of the data as they are, with the graph as given, all training rows and no
-    hidden inputs; all rows of a folder that was written before there were conditions."""
+    """The rows of the main tables: those of the data as they are, under no other condition."""
     rows = untyped(results.rows)
-    for column, base in (("adjacency", "given"), ("train_share", 1.0), ("hidden_share", 0.0)):
-        if column in rows and rows[column].notna().any():
-            rows = rows[rows[column].isna() | rows[column].isin(["", base])]
+    for column, base in dataclasses.asdict(Condition()).items():
+        if column in rows:
+            rows = rows[rows[column].isna() | (rows[column] == base)]
     return rows
 
 
