@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
-from gnnkit.compare.bootstrap import block_weights
+from gnnkit.compare.bootstrap import block_weights, kept_variance
 from gnnkit.compare.scores import Outcome
 from gnnkit.compare.strata import Stratum, make_strata, target_times
 from gnnkit.data import GraphSeries, Windows
@@ -54,7 +54,8 @@ def where_error_lives(
     observed targets, averaged over seeds. Its interval is made as `paired_interval` does: blocks of history + horizon
     windows are resampled, the ratio is taken anew, and the noise between seeds is added. A group may lie in few blocks
     (an hour that comes once a day): with m the number of blocks that its targets amount to (`effective_blocks`),
-    deviations are widened by √(m / (m − 1)) and to Student's t with m − 1 degrees.
+    deviations are widened by √(m / (m − 1)), by what overlapping windows take from the variance that blocks show
+    (`kept_variance`), and to Student's t with m − 1 degrees.
 
     The intervals are looked at one by one, without a correction for their number: of twenty groups in which nothing
     differs, one stands out at 95%.
@@ -242,7 +243,10 @@ def _intervals(
     nothing = np.where(known, np.full_like(drawn, np.nan), 0.0)
     drawn = np.divide(drawn, seen, out=nothing, where=(seen > 0) & known)
     ratio = stats.t.ppf(1 - tail, blocks - 1) / stats.norm.ppf(1 - tail)
-    deviations = (drawn - np.nanmean(drawn, axis=0)) * ratio * np.sqrt(blocks / (blocks - 1))
+    # What blocks lose because windows overlap: the same for a group as for all windows (`paired_interval`).
+    windows = len(targets)
+    lost = (1 - draws.block / windows) / kept_variance(windows, draws.block, draws.block // 2)
+    deviations = (drawn - np.nanmean(drawn, axis=0)) * ratio * np.sqrt(blocks / (blocks - 1) * lost)
     rng = np.random.default_rng([0, 1])
     ours = sums.seeds[0]
     for part in (scores[:ours], scores[ours:]):

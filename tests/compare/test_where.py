@@ -9,7 +9,7 @@ import torch
 from scipy import stats
 
 from gnnkit.compare import where as module
-from gnnkit.compare.bootstrap import block_weights, paired_interval
+from gnnkit.compare.bootstrap import block_weights, kept_variance, paired_interval
 from gnnkit.compare.conditions import Condition
 from gnnkit.compare.scores import Outcome
 from gnnkit.compare.where import best_by_validation, effective_blocks, where_error_lives
@@ -187,13 +187,14 @@ def test_the_interval_of_a_group_by_a_plain_bootstrap():
     ours, theirs = (errors[0][:238].abs().double() for errors in case.errors.values())
     groups = next(s for s in case.where(resamples=500)["strata"] if s["name"] == "hour")["groups"]
     weights = block_weights(238, block=T + P, resamples=500)
+    lost = (1 - (T + P) / 238) / kept_variance(238, T + P, (T + P) // 2)
     for label in ("03", "17"):
         here = np.array([[clock(first_row(w) + p).hour == int(label) for p in range(P)] for w in range(238)])
         gain = ((ours - theirs).sum(dim=2).numpy() * here).sum(axis=1)
         targets = N * here.sum(axis=1)
         draws = [(row @ gain) / (row @ targets) for row in weights if row @ targets > 0]
         (m,) = effective_blocks(targets[:, None], T + P)
-        factor = stats.t.ppf(0.975, m - 1) / stats.norm.ppf(0.975) * np.sqrt(m / (m - 1))
+        factor = stats.t.ppf(0.975, m - 1) / stats.norm.ppf(0.975) * np.sqrt(m / (m - 1) * lost)
         point = gain.sum() / targets.sum()
         low, high = point + factor * (np.quantile(draws, [0.025, 0.975]) - np.mean(draws))
         (group,) = [group for group in groups if group["label"] == label]
