@@ -3,11 +3,12 @@
 from gnnkit.data.clock import clock_features
 from gnnkit.data.combinations import Combinations, EndlessCombinations, RandomCombinations, random_combinations
 from gnnkit.data.decagon import DecagonData, load_decagon
+from gnnkit.data.defaults import Inferred, infer_settings
 from gnnkit.data.degrade import hide_in_outages, hide_values, latest_training_rows
 from gnnkit.data.detectors import kernel_graph, metr_la, pems_bay
 from gnnkit.data.own import read_own
 from gnnkit.data.relations import Triples, TripleSplit, check_no_leak, split_by_relation
-from gnnkit.data.scaling import MaxScaler, Scaler, StandardScaler
+from gnnkit.data.scaling import SCALERS, MaxScaler, Scaler, StandardScaler, fit_scaler
 from gnnkit.data.series import GraphSeries
 from gnnkit.data.simulate import simulate_traffic
 from gnnkit.data.splits import Split, chronological_split
@@ -19,11 +20,13 @@ from gnnkit.data.windows import Batch, Windows, WindowSplits, make_windows
 
 __all__ = [
     "DATASETS",
+    "SCALERS",
     "Batch",
     "Combinations",
     "DecagonData",
     "EndlessCombinations",
     "GraphSeries",
+    "Inferred",
     "LoadedTriples",
     "MaxScaler",
     "RandomCombinations",
@@ -41,8 +44,10 @@ __all__ = [
     "check_no_leak",
     "chronological_split",
     "clock_features",
+    "fit_scaler",
     "hide_in_outages",
     "hide_values",
+    "infer_settings",
     "kernel_graph",
     "latest_training_rows",
     "load",

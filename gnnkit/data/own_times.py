@@ -221,7 +221,7 @@ def _steps(times: pd.DatetimeIndex) -> tuple[NDArray[np.int64], float | None, st
     if fixed is None:
         return None
     places, step = fixed
-    week_ends = times.dayofweek.to_numpy() >= 5
+    week_ends = times.day_of_week.to_numpy() >= 5
     if step == DAY * 60 * 10**9 and len(times) >= 10 and not week_ends.any():
         days = times.tz_localize(None).to_numpy().astype("datetime64[D]")
         return np.busday_count(days[0], days).astype(np.int64), None, "weekday"

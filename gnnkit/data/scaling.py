@@ -88,7 +88,8 @@ class StandardScaler(Scaler):
     def fit(cls, values: Float[Tensor, "L N F"], rows: range, *, per_node: bool = True) -> StandardScaler:
         """Measure mean and deviation of the observed values of the training rows.
 
-        A constant node gets scale 1; a node without an observed training value takes the figures of all nodes together.
+        A constant node takes the median deviation of those that change (1 where none does), so that nothing hangs on
+        the data's unit; a node without an observed training value takes the figures of all nodes together.
 
         Args:
             values: The series in its unit; NaN is missing.
@@ -114,7 +115,8 @@ class StandardScaler(Scaler):
         mean, deviation = _mean_and_deviation(train.flatten(0, 1).unsqueeze(1))  # [1, F]
         target_deviation = float(deviation[0, 0])
         if per_node:
-            node_mean, node_deviation = _mean_and_deviation(train)  # [N, F]
+            node_mean, node_deviation = _mean_and_deviation(train, constant=torch.nan)  # [N, F]
+            node_deviation = torch.where(node_deviation.isnan(), _median(node_deviation), node_deviation)
             unseen = node_mean.isnan()
             mean = torch.where(unseen, mean, node_mean)
             deviation = torch.where(unseen, deviation, node_deviation)
@@ -128,7 +130,8 @@ class MaxScaler(Scaler):
     def fit(cls, values: Float[Tensor, "L N F"], rows: range, *, per_node: bool = True) -> MaxScaler:
         """Measure the largest absolute observed value of the training rows.
 
-        A node that is zero throughout gets scale 1; one without an observed training value takes that of all nodes.
+        A node that is zero throughout takes the median of the others (1 where all are); one without an observed
+        training value takes that of all nodes.
 
         Args:
             values: The series in its unit; NaN is missing.
@@ -153,7 +156,7 @@ class MaxScaler(Scaler):
         largest_of_node = train.abs().nan_to_num(nan=0.0).amax(dim=0)  # [N, F]
         largest = largest_of_node.amax(dim=0, keepdim=True)  # [1, F]
         scale = torch.where(train.isnan().all(dim=0), largest, largest_of_node) if per_node else largest
-        scale = torch.where(scale > 0, scale, torch.ones_like(scale)).float()
+        scale = torch.where(scale > 0, scale, _median(torch.where(scale > 0, scale, torch.nan))).float()
         return cls(torch.zeros_like(scale), scale, float(deviation[0, 0]))
 
 
@@ -225,10 +228,17 @@ def training_values(values: Float[Tensor, "L N F"], rows: range) -> Float[Tensor
     return train
 
 
-def _mean_and_deviation(train: Float[Tensor, "R N F"]) -> tuple[Float[Tensor, "N F"], Float[Tensor, "N F"]]:
-    """Mean and deviation over rows, without NaN: mean NaN where nothing is observed, deviation 1 if all are equal."""
+def _median(figures: Float[Tensor, "N F"]) -> Float[Tensor, " F"]:
+    """Median over the nodes that have a figure; 1 where none has."""
+    return figures.nanmedian(dim=0).values.nan_to_num(nan=1.0)
+
+
+def _mean_and_deviation(
+    train: Float[Tensor, "R N F"], constant: float = 1.0
+) -> tuple[Float[Tensor, "N F"], Float[Tensor, "N F"]]:
+    """Mean and deviation over rows: mean NaN where nothing is observed, deviation `constant` if all are equal."""
     mean = train.nanmean(dim=0)
     deviation = (train - mean).square().nanmean(dim=0).sqrt()
     # Equal values can have a tiny deviation by rounding; dividing by that would blow noise up.
-    constant = train.nan_to_num(nan=-torch.inf).amax(dim=0) <= train.nan_to_num(nan=torch.inf).amin(dim=0)
-    return mean, torch.where(constant, torch.ones_like(deviation), deviation)
+    equal = train.nan_to_num(nan=-torch.inf).amax(dim=0) <= train.nan_to_num(nan=torch.inf).amin(dim=0)
+    return mean, torch.where(equal, torch.full_like(deviation, constant), deviation)

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from gnnkit.data import MaxScaler, Scaler, StandardScaler
+from gnnkit.data.scaling import SCALERS, fit_scaler
 
 NAN = float("nan")
 
@@ -18,7 +19,7 @@ def test_standard_scaler_by_hand(values):
     observed = torch.tensor([1.0, 3.0, 5.0, 7.0, 7.0, 7.0], dtype=torch.float64)
     mean, deviation = observed.mean().item(), observed.std(correction=0).item()
     assert scaler.center[:, 0].tolist() == pytest.approx([3.0, 7.0, mean])
-    assert scaler.scale[:, 0].tolist() == pytest.approx([(8 / 3) ** 0.5, 1.0, deviation])
+    assert scaler.scale[:, 0].tolist() == pytest.approx([(8 / 3) ** 0.5, (8 / 3) ** 0.5, deviation])
     assert scaler.target_deviation == pytest.approx(deviation)
 
 
@@ -78,6 +79,30 @@ def test_scaled_training_values_have_mean_zero_and_deviation_one():
 def test_constant_node_with_an_awkward_value_is_not_blown_up():
     values = torch.full((1000, 1, 1), 0.1)
     assert StandardScaler.fit(values, range(1000)).scale.item() == 1.0
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e9])
+def test_a_dead_node_is_scaled_as_the_others_whatever_the_unit(unit):
+    walks = torch.randn(50, 5, 1, generator=torch.Generator().manual_seed(0)).cumsum(0)
+    walks[:, 3] = 0.0
+    for kind in (StandardScaler, MaxScaler):
+        scale = kind.fit(walks * unit, range(50)).scale[:, 0]
+        assert scale[3].item() == scale[[0, 1, 2, 4]].median().item()
+        assert scale[3].item() == pytest.approx(kind.fit(walks, range(50)).scale[3, 0].item() * unit, rel=1e-5)
+
+
+def test_scalers_by_name():
+    values = torch.tensor([[1.0, -2.0], [3.0, 4.0], [5.0, 60.0]]).unsqueeze(-1)
+    found = {name: fit_scaler(name, values, range(2)).scale.flatten().tolist() for name in SCALERS}
+    assert found == {
+        "standard": [1.0, 3.0],
+        "max": [4.0],
+        "max-node": [3.0, 4.0],
+        "max-all": [60.0],
+        "max-node-all": [5.0, 60.0],
+    }
+    with pytest.raises(ValueError, match="scaler='minmax': give one of standard, max, max-node, max-all, max-node-all"):
+        fit_scaler("minmax", values, range(2))
 
 
 @pytest.mark.parametrize("kind", [StandardScaler, MaxScaler])
