@@ -1,11 +1,12 @@
 """Decagon's task on the full graph: models, baselines and ablations, each within a budget of wall minutes.
 
-    python benchmarks/decagon.py --runs popularity popularity-by-effect              baselines, no training
-    python benchmarks/decagon.py --runs decagon best --minutes 60                    the table's models
     python benchmarks/decagon.py --minutes 10                                        every model and ablation
+    python benchmarks/decagon.py --runs popularity popularity-by-effect              baselines, no training
+    python benchmarks/decagon.py --report                                            only the report, from what is there
 
-Finished runs are kept in --out and not run again. Rows of all of them go to benchmarks/results/decagon.csv, differences
-between the full model and each ablation, with intervals over side effects, to benchmarks/results/decagon_graph.csv.
+Finished runs are kept in --out and not run again. After each call the folder --results holds all that is committed:
+rows.csv, differences.csv (the full model less each other run, with intervals over side effects), relations.csv (scores
+by side effect), README.md, which is drawn from these, and examples.md with reliability.csv, of the fitted `best`.
 """
 
 from __future__ import annotations
@@ -19,27 +20,73 @@ import pandas as pd
 # Read when torch is loaded: threads that wait sleep, in place of spinning.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from gnnkit.data import load_decagon
-from gnnkit.studies.relations import BASELINES, RUNS, compare_runs, run_study
-from gnnkit.studies.relations_task import METRICS
+from gnnkit.data import DecagonData, load_decagon
+from gnnkit.studies.relations import BASELINES, RUNS, run_study
+from gnnkit.studies.relations_examples import reliability, write_examples
+from gnnkit.studies.relations_fitted import load_fitted
+from gnnkit.studies.relations_report import run_differences, write_report
+from gnnkit.studies.relations_task import METRICS, make_task
 
 HERE = Path(__file__).resolve().parent
 DATA = HERE.parent.parent / "shared" / "data"
+KEPT = "best"
+DETAILED = ("popularity-by-effect", "decagon", "no-graph", KEPT)  # runs whose scores by side effect are committed
+
+#: PubChem's names of the drugs in the examples.
+DRUGS = {
+    "CID000001983": "acetaminophen",
+    "CID000002162": "amlodipine",
+    "CID000002171": "amoxicillin",
+    "CID000002250": "atorvastatin",
+    "CID000002764": "ciprofloxacin",
+    "CID000003386": "fluoxetine",
+    "CID000003672": "ibuprofen",
+    "CID000004594": "omeprazole",
+    "CID000005523": "tramadol",
+}
+PAIRS = [
+    ("CID000002250", "CID000002162"),
+    ("CID000004594", "CID000002171"),
+    ("CID000003386", "CID000005523"),
+]
+PARTNERS = [
+    ("CID000002250", "rhabdomyolysis"),
+    ("CID000003672", "acute kidney failure"),
+    ("CID000002764", "tendon injury"),
+]
 
 
-def differences(out: Path, minutes: float, seed: int) -> pd.DataFrame:
-    """The full model less each run of the same budget, in each metric and against both kinds of negatives."""
-    full = f"decagon-{minutes:g}min-seed{seed}"
-    others = [name for name in RUNS if name != "decagon"]
-    stems = {name: f"{name}-{minutes:g}min-seed{seed}" for name in others} | {name: name for name in BASELINES}
-    rows = []
-    for name, stem in stems.items():
-        if not all((out / "runs" / f"{each}.relations.csv").exists() for each in (full, stem)):
-            continue
-        for metric in (*METRICS, *(f"{metric}_hard" for metric in METRICS)):
-            found = compare_runs(out, full, stem, metric)
-            rows.append({"full": "decagon", "without": name, "minutes": minutes, "metric": metric, **found})
-    return pd.DataFrame(rows)
+def write_results(data: DecagonData, out: Path, results: Path, rows: pd.DataFrame, options: argparse.Namespace) -> None:
+    """The committed folder, from what is in the runs' folder."""
+    results.mkdir(parents=True, exist_ok=True)
+    seed = options.seeds[0]
+    rows = rows[rows["minutes"].isna() | (rows["minutes"] == options.minutes)] if "minutes" in rows else rows
+    rows.to_csv(results / "rows.csv", index=False, float_format="%.6g")
+    differences = run_differences(out, minutes=options.minutes, seed=seed)
+    differences.to_csv(results / "differences.csv", index=False, float_format="%.6g")
+    tables = {}
+    for name in DETAILED:
+        path = out / "runs" / f"{name if name in BASELINES else stem(name, options)}.relations.csv"
+        if path.is_file():
+            tables[name] = pd.read_csv(path)
+    if tables:
+        pd.concat([table.assign(run=name) for name, table in tables.items()]).to_csv(
+            results / "relations.csv", index=False, float_format="%.4g"
+        )
+    shown = rows[rows["seed"].isna() | (rows["seed"] == seed)] if "seed" in rows else rows
+    write_report(shown, differences, tables, results / "README.md")
+    model = out / "models" / stem(KEPT, options)
+    if model.is_dir():
+        fitted, _ = load_fitted(model)
+        task = make_task(data)
+        table = reliability(fitted, task)
+        table.to_csv(results / "reliability.csv", index=False, float_format="%.6g")
+        write_examples(fitted, task, results / "examples.md", pairs=PAIRS, partners=PARTNERS, names=DRUGS, table=table)
+
+
+def stem(name: str, options: argparse.Namespace) -> str:
+    """How `run_study` calls a run's files."""
+    return f"{name}-{options.minutes:g}min-seed{options.seeds[0]}"
 
 
 def main() -> None:
@@ -52,24 +99,27 @@ def main() -> None:
     parser.add_argument("--validations", type=int, default=10, help="within a budget (default: 10)")
     parser.add_argument("--data-root", type=Path, default=DATA if (DATA / "decagon").is_dir() else None)
     parser.add_argument("--out", type=Path, default=HERE.parent / "runs" / "decagon")
-    parser.add_argument("--rows", type=Path, default=HERE / "results" / "decagon.csv")
+    parser.add_argument("--results", type=Path, default=HERE / "results" / "decagon")
+    parser.add_argument("--report", action="store_true", help="train nothing, write --results from --out")
     options = parser.parse_args()
-    rows = run_study(
-        load_decagon(options.data_root),
-        options.out,
-        runs=options.runs,
-        minutes=options.minutes,
-        seeds=options.seeds,
-        threads=options.threads,
-        device=options.device,
-        changes={"validations": options.validations},
-        say=lambda line: print(line, flush=True),
-    )
-    options.rows.parent.mkdir(parents=True, exist_ok=True)
-    rows.to_csv(options.rows, index=False, float_format="%.6g")
-    graph = differences(options.out, options.minutes, options.seeds[0])
-    if len(graph):
-        graph.to_csv(options.rows.with_name("decagon_graph.csv"), index=False, float_format="%.6g")
+    data = load_decagon(options.data_root)
+    if options.report:
+        rows = pd.read_csv(options.out / "rows.csv")
+    else:
+        rows = run_study(
+            data,
+            options.out,
+            runs=options.runs,
+            minutes=options.minutes,
+            seeds=options.seeds,
+            threads=options.threads,
+            device=options.device,
+            changes={"validations": options.validations},
+            keep=(KEPT,),
+            source={"data": "decagon", "min_pairs": 500, "strict": False, "symmetric": False, "seed": 0},
+            say=lambda line: print(line, flush=True),
+        )
+    write_results(data, options.out, options.results, rows, options)
     shown = ["run", *(f"{metric}_{which}" for metric in METRICS for which in ("mean", "median")), "seconds"]
     print(rows[shown].to_string(index=False, float_format=lambda value: f"{value:.4f}"))
 

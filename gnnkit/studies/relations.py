@@ -19,6 +19,7 @@ from gnnkit.data import DecagonData, LoadedTriples
 from gnnkit.ranking import bootstrap_interval
 from gnnkit.relational import Decagon
 from gnnkit.relational.model import log_popularity
+from gnnkit.studies.relations_fitted import make_fitted
 from gnnkit.studies.relations_task import METRICS, LinkTask, make_task, rank_entities, score_relations, summarise
 from gnnkit.studies.relations_training import RelationsSettings, recipe, scorer, train_model
 from gnnkit.training import resolve_device
@@ -100,12 +101,14 @@ def run_study(
     threads: int | None = None,
     device: str = "auto",
     changes: dict[str, Any] | None = None,
+    keep: Sequence[str] = (),
+    source: dict[str, Any] | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> pd.DataFrame:
     """Train and score every run that is not there yet; all share one split and its negatives.
 
     A finished run is kept as `runs/NAME-MINUTESmin-seedSEED.json`, beside its table by relation, so the same command
-    goes on where it was cut off.
+    goes on where it was cut off; a fitted model as `models/NAME-MINUTESmin-seedSEED`, for `gnnkit relations predict`.
 
     Args:
         data: The graph.
@@ -116,6 +119,8 @@ def run_study(
         threads: Of torch; None (default): as they are.
         device: Default `"auto"`.
         changes: Settings that are changed in all runs, e.g. `{"validations": 20}`.
+        keep: Names of runs whose fitted models are kept. Default none.
+        source: What a kept model's folder says of its data, so that `gnnkit relations evaluate` finds them.
         say: Told a line about every validation.
 
     Returns:
@@ -145,7 +150,10 @@ def run_study(
                 if name in BASELINES
                 else RUNS[name].settings(**{**(changes or {}), "minutes": minutes, "seed": seed, "device": device})
             )
-            row, table, history = _one(task, name, settings, lambda line, label=label: say(label + line))
+            extra = {"source": source, "links": task.triples.digest()} if name in keep else None
+            row, table, history = _one(
+                task, name, settings, lambda line, label=label: say(label + line), out / "models" / stem, extra
+            )
             table.to_csv(out / "runs" / f"{stem}.relations.csv", index=False, float_format="%.6g")
             _write(out / "runs" / f"{stem}.json", {"row": row, "history": history})
             say(f"{label}median AUROC {row['auroc_median']:.4f}, AUPRC {row['auprc_median']:.4f}")
@@ -156,9 +164,22 @@ def run_study(
 
 
 def _one(
-    task: LinkTask, name: str, settings: RelationsSettings | None, say: Callable[[str], None]
+    task: LinkTask,
+    name: str,
+    settings: RelationsSettings | None,
+    say: Callable[[str], None],
+    folder: Path,
+    extra: dict[str, Any] | None,
 ) -> tuple[dict[str, Any], pd.DataFrame, list[dict[str, float]]]:
-    row: dict[str, Any] = {"data": task.name, "data_hash": task.triples.digest()[:16], "run": name}
+    triples = task.triples
+    row: dict[str, Any] = {
+        "data": task.name,
+        "data_hash": triples.digest()[:16],
+        "entities": triples.num_entities,
+        "relations": triples.num_relations,
+        "links": triples.triples.size(1),
+        "run": name,
+    }
     if settings is None:
         start = time.perf_counter()
         scores, table = score_row(task, popularity_scorer(task, by_effect=name == "popularity-by-effect"))
@@ -172,12 +193,16 @@ def _one(
         ),
     )
     scores, table = score_row(task, scorer(model))
-    ranked = {} if task.triples.symmetric else _ranked(task, model)
+    ranked = {} if triples.symmetric else _ranked(task, model)
+    if extra is not None:
+        make_fitted(model, task, settings).save(folder, {**extra, "training": settings.as_json()})
     row |= {
+        "minutes": settings.minutes,
+        "seed": settings.seed,
         **scores,
         **ranked,
         "seconds": fit.seconds,
-        "seconds_to_published": fit.seconds_to(**PUBLISHED) if task.triples.symmetric else float("nan"),
+        "seconds_to_published": fit.seconds_to(**PUBLISHED) if triples.symmetric else float("nan"),
         "steps": fit.steps,
         "epochs": fit.epochs,
         "peak_memory_mb": fit.peak_memory_mb,
