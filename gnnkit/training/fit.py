@@ -35,7 +35,8 @@ class TrainingSettings:
         clip: largest norm of the gradient (default 5).
         patience: epochs without a better validation MAE before training stops (default 10).
         loss: `"mae"` (default), `"mse"`, or `"pinball"` for a forecaster that gives quantiles.
-        schedule: `"cosine"` (default: the rate falls to 0 over `epochs`) or `"constant"`.
+        schedule: `"cosine"` (default: the rate falls to 0 over `epochs`, or over `max_seconds` where these end first)
+            or `"constant"`.
         max_seconds: wall-clock limit; None (default): none. The epoch that it cuts short is validated.
         device: `"auto"` (default), `"cpu"`, `"cuda"`, `"cuda:1"`, `"mps"`.
         precision: as in Lightning Fabric (default `"32-true"`).
@@ -160,7 +161,13 @@ def fit(
     graph = (edge_index.to(device), None if edge_weight is None else edge_weight.to(device))
     total_steps = settings.epochs * math.ceil(len(train) / settings.batch_size)
     optimizer = torch.optim.Adam(forecaster.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(settings.schedule, step, total_steps))
+    start = time.perf_counter()
+
+    def rate(step: int) -> float:
+        spent = 0.0 if settings.max_seconds is None else (time.perf_counter() - start) / settings.max_seconds
+        return _rate(settings.schedule, max(step / total_steps, spent))
+
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
     model, wrapped_optimizer = fabric.setup(forecaster, optimizer)
 
     order = torch.Generator().manual_seed(settings.seed)
@@ -168,7 +175,6 @@ def fit(
     best: dict[str, Tensor] = {}
     best_mae, best_epoch, step, number, stopped = math.inf, 0, 0, 0, "epochs"
     memory = PeakMemory(device)
-    start = time.perf_counter()
     if progress:
         progress.begin_fit(total_steps)
     try:
@@ -336,8 +342,9 @@ def _mean_absolute_error(model: nn.Module, windows: "Windows", graph: tuple, set
     return total / observed
 
 
-def _rate(schedule: str, step: int, total: int) -> float:
-    return 0.5 * (1 + math.cos(math.pi * min(step, total) / total)) if schedule == "cosine" else 1.0
+def _rate(schedule: str, done: float) -> float:
+    """Factor on the learning rate when this share of the budget is spent."""
+    return 0.5 * (1 + math.cos(math.pi * min(done, 1.0))) if schedule == "cosine" else 1.0
 
 
 def _check_finite(what: str, value: float, epoch: int, step: int, settings: TrainingSettings) -> None:

@@ -1,6 +1,7 @@
 """The fit loop on forecasters so small that every number can be worked out by hand."""
 
 import math
+import sys
 
 import pytest
 import torch
@@ -155,6 +156,19 @@ def test_max_seconds_ends_training_and_the_epoch_cut_short_is_validated():
     assert len(result.epochs) == 1
     assert model.steps == [0]
     assert math.isfinite(result.best_val_mae)
+
+
+def test_the_rate_falls_over_max_seconds_where_they_end_first(monkeypatch):
+    asked = []
+    monkeypatch.setattr(sys.modules["gnnkit.training.fit"], "_rate", lambda schedule, done: asked.append(done) or 1.0)
+    settings = TrainingSettings(epochs=100_000, max_seconds=0.5, batch_size=64, patience=100_000, device="cpu")
+    assert fit(Linear(), wave_windows(), EDGES, WEIGHTS, settings).stopped == "seconds"
+    assert asked == sorted(asked)
+    assert asked[0] < 0.1
+    assert asked[-1] >= 0.9
+    asked.clear()
+    fit(Linear(), wave_windows(), EDGES, WEIGHTS, TrainingSettings(epochs=2, batch_size=64, device="cpu"))
+    assert asked == [0.0, 0.25, 0.5, 0.75, 1.0][:: 4 // (len(asked) - 1)]
 
 
 def test_validation_mae_weighs_every_observed_value_once_in_the_datas_unit():
