@@ -189,6 +189,7 @@ def error_map(results: Results) -> HoverFigure:
         axes[2].set_title(f"{models[1]} − {models[0]}")
         bars.append(figure.colorbar(drawn, ax=axes[2], location="bottom", shrink=0.8, aspect=18, pad=0.02))
         bars[-1].set_label(with_unit("graph better where below 0", results))
+        bars[-1].ax.locator_params(axis="x", nbins=5)
     for bar in bars:
         bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
         bar.ax.tick_params(length=0, colors=MUTED)

@@ -205,8 +205,11 @@ def conditions_section(results: Results) -> Section | None:
         points = [point for point in results.conditions if point["axis"] == axis]
         if not points:
             continue
+        horizons = {int(point["horizon"]) for point in points}
         statements += [
-            Statement(point["sentence"], bool(point["clear"]), _n(results, point["horizon"], ())) for point in points
+            Statement(point["sentence"], bool(point["clear"]), _n(results, point["horizon"], ()))
+            for point in points
+            if int(point["horizon"]) == max(horizons)  # nearer ones stand in the tables
         ]
         pair = "the best graph and the best sequence model"
         drawings.append(
@@ -215,6 +218,7 @@ def conditions_section(results: Results) -> Section | None:
                 title,
                 f"MAE of {pair}; below, graph − sequence with its {_confidence(results)} interval. {_FILLED}",
                 partial(condition_curves, axis=axis),
+                "half" if len(horizons) == 1 else "full",
             )
         )
         choices.append((title, _conditions_sheet(results, points, AXES[axis][1])))

@@ -30,7 +30,18 @@ _METRICS = ("mae", "rmse")
 _RESAMPLES = 2000
 #: What makes two runs differ and is worth a line: data and environment; of the spec every field is.
 _DATA = ("name", "source", "unit", "step_minutes", "season", "rows", "nodes", "missing_share", "split")
-_ENVIRONMENT = ("data_hash", "commit", "gnnkit", "torch", "device", "hardware", "threads", "date", "wall_seconds")
+_ENVIRONMENT = (
+    "data_hash",
+    "code_hash",
+    "commit",
+    "gnnkit",
+    "torch",
+    "device",
+    "hardware",
+    "threads",
+    "date",
+    "wall_seconds",
+)
 
 
 def write_side_by_side(first: Results, second: Results, path: str | Path) -> Path:

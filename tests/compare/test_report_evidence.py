@@ -112,3 +112,13 @@ def test_at_most_four_rank_diagrams(rich_results, count):
     section = significance_section(rich_results(horizons=tuple(range(1, count + 1))))
     names = [drawing.name for drawing in section.drawings if drawing.name.startswith("ranks")]
     assert names == [f"ranks-{h}-mae" for h in ((1, 2, 3, 4) if count == 4 else (1, 5))]
+
+
+def test_sentences_of_conditions_are_those_of_the_farthest_horizon(rich_results):
+    results = rich_results()
+    results.conditions += [point | {"horizon": 3, "sentence": "Nearer."} for point in results.conditions]
+    section = conditions_section(results)
+    assert len(section.statements) == 7
+    assert "Nearer." not in {said.text for said in section.statements}
+    assert {drawing.size for drawing in section.drawings} == {"full"}
+    assert len(sheet_of(section, "Learning curve").lines) == 8
