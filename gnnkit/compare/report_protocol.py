@@ -169,6 +169,8 @@ def rerun_command(results: Results) -> str:
     for key, value in spec.items():
         if key == "data_options":
             words += [word for name, option in (value or {}).items() for word in ("--data-option", f"{name}={option}")]
+        elif key == "allow_leaks":
+            words += [word for cause in value or () for word in ("--allow-leak", str(cause))]
         elif value is not None and value not in ([], {}, ()):
             flag = _FLAGS.get(key, key).replace("_", "-")
             if isinstance(value, bool):

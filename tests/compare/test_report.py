@@ -250,6 +250,9 @@ def test_rerun_command(fake_results):
     assert rerun_command(results) == expected
     results.spec = {"series": "my speeds.csv", "seeds": [7], "data_options": {"num_nodes": 16}}
     assert rerun_command(results) == "gnnkit compare --series 'my speeds.csv' --seeds 7, --data-option num_nodes=16"
+    results.spec = {"data": "los-loop", "allow_leaks": ["scaler", "mask"], "split": [0.6, 0.2, 0.2], "residual": False}
+    flags = "--data los-loop --allow-leak scaler --allow-leak mask --split 0.6,0.2,0.2 --no-residual"
+    assert rerun_command(results) == f"gnnkit compare {flags}"
     results.spec = {"command": "gnnkit compare --spec mine.toml"}
     assert rerun_command(results) == "gnnkit compare --spec mine.toml"
 
