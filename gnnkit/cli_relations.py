@@ -173,6 +173,10 @@ def _load(source: dict[str, Any], root: Path | None, *, say: bool = False) -> Li
         sizes = {"entities": triples.num_entities, "relations": triples.num_relations, "links": triples.triples.size(1)}
         typer.echo(", ".join(f"{count} {what}" for what, count in sizes.items()), err=True)
         typer.echo(f"rows left out: {json.dumps(left_out) if left_out else 'none'}", err=True)
+        there = set(task.split.train[1].tolist())
+        if empty := [name for i, name in enumerate(triples.relations) if i not in there]:
+            some = ", ".join(map(repr, empty[:3]))
+            typer.echo(f"relations without training links, of which nothing is learnt: {len(empty)} ({some})", err=True)
     return task
 
 

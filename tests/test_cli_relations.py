@@ -68,6 +68,38 @@ def test_predict_ranks_relations_and_partners(fitted, folder, capsys):
     assert not pd.read_csv(folder / "p.csv")["known"].any()
 
 
+@pytest.fixture(scope="module")
+def parts(folder, tmp_path_factory):
+    """A model of one relation, trained on files in whose test part there is a second one."""
+    place = tmp_path_factory.mktemp("parts")
+    links = [f"x{i:02d}\tnear\tx{j:02d}" for i in range(12) for j in range(i) if (i + j) % 5]
+    for part, rows in (("train", links[:40]), ("valid", links[40:46]), ("test", [*links[46:], "x01\tonce\tx09"])):
+        (place / f"{part}.txt").write_text("\n".join(rows) + "\n")
+    words = ["--data", place, "--symmetric", "--minutes", 0.01, "--channels", 8, "--device", "cpu"]
+    assert call("train", *words, "--out", place / "model") == 0
+    return place / "model"
+
+
+def test_an_empty_relation_is_reported_and_left_out(parts, capsys):
+    words = ["--data", parts.parent, "--symmetric", "--minutes", 0.01, "--channels", 8, "--device", "cpu"]
+    assert call("train", *words, "--out", parts.parent / "again") == 0
+    assert "relations without training links, of which nothing is learnt: 1 ('once')" in capsys.readouterr().err
+    assert call("predict", parts, "--first", "x01", "--second", "x03") == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["relation", "near"]
+
+
+def test_a_graph_of_one_relation_is_learnt(tmp_path, capsys):
+    names = [f"x{i:02d}" for i in range(24)]
+    links = [f"{a}\tnear\t{b}" for i, a in enumerate(names) for b in names[i + 1 :] if (int(a[1:]) < 12) == (b < "x12")]
+    (tmp_path / "one.tsv").write_text("\n".join(links) + "\n")
+    words = ["--data", tmp_path / "one.tsv", "--symmetric", "--minutes", 0.03, "--channels", 8, "--device", "cpu"]
+    assert call("train", *words, "--out", tmp_path / "m") == 0
+    assert "24 entities, 1 relations, 132 links" in capsys.readouterr().err
+    assert call("predict", tmp_path / "m", "--first", "x01", "--relation", "near", "--csv", tmp_path / "p.csv") == 0
+    table = pd.read_csv(tmp_path / "p.csv")
+    assert set(table["entity"].head(11)) == {name for name in names[:12] if name != "x01"}
+
+
 BAD = {
     "unknown entity": (["predict", "{model}", "--first", "x01x", "--second", "x02"], "did you mean 'x01'"),
     "same twice": (["predict", "{model}", "--first", "x01", "--second", "x01"], "'x01' is given twice"),
@@ -80,20 +112,23 @@ BAD = {
     "strict": (["train", "--data", "{folder}/kg.tsv", "--strict", "--out", "{folder}/n"], "1 malformed rows"),
     "minutes": (["train", "--data", "{folder}/kg.tsv", "--minutes", "0"], "seconds is 0"),
     "out": (["train", "--data", "{folder}/kg.tsv", "--out", "{folder}"], "holds something else"),
+    "empty relation": (["predict", "{parts}", "--first", "x01", "--relation", "once"], "'once' has no training links"),
+    "no relation": (["train", "--data", "{folder}/blank.tsv"], "no row holds head, relation and tail"),
     "damaged gzip": (["train", "--data-root", "{folder}/bad"], "the gzip is damaged"),
 }
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input_is_one_line_and_exit_code_2(name, fitted, folder, capsys, monkeypatch, tmp_path):
+def test_bad_input_is_one_line_and_exit_code_2(name, fitted, parts, folder, capsys, monkeypatch, tmp_path):
     bad = folder / "bad"
     bad.mkdir(exist_ok=True)
     for table in ("combo", "mono", "targets", "ppi"):
         (bad / f"bio-decagon-{table}.csv.gz").write_bytes(gzip.compress(b"a,b\n1,2\n" * 1000)[:-9])
+    (folder / "blank.tsv").write_text("a\t\tb\nb\t\tc\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     words, message = BAD[name]
-    assert call(*(word.format(model=fitted, folder=folder) for word in words)) == 2
+    assert call(*(word.format(model=fitted, folder=folder, parts=parts) for word in words)) == 2
     shown = capsys.readouterr().err
     assert shown.startswith("gnnkit: ")
     assert message in shown

@@ -59,6 +59,7 @@ class FittedLinks(nn.Module):
         self.register_buffer("log_odds", torch.zeros(relations, dtype=torch.float64))
         self.register_buffer("bends", torch.linspace(-_FAR, _FAR, _BENDS, dtype=torch.float64).repeat(2, 1))
         self.train_links = train
+        self.trained = torch.bincount(train[1], minlength=relations) > 0  # relations of which something is known
         self.known = KnownLinks(train, entities, symmetric=settings["symmetric"])
         self.triples = Triples(
             "fitted",
@@ -231,7 +232,7 @@ def load_fitted(directory: str | Path) -> tuple[FittedLinks, dict[str, Any]]:
 
 
 def rank_relations(fitted: FittedLinks, first: str, second: str) -> pd.DataFrame:
-    """All relations of a pair, the likeliest first.
+    """All relations of a pair, the likeliest first; one without training links is left out, as nothing is known of it.
 
     Args:
         fitted: The predictor.
@@ -249,9 +250,10 @@ def rank_relations(fitted: FittedLinks, first: str, second: str) -> pd.DataFrame
     head, tail = triples.entity(first), triples.entity(second)
     if head == tail:
         raise ValueError(f"{first!r} is given twice; a pair needs two different entities")
-    relation = torch.arange(triples.num_relations)
+    relation = fitted.trained.nonzero().flatten()
     links = torch.stack([torch.full_like(relation, head), relation, torch.full_like(relation, tail)])
-    return _ranked(fitted, links, {"relation": list(triples.relations), "title": list(triples.relation_titles)})
+    names = {"relation": triples.relations, "title": triples.relation_titles}
+    return _ranked(fitted, links, {what: [words[i] for i in relation.tolist()] for what, words in names.items()})
 
 
 def rank_partners(fitted: FittedLinks, entity: str, relation: str) -> pd.DataFrame:
@@ -266,10 +268,12 @@ def rank_partners(fitted: FittedLinks, entity: str, relation: str) -> pd.DataFra
         A row an entity, but for the one that was asked for: `entity`, `score`, `probability`, `known`.
 
     Raises:
-        ValueError: A name is unknown; the message has the nearest.
+        ValueError: A name is unknown (the message has the nearest), or the relation has no training links.
     """
     triples = fitted.triples
     head, kind = triples.entity(entity), triples.relation(relation)
+    if not fitted.trained[kind]:
+        raise ValueError(f"relation {relation!r} has no training links, so nothing can be said of it; choose another")
     others = torch.tensor([i for i in range(triples.num_entities) if i != head])
     links = torch.stack([torch.full_like(others, head), torch.full_like(others, kind), others])
     return _ranked(fitted, links, {"entity": [triples.entities[i] for i in others.tolist()]})

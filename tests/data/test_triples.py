@@ -1,6 +1,7 @@
 """Knowledge graphs from text files."""
 
 import pytest
+import torch
 
 from gnnkit.data import load_triples
 
@@ -56,3 +57,31 @@ def test_what_is_not_there(tmp_path):
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ValueError, match="not a text file"):
         load_triples(tmp_path / "binary.txt")
+
+
+LAYOUTS = {
+    # As published: names between tabs; the same in Kinship; WordNet's numbers with leading zeros; Freebase's paths.
+    "umls": ("acquired_abnormality\tlocation_of\texperimental_model_of_disease\n", "alga\tisa\tentity\n", "isa"),
+    "kinship": ("person85\tterm21\tperson84\n", "person9\tterm1\tperson10\n", "term1"),
+    "WN18RR": ("00260881\t_hypernym\t00260622\n", "01332730\t_derivationally_related_form\t03122748\n", "_hypernym"),
+    "FB15k-237": (
+        "/m/027rn\t/location/country/form_of_government\t/m/06cx9\n",
+        "/m/07s9rl0\t/media_common/netflix_genre/titles\t/m/0170z3\n",
+        "/media_common/netflix_genre/titles",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_the_four_published_layouts(tmp_path, name):
+    first, second, relation = LAYOUTS[name]
+    folder = write(tmp_path / name, train=first, valid=second, test=second.replace("\n", "x\n"))
+    triples, split, left_out = load_triples(folder)
+    back = [
+        "\t".join((triples.entities[head], triples.relations[kind], triples.entities[tail])) + "\n"
+        for head, kind, tail in torch.cat([split.train, split.val, split.test], 1).t().tolist()
+    ]
+    assert back == [first, second, second.replace("\n", "x\n")]
+    assert [part.size(1) for part in (split.train, split.val, split.test)] == [1, 1, 1]
+    assert relation in triples.relations
+    assert not any(left_out.values())
