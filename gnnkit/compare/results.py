@@ -42,15 +42,18 @@ class Results:
 
     Args:
         spec: what was asked for, as JSON values (`ComparisonSpec.to_json`).
-        environment: versions, `hardware`, `cores`, `threads`, `device`, `commit`, `date`, `data_hash`,
-            `wall_seconds` of the whole comparison.
+        environment: versions, `hardware`, `cores`, `threads` of a fit, `device`, `commit`, `date`, `data_hash`,
+            `code_hash` (of the code that trains), `jobs` (fits at a time), `wall_seconds` (of the last run, if it was
+            cut off before), `fit_seconds` (of all fits), `referee_seconds` (what the comparison took beside them).
         data: `name`, `source`, `unit`, `step_minutes`, `season`, `rows`, `nodes`, `edges` (list of
             `[i, j, weight]`), `missing_share`, `split` (label), `split_rows` (`{"train": [first, stop], ...}`),
             `node_names`, `positions` (`[[x, y], ...]` or None), `start` (ISO time of row 0 or None).
-        rows: one line per model, seed, horizon, score and metric; columns `ROW_COLUMNS`. `family` is `"baseline"`,
-            `"sequence"` or `"graph"`; `score` is `"averaged"` (all steps 1 … horizon) or `"last-step"`;
+        rows: one line per model, seed, condition, horizon, score and metric; columns `ROW_COLUMNS`. `family` is
+            `"baseline"`, `"sequence"` or `"graph"`; `score` is `"averaged"` (all steps 1 … horizon) or `"last-step"`;
             `metric` is mae, rmse, mape (percent), accuracy, r2 or var. Baselines have seed 0 and 0 parameters, and NaN
-            where only training gives a number.
+            where only training gives a number. `adjacency` `"given"`, `train_share` 1 and `hidden_share` 0 are the base
+            condition: all other fields but `ablation` and `conditions` speak of it alone. `leak` names the leaks that
+            were allowed.
         curves: training curves; columns `CURVE_COLUMNS`. `val_mae` is in the data's unit.
         step_errors: error of each single step on the windows of the largest horizon; columns `STEP_COLUMNS`.
         window_errors: `[model][str(horizon)]` → list of the mean absolute error of each test window over the steps
@@ -69,7 +72,8 @@ class Results:
             model against best sequence model; absent when a family has no model). A `"persistence-summary"` has, in
             place of a pair and its interval, the lists `better`, `open` and `worse` of trained models.
         notes: sentences about the data or the baselines that a reader must know.
-        failures: `{"model", "seed", "error"}` of each fit that failed; such a fit has no rows.
+        failures: `{"model", "seed", "condition", "error"}` of each fit that failed (`condition` in words, empty for the
+            base); such a fit has no rows.
         significance: dicts, one for each horizon, metric (`"mae"`, `"rmse"`), `model` and `against`, with `difference`,
             `low`, `high`, `clear` (block bootstrap), `dm`, `dm_p`, `dm_p_holm` (Diebold-Mariano), `wilcoxon_p` (over
             seeds; None below six), `seeds`, `effect` (difference in standard deviations) and `skill` (1 − ratio).

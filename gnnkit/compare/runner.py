@@ -106,7 +106,7 @@ def run(
             lost = run_jobs(work, missing, store, workers=jobs, progress=progress)
             waited = time.perf_counter() - began
         stored = {job: store.load(job) for job in planned if job.key not in lost}
-        place = environment(resolve_device(spec.device)) | {"threads": threads}
+        place = environment(resolve_device(spec.device)) | {"threads": threads, "jobs": jobs}
         place |= {"data_hash": data_hash, "code_hash": code_digest()}
         results = judge(
             Evidence(
