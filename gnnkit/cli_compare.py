@@ -45,7 +45,7 @@ _HELP = "\n\n".join(
         "    horizons = [3, 6, 12]\n"
         '    models = ["lstm", "gru", "mtgnn"]\n'
         '    ablate_graph = "all"         # does the graph matter?\n'
-        "    [settings.mtgnn]\n"
+        "    \\[settings.mtgnn]\n"  # not a style of rich
         "    dropout = 0.1",
         "\b\n    gnnkit compare --spec spec.toml --jobs 2 --out mine\n"
         "    gnnkit compare --resume mine      # after it was cut off",
@@ -93,7 +93,7 @@ def compare(
     ] = None,
     allow_leak: Annotated[
         list[str] | None,
-        _set(_DATA, "CAUSE of the leakage audit that may fail, and labels the rows; repeatable (none)."),
+        _set(_DATA, "CAUSE that the leakage audit may find, e.g. scaler; it labels the rows; repeatable (none)."),
     ] = None,
     models: Annotated[str | None, _set(_WHAT, "Names of `gnnkit list` (lstm,bilstm,gru,gcn,tgcn).")] = None,
     setting: Annotated[
@@ -158,7 +158,9 @@ def compare(
     schedule: Annotated[
         str | None, _set(_HOW, "Of the learning rate: cosine or constant (cosine; constant by seconds).")
     ] = None,
-    scaler: Annotated[str | None, _set(_HOW, "standard, max or max-node, fitted on training rows (standard).")] = None,
+    scaler: Annotated[
+        str | None, _set(_HOW, "standard, max, max-node; leaks: max-all, max-node-all (standard).")
+    ] = None,
     device: Annotated[str | None, _set(_HOW, "auto, cpu, cuda, cuda:1, mps (auto).")] = None,
     precision: Annotated[str | None, _set(_HOW, "As in Lightning Fabric (32-true).")] = None,
     threads: Annotated[int | None, _set(_HOW, "Threads of each fit on the processor (all, shared by --jobs).")] = None,

@@ -37,7 +37,7 @@ def test_own_files_give_a_folder_with_rows_results_and_a_report(files, capsys):
     shown = capsys.readouterr()
     assert {"report.html", "results.json", "rows.csv", "jobs"} <= {path.name for path in (files / "out").iterdir()}
     results = Results.load(files / "out")
-    assert results.models == ["last-value", "rolling-average", "historical-average", "gru", "tgcn"]
+    assert results.models == ["last-value", "rolling-average", "historical-average", "seasonal-naive", "gru", "tgcn"]
     assert results.horizons == [2, 3]
     assert (results.data["unit"], results.data["season"], results.data["nodes"]) == ("mph", 12, 3)
     assert results.data["edges"] == [[0, 1, 1.0], [1, 2, 1.0]]
@@ -166,6 +166,7 @@ def test_help_has_a_worked_example(capsys):
     assert call("compare", "--help") == 0
     shown = capsys.readouterr().out
     assert "gnnkit compare --series speeds.csv --graph adjacency.csv" in shown
+    assert "    [settings.mtgnn]" in shown
     for option in ("--data", "--horizon", "--models", "--seeds", "--epochs", "--device", "--out", "--season"):
         assert option in shown
 

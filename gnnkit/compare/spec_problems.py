@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Sequence
 
 from pydantic import ValidationError
@@ -14,10 +15,18 @@ Key = tuple[str | int, ...]
 
 SHOWN = 3
 _PLAIN = {
-    "tuple_type": "give a list, e.g. [0, 1, 2]",
     "dict_type": "give a table of names and values",
-    "dict_attributes_type": "give a table of names and values",
+    "int_type": "give a whole number",
+    "int_parsing": "give a whole number",
+    "int_from_float": "give a whole number",
+    "float_type": "give a number",
+    "float_parsing": "give a number",
+    "finite_number": "give a finite number",
+    "bool_type": "give true or false",
+    "bool_parsing": "give true or false",
+    "string_type": "give a text",
 }
+_TABLES = ("settings", "data_options")
 
 
 class SpecProblems(ValueError):
@@ -47,13 +56,13 @@ def spec_problems(error: ValidationError, fields: Iterable[str]) -> list[tuple[K
         if isinstance(cause, SpecProblems):
             found |= {(key + below, text): None for below, text in cause.problems}
         elif one["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(str(key[-1]).lower(), list(fields), n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}?" if near else "`gnnkit compare --schema` describes all that there are"
-            found[key, f"there is no such setting; {hint}"] = None
+            found[key, _unknown(str(key[-1]), one["input"], fields)] = None
         elif one["type"] == "value_error":
             found[key, one["msg"].removeprefix("Value error, ")] = None
         elif one["type"] == "missing":
             found[key, f"{one['input']!r} is too short: there is no value {int(key[-1]) + 1}"] = None
+        elif one["type"] in ("tuple_type", "list_type"):
+            found[key, f"{one['input']!r} is not a list; write {_as_list(key, one['input'])}"] = None
         else:
             # pydantic's own messages do not show the value, and some speak of Python's types.
             message = _PLAIN.get(one["type"], f"{one['msg'][:1].lower()}{one['msg'][1:]}")
@@ -93,3 +102,22 @@ def nearest(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
     names = ", ".join(known)
     return f"; did you mean {near[0]!r}? Known: {names}" if near else f"; choose from {names}"
+
+
+def _unknown(name: str, value: object, fields: Iterable[str]) -> str:
+    """What to say of a key that a spec does not have."""
+    if isinstance(value, dict):
+        near = difflib.get_close_matches(name.lower(), _TABLES, n=1, cutoff=0.7)
+        hint = f"did you mean {near[0]!r}?" if near else f"all keys but {' and '.join(_TABLES)} stand above all tables"
+        return f"there is no such table; {hint}"
+    near = ["hidden_channels"] if name == "hidden" else difflib.get_close_matches(name.lower(), list(fields), 1, 0.5)
+    hint = f"did you mean {near[0]!r}?" if near else "`gnnkit compare --schema` describes all that there are"
+    return f"there is no such setting; {hint}"
+
+
+def _as_list(key: Key, value: object) -> str:
+    """What was probably meant by one value in the place of a list."""
+    if isinstance(value, str):
+        return json.dumps([part.strip() for part in value.split(",")], ensure_ascii=False)
+    count = value if key == ("seeds",) and isinstance(value, int) and 1 < value <= 10 else 0
+    return str(list(range(count)) if count else [value])

@@ -113,13 +113,17 @@ BAD = {
     "unknown key": ("\n\nepoch = 3", ":3: epoch: there is no such setting; did you mean 'epochs'?"),
     "unknown table": (
         "epochs = 3\n[setings.gru]\nx = 1",
-        ":2: setings: there is no such setting; did you mean 'settings'?",
+        ":2: setings: there is no such table; did you mean 'settings'?",
     ),
-    "quoted number": ('loss = "mae"\nepochs = "3"', ":2: epochs: '3' is not allowed: input should be a valid integer"),
-    "truth value": ("seeds = [\n 0,\n true]", ":3: seeds: True is not allowed: input should be a valid integer"),
-    "no list": ('models = "gru"', ":1: models: 'gru' is not allowed: give a list, e.g. [0, 1, 2]"),
+    "quoted number": ('loss = "mae"\nepochs = "3"', ":2: epochs: '3' is not allowed: give a whole number"),
+    "truth value": ("seeds = [\n 0,\n true]", ":3: seeds: True is not allowed: give a whole number"),
+    "table": (
+        "[training]\nepochs = 3",
+        ":1: training: there is no such table; all keys but settings and data_options ",
+    ),
+    "no list": ('models = "gru, tgcn"', ':1: models: \'gru, tgcn\' is not a list; write ["gru", "tgcn"]'),
     "a date": ("epochs = 2024-01-01", ":1: epochs: 2024-01-01 is a date, and no setting is one"),
-    "infinite": ("learning_rate = inf", ":1: learning_rate: inf is not allowed: input should be a finite number"),
+    "infinite": ("learning_rate = inf", ":1: learning_rate: inf is not allowed: give a finite number"),
     "item": ('models = [\n  "gru",\n  "tgcm",\n]', ":3: models: unknown model 'tgcm'; did you mean 'tgcn'? Known: rnn"),
     "setting": (
         'models = ["mtgnn"]\n[settings.mtgnn]\n\ndropuot = 0.3',

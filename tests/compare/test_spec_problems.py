@@ -34,9 +34,13 @@ def test_make_spec_names_every_fault_at_once():
     text = str(caught.value)
     assert text.startswith("split: (1, 2) is too short: there is no value 3; models: unknown model 'lstn'; ")
     assert text.endswith("; and 3 more")
-    with pytest.raises(ValueError, match=r"^seeds: 3 is not allowed: give a list, e.g. \[0, 1, 2\]$"):
+    with pytest.raises(ValueError, match=r"^seeds: 3 is not a list; write \[0, 1, 2\]$"):
         make_spec(seeds=3)
     with pytest.raises(ValueError, match=r"^settings\.gru: 3 is not allowed: give a table of names and values$"):
         make_spec(settings={"gru": 3})
+    with pytest.raises(ValueError, match=r"^horizons: 6 is not a list; write \[6\]$"):
+        make_spec(horizons=6)
+    with pytest.raises(ValueError, match=r"^hidden: there is no such setting; did you mean 'hidden_channels'\?$"):
+        make_spec(hidden=6)
     with pytest.raises(ValueError, match=r"^xyz: there is no such setting; `gnnkit compare --schema` describes all"):
         make_spec(xyz=3)
