@@ -123,7 +123,7 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
     """
     for column, base in dataclasses.asdict(BASE).items():
         if column in rows:
-            rows = rows[rows[column].isna() | (rows[column] == base)]
+            rows = rows.loc[rows[column].isna() | (rows[column] == base)]
     keys = ["model", "family", "horizon", "score", "metric"]
     return rows.groupby(keys, sort=False)["value"].agg(mean="mean", std="std", seeds="count").reset_index()
 
