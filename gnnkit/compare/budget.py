@@ -68,7 +68,7 @@ def match_budget(spec: FinalSpec, series: GraphSeries, tuning: Sequence[Mapping[
         >>> from gnnkit.data import simulate_traffic
         >>> spec = resolve(make_spec(models=["gru", "tgcn"], parameters=10_000))
         >>> match_budget(spec, simulate_traffic(num_nodes=4, days=1)).chosen
-        {'gru': {'hidden_channels': 55}, 'tgcn': {'hidden_channels': 36}}
+        {'gru': {'hidden_channels': 54}, 'tgcn': {'hidden_channels': 37}}
     """
     sizes = _sizes(spec, series)
     chosen: dict[str, dict[str, Any]] = {}
