@@ -112,12 +112,8 @@ class ComparisonSpec(BaseModel, frozen=True):
     """Epochs without a better validation MAE before training stops."""
     loss: Literal["mae", "mse"] = "mae"
     """What training lowers."""
-    schedule: Literal["cosine", "constant"] = Field(
-        default_factory=lambda fields: "constant" if fields.get("budget") == "seconds" else "cosine",
-        json_schema_extra={"default": "cosine"},
-    )
-    """Of the learning rate: it falls to 0 over `epochs`, or stays. With the budget "seconds", constant where none is
-    given, as the clock and not the schedule ends a fit."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """Of the learning rate: it falls to 0 over `epochs`, or over `max_seconds` where these end first, or stays."""
     device: str = "auto"
     """Where to train: auto, cpu, cuda, cuda:1, mps."""
     precision: Literal["32-true", "64-true", "16-mixed", "bf16-mixed", "bf16-true", "16-true"] = "32-true"

@@ -75,7 +75,7 @@ def test_by_epochs_nothing_is_chosen_and_parameters_are_counted(series):
 
 def test_by_seconds_epochs_are_no_limit(series):
     final = resolve(make_spec(models=["gru"], budget="seconds", max_seconds=2.5))
-    assert (final.epochs, final.schedule) == (1000, "constant")
+    assert (final.epochs, final.schedule) == (1000, "cosine")
     assert (
         match_budget(final, series)
         .record["sentence"]
