@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,10 +12,12 @@ import numpy as np
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from gnnkit.compare.benches import Bench, Name, Words, by_name, make_benches
 from gnnkit.compare.bootstrap import Interval, PairedBootstrap
-from gnnkit.compare.conditions import ADJACENCIES, Adjacency, Condition
-from gnnkit.compare.scores import Outcome, window_errors
+from gnnkit.compare.conditions import ADJACENCIES, BASE, Adjacency, Condition
+from gnnkit.compare.scores import Outcome
 from gnnkit.compare.significance import diebold_mariano, holm
+from gnnkit.compare.where import best_by_validation
 
 __all__ = ["MARGIN", "judge_ablation", "judge_conditions"]
 
@@ -33,9 +35,6 @@ IN_WORDS = {
     "learned": "a learned graph",
 }
 
-Name = tuple[str, str]
-"""Of what is compared: model and adjacency, or model and family."""
-
 
 def judge_ablation(
     outcomes: Sequence[Outcome],
@@ -52,13 +51,16 @@ def judge_ablation(
     """Say whether the given graph matters: the same models by the same recipe, on the given and on other graphs.
 
     At the largest horizon every other graph is tested against the given one, by the block bootstrap's interval and by a
-    Diebold-Mariano test with Holm's correction over all models and graphs. With c the confidence:
+    Diebold-Mariano test with Holm's correction over all models and graphs. Both are paired over windows and over seeds:
+    a seed has the same first weights and the same order of batches on every graph, so what is luck in them cancels,
+    and the noise between seeds is that of the differences. With c the confidence:
 
     - `"yes"`: at least one model is clearly better with the given graph than without edges **and** than with every
       wrong graph (shuffled, random): the intervals exclude 0 and the corrected p are below 1 − c.
     - `"no"`: for every model the gain over one of those k graphs is below `MARGIN` of its MAE; the upper bound of each
       gain is one-sided, at the level (1 − c) / k.
-    - `"open"`: neither, or a model was not trained on both kinds.
+    - `"open"`: neither; or one seed alone, which cannot tell what the graph does from the luck of a draw: four equal
+      graphs give each of them the lowest error in one of four draws.
 
     The complete and the learned graph are tested too, but do not decide: they hold the true edges.
 
@@ -79,7 +81,7 @@ def judge_ablation(
     """
     kept = [o for o in outcomes if _only(o.condition, "adjacency") and o.family != "baseline"]
     ablated = {o.model for o in kept if o.condition.adjacency != "given"}
-    found = _by_name((o for o in kept if o.model in ablated), lambda o: o.condition.adjacency)
+    found = by_name((o for o in kept if o.model in ablated), lambda o: o.condition.adjacency)
     lost = sorted(model for model in ablated if (model, "given") not in found)
     found = {name: group for name, group in found.items() if name[0] not in lost}
     notes = [f"No fit of {model} on the given graph is there, so its other graphs are not judged." for model in lost]
@@ -88,9 +90,9 @@ def judge_ablation(
     models = list(dict.fromkeys(model for model, _ in found))
     names = [(model, kind) for model in models for kind in ADJACENCIES if (model, kind) in found]
     found = {name: found[name] for name in names}
-    words = _Words(unit, step_minutes, confidence)
+    words = Words(unit, step_minutes, confidence)
     trials = [
-        _Trial(bench, words) for bench in _benches(found, true, mask, windows, history=history, resamples=resamples)
+        _Trial(bench, words) for bench in make_benches(found, true, mask, windows, history=history, resamples=resamples)
     ]
     last = trials[-1]
     verdict, sentence = last.verdict()
@@ -128,7 +130,7 @@ def judge_conditions(
         `Results.conditions`: one dict for each axis that was asked for, each of its values and each horizon. A value
         with no fit of one of the families is left out.
     """
-    words = _Words(unit, step_minutes, confidence)
+    words = Words(unit, step_minutes, confidence)
     rows: list[dict[str, Any]] = []
     for axis in ("train_share", "hidden_share"):
         on_axis = [o for o in outcomes if _only(o.condition, axis) and o.family in ("graph", "sequence") and o.fitted]
@@ -136,14 +138,18 @@ def judge_conditions(
         if len(values) < 2:
             continue
         for value in values:
-            here = _by_name((o for o in on_axis if getattr(o.condition, axis) == value), lambda o: o.family)
-            pair = {family: _best_in_validation(here, family) for family in ("graph", "sequence")}
-            graph, sequence = pair["graph"], pair["sequence"]
-            if graph is None or sequence is None:
+            here = [dataclasses.replace(o, condition=BASE) for o in on_axis if getattr(o.condition, axis) == value]
+            pair = best_by_validation(here)
+            if pair is None:
                 continue
-            found = {name: here[name] for name in (graph, sequence)}
-            for bench in _benches(found, true, mask, windows, history=history, resamples=resamples):
-                interval = bench.drawn.interval(_key(graph), _key(sequence), confidence=confidence)
+            graph, sequence = (pair[0], "graph"), (pair[1], "sequence")
+            groups = by_name(here, lambda o: o.family)
+            found = {name: groups[name] for name in (graph, sequence)}
+            for bench in make_benches(found, true, mask, windows, history=history, resamples=resamples):
+                drawn = bench.bootstrap(
+                    {family: bench.errors[name] for name, family in ((graph, "g"), (sequence, "s"))}
+                )
+                interval = drawn.interval("g", "s", confidence=confidence)
                 figures = {"graph_mae": bench.mae(graph), "sequence_mae": bench.mae(sequence)}
                 row = {"axis": axis, "value": value, "horizon": bench.horizon, "graph": graph[0]}
                 row |= {"sequence": sequence[0]} | figures | dataclasses.asdict(interval) | {"clear": interval.clear}
@@ -153,28 +159,11 @@ def judge_conditions(
 
 def _only(condition: Condition, axis: str) -> bool:
     """Whether nothing but this axis of the condition may differ from the base."""
-    return dataclasses.replace(condition, **{axis: getattr(Condition(), axis)}).is_base
-
-
-def _by_name(outcomes: Iterable[Outcome], second: Callable[[Outcome], str]) -> dict[Name, list[Outcome]]:
-    """Outcomes of all seeds under (model, `second` of the outcome), in the order in which they come."""
-    found: dict[Name, list[Outcome]] = {}
-    for outcome in outcomes:
-        found.setdefault((outcome.model, second(outcome)), []).append(outcome)
-    return found
+    return dataclasses.replace(condition, **{axis: getattr(BASE, axis)}).is_base
 
 
 def _key(name: Name) -> str:
     return "\n".join(name)
-
-
-def _best_in_validation(found: Mapping[Name, Sequence[Outcome]], family: str) -> Name | None:
-    maes = {
-        name: float(np.mean([o.fitted.best_val_mae for o in group if o.fitted]))
-        for name, group in found.items()
-        if name[1] == family
-    }
-    return min(maes, key=maes.__getitem__) if maes else None
 
 
 def _verdict_of_none() -> dict[str, str]:
@@ -185,81 +174,11 @@ def _verdict_of_none() -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class _Bench:
-    """Errors of all that is compared at one horizon: `[name]` → [S, W], and the observed targets of each window [W]."""
-
-    horizon: int
-    errors: Mapping[Name, np.ndarray]
-    counts: np.ndarray
-    drawn: PairedBootstrap
-
-    def mae(self, name: Name) -> float:
-        return self.drawn.score(_key(name))
-
-    def seeds(self, names: Iterable[Name]) -> str:
-        most = max(len(self.errors[name]) for name in names)
-        return "one seed" if most == 1 else f"{most} seeds"
-
-    @property
-    def windows(self) -> int:
-        return int((self.counts > 0).sum())
-
-
-def _benches(
-    found: Mapping[Name, Sequence[Outcome]],
-    true: Tensor,
-    mask: Tensor,
-    windows: Mapping[int, int],
-    *,
-    history: int,
-    resamples: int,
-) -> list[_Bench]:
-    """A bench for each horizon, ascending."""
-    tables = {name: window_errors(group, true, mask, windows) for name, group in found.items()}
-    benches = []
-    for horizon in sorted(windows):
-        errors, counts = {}, np.zeros(0)
-        for name, (absolute, _, observed) in tables.items():
-            errors[name] = np.array(absolute[name[0]][str(horizon)], dtype=np.float64)
-            counts = np.array(observed[str(horizon)], dtype=np.float64)
-        keyed = {_key(name): table for name, table in errors.items()}
-        drawn = PairedBootstrap(keyed, counts, block=history + horizon, resamples=resamples)
-        benches.append(_Bench(horizon, errors, counts, drawn))
-    return benches
-
-
-@dataclass(frozen=True)
-class _Words:
-    """How figures and horizons are put in words."""
-
-    unit: str
-    step_minutes: float | None
-    confidence: float
-
-    def ahead(self, horizon: int) -> str:
-        steps = f"{horizon} step{'s' if horizon > 1 else ''}"
-        if self.step_minutes is None:
-            return f"up to {steps} ahead"
-        return f"up to {horizon * self.step_minutes:g} minutes ({steps}) ahead"
-
-    def value(self, number: float) -> str:
-        return f"{number:.4g}{self._unit()}"
-
-    def difference(self, interval: Interval | Mapping[str, float]) -> str:
-        found = dataclasses.asdict(interval) if isinstance(interval, Interval) else interval
-        bounds = f"{100 * self.confidence:g}% interval {found['low']:+.3g} to {found['high']:+.3g}"
-        return f"{found['difference']:+.3g}{self._unit()}, {bounds}"
-
-    def _unit(self) -> str:
-        return f" {self.unit}" if self.unit else ""
-
-
-@dataclass(frozen=True)
 class _Trial:
     """The question put to the models at one horizon."""
 
-    bench: _Bench
-    words: _Words
+    bench: Bench
+    words: Words
 
     @property
     def models(self) -> list[str]:
@@ -268,22 +187,37 @@ class _Trial:
     def rows(self) -> list[dict[str, Any]]:
         rows = []
         for name in self.bench.errors:
-            scores = self.bench.drawn.scores(_key(name))
+            scores = self.bench.scores(name)
             std = float(scores.std(ddof=1)) if len(scores) > 1 else None
             row = {"model": name[0], "adjacency": name[1], "horizon": self.bench.horizon, "mae": self.bench.mae(name)}
             rows.append(row | {"std": std, "seeds": len(scores)})
         return rows
 
     @cached_property
+    def _gaps(self) -> dict[Name, np.ndarray]:
+        """Errors on every other graph less those on the given one, seed by seed, [S, W]."""
+        gaps = {}
+        for name, errors in self.bench.errors.items():
+            given, seeds = (name[0], "given"), self.bench.seeds[name]
+            both = [seed for seed in seeds if seed in self.bench.seeds[given]]
+            if name != given and both:
+                other = self.bench.errors[given][[self.bench.seeds[given].index(seed) for seed in both]]
+                gaps[name] = errors[[seeds.index(seed) for seed in both]] - other
+        return gaps
+
+    @cached_property
+    def _drawn(self) -> PairedBootstrap:
+        nothing = np.zeros((1, len(self.bench.counts)))
+        return self.bench.bootstrap({_key(name): gap for name, gap in self._gaps.items()} | {"": nothing})
+
+    @cached_property
     def tests(self) -> list[dict[str, Any]]:
         found = []
-        for model, adjacency in self.bench.errors:
-            if adjacency == "given":
-                continue
+        for (model, adjacency), gap in self._gaps.items():
             interval, p_value = self._interval(model, adjacency, self.words.confidence), None
             if self.bench.windows > 1:
-                losses = (self.bench.errors[model, adjacency], self.bench.errors[model, "given"], self.bench.counts)
-                p_value = diebold_mariano(*losses, lag=self.bench.horizon - 1).p_value
+                lag = self.bench.horizon - 1
+                p_value = diebold_mariano(gap, np.zeros_like(gap[:1]), self.bench.counts, lag=lag).p_value
             test = {"model": model, "adjacency": adjacency, "against": "given", "horizon": self.bench.horizon}
             found.append(test | dataclasses.asdict(interval) | {"clear": interval.clear, "dm_p": p_value})
         known = [test for test in found if test["dm_p"] is not None]
@@ -296,8 +230,7 @@ class _Trial:
 
     def verdict(self) -> tuple[str, str]:
         when = self.words.ahead(self.bench.horizon)
-        names = [name for name in self.bench.errors if name[1] in ("given", NO_GRAPH, *WRONG_GRAPHS)]
-        size = f"n = {self.bench.windows} test windows, {self.bench.seeds(names)}"
+        size = self.words.size(self.bench, self._seeds(self.models))
         winners = [model for model in self.models if self._matters(model)]
         if winners:
             p_value = max(test["dm_p_holm"] for model in winners for test in self._deciding(model))
@@ -313,14 +246,13 @@ class _Trial:
             )
             return "no", f"The graph does not matter {when}, to within {100 * MARGIN:g}% of the MAE: {claims} ({size})."
         claims = "; ".join(self._claim(model, self._deciding(model)) for model in self.models)
+        if self._seeds(self.models) < 2:
+            claims = f"one seed cannot tell what the graph does from luck, give three or more; {claims}"
         return "open", f"Open whether the graph matters {when}: {claims} ({size})."
 
     def notes(self) -> list[str]:
         """What a reader must know beside the verdict."""
         found = []
-        single = [model for model in self.models if len(self.bench.errors[model, "given"]) == 1]
-        if single:
-            found.append(f"One seed of {', '.join(single)}: the noise between seeds is not in the intervals.")
         for test in self.tests:
             if test["adjacency"] not in (NO_GRAPH, *WRONG_GRAPHS) and test["clear"] and test["difference"] < 0:
                 graph = IN_WORDS[test["adjacency"]]
@@ -331,7 +263,11 @@ class _Trial:
         return found
 
     def _interval(self, model: str, adjacency: str, confidence: float) -> Interval:
-        return self.bench.drawn.interval(_key((model, adjacency)), _key((model, "given")), confidence=confidence)
+        return self._drawn.interval(_key((model, adjacency)), "", confidence=confidence)
+
+    def _seeds(self, models: Sequence[str]) -> int:
+        """Seeds of the model that has fewest, on the given graph and on another."""
+        return min((len(gap) for (model, _), gap in self._gaps.items() if model in models), default=0)
 
     def _deciding(self, model: str) -> list[dict[str, Any]]:
         """Tests of the graphs without edges and with wrong ones."""
@@ -341,7 +277,7 @@ class _Trial:
     def _matters(self, model: str) -> bool:
         tests = self._deciding(model)
         tried = {test["adjacency"] for test in tests}
-        if NO_GRAPH not in tried or not tried & set(WRONG_GRAPHS):
+        if NO_GRAPH not in tried or not tried & set(WRONG_GRAPHS) or self._seeds([model]) < 2:
             return False
         alpha = 1 - self.words.confidence
         return all(test["low"] > 0 and test["dm_p_holm"] is not None and test["dm_p_holm"] < alpha for test in tests)
@@ -349,7 +285,7 @@ class _Trial:
     def _least_gain(self, model: str) -> tuple[dict[str, Any], float] | None:
         """The graph that the given one gains least over, and the upper bound of that gain as a share of the MAE."""
         tests = self._deciding(model)
-        if not tests:
+        if not tests or self._seeds([model]) < 2:
             return None
         # One-sided at level α / k each: the chance that one of k bounds is too low is α.
         confidence = max(1 - 2 * (1 - self.words.confidence) / len(tests), 0.5)
@@ -359,12 +295,14 @@ class _Trial:
 
     def _claim(self, model: str, tests: Sequence[Mapping[str, Any]]) -> str:
         given = self.words.value(self.bench.mae((model, "given")))
+        if not tests:
+            return f"{model} has an MAE of {given} with the given graph, and was tried on no other that decides"
         changes = ", ".join(f"{IN_WORDS[test['adjacency']]} {self.words.difference(test)}" for test in tests)
         return f"{model} has an MAE of {given} with the given graph; with {changes}"
 
 
 def _condition_sentence(
-    row: Mapping[str, Any], interval: Interval, bench: _Bench, words: _Words, pair: tuple[Name, Name]
+    row: Mapping[str, Any], interval: Interval, bench: Bench, words: Words, pair: tuple[Name, Name]
 ) -> str:
     share = f"{100 * row['value']:g}%"
     data = f"{share} of the training rows" if row["axis"] == "train_share" else f"{share} of the inputs hidden"
@@ -374,5 +312,5 @@ def _condition_sentence(
     ours, theirs = (f"{name[0]} ({words.value(bench.mae(name))})" for name in pair)
     return (
         f"With {data}, {words.ahead(bench.horizon)}, {answer}: {ours} against {theirs}, difference "
-        f"{words.difference(interval)} (n = {bench.windows} test windows, {bench.seeds(pair)})."
+        f"{words.difference(interval)} ({words.size(bench, max(len(bench.errors[name]) for name in pair))})."
     )
