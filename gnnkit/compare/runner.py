@@ -26,7 +26,7 @@ from gnnkit.data.defaults import infer_settings
 from gnnkit.training import MatrixProgress, resolve_device
 from gnnkit.training.environment import environment
 
-__all__ = ["load_series", "run"]
+__all__ = ["load_series", "run", "settle"]
 
 
 def run(
@@ -75,9 +75,7 @@ def run(
     if jobs < 1:
         raise ValueError(f"jobs is {jobs}; give a number of processes of at least 1")
     series = load_series(spec) if series is None else series
-    inferred = infer_settings(series, history=spec.history, horizons=spec.horizons)
-    series = dataclasses.replace(series, season=inferred.season)
-    final = resolve(spec, history=inferred.history, horizons=inferred.horizons, reach_back=inferred.reach_back)
+    final, series, sentences = settle(spec, series)
     _check_windows(final, series)
     windows = job_windows(final, series)[1]
     findings = audit(series, windows, allow=spec.allow_leaks)
@@ -109,9 +107,7 @@ def run(
         place = environment(resolve_device(spec.device)) | {"threads": threads, "jobs": jobs}
         place |= {"data_hash": data_hash, "code_hash": code_digest()}
         results = judge(
-            Evidence(
-                final, series, windows, planned, stored, lost, place, findings, budget.record, list(inferred.sentences)
-            )
+            Evidence(final, series, windows, planned, stored, lost, place, findings, budget.record, sentences)
         )
     fits = sum(found.outcome.fitted.wall_seconds for found in stored.values() if found.outcome and found.outcome.fitted)
     wall = time.perf_counter() - start
@@ -136,6 +132,24 @@ def load_series(spec: ComparisonSpec) -> GraphSeries:
     if spec.split is None:
         return series
     return dataclasses.replace(series, split=chronological_split(series.num_rows, spec.split))
+
+
+def settle(spec: ComparisonSpec, series: GraphSeries) -> tuple[FinalSpec, GraphSeries, list[str]]:
+    """Fill in what a spec leaves to the data: history, horizons, season.
+
+    Args:
+        spec: what was asked for; what it says stays.
+        series: the data that it names.
+
+    Returns:
+        The final spec, the series with its season, and sentences on what was inferred.
+
+    Raises:
+        ValueError: the series is too short for a window, or for what is asked.
+    """
+    inferred = infer_settings(series, history=spec.history, horizons=spec.horizons)
+    final = resolve(spec, history=inferred.history, horizons=inferred.horizons, reach_back=inferred.reach_back)
+    return final, dataclasses.replace(series, season=inferred.season), list(inferred.sentences)
 
 
 @contextmanager

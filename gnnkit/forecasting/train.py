@@ -10,9 +10,9 @@ import pandas as pd
 import torch
 
 from gnnkit.compare.baselines import last_value
-from gnnkit.compare.runner import load_series
+from gnnkit.compare.runner import load_series, settle
 from gnnkit.compare.scores import Outcome, score_rows
-from gnnkit.compare.spec import ComparisonSpec, make_spec, resolve
+from gnnkit.compare.spec import ComparisonSpec, make_spec
 from gnnkit.data import GraphSeries, make_windows
 from gnnkit.forecasting.fitted import FittedForecaster
 from gnnkit.temporal import MODELS
@@ -32,7 +32,8 @@ def train_forecaster(
     """Train the one model of a spec with its one seed, to predict max(horizons) steps.
 
     Args:
-        spec: as for a comparison; `make_spec` builds it.
+        spec: as for a comparison; `make_spec` builds it. History and horizons that it leaves open are chosen for the
+            data.
         settings: the model's own, as in `MODELS[name].settings`.
         progress: told about every step; None: quiet.
         series: the data, in place of what the spec names.
@@ -59,9 +60,11 @@ def train_forecaster(
         )
     (name,), (seed,) = spec.models, spec.seeds
     series = load_series(spec) if series is None else series
-    spec = resolve(spec)
+    spec, series, _ = settle(spec, series)
     options = {"history": spec.history, "horizon": max(spec.horizons), "time_features": spec.time_features}
-    windows = make_windows(series, scaler=spec.scaler, min_horizon=min(spec.horizons), **options)
+    windows = make_windows(
+        series, scaler=spec.scaler, min_horizon=min(spec.horizons), reach_back=spec.reach_back, **options
+    )
     with isolated_seed(seed):
         fitted = FittedForecaster(
             model=name,
@@ -106,14 +109,15 @@ def evaluate_forecaster(
         ValueError: the series has other nodes or features, or is too short.
     """
     config = fitted.config
-    spec = resolve(make_spec(**config["spec"]))
-    series = load_series(spec) if series is None else series
+    asked = make_spec(**config["spec"])
+    series = load_series(asked) if series is None else series
     if list(series.node_names) != config["node_names"] or series.num_features != config["num_features"]:
         raise ValueError(
             f"{series.name} has {series.num_nodes} nodes and {series.num_features} features, the forecaster was "
             f"trained on {len(config['node_names'])} and {config['num_features']} of {config['data']}; "
             "give a series of the same nodes"
         )
+    spec, series, _ = settle(asked, series)
     windows = make_windows(
         series,
         history=config["history"],
@@ -121,6 +125,7 @@ def evaluate_forecaster(
         min_horizon=min(spec.horizons),
         scaler=fitted.scaler,
         time_features=config["time_features"],
+        reach_back=spec.reach_back,
     ).test
     predicted = predict(fitted.forecaster, windows, fitted.edge_index, fitted.edge_weight, device=device)
     fitted.cpu()

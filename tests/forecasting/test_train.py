@@ -1,8 +1,10 @@
+import dataclasses
+
 import pytest
 import torch
 
 from gnnkit.compare import make_spec, run
-from gnnkit.data import simulate_traffic
+from gnnkit.data import chronological_split, simulate_traffic
 from gnnkit.forecasting import evaluate_forecaster, train_forecaster
 
 SMALL = {"seeds": [3], "epochs": 2, "hidden_channels": 4, "horizons": [2, 3], "history": 6, "device": "cpu"}
@@ -22,6 +24,21 @@ def test_a_model_trained_alone_is_the_one_of_a_comparison(series):
     assert len(both) == 2 * 2 * 2 * 6
     assert (both["value"] == both["there"]).all()
     assert set(found["model"]) == {"last-value", "gru"}
+
+
+def test_a_short_series_gets_the_history_and_horizons_of_a_comparison():
+    days = simulate_traffic(num_nodes=4, days=1)
+    short = dataclasses.replace(days, values=days.values[100:160], split=chronological_split(60), extra={})
+    spec = make_spec(models=["dlinear"], seeds=[0], epochs=2, hidden_channels=4, device="cpu")
+    fitted = train_forecaster(spec, series=short)
+    assert (fitted.config["history"], fitted.config["horizon"]) == (12, 3)
+    found = evaluate_forecaster(fitted, short, device="cpu")
+    rows = run(spec, series=short).rows
+    keys = ["model", "horizon", "score", "metric"]
+    both = found.set_index(keys)[["value", "windows"]].join(rows.set_index(keys)[["value", "windows"]], rsuffix="_run")
+    assert (both["value"] == both["value_run"]).all()
+    # Histories reach back: each of the 12 test rows is a target.
+    assert set(both["windows"]) == set(both["windows_run"]) == {12, 11, 10}
 
 
 def test_settings_and_time_features_arrive(series):
