@@ -3,6 +3,7 @@
     python benchmarks/nodes.py seeds             100 seeds in one batched run; PyG 10 of them, one after the other
     python benchmarks/nodes.py influence         64 nodes, against torch_geometric.utils.total_influence
     python benchmarks/nodes.py report            169,343 nodes, 2,315,598 edges: seconds and peak memory
+    python benchmarks/nodes.py search            the trials from which the recipe "own" was chosen; validation alone
     python benchmarks/nodes.py accuracy --runs runs     collects rows.csv of `gnnkit nodes train` below a folder
 
 Each adds its rows to benchmarks/results/nodes_NAME.csv. The folder of the data is GNNKIT_DATA, or shared/data beside
@@ -175,6 +176,48 @@ def run_report(options: argparse.Namespace) -> list[dict[str, Any]]:
     ]
 
 
+# Settings of the trials, in the order in which they were tried: dropout, L2 penalty, hops, hidden channels.
+TRIALS = (
+    (0.5, 5e-3, 10, 64),
+    (0.8, 5e-3, 10, 64),
+    (0.8, 5e-3, 16, 64),
+    (0.8, 1e-2, 10, 64),
+    (0.7, 1e-2, 10, 64),
+    (0.8, 2e-2, 10, 64),
+    (0.8, 1e-2, 16, 64),
+    (0.8, 1e-2, 10, 32),
+)
+# The seeds of `gnnkit nodes train --seeds 100` are 0 to 99.
+TRIAL_SEEDS = range(1000, 1008)
+
+
+def run_search(options: argparse.Namespace) -> list[dict[str, Any]]:
+    data, rows = cora(sparse=True), []
+    own = node_recipe("own", "cora")
+    for number, (dropout, penalty, hops, width) in enumerate(TRIALS, 1):
+        model = {"layer": "dagnn", "num_layers": hops, "hidden_channels": width, "dropout": dropout}
+        settings = replace(own.settings, weight_decay=(("*", penalty),))
+        recipe = replace(own, model=model, settings=settings)
+        start = time.perf_counter()
+        results = fit_seeds(SeedStack(build_models(recipe, data, TRIAL_SEEDS), TRIAL_SEEDS), data, settings)
+        accuracy = 100 * torch.tensor([result.val_accuracy for result in results])
+        rows.append(
+            {
+                "trial": number,
+                **model,
+                "weight_decay": penalty,
+                "seeds": len(results),
+                "val_accuracy": float(accuracy.mean()),
+                "val_standard_error": float(accuracy.std() / len(results) ** 0.5),
+                "val_loss": sum(result.val_loss for result in results) / len(results),
+                "mean_epoch": sum(result.epoch for result in results) / len(results),
+                "seconds": time.perf_counter() - start,
+            }
+        )
+        print({key: value for key, value in rows[-1].items() if key != "layer"}, flush=True)
+    return rows
+
+
 def run_accuracy(options: argparse.Namespace) -> list[dict[str, Any]]:
     files = sorted(Path(options.runs).rglob("rows.csv"))
     if not files:
@@ -182,7 +225,13 @@ def run_accuracy(options: argparse.Namespace) -> list[dict[str, Any]]:
     return [row for file in files for row in pd.read_csv(file).to_dict("records") if "val_loss" in row]
 
 
-CASES = {"seeds": run_seeds, "influence": run_influence, "report": run_report, "accuracy": run_accuracy}
+CASES = {
+    "seeds": run_seeds,
+    "influence": run_influence,
+    "report": run_report,
+    "search": run_search,
+    "accuracy": run_accuracy,
+}
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """Graph layers: graph in, features out; one layer a file."""
 
 from gnnkit.layers.chebyshev import ChebyshevLayer
+from gnnkit.layers.dagnn import DAGNNLayer
 from gnnkit.layers.diffusion import DiffusionLayer, transition_matrices
 from gnnkit.layers.feature_dropout import FeatureDropout, feature_dropout
 from gnnkit.layers.gat import GATLayer
@@ -15,6 +16,7 @@ from gnnkit.layers.seed_stack import SeedStack
 
 __all__ = [
     "ChebyshevLayer",
+    "DAGNNLayer",
     "DiffusionLayer",
     "FeatureDropout",
     "GATLayer",

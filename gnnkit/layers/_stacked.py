@@ -17,6 +17,7 @@ from torch.func import functional_call, vmap
 
 from gnnkit.layers._fused import neighbour_sums, with_loops
 from gnnkit.layers._linear import Linear
+from gnnkit.layers.dagnn import DAGNNLayer
 from gnnkit.layers.feature_dropout import FeatureDropout
 from gnnkit.layers.gat import GATLayer
 from gnnkit.layers.gcn import GCNLayer
@@ -28,6 +29,7 @@ __all__ = [
     "SeedStreams",
     "SparseFeatures",
     "StackedAny",
+    "StackedDAGNN",
     "StackedDropout",
     "StackedGAT",
     "StackedGCN",
@@ -186,6 +188,25 @@ class StackedGCN2(StackedModule):
         return self.template._mix(u, x_0, self.weight1, self.weight2)
 
 
+class StackedDAGNN(StackedModule):
+    """`DAGNNLayer`: the seeds' channels side by side, so that each hop is one wide sum over neighbours."""
+
+    def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
+        seeds, nodes, channels = x.shape
+        weight, bias = self.gate.weight.view(seeds, channels).t(), self.gate.bias.view(seeds)
+        h = x.permute(1, 2, 0).reshape(nodes, channels * seeds)
+
+        def gated(h: Tensor) -> Tensor:
+            h = h.view(nodes, channels, seeds)
+            return torch.sigmoid((h * weight).sum(dim=1, keepdim=True) + bias) * h
+
+        out = gated(h)
+        for _ in range(self.template.K):
+            h = neighbour_sums(self.template, h, edge_index, edge_weight)
+            out = out + gated(h)
+        return out.permute(2, 0, 1)
+
+
 class StackedGAT(StackedModule):
     """`GATLayer` on one kind of nodes, without edge features; the seeds' graphs lie side by side in one op."""
 
@@ -262,6 +283,7 @@ STACKED: dict[type[nn.Module], Callable[[nn.Module, SeedStreams], StackedModule]
     Linear: StackedLinear,
     GCNLayer: StackedGCN,
     GCN2Layer: StackedGCN2,
+    DAGNNLayer: StackedDAGNN,
     GATLayer: StackedGAT,
     nn.LayerNorm: StackedLayerNorm,
 }

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gnnkit.layers._linear import Linear
+from gnnkit.layers.dagnn import DAGNNLayer
 from gnnkit.layers.feature_dropout import FeatureDropout
 from gnnkit.layers.gat import GATLayer
 from gnnkit.layers.gcn import GCNLayer
@@ -35,15 +36,15 @@ class NodeClassifier(nn.Module):
         h_l = activation(norm(layer_l(dropout(h_{l-1}), edge_index)) [+ h_{l-1}, or mixed with h_1])
 
     `jumping` and `layer="gcn2"` end in a linear map to the classes in the place of a last layer's own; `"gcn2"` begins
-    with one, too.
+    with one, too. `"dagnn"` makes both maps first, and then carries the scores of the classes along `num_layers` hops.
 
     Args:
         in_channels: Features F of a node.
         hidden_channels: Width of the hidden layers; of a head where the layer has heads.
         out_channels: Number of classes C.
-        layer: `"gcn"` (default), `"gat"`, `"gcn2"`, or a function `(in_channels, out_channels) -> layer` that makes
-            any layer called as `layer(x, edge_index)`.
-        num_layers: Number of graph layers L. Default 2.
+        layer: `"gcn"` (default), `"gat"`, `"gcn2"`, `"dagnn"`, or a function `(in_channels, out_channels) -> layer`
+            that makes any layer called as `layer(x, edge_index)`.
+        num_layers: Number of graph layers L, of hops for `"dagnn"`. Default 2.
         heads: Heads of a hidden `"gat"` layer, concatenated. Default 1.
         out_heads: Heads of the last `"gat"` layer, averaged. Default 1.
         dropout: Of the features before each layer. Default 0.5.
@@ -65,7 +66,7 @@ class NodeClassifier(nn.Module):
 
     Source:
         Kipf & Welling (2017), Velickovic et al. (2018), Chen et al., "Simple and deep graph convolutional networks"
-        (2020); PairNorm: Zhao & Akoglu (2020); jumping knowledge: Xu et al. (2018).
+        (2020), Liu et al. (2020; DAGNN); PairNorm: Zhao & Akoglu (2020); jumping knowledge: Xu et al. (2018).
 
     Example:
         >>> from gnnkit.graph import six_node_graph
@@ -104,10 +105,10 @@ class NodeClassifier(nn.Module):
         for name, value in given.items():
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
-        if isinstance(layer, str) and layer not in ("gcn", "gat", "gcn2"):
+        if isinstance(layer, str) and layer not in ("gcn", "gat", "gcn2", "dagnn"):
             raise ValueError(
-                f"layer must be 'gcn', 'gat', 'gcn2' or a function (in, out) -> layer, got {layer!r}; to use another "
-                "layer pass its class"
+                f"layer must be 'gcn', 'gat', 'gcn2', 'dagnn' or a function (in, out) -> layer, got {layer!r}; to use "
+                "another layer pass its class"
             )
         for name, allowed in _CHOICES.items():
             value = {"activation": activation, "normalization": normalization, "residual": residual}.get(name, jumping)
@@ -115,15 +116,21 @@ class NodeClassifier(nn.Module):
                 raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
         if not 0 <= residual_weight <= 1:
             raise ValueError(f"residual_weight must be a share from 0 to 1, got {residual_weight}")
+        cures = {"normalization": normalization, "residual": residual, "jumping": jumping}
+        if layer == "dagnn" and any(cures.values()):
+            name = next(name for name, value in cures.items() if value)
+            raise ValueError(f"{name} must be None for layer='dagnn', whose gates do its work, got {cures[name]!r}")
 
         self.activation = activation
         self.residual = residual
         self.residual_weight = residual_weight
         self.jumping = jumping
+        self.decoupled = layer == "dagnn"
         width = hidden_channels * (heads if layer == "gat" else 1)
         self.drop = FeatureDropout(dropout)
-        self.enter = Linear(in_channels, width, weight_initializer="glorot") if layer == "gcn2" else None
-        mapped = layer == "gcn2" or jumping is not None
+        both = layer in ("gcn2", "dagnn")
+        self.enter = Linear(in_channels, width, weight_initializer="glorot") if both else None
+        mapped = both or jumping is not None
         combined = width * num_layers if jumping == "concat" else width
         self.leave = Linear(combined, out_channels, weight_initializer="glorot") if mapped else None
 
@@ -139,6 +146,9 @@ class NodeClassifier(nn.Module):
             assert callable(kind)  # for the type checker: names were looked up above
             return kind(into, out_channels if last else width)
 
+        if layer == "dagnn":
+            self.layers, self.norms = nn.ModuleList([DAGNNLayer(out_channels, num_layers)]), nn.ModuleList()
+            return
         self.layers = nn.ModuleList(make(level) for level in range(num_layers))
         hidden = num_layers if mapped else num_layers - 1
         norm = {"layer": lambda: nn.LayerNorm(width), "pair": PairNorm, None: nn.Identity}[normalization]
@@ -152,6 +162,9 @@ class NodeClassifier(nn.Module):
         h = x
         if self.enter is not None:
             h = first = activate(self.enter(self.drop(h)))
+            if self.decoupled:
+                assert self.leave is not None  # for the type checker
+                return self.layers[0](self.leave(self.drop(h)), edge_index, *weight)
         states = []
         for level, layer in enumerate(self.layers):
             before, h = h, self.drop(h)

@@ -63,16 +63,40 @@ class SeedSettings:
     keep: str = "last"
 
     def __post_init__(self) -> None:
-        if self.epochs < 1:
-            raise ValueError(f"epochs must be at least 1, got {self.epochs}")
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise ValueError(f"learning_rate must be a positive number, got {self.learning_rate}")
-        if self.patience is not None and self.patience < 1:
-            raise ValueError(f"patience must be at least 1 epoch, or None for no early stop, got {self.patience}")
+        if not _is_whole(self.epochs):
+            raise ValueError(f"epochs must be a whole number of at least 1, got {self.epochs!r}")
+        if not (_is_number(self.learning_rate) and self.learning_rate > 0):
+            raise ValueError(f"learning_rate must be a positive number, got {self.learning_rate!r}")
+        if self.patience is not None and not _is_whole(self.patience):
+            raise ValueError(
+                f"patience must be a number of epochs, at least 1, or None (null on the command line) for no early "
+                f"stop, got {self.patience!r}"
+            )
+        pairs = self.weight_decay
+        if not isinstance(pairs, list | tuple) or not all(
+            isinstance(pair, list | tuple)
+            and len(pair) == 2
+            and isinstance(pair[0], str)
+            and _is_number(pair[1])
+            and pair[1] >= 0
+            for pair in pairs
+        ):
+            raise ValueError(
+                'weight_decay must be pairs of a pattern of names and a penalty of at least 0, e.g. [["*", 0.0005]], '
+                f"got {pairs!r}"
+            )
         if self.stop_rule not in STOP_RULES:
             raise ValueError(f"stop_rule must be one of {', '.join(STOP_RULES)}, got {self.stop_rule!r}")
         if self.keep not in ("last", "best", "least-loss"):
             raise ValueError(f"keep must be 'last', 'best' or 'least-loss', got {self.keep!r}")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 @dataclass

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch_geometric.nn import SAGEConv
 
 from gnnkit.graph import six_node_graph
-from gnnkit.layers import GATLayer, GCN2Layer, GCNLayer, NodeClassifier
+from gnnkit.layers import DAGNNLayer, GATLayer, GCN2Layer, GCNLayer, NodeClassifier
 
 EDGES = six_node_graph().edge_index
 X = torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
@@ -65,6 +65,14 @@ def test_gcn2_begins_and_ends_in_a_map():
     torch.testing.assert_close(model(X, EDGES), model.leave(h))
 
 
+def test_dagnn_maps_first_and_carries_the_scores_along():
+    model = NodeClassifier(5, 4, 3, layer="dagnn", num_layers=7).eval()
+    (hops,) = model.layers
+    assert isinstance(hops, DAGNNLayer)
+    assert (hops.channels, hops.K) == (3, 7)
+    torch.testing.assert_close(model(X, EDGES), hops(model.leave(F.relu(model.enter(X))), EDGES))
+
+
 def test_edge_weights_reach_layers_that_take_them():
     weight = torch.rand(EDGES.size(1))
     model = NodeClassifier(5, 4, 3).eval()
@@ -97,12 +105,13 @@ def test_relabelling_the_nodes_relabels_the_output():
     [
         ({"num_layers": 0}, "num_layers must be a whole number of at least 1, got 0"),
         ({"hidden_channels": 0}, "hidden_channels must be"),
-        ({"layer": "sage"}, "layer must be 'gcn', 'gat', 'gcn2' or a function .* got 'sage'"),
+        ({"layer": "sage"}, "layer must be 'gcn', 'gat', 'gcn2', 'dagnn' or a function .* got 'sage'"),
         ({"activation": "tanh"}, "activation must be one of 'relu', 'elu', 'none', got 'tanh'"),
         ({"normalization": "batch"}, "normalization must be one of"),
         ({"residual": "dense"}, "residual must be one of None, 'previous', 'initial', got 'dense'"),
         ({"jumping": "lstm"}, "jumping must be one of"),
         ({"residual_weight": 2.0}, "residual_weight must be a share from 0 to 1, got 2.0"),
+        ({"layer": "dagnn", "residual": "initial"}, "residual must be None for layer='dagnn', .* got 'initial'"),
         ({"dropout": 1.5}, "dropout must be a probability from 0 to 1, got 1.5"),
     ],
 )

@@ -15,6 +15,7 @@ MODELS = {
     "gat": {"layer": "gat", "heads": 3, "out_heads": 2, "activation": "elu"},
     "gat, pair norm": {"layer": "gat", "heads": 2, "num_layers": 3, "normalization": "pair", "residual": "initial"},
     "gcn2": {"layer": "gcn2", "num_layers": 4},
+    "dagnn": {"layer": "dagnn", "num_layers": 5},
     "any layer": {"layer": SAGEConv, "jumping": "max"},
 }
 

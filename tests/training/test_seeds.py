@@ -154,9 +154,14 @@ def test_weight_decay_goes_by_name():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"epochs": 0}, "epochs must be at least 1, got 0"),
+        ({"epochs": 0}, "epochs must be a whole number of at least 1, got 0"),
+        ({"epochs": "many"}, "epochs must be a whole number of at least 1, got 'many'"),
+        ({"learning_rate": "fast"}, "learning_rate must be a positive number, got 'fast'"),
+        ({"weight_decay": 5e-4}, "weight_decay must be pairs of a pattern of names and a penalty .* got 0.0005"),
+        ({"weight_decay": (("*", -1.0),)}, "weight_decay must be pairs"),
+        ({"patience": "none"}, "patience must be a number of epochs, .*null on the command line.* got 'none'"),
         ({"learning_rate": 0.0}, "learning_rate must be a positive number"),
-        ({"patience": 0}, "patience must be at least 1 epoch, or None"),
+        ({"patience": 0}, "patience must be a number of epochs, at least 1, or None"),
         ({"stop_rule": "val"}, "stop_rule must be one of loss, mean-loss"),
         ({"keep": "first"}, "keep must be 'last', 'best' or 'least-loss', got 'first'"),
     ],
