@@ -95,11 +95,17 @@ def write_report(
 def _head(rows: pd.DataFrame) -> list[str]:
     first = rows.iloc[0]
     budgets = ", ".join(f"{value:g}" for value in sorted(rows["minutes"].dropna().unique())) or "no"
+    loading = (
+        f"; from the cache the data are there in {first['cached_load_seconds']:.2f} s"
+        if "cached_load_seconds" in rows
+        else ""
+    )
     return [
         "# Which side effect will two drugs have together? Decagon's task on the full graph",
         f"Written by a command from rows.csv, differences.csv and relations.csv; do not edit. {first['entities']:.0f} "
         f"drugs, {first['relations']:.0f} side effects, {first['links']:,.0f} links, data {first['data_hash']}; "
-        f"{budgets} minutes of training a run, validation included. Intervals are 95%, a bootstrap over side effects.",
+        f"{budgets} minutes of training a run, validation included{loading}. Intervals are 95%, a "
+        "bootstrap over side effects.",
         "Side effects of at least 500 drug pairs are taken. The paper counts 964 of them and 4,576,785 links; the "
         "published files hold 963 and 4,576,287. The next side effect in the files has 498 pairs, and the difference "
         "is 498: the paper has that one too.",
