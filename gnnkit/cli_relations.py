@@ -53,6 +53,7 @@ def train(
     model: Annotated[str, Option(help="best, decagon, or a decoder on free embeddings (best).")] = "best",
     channels: Annotated[int | None, Option(help="Width of an embedding (the model's own).")] = None,
     minutes: Annotated[float, Option(help="Wall-clock budget (10).")] = 10.0,
+    epochs: Annotated[int | None, Option(help="Most passes over the links (as many as fit).")] = None,
     learning_rate: Annotated[float | None, Option(help="Of Adam, at the start (the model's own).")] = None,
     loss: Annotated[str | None, Option(help="Of sampled negatives: hinge, cross-entropy, self-adversarial.")] = None,
     negatives: Annotated[str | None, Option(help="auto, all or sampled (auto).")] = None,
@@ -65,7 +66,13 @@ def train(
 
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "links.safetensors").exists())):
         raise ValueError(f"out: {out} holds something else; give a new or an empty folder")
-    given = {"channels": channels, "learning_rate": learning_rate, "loss": loss, "negatives": negatives}
+    given = {
+        "channels": channels,
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "loss": loss,
+        "negatives": negatives,
+    }
     changes = {name: value for name, value in given.items() if value is not None}
     settings = recipe(model, minutes=minutes, seed=seed, device=device, **changes)
     source = {

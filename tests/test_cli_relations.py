@@ -92,7 +92,7 @@ def test_a_graph_of_one_relation_is_learnt(tmp_path, capsys):
     names = [f"x{i:02d}" for i in range(24)]
     links = [f"{a}\tnear\t{b}" for i, a in enumerate(names) for b in names[i + 1 :] if (int(a[1:]) < 12) == (b < "x12")]
     (tmp_path / "one.tsv").write_text("\n".join(links) + "\n")
-    words = ["--data", tmp_path / "one.tsv", "--symmetric", "--minutes", 0.03, "--channels", 8, "--device", "cpu"]
+    words = ["--data", tmp_path / "one.tsv", "--symmetric", "--epochs", 150, "--channels", 8, "--device", "cpu"]
     assert call("train", *words, "--out", tmp_path / "m") == 0
     assert "24 entities, 1 relations, 132 links" in capsys.readouterr().err
     assert call("predict", tmp_path / "m", "--first", "x01", "--relation", "near", "--csv", tmp_path / "p.csv") == 0

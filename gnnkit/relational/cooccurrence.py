@@ -47,6 +47,15 @@ class PairProfiles:
         """`X W`, for some columns of W."""
         return spmm(self.graph, weight)
 
+    def log_counts(self) -> Float[Tensor, "R P"]:
+        """`log(1 + n)` with n the relations of a pair other than the row's own."""
+        graph = self.graph
+        counts = graph.degree.float()
+        logs = counts.log1p().repeat(self.num_relations, 1)
+        pair = torch.repeat_interleave(torch.arange(graph.num_dst), graph.degree.long())
+        logs[graph.col.long(), pair] = counts[pair].log()  # one of them is the row's own
+        return logs
+
 
 def fit_cooccurrence(profiles: PairProfiles, ridge: float = 300.0) -> Float[Tensor, "R R"]:
     """Ridge regression of each relation on all others, over the linked pairs, in closed form.

@@ -19,10 +19,11 @@ _GAIN = 10.0
 class Decagon(nn.Module):
     """Scores of typed links: the log-odds that two entities are linked, links and others at even odds.
 
-        score(i, r, j) = decoder(z_i, r, z_j) + b_r + p_ri + q_rj + g_r T_r(i, j)
+        score(i, r, j) = decoder(z_i, r, z_j) + b_r + p_ri + q_rj + g_r T_r(i, j) + c_r log(1 + n_r(i, j))
 
     z is the encoder's output or a free embedding; b a bias; p and q start at how often an entity occurs in training
-    under r (`popularity`); T is what the other relations of the pair say (`cooccurrence`, see `fit_cooccurrence`).
+    under r (`popularity`); T is what the other relations of the pair say, n how many these are (`cooccurrence`, see
+    `fit_cooccurrence`).
 
     Args:
         num_entities: N.
@@ -33,7 +34,7 @@ class Decagon(nn.Module):
         encoder: Gives z; None (default): free embeddings.
         symmetric: Whether links hold in both directions; scores are then the mean over both. Default False.
         popularity: Whether p and q are there. Default False.
-        cooccurrence: Whether T is there. Default False.
+        cooccurrence: Whether T and n are there. Default False.
         ridge: Of T. Default 300.
         others: The weights of T, where they are known already; None (default): fitted to `train`.
         dropout: Of the embeddings, in training. Default 0.
@@ -52,7 +53,7 @@ class Decagon(nn.Module):
     """
 
     others: Tensor
-    _told: Tensor | None
+    _told: tuple[Tensor, Tensor] | None
     _cell: Tensor
 
     def __init__(
@@ -90,7 +91,8 @@ class Decagon(nn.Module):
             self.profiles = PairProfiles(train, num_entities, num_relations)
             self.register_buffer("others", fit_cooccurrence(self.profiles, ridge) if others is None else others)
             self.gain = nn.Parameter(torch.ones(num_relations))
-            self.register_buffer("_told", None, persistent=False)
+            self.count_gain = nn.Parameter(torch.zeros(num_relations))
+            self._told = None
             self.register_buffer("_cell", self.profiles.cell, persistent=False)
 
     def encode(self) -> Float[Tensor, "N C"]:
@@ -119,7 +121,9 @@ class Decagon(nn.Module):
             cell = ends[0] * self.num_entities + ends[1]
             place = torch.searchsorted(self._cell, cell).clamp_max(self._cell.numel() - 1)
             there = self._cell[place] == cell
-            score = score + _GAIN * self.gain[relation] * self._all_told()[relation, place] * there
+            told, counts = self._all_told()
+            others = self.gain[relation] * told[relation, place] + self.count_gain[relation] * counts[relation, place]
+            score = score + _GAIN * others * there
         return score
 
     def score_all(self, relation: Int[Tensor, " K"], z: Float[Tensor, "N C"] | None = None) -> Float[Tensor, "K N N"]:
@@ -148,24 +152,25 @@ class Decagon(nn.Module):
         return score + self.head_popularity[relation, head].unsqueeze(1) + self.tail_popularity[relation]
 
     def _add_told(self, score: Tensor, relation: Tensor) -> Tensor:
+        """Add what other relations tell to the cells `[K, N, N]` of the pairs that have some; in place."""
         if self.profiles is None:
             return score
-        count = self.num_entities
-        told = score.new_zeros(relation.numel(), count * count)
-        values = self._all_told()[relation]
-        told.index_copy_(1, self._cell, values)
+        told, counts = (values[relation] for values in self._all_told())  # [K, P]
+        values = _GAIN * (self.gain[relation].unsqueeze(1) * told + self.count_gain[relation].unsqueeze(1) * counts)
+        flat, nodes = score.view(relation.numel(), -1), self.num_entities
+        flat = flat.index_add_(1, self._cell, values)
         if self.symmetric:
-            mirrored = self._cell % count * count + self._cell.div(count, rounding_mode="floor")
-            told.index_copy_(1, mirrored, values)
-        return score + (_GAIN * self.gain[relation]).view(-1, 1, 1) * told.view(-1, count, count)
+            flat = flat.index_add_(1, self._cell % nodes * nodes + self._cell.div(nodes, rounding_mode="floor"), values)
+        return flat.view_as(score)
 
-    def _all_told(self) -> Tensor:
-        """T of the pairs that are linked in training, `[R, P]`, made once."""
-        if self._told is None:
+    def _all_told(self) -> tuple[Tensor, Tensor]:
+        """T, and log(1 + n), of the pairs that are linked in training, `[R, P]`, made once."""
+        device = self.bias.device
+        if self._told is None or self._told[0].device != device:
             assert self.profiles is not None
             blocks = self.others.cpu().split(64, dim=1)
             told = torch.cat([self.profiles.predict(block.contiguous()).t() for block in blocks])
-            self._told = told.to(self.bias.device)
+            self._told = told.to(device), self.profiles.log_counts().to(device)
         return self._told
 
 

@@ -59,6 +59,7 @@ class RelationsSettings:
         learning_rate: Adam's, at the start. Default 0.01.
         weight_decay: L2 penalty in Adam. Default 0.
         minutes: Budget, validation included. Default 10.
+        epochs: Most passes within it; None (default): as many as fit.
         validations: How often it is validated, for the choice of weights. Default 10.
         seed: Of weights, batches and dropout. Default 0.
         device: `"auto"` (default), `"cpu"`, `"cuda"`, ...
@@ -86,6 +87,7 @@ class RelationsSettings:
     learning_rate: float = 0.01
     weight_decay: float = 0.0
     minutes: float = 10.0
+    epochs: int | None = None
     validations: int = 10
     seed: int = 0
     device: str = "auto"
@@ -110,6 +112,7 @@ class RelationsSettings:
         """Time and rates, for `fit_within_budget`."""
         return BudgetSettings(
             seconds=60 * self.minutes,
+            epochs=self.epochs,
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             validations=self.validations,

@@ -42,3 +42,9 @@ def test_bad_input():
     sparse.num_relations = 6000
     with pytest.raises(ValueError, match="6000 relations are too many"):
         fit_cooccurrence(sparse)
+
+
+def test_counts_leave_the_row_s_own_relation_out():
+    sparse, dense = profiles()
+    expected = (1 + dense.sum(1) - dense.t()).log()  # [R, P]
+    torch.testing.assert_close(sparse.log_counts(), expected)

@@ -18,7 +18,7 @@ def task(polypharmacy):
 
 @pytest.fixture(scope="module")
 def fitted(task):
-    settings = recipe("best", minutes=0.03, validations=2, relations_per_step=3, channels=16, device="cpu")
+    settings = recipe("best", minutes=5, epochs=100, validations=2, relations_per_step=3, channels=16, device="cpu")
     return make_fitted(train_model(task, settings)[0], task, settings)
 
 
