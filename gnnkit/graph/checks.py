@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import networkx as nx
 import torch
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
@@ -43,7 +44,8 @@ def check_edge_index(edge_index: Tensor, num_nodes: int | tuple[int, int] | None
     """
     if not isinstance(edge_index, Tensor):
         got = type(edge_index).__name__
-        raise ValueError(f"edge_index must be an integer tensor of shape [2, E], got {got}; use torch.tensor(...)")
+        way = "from_networkx(graph)[0]" if isinstance(edge_index, nx.Graph) else "torch.tensor(...)"
+        raise ValueError(f"edge_index must be an integer tensor of shape [2, E], got {got}; use {way}")
     if edge_index.layout != torch.strided:
         raise ValueError(f"edge_index must be an edge list [2, E], got {edge_index.layout}; use from_csr first")
     if edge_index.dtype not in _INTEGERS:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 from torch import Tensor
-from torch_geometric.data import Data
 
 from gnnkit.graph.checks import check_graph
-from gnnkit.graph.formats import to_networkx
+from gnnkit.graph.formats import as_data, to_networkx
 from gnnkit.graph.receptive import hop_distances, node_id, shortest_paths
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ _PATH = "#d62728"
 
 
 def draw_receptive_field(
-    graph: Data,
+    graph: Any,
     node: Hashable,
     *,
     source: Hashable | None = None,
@@ -35,7 +34,8 @@ def draw_receptive_field(
     """Draw a graph, each node coloured by the number of updates after which `node` has heard of it.
 
     Args:
-        graph: A PyG `Data` with `edge_index`; `node_names` label the nodes and `pos` places them, where they are there.
+        graph: A PyG `Data` with `edge_index`; `node_names` label the nodes and `pos` places them, where they are there;
+            or a networkx graph.
         node: Name or id of the node that listens.
         source: Name or id of a node whose shortest paths to `node` are drawn in red; None (default) draws none.
         num_updates: Nodes further away than this stay grey; None (default) colours all that are ever heard of.
@@ -60,6 +60,7 @@ def draw_receptive_field(
 
     if num_updates is not None and num_updates < 0:
         raise ValueError(f"num_updates must be 0 or more, got {num_updates}")
+    graph = as_data(graph)
     listener = node_id(graph, node)
     edge_index, num_nodes = check_graph(graph)
     names = getattr(graph, "node_names", None)
@@ -81,7 +82,7 @@ def draw_receptive_field(
         places = nx.spring_layout(picture, seed=0)
     on_path = set()
     if source is not None:
-        unnamed = Data(edge_index=edge_index, num_nodes=num_nodes)
+        unnamed = graph.__class__(edge_index=edge_index, num_nodes=num_nodes)
         for path in shortest_paths(unnamed, node_id(graph, source), listener):
             on_path |= set(pairwise(path))
     _draw_edges(picture, places, on_path, axes)

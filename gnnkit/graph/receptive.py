@@ -12,10 +12,9 @@ from jaxtyping import Float, Int
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 from torch import Tensor, nn
-from torch_geometric.data import Data
 
 from gnnkit.graph.checks import check_edge_index, check_graph
-from gnnkit.graph.formats import to_networkx
+from gnnkit.graph.formats import as_data, to_networkx
 
 __all__ = ["hop_distances", "k_hop_nodes", "node_id", "receptive_field", "shortest_paths", "updates_needed"]
 
@@ -116,11 +115,11 @@ def k_hop_nodes(
     return reached.nonzero().view(-1)
 
 
-def node_id(graph: Data, node: Node) -> int:
+def node_id(graph: Any, node: Node) -> int:
     """Find a node by its name in `graph.node_names`, or take its id as it is.
 
     Args:
-        graph: A PyG `Data`, with or without `node_names`.
+        graph: A PyG `Data`, with or without `node_names`, or a networkx graph.
         node: A name, or an id from 0 to N - 1.
 
     Returns:
@@ -134,6 +133,7 @@ def node_id(graph: Data, node: Node) -> int:
         >>> node_id(six_node_graph(), "C"), node_id(six_node_graph(), 2)
         (2, 2)
     """
+    graph = as_data(graph)
     names = getattr(graph, "node_names", None)
     if names is not None and node in names:
         return list(names).index(node)
@@ -148,11 +148,11 @@ def node_id(graph: Data, node: Node) -> int:
     raise ValueError(f"node {node!r} is not in the graph, allowed: 0 .. {num_nodes - 1}{known}")
 
 
-def updates_needed(graph: Data, source: Node, target: Node) -> int:
+def updates_needed(graph: Any, source: Node, target: Node) -> int:
     """Count the message-passing updates until news from `source` has reached `target`.
 
     Args:
-        graph: A PyG `Data` with `edge_index`, and `node_names` where nodes are given by name.
+        graph: A PyG `Data` with `edge_index`, and `node_names` where nodes are given by name; or a networkx graph.
         source: Name or id of the node that has the news.
         target: Name or id of the node that is to hear it.
 
@@ -170,15 +170,16 @@ def updates_needed(graph: Data, source: Node, target: Node) -> int:
         >>> updates_needed(six_node_graph(), "C", "E")
         4
     """
+    graph = as_data(graph)
     edge_index, num_nodes = check_graph(graph)
     return int(hop_distances(edge_index, [node_id(graph, source)], num_nodes)[0, node_id(graph, target)])
 
 
-def shortest_paths(graph: Data, source: Node, target: Node) -> list[tuple[Any, ...]]:
+def shortest_paths(graph: Any, source: Node, target: Node) -> list[tuple[Any, ...]]:
     """List all shortest paths from `source` to `target`, along the edges' direction.
 
     Args:
-        graph: A PyG `Data` with `edge_index`, and `node_names` where paths are wanted in names.
+        graph: A PyG `Data` with `edge_index`, and `node_names` where paths are wanted in names; or a networkx graph.
         source: Name or id of the first node.
         target: Name or id of the last node.
 
@@ -194,6 +195,7 @@ def shortest_paths(graph: Data, source: Node, target: Node) -> list[tuple[Any, .
         >>> ["-".join(path) for path in shortest_paths(six_node_graph(), "C", "E")]
         ['C-D-B-A-E', 'C-D-F-A-E']
     """
+    graph = as_data(graph)
     edge_index, num_nodes = check_graph(graph)
     first, last = node_id(graph, source), node_id(graph, target)
     try:

@@ -1,11 +1,16 @@
 """Planetoid from raw files, and what is refused in them."""
 
+import collections
+import json
 import pickle
 import shutil
 
+import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
 
+from gnnkit.cli import main
 from gnnkit.data.nodes import NODE_DATASETS, load_nodes, planetoid, row_normalize
 
 
@@ -68,6 +73,60 @@ def test_files_that_are_nowhere_are_named(tmp_path, monkeypatch):
 
 def _no_network(*_):
     raise OSError("no network")
+
+
+@pytest.mark.parametrize("name", ["citeseer", "pubmed"])
+def test_files_of_the_same_layout_load_and_train_by_the_same_command(name, planetoid_files, tmp_path, capsys):
+    folder, truth = planetoid_files(name)
+    data = load_nodes(name, folder)
+    assert data.num_nodes == truth["num_nodes"]
+    assert (data.num_features, data.num_classes) == (6, 3)
+    assert [int(data[f"{part}_mask"].sum()) for part in ("train", "val", "test")] == [9, 500, 4]
+    for node, label in truth["labels"].items():
+        assert int(data.y[node]) == label
+    assert sorted(data.edge_index.t().tolist()) == truth["edges"]
+    out = tmp_path / "out"
+    words = ["nodes", "train", "--data", name, "--data-root", str(folder), "--model", "gat", "--seeds", "2"]
+    with pytest.raises(SystemExit) as end:
+        main([*words, "--set", "epochs=3", "--device", "cpu", "--out", str(out)])
+    assert end.value.code == 0
+    assert "over 2 seeds" in capsys.readouterr().out
+    heads = json.loads((out / "run.json").read_text())["model"].get("out_heads", 1)
+    assert heads == (8 if name == "pubmed" else 1)
+
+
+@pytest.fixture
+def planetoid_files(tmp_path):
+    """Writes the eight files of a small data set as they are published: two of CiteSeer's nodes have no row."""
+
+    def write(name):
+        folder, draw = tmp_path / name, np.random.default_rng(0)
+        folder.mkdir()
+        known = 9 + 500 + 3  # training, validation, and others
+        numbers = [known + 2, known, known + 3, known + 1]  # of the tests, in the order of their rows
+        if name == "citeseer":
+            numbers[2] = known + 5  # known + 3 and known + 4 are nowhere
+        labels = np.arange(known + len(numbers)) % 3
+        features = sp.csr_matrix((draw.random((labels.size, 6)) < 0.5).astype(np.float32))
+        once = np.eye(3, dtype=np.int32)[labels]
+        graph = collections.defaultdict(list, {0: [1], 1: [0, numbers[0]], numbers[0]: [1]})
+        parts = {
+            "x": features[:9],
+            "y": once[:9],
+            "allx": features[:known],
+            "ally": once[:known],
+            "tx": features[known:],
+            "ty": once[known:],
+            "graph": graph,
+        }
+        for part, value in parts.items():
+            (folder / f"ind.{name}.{part}").write_bytes(pickle.dumps(value, protocol=3))
+        (folder / f"ind.{name}.test.index").write_text("\n".join(map(str, numbers)) + "\n")
+        edges = sorted([[0, 1], [1, 0], [1, numbers[0]], [numbers[0], 1]])
+        found = {number: int(label) for number, label in zip(numbers, labels[known:], strict=True)}
+        return folder, {"num_nodes": max(numbers) + 1, "edges": edges, "labels": found}
+
+    return write
 
 
 def test_names():

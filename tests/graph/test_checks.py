@@ -1,5 +1,6 @@
 """What is wrong with a graph is said in one sentence; what was looked at once is not looked at again."""
 
+import networkx as nx
 import pytest
 import torch
 from torch_geometric import EdgeIndex
@@ -18,6 +19,13 @@ def test_bipartite_counts_hold_for_each_row():
         check_edge_index(EDGES, (4, 1))
     with pytest.raises(ValueError, match=r"edge_index\[0\] holds node id -3, allowed: 0 or more"):
         check_edge_index(-EDGES)
+
+
+def test_a_networkx_graph_in_the_place_of_edges_is_told_the_way():
+    with pytest.raises(ValueError, match=r"shape \[2, E\], got DiGraph; use from_networkx\(graph\)\[0\]"):
+        check_edge_index(nx.DiGraph([(0, 1)]))
+    with pytest.raises(ValueError, match=r"got list; use torch.tensor"):
+        check_edge_index([[0], [1]])
 
 
 def test_ids_of_one_tensor_are_looked_at_once_until_it_changes(monkeypatch):

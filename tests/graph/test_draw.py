@@ -1,5 +1,6 @@
 """The drawing shows the hop distances it claims, read back from its artists."""
 
+import networkx as nx
 import pytest
 import torch
 from matplotlib.collections import PathCollection
@@ -51,6 +52,13 @@ def test_directed_graph_without_names_or_places_on_given_axes():
     assert draw_receptive_field(graph, 1, axes=axes) is figure
     assert shown(figure)[0] == ["1 update", "0 updates (1 itself)", "never", "never"]
     assert len(arrows(figure, "#808080")) == 2
+
+
+def test_a_networkx_graph_is_drawn_by_its_names():
+    figure = draw_receptive_field(nx.path_graph(["a", "b", "c"]), "a", source="c")
+    axes = figure.axes[0]
+    assert axes.get_title() == "Updates until a has heard of each node"
+    assert {text.get_text() for text in axes.texts} == {"a", "b", "c"}
 
 
 def test_mistakes_are_named():

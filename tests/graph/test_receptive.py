@@ -59,6 +59,32 @@ def test_six_nodes_four_updates_and_both_paths():
     assert hop_distances(graph.edge_index, [4], 6).tolist() == [[1, 2, 4, 3, 0, 2]]
 
 
+def test_networkx_graphs_are_taken_and_their_names_kept():
+    graph = nx.DiGraph([("a", "b"), ("b", "c"), ("a", "d"), ("d", "c")])
+    assert updates_needed(graph, "a", "c") == 2
+    assert updates_needed(graph, "c", "a") == -1
+    assert shortest_paths(graph, "a", "c") == [("a", "b", "c"), ("a", "d", "c")]
+    assert node_id(graph, "d") == list(graph).index("d")
+    with pytest.raises(ValueError, match=r"node 'z' is not in the graph, allowed: 0 .. 3 or one of a, b, c, d"):
+        node_id(graph, "z")
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), nodes=st.integers(2, 10), depth=st.integers(1, 3), make=st.sampled_from((0, 1)))
+def test_receptive_field_by_gradient_is_inside_the_k_hop_neighbourhood(seed, nodes, depth, make):
+    generator = torch.Generator().manual_seed(seed)
+    edge_index = torch.randint(
+        nodes, (2, int(torch.randint(3 * nodes, (1,), generator=generator))), generator=generator
+    )
+    layers = [(GCNLayer, GATLayer)[make](3, 3) for _ in range(depth)]
+    influence = receptive_field(layers, torch.randn(nodes, 3, generator=generator), edge_index)
+    for node in range(nodes):
+        outside = torch.ones(nodes, dtype=torch.bool)
+        outside[k_hop_nodes(edge_index, node, depth, nodes)] = False
+        assert not influence[node][outside].any()
+        assert influence[node][node] > 0  # by the self-loop that both layers add
+
+
 def test_direction_and_unreachable_nodes_without_names():
     graph = Data(edge_index=torch.tensor([[0, 1], [1, 2]]), num_nodes=4)
     assert updates_needed(graph, 0, 2) == 2
