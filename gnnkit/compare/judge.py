@@ -22,7 +22,7 @@ from gnnkit.compare.significance import critical_difference, significance
 from gnnkit.compare.spec import FinalSpec
 from gnnkit.compare.store import StoredJob
 from gnnkit.compare.verdicts import verdicts
-from gnnkit.compare.where import where_error_lives
+from gnnkit.compare.where import best_by_validation, where_error_lives
 from gnnkit.data import GraphSeries, Windows, WindowSplits
 
 __all__ = ["Evidence", "judge"]
@@ -85,7 +85,8 @@ def judge(evidence: Evidence) -> Results:
         coverage=spec.coverage,
         levels=interval_levels(spec.coverage),
     )
-    tests = significance(absolute, squared, counts, families, history=spec.history, **draws)
+    pair = best_by_validation(base)
+    tests = significance(absolute, squared, counts, families, history=spec.history, pair=pair, **draws)
     ranks = [
         critical_difference(absolute, counts, families, horizon=p, history=spec.history, alpha=1 - spec.confidence)
         for p in spec.horizons
@@ -103,7 +104,7 @@ def judge(evidence: Evidence) -> Results:
         window_counts=counts,
         node_errors=node_errors(base, true[:longest], mask[:longest]),
         traces=traces(base, series, windows.test, true, mask),
-        verdicts=verdicts(absolute, squared, counts, families, **words, **draws, tests=tests),
+        verdicts=verdicts(absolute, squared, counts, families, **words, **draws, tests=tests, pair=pair),
         notes=[*baseline_notes(series, windows.test), *ablation_notes(spec)],
         failures=_failures(evidence),
         significance=tests,

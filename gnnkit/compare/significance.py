@@ -172,6 +172,7 @@ def significance(
     history: int,
     confidence: float = 0.95,
     resamples: int = 2000,
+    pair: tuple[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     """Every test of a comparison, per horizon and for MAE and RMSE.
 
@@ -187,6 +188,8 @@ def significance(
         history: T, rows of history; blocks of T + P windows stay together in the bootstrap.
         confidence: of the intervals.
         resamples: bootstrap draws.
+        pair: the best graph and the best sequence model, as chosen on the validation rows; None: the graph model with
+            the lowest score.
 
     Returns:
         The dicts that `Results.significance` describes, and `comparisons`, the number of pairs that Holm's correction
@@ -207,7 +210,7 @@ def significance(
         for metric, table in (("mae", absolute), ("rmse", squared)):
             errors = {name: np.array(table[name][horizon], dtype=np.float64) for name in families}
             bench = _Bench(errors, observed, int(horizon), history, metric == "rmse", confidence, resamples)
-            found += bench.tests(_pairs(bench, families), metric)
+            found += bench.tests(_pairs(bench, families, pair), metric)
     return found
 
 
@@ -327,11 +330,11 @@ class _Bench:
         }
 
 
-def _pairs(bench: _Bench, families: Mapping[str, str]) -> list[tuple[str, str]]:
+def _pairs(bench: _Bench, families: Mapping[str, str], pair: tuple[str, str] | None) -> list[tuple[str, str]]:
     ranked = sorted(families, key=bench.drawn.score)
     trained = [name for name in families if families[name] != "baseline"]
     pairs = [(name, reference) for reference in REFERENCES if reference in families for name in trained]
-    graphs = [name for name in ranked if families[name] == "graph"]
+    graphs = [pair[0]] if pair else [name for name in ranked if families[name] == "graph"]
     pairs += [(graphs[0], name) for name in families if families[name] != "graph"] if graphs else []
     pairs += [(ranked[0], name) for name in families if name != ranked[0]]
     return list(dict.fromkeys(pairs))

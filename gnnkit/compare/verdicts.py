@@ -28,6 +28,7 @@ def verdicts(
     resamples: int = 2000,
     confidence: float = 0.95,
     tests: Sequence[Mapping[str, Any]] | None = None,
+    pair: tuple[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     """What the errors say, per horizon and for MAE and RMSE, in numbers and in words.
 
@@ -45,13 +46,16 @@ def verdicts(
         resamples: bootstrap draws.
         confidence: of the intervals.
         tests: what `significance` found on the same errors; None: it is asked here.
+        pair: the graph and the sequence model that answer whether the graph helps: those that are best on the
+            validation rows, for a choice by the test rows would favour the family with more models. None: those with
+            the lowest scores.
 
     Returns:
         The dicts that `Results.verdicts` describes.
     """
     if tests is None:
         budget = {"confidence": confidence, "resamples": resamples}
-        tests = significance(absolute, squared, counts, families, history=history, **budget)
+        tests = significance(absolute, squared, counts, families, history=history, pair=pair, **budget)
     known = {(t["horizon"], t["metric"], t["model"], t["against"]): t for t in tests}
     found: list[dict[str, Any]] = []
     for horizon in sorted(counts, key=int):
@@ -66,6 +70,7 @@ def verdicts(
                 unit=unit,
                 step_minutes=step_minutes,
                 confidence=confidence,
+                pair=pair,
             )
             found += [referee.winner(), *referee.persistence()]
             graph = referee.graph()
@@ -86,6 +91,7 @@ class _Referee:
     unit: str
     step_minutes: float | None
     confidence: float
+    pair: tuple[str, str] | None
 
     def winner(self) -> dict[str, Any]:
         order = self._best(list(self.errors))
@@ -133,10 +139,10 @@ class _Referee:
         return self._base("persistence-summary", sentence) | groups
 
     def graph(self) -> dict[str, Any] | None:
-        ranked = {family: self._best(self._members(family)) for family in ("graph", "sequence")}
-        if not ranked["graph"] or not ranked["sequence"]:
+        graphs, sequences = (self._best(self._members(family)) for family in ("graph", "sequence"))
+        if not graphs or not sequences:
             return None
-        best, rival = ranked["graph"][0], ranked["sequence"][0]
+        best, rival = self.pair or (graphs[0], sequences[0])
         test = self._test(best, rival)
         if not test["clear"]:
             answer = "Not shown that the graph helps"
@@ -148,7 +154,8 @@ class _Referee:
         claim = f"{answer} {when[:1].lower()}{when[1:]} in {self.metric.upper()}"
         ours, theirs = f"{best} ({self._value(best)})", f"{rival} ({self._value(rival)})"
         pair = f"the best graph model, {ours}, against the best sequence model, {theirs}"
-        sentence = f"{claim}: {pair}: {self._difference(test)}."
+        chosen = ", chosen on validation rows" if self.pair else ""
+        sentence = f"{claim}: {pair}{chosen}: {self._difference(test)}."
         return self._verdict("graph", best, rival, test, sentence)
 
     def _members(self, family: str) -> list[str]:

@@ -89,6 +89,15 @@ def test_does_the_graph_help(tgcn, answer, clear):
     assert "95% interval" in verdict["sentence"]
 
 
+def test_the_pair_that_validation_chose_answers_whatever_the_test_rows_say():
+    found = judged({"last-value": 5.0, "lstm": 3.0, "gru": 3.5, "tgcn": 4.0}, pair=("tgcn", "gru"))
+    verdict = pick(found, "graph")[0]
+    assert (verdict["model"], verdict["against"]) == ("tgcn", "gru")
+    assert "mph), against the best sequence model, gru (" in verdict["sentence"]
+    assert " mph), chosen on validation rows: difference " in verdict["sentence"]
+    assert pick(found, "winner")[0]["model"] == "lstm"
+
+
 def test_without_one_of_the_families_nothing_is_said_about_the_graph():
     assert pick(judged({"last-value": 5.0, "rolling-average": 6.0, "lstm": 3.0}), "graph") == []
 
