@@ -4,12 +4,15 @@
     python benchmarks/nodes.py influence         64 nodes, against torch_geometric.utils.total_influence
     python benchmarks/nodes.py report            169,343 nodes, 2,315,598 edges: seconds and peak memory
     python benchmarks/nodes.py search            the trials from which the recipe "own" was chosen; validation alone
+    python benchmarks/nodes.py six               the Jacobian by hop on the six-node graph
     python benchmarks/nodes.py accuracy --runs runs     collects rows.csv of `gnnkit nodes train` below a folder
+    python benchmarks/nodes.py table             README.md and a figure from the rows
 
-Each adds its rows to benchmarks/results/nodes_NAME.csv. The folder of the data is GNNKIT_DATA, or shared/data beside
-the checkout. PyG trains its cached GCNConv on dense features with the recipe of `gnnkit nodes train --model gcn`: as
-many epochs as that one allows, validated every epoch, the weights of the least validation loss tested, no early stop on
-either side.
+The rows go to benchmarks/results/nodes/NAME.csv, in the place of those that are there; `gnnkit nodes depth --out
+benchmarks/results/nodes/depth` puts its rows and figures beside them. The folder of the data is GNNKIT_DATA, or
+shared/data beside the checkout. PyG trains its cached GCNConv on dense features with the recipe of `gnnkit nodes train
+--model gcn`: as many epochs as that one allows, validated every epoch, the weights of the least validation loss tested,
+no early stop on either side.
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ from gnnkit.training.seeds import fit_seeds
 
 HERE = Path(__file__).resolve().parent
 DATA = HERE.parent.parent / "shared" / "data"
-RESULTS = HERE / "results"
+RESULTS = HERE / "results" / "nodes"
 
 
 def cora(*, sparse: bool) -> Any:
@@ -96,7 +99,7 @@ def run_seeds(options: argparse.Namespace) -> list[dict[str, Any]]:
         ("gnnkit, batched", version("gnnkit"), accuracies, ours),
         ("PyG, seed by seed", version("torch-geometric"), [accuracy for accuracy, _ in theirs], peer),
     ):
-        scores = 100 * torch.tensor(values)
+        scores = 100 * torch.tensor(values, dtype=torch.float64)
         rows.append(
             {
                 "case": "GCN on Cora",
@@ -157,15 +160,16 @@ def run_report(options: argparse.Namespace) -> list[dict[str, Any]]:
     from gnnkit.graph import report_graph
 
     graph = Data(edge_index=power_law_graph(**ARXIV), num_nodes=ARXIV["num_nodes"])
-    start = time.perf_counter()
+    start, busy = time.perf_counter(), time.process_time()
     report = report_graph(graph)
-    seconds = time.perf_counter() - start
+    seconds, busy = time.perf_counter() - start, time.process_time() - busy
     fields = report.fields
     return [
         {
             "case": "graph report, power-law graph of ogbn-arxiv's size",
             **ARXIV,
             "seconds": seconds,
+            "cpu_seconds": busy,
             "peak_memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
             "sampled_nodes": fields.nodes.numel(),
             "largest_relative_standard_error_of_fields": float((fields.standard_error() / fields.mean()).max()),
@@ -200,7 +204,7 @@ def run_search(options: argparse.Namespace) -> list[dict[str, Any]]:
         recipe = replace(own, model=model, settings=settings)
         start = time.perf_counter()
         results = fit_seeds(SeedStack(build_models(recipe, data, TRIAL_SEEDS), TRIAL_SEEDS), data, settings)
-        accuracy = 100 * torch.tensor([result.val_accuracy for result in results])
+        accuracy = 100 * torch.tensor([result.val_accuracy for result in results], dtype=torch.float64)
         rows.append(
             {
                 "trial": number,
@@ -218,11 +222,32 @@ def run_search(options: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
+def run_six(options: argparse.Namespace) -> list[dict[str, Any]]:
+    from gnnkit.graph import influence_by_hop, node_id, six_node_graph
+    from gnnkit.layers import NodeClassifier
+
+    graph, rows = six_node_graph(), []
+    for layers in (1, 2, 3, 4, 5):
+        with isolated_seed(0):
+            model = NodeClassifier(8, 8, 8, num_layers=layers, activation="none").double()
+            x = torch.randn(6, 8, dtype=torch.float64)
+        found = influence_by_hop(model, x, graph.edge_index, [node_id(graph, "E")], max_hops=4)[0]
+        rows += [{"layers": layers, "hop": hop, "influence": value} for hop, value in enumerate(found.tolist())]
+    return rows
+
+
 def run_accuracy(options: argparse.Namespace) -> list[dict[str, Any]]:
     files = sorted(Path(options.runs).rglob("rows.csv"))
     if not files:
         raise SystemExit(f"{options.runs} holds no rows.csv; `gnnkit nodes train --out {options.runs}/NAME` makes one")
-    return [row for file in files for row in pd.read_csv(file).to_dict("records") if "val_loss" in row]
+    rows = [row for file in files for row in pd.read_csv(file).to_dict("records") if "val_loss" in row]
+    keys = [(row["data"], row["model"], row["seed"]) for row in rows]
+    if len(set(keys)) < len(keys):
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise SystemExit(
+            f"{options.runs} holds {twice[1]} on {twice[0]}, seed {twice[2]}, twice; give a folder of one run each"
+        )
+    return sorted(rows, key=lambda row: (row["data"], row["model"], row["seed"]))
 
 
 CASES = {
@@ -230,13 +255,14 @@ CASES = {
     "influence": run_influence,
     "report": run_report,
     "search": run_search,
+    "six": run_six,
     "accuracy": run_accuracy,
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("case", choices=list(CASES))
+    parser.add_argument("case", choices=[*CASES, "table"])
     parser.add_argument("--seeds", type=int, default=100, help="seeds of the batched run (default: 100)")
     parser.add_argument("--peer-seeds", type=int, default=10, help="seeds of PyG (default: 10)")
     parser.add_argument("--seeds-at-once", type=int, default=100, help="seeds in one batched model (default: 100)")
@@ -244,17 +270,20 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="rounds of which the fastest counts (default: 5)")
     parser.add_argument("--threads", type=int, default=2, help="of torch and the kernels (default: 2)")
     parser.add_argument("--runs", default="runs", help="folder with runs of `gnnkit nodes train` (default: runs)")
-    parser.add_argument("--rows", type=Path, default=None, help="file (default: benchmarks/results/nodes_NAME.csv)")
+    parser.add_argument("--rows", type=Path, default=None, help="file (default: benchmarks/results/nodes/NAME.csv)")
     options = parser.parse_args()
+    if options.case == "table":
+        from nodes_table import write_table
+
+        print(write_table(RESULTS))
+        return
     torch.set_num_threads(options.threads)
     rows = CASES[options.case](options)
     if options.case != "accuracy":
         rows = [{**row, **environment()} for row in rows]
     table = pd.DataFrame(rows)
-    path = options.rows or RESULTS / f"nodes_{options.case}.csv"
+    path = options.rows or RESULTS / f"{options.case}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and options.case != "accuracy":
-        table = pd.concat([pd.read_csv(path), table], ignore_index=True)
     table.to_csv(path, index=False, float_format="%.6g")
     keys = [name for name in table.columns if name not in ("recipe", *environment())]
     print(table[keys].tail(20).to_string(index=False))

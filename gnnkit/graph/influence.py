@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue, reportMissingModuleSource]
 from torch.func import vjp, vmap
 from torch_geometric.nn import MessagePassing
 
@@ -213,7 +214,9 @@ def _entrance(
             for part in maps:
 
                 def forward(given: Tensor, part: Any = part) -> Tensor:
-                    if given.data_ptr() != stand_in.data_ptr() or given.shape != stand_in.shape:
+                    # What a map inside of the model is given is a transform's tensor, which has no storage to compare.
+                    inner = _functorch.is_functorch_wrapped_tensor(given)
+                    if inner or given.data_ptr() != stand_in.data_ptr() or given.shape != stand_in.shape:
                         return type(part).forward(part, given)
                     used[part] = None
                     return rows[part]

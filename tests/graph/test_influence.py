@@ -37,6 +37,8 @@ MODELS = {
     "gnnkit gcn": lambda: NodeClassifier(5, 8, 3),
     "gnnkit gat": lambda: NodeClassifier(5, 4, 3, layer="gat", heads=2, num_layers=3),
     "gcn2": lambda: NodeClassifier(5, 8, 3, layer="gcn2", num_layers=3),
+    "as wide as the features": lambda: NodeClassifier(5, 5, 5, num_layers=3),
+    "dagnn": lambda: NodeClassifier(5, 8, 3, layer="dagnn", num_layers=3),
     "wider than the features": lambda: NodeClassifier(5, 32, 3, num_layers=3),
 }
 

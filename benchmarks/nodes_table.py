@@ -1,0 +1,212 @@
+"""benchmarks/results/nodes/README.md and the six-node figure, from the rows beside them and from nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gnnkit.studies.node_recipes import NODE_RECIPES
+
+__all__ = ["draw_six_nodes", "write_table"]
+
+# Means of 100 initialisations on Cora's public split, from the papers.
+PAPERS = {"gcn": "81.5", "gat": "83.0 ± 0.7"}
+
+HEAD = """# Node-level graphs on Cora, and what depth does
+
+Written by `python benchmarks/nodes.py table` from the rows in this folder; do not edit.
+"""
+
+
+def _where(rows: Any) -> str:
+    first = rows.iloc[0]
+    commits = ", ".join(f"`{commit}`" for commit in sorted(set(rows["commit"])))
+    threads = " and ".join(str(count) for count in sorted(set(rows["threads"])))
+    return f"{first['hardware']}, {threads} thread(s), torch {first['torch']}, commit {commits}"
+
+
+def _table(titles: list[str], lines: list[list[str]]) -> str:
+    rows = [titles, ["---"] * len(titles), *lines]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in rows) + "\n"
+
+
+def _accuracy(rows: Any) -> str:
+    lines = []
+    for model in [name for name in NODE_RECIPES if name in set(rows["model"])]:
+        found = rows[rows["model"] == model]
+        test, val = 100 * found["test_accuracy"], 100 * found["val_accuracy"]
+        lines.append(
+            [
+                f"`{model}`",
+                f"{test.mean():.2f} ± {test.std():.2f}",
+                PAPERS.get(model, ""),
+                f"{val.mean():.2f} ± {val.std():.2f}",
+                str(len(found)),
+                f"{found['epochs'].mean():.0f}",
+                f"{found['seconds'].sum():.0f}",
+                _where(found),
+            ]
+        )
+    titles = ["recipe", "test accuracy, %", "paper", "validation, %", "seeds", "epochs", "seconds of all", "where"]
+    settled = "\n".join(f"- `{name}`: {recipe.settled}" for name, recipe in NODE_RECIPES.items())
+    return (
+        "## Accuracy, public split (140/500/1000)\n\n`gnnkit nodes train --data cora --model NAME --seeds 100`, mean ± "
+        "standard deviation over seeds. Seconds are wall time of a machine that did other work beside it.\n\n"
+        f"{_table(titles, lines)}\nWhat the papers leave open, and how it was settled:\n\n{settled}\n"
+    )
+
+
+def _search(rows: Any) -> str:
+    best = rows["val_accuracy"].idxmax()
+    lines = [
+        [
+            str(row["trial"]) + (" (chosen)" if place == best else ""),
+            f"{row['dropout']:g}",
+            f"{row['weight_decay']:g}",
+            str(row["num_layers"]),
+            str(row["hidden_channels"]),
+            f"{row['val_accuracy']:.2f} ± {row['val_standard_error']:.2f}",
+        ]
+        for place, row in rows.iterrows()
+    ]
+    titles = ["trial", "dropout", "L2", "hops", "hidden", "validation accuracy, % ± standard error"]
+    return (
+        f"## How `own` was chosen\n\n`python benchmarks/nodes.py search`: {len(rows)} trials of "
+        f"{rows['seeds'].iloc[0]} seeds each (1000 and up, none of which is among the 100 above); the highest mean "
+        "validation accuracy wins. No test accuracy was looked at.\n\n"
+        f"{_table(titles, lines)}\n{_where(rows)}.\n"
+    )
+
+
+def _seeds(rows: Any) -> str:
+    lines = [
+        [
+            row["side"],
+            row["version"],
+            str(row["seeds"]),
+            f"{row['seconds_per_seed']:.2f}",
+            f"{row['ratio']:.1f}",
+            f"{row['test_accuracy']:.2f} ± {row['standard_error']:.2f}",
+        ]
+        for _, row in rows.iterrows()
+    ]
+    titles = ["", "version", "seeds", "seconds a seed", "times PyG", "test accuracy, % ± standard error"]
+    return (
+        "## Many seeds of GCN together\n\n`python benchmarks/nodes.py seeds`: both sides in one run, "
+        f"{rows['epochs'].iloc[0]} epochs a seed.\n\n{_table(titles, lines)}\n{_where(rows)}.\n"
+    )
+
+
+def _influence(rows: Any) -> str:
+    lines = [
+        [
+            row["case"],
+            row["side"],
+            f"{row['seconds']:.3f}",
+            f"{row['ratio']:.1f}",
+            f"{row['largest_relative_difference']:.1e}",
+        ]
+        for _, row in rows.iterrows()
+    ]
+    titles = ["case", "side", "seconds", "times PyG", "largest difference, of the largest value"]
+    return (
+        "## Influence by hop\n\n`python benchmarks/nodes.py influence`, on Cora, float32, fastest of five rounds; "
+        f"PyG's `total_influence` with max_hops = depth + 1.\n\n{_table(titles, lines)}\n{_where(rows)}.\n"
+    )
+
+
+def _report(rows: Any) -> str:
+    row = rows.iloc[-1]
+    return (
+        "## Report on a large graph\n\n`python benchmarks/nodes.py report`: "
+        f"{row['num_nodes']} nodes, {row['num_edges']} edges in {row['seconds']:.1f} s ({row['cpu_seconds']:.0f} s of "
+        f"processor time) and {row['peak_memory_gib']:.2f} GiB at most. Receptive fields from {row['sampled_nodes']} "
+        f"nodes (standard error at most {100 * row['largest_relative_standard_error_of_fields']:.1f}% of the mean at "
+        f"any depth), curvature of {row['sampled_edges']} edges, effective resistance with a relative standard error "
+        f"of {100 * row['relative_standard_error_of_resistance']:.0f}%. {_where(rows.tail(1))}.\n"
+    )
+
+
+def _depth(folder: Path) -> str:
+    rows: Any = pd.read_csv(folder / "rows.csv")
+    layers: Any = pd.read_csv(folder / "layers.csv")
+    last = layers[layers["layer"] == layers["depth"]]
+    lines = []
+    for (model, depth), found in rows.groupby(["model", "depth"], sort=False):
+        test = 100 * found["test_accuracy"]
+        ends = last[(last["model"] == model) & (last["depth"] == depth)].set_index("stage")["energy"]
+        lines.append(
+            [
+                f"`{model}`",
+                str(depth),
+                f"{test.mean():.2f} ± {test.std():.2f}",
+                *(f"{ends[stage]:.2g}" for stage in ("start", "trained")),
+            ]
+        )
+    titles = ["model", "layers", "test accuracy, %", "energy at the start", "energy when trained"]
+    return (
+        f"## Depth\n\n`gnnkit nodes depth --seeds {rows['seed'].nunique()}` on Cora: Dirichlet energy behind the last "
+        "layer, over the squared size of the features, of the first seed. Without a cure the energy of a deep GCN is "
+        "rounding; residuals, GCNII and attention are drawn beside it.\n\n"
+        f"{_table(titles, lines)}\n{_where(rows)}.\n\n"
+        "![accuracy](depth/accuracy.png)\n\n![energy](depth/energy.png)\n\n![influence](depth/influence.png)\n"
+    )
+
+
+def _six(rows: Any) -> str:
+    table = rows.pivot(index="layers", columns="hop", values="influence")
+    lines = [[str(depth), *(f"{value:.3g}" for value in table.loc[depth])] for depth in table.index]
+    return (
+        "## The six-node graph\n\n`python benchmarks/nodes.py six`: the Jacobian's absolute sum by hop for node E of a "
+        "GCN without activations, float64. News from C, four hops away, arrives with the fourth layer.\n\n"
+        f"{_table(['layers', *(f'{hop} hops' for hop in table.columns)], lines)}\n![Jacobian by hop](six_nodes.png)\n"
+    )
+
+
+def draw_six_nodes(rows: Any) -> Any:
+    """A panel a depth: the Jacobian of node E by hop distance, as a share."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.0, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    for depth, found in rows.groupby("layers"):
+        share = found["influence"] / found["influence"].sum()
+        reached = found["influence"] > 0
+        axes.plot(found["hop"][reached], share[reached], "o-", ms=5, label=f"{depth} layer{'s' if depth > 1 else ''}")
+    axes.set(xlabel="hops from E", ylabel="share of the Jacobian", title="Six nodes: whom E listens to")
+    axes.set_xticks(sorted(set(rows["hop"])))
+    axes.set_ylim(bottom=0.0)
+    axes.grid(True, linewidth=0.5, color="#d7dbe0")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    return figure
+
+
+SECTIONS = {"accuracy": _accuracy, "search": _search, "seeds": _seeds, "influence": _influence, "report": _report}
+
+
+def write_table(folder: Path) -> Path:
+    """Write README.md from what is there; a part whose rows are missing is named as not measured.
+
+    Args:
+        folder: benchmarks/results/nodes.
+
+    Returns:
+        The file.
+    """
+    parts = [HEAD]
+    for name, section in SECTIONS.items():
+        file = folder / f"{name}.csv"
+        parts.append(section(pd.read_csv(file)) if file.exists() else f"## {name}\n\nNot measured yet.\n")
+    parts.append(
+        _depth(folder / "depth") if (folder / "depth" / "rows.csv").exists() else "## depth\n\nNot measured yet.\n"
+    )
+    if (folder / "six.csv").exists():
+        rows = pd.read_csv(folder / "six.csv")
+        parts.append(_six(rows))
+        draw_six_nodes(rows).savefig(folder / "six_nodes.png", dpi=110, facecolor="white", metadata={"Software": None})
+    target = folder / "README.md"
+    target.write_text("\n".join(parts), encoding="utf-8")
+    return target
