@@ -132,8 +132,8 @@ def statement(table: pd.DataFrame) -> str:
         "Written by `python benchmarks/when_graph_helps.py` from the rows in "
         "[when_graph_helps.csv](when_graph_helps.csv); do not edit. A difference is the MAE of the best graph model "
         "less that of the best sequence model, both chosen by the validation MAE, with its 95% interval (moving "
-        "blocks of test windows, and the noise between seeds): below zero the graph wins. Intervals are looked at one by one: of "
-        "twenty in which nothing differs, one excludes zero.",
+        "blocks of test windows, and the noise between seeds): below zero the graph wins. Intervals are looked at one "
+        "by one: of twenty in which nothing differs, one excludes zero.",
         "",
         "## In short",
         "",
