@@ -3,7 +3,7 @@
     python benchmarks/nodes.py seeds             100 seeds in one batched run; PyG 10 of them, one after the other
     python benchmarks/nodes.py influence         64 nodes, against torch_geometric.utils.total_influence
     python benchmarks/nodes.py report            169,343 nodes, 2,315,598 edges: seconds and peak memory
-    python benchmarks/nodes.py search            the trials from which the recipe "own" was chosen; validation alone
+    python benchmarks/nodes.py search            the trials from which "own" was chosen, validation alone; goes on where it was
     python benchmarks/nodes.py six               the Jacobian by hop on the six-node graph
     python benchmarks/nodes.py accuracy --runs runs     collects rows.csv of `gnnkit nodes train` below a folder
     python benchmarks/nodes.py table             README.md and a figure from the rows
@@ -190,15 +190,22 @@ TRIALS = (
     (0.8, 2e-2, 10, 64),
     (0.8, 1e-2, 16, 64),
     (0.8, 1e-2, 10, 32),
+    (0.8, 5e-3, 10, 32),
+    (0.8, 1e-2, 8, 32),
+    (0.8, 1e-2, 12, 32),
 )
 # The seeds of `gnnkit nodes train --seeds 100` are 0 to 99.
 TRIAL_SEEDS = range(1000, 1008)
 
 
 def run_search(options: argparse.Namespace) -> list[dict[str, Any]]:
-    data, rows = cora(sparse=True), []
+    data, path = cora(sparse=True), _rows_file(options)
+    rows: list[dict[str, Any]] = pd.read_csv(path).to_dict("records") if path.exists() else []  # pyright: ignore
+    done = {row["trial"] for row in rows}
     own = node_recipe("own", "cora")
     for number, (dropout, penalty, hops, width) in enumerate(TRIALS, 1):
+        if number in done:
+            continue
         model = {"layer": "dagnn", "num_layers": hops, "hidden_channels": width, "dropout": dropout}
         settings = replace(own.settings, weight_decay=(("*", penalty),))
         recipe = replace(own, model=model, settings=settings)
@@ -216,9 +223,12 @@ def run_search(options: argparse.Namespace) -> list[dict[str, Any]]:
                 "val_loss": sum(result.val_loss for result in results) / len(results),
                 "mean_epoch": sum(result.epoch for result in results) / len(results),
                 "seconds": time.perf_counter() - start,
+                **environment(),
             }
         )
-        print({key: value for key, value in rows[-1].items() if key != "layer"}, flush=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame(rows).to_csv(path, index=False, float_format="%.6g")
+        print({key: value for key, value in rows[-1].items() if key not in {"layer", *environment()}}, flush=True)
     return rows
 
 
@@ -260,6 +270,10 @@ CASES = {
 }
 
 
+def _rows_file(options: argparse.Namespace) -> Path:
+    return options.rows or RESULTS / f"{options.case}.csv"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("case", choices=[*CASES, "table"])
@@ -279,10 +293,10 @@ def main() -> None:
         return
     torch.set_num_threads(options.threads)
     rows = CASES[options.case](options)
-    if options.case != "accuracy":
+    if options.case not in ("accuracy", "search"):
         rows = [{**row, **environment()} for row in rows]
     table = pd.DataFrame(rows)
-    path = options.rows or RESULTS / f"{options.case}.csv"
+    path = _rows_file(options)
     path.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(path, index=False, float_format="%.6g")
     keys = [name for name in table.columns if name not in ("recipe", *environment())]

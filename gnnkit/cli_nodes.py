@@ -71,10 +71,11 @@ def train(
 
 
 def _print_summary(summary: dict[str, Any]) -> None:
+    seeds = "1 seed" if summary["seeds"] == 1 else f"{summary['seeds']} seeds"
     for part, name in (("test", "test"), ("val", "validation")):
         score = summary[part]
         typer.echo(
-            f"{name + ' accuracy':<20} {score['mean']:.2f} ± {score['std']:.2f} % over {summary['seeds']} seeds "
+            f"{name + ' accuracy':<20} {score['mean']:.2f} ± {score['std']:.2f} % over {seeds} "
             f"(standard error {score['standard_error']:.2f})"
         )
     typer.echo(f"{'time':<20} {summary['seconds']:.1f} s for all seeds")

@@ -37,10 +37,15 @@ def test_nodes_train_on_cora(data_root, tmp_path, capsys):
 
 
 def test_bad_input_is_one_line(tmp_path, capsys):
+    edges = tmp_path / "edges.csv"
+    edges.write_text("a,b\n")
     for words, message in (
         (["nodes", "train", "--model", "gta"], "did you mean 'gat'"),
         (["nodes", "train", "--data", "corra", "--out", str(tmp_path / "x")], "did you mean 'cora'"),
         (["nodes", "train", "--set", "epochs"], "is not NAME=VALUE"),
+        (["nodes", "train", "--set", "patience=none"], "null on the command line"),
+        (["nodes", "train", "--set", "dropout=much"], "dropout must be a share from 0 to 1, got 'much'"),
+        (["graph", "report", str(edges), "--edge-samples", "0"], "edge_samples must be at least 1"),
         (["nodes", "depth", "--depths", "1"], "depths must be 2 or more"),
     ):
         code, _, error = run(capsys, *words)

@@ -7,6 +7,7 @@ import os
 import pickletools
 import tempfile
 import urllib.error
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -115,7 +116,9 @@ def planetoid(name: str, root: str | Path | None = None, *, normalize: bool = Tr
     assert x is not None  # for the type checker
     if normalize:
         x = row_normalize(x)
-    data.x = x.to_sparse_csr() if sparse else x
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
+        data.x = x.to_sparse_csr() if sparse else x
     data.num_nodes = x.size(0)
     data.num_classes = classes
     data.name = name
@@ -143,6 +146,10 @@ class _Screened(Planetoid):
     @property
     def raw_dir(self) -> str:
         return str(self.files)
+
+    def _process(self) -> None:
+        self.log = False  # of its "Processing..." and "Done!"
+        super()._process()
 
     def process(self) -> None:
         for path in map(Path, self.raw_paths):

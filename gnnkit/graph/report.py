@@ -242,7 +242,7 @@ def report_graph(
         The report.
 
     Raises:
-        ValueError: A malformed graph, or one without nodes.
+        ValueError: A malformed graph, one without nodes, or a number of samples below 1.
 
     Example:
         >>> from gnnkit.graph import six_node_graph
@@ -260,6 +260,8 @@ def report_graph(
     reverse = target * num_nodes + source
     directed = not bool(torch.isin(reverse, unique).all())
     proper = (source != target).nonzero().view(-1)
+    if edge_samples is not None and edge_samples < 1:
+        raise ValueError(f"edge_samples must be at least 1, or None for the default, got {edge_samples}")
     if edge_samples is None:
         edge_samples = proper.numel() if proper.numel() <= 100_000 else 2000
     sampled = edge_samples < proper.numel()

@@ -114,8 +114,10 @@ class NodeClassifier(nn.Module):
             value = {"activation": activation, "normalization": normalization, "residual": residual}.get(name, jumping)
             if value not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
-        if not 0 <= residual_weight <= 1:
-            raise ValueError(f"residual_weight must be a share from 0 to 1, got {residual_weight}")
+        shares = {"dropout": dropout, "attention_dropout": attention_dropout, "residual_weight": residual_weight}
+        for name, value in shares.items():
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+                raise ValueError(f"{name} must be a share from 0 to 1, got {value!r}")
         cures = {"normalization": normalization, "residual": residual, "jumping": jumping}
         if layer == "dagnn" and any(cures.values()):
             name = next(name for name, value in cures.items() if value)

@@ -112,7 +112,9 @@ def test_relabelling_the_nodes_relabels_the_output():
         ({"jumping": "lstm"}, "jumping must be one of"),
         ({"residual_weight": 2.0}, "residual_weight must be a share from 0 to 1, got 2.0"),
         ({"layer": "dagnn", "residual": "initial"}, "residual must be None for layer='dagnn', .* got 'initial'"),
-        ({"dropout": 1.5}, "dropout must be a probability from 0 to 1, got 1.5"),
+        ({"residual_weight": "x"}, "residual_weight must be a share from 0 to 1, got 'x'"),
+        ({"dropout": 1.5}, "dropout must be a share from 0 to 1, got 1.5"),
+        ({"attention_dropout": "a"}, "attention_dropout must be a share from 0 to 1, got 'a'"),
     ],
 )
 def test_bad_arguments_are_named(options, message):

@@ -97,7 +97,7 @@ def test_one_seed_has_no_spread():
         ({"batches": "all"}, "batches must be one of auto, whole"),
         ({"seeds_at_once": 0}, "seeds_at_once must be at least 1"),
         ({"changes": {"residual": "x"}}, "residual must be one of"),
-        ({"changes": {"patience": 0}}, "patience must be at least 1"),
+        ({"changes": {"patience": 0}}, "patience must be a number of epochs, at least 1"),
         ({"changes": {"hiden": 3}}, "changes: 'hiden' is none of activation"),
     ],
 )
