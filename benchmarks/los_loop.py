@@ -16,7 +16,7 @@ import pandas as pd
 from rich.console import Console
 
 from gnnkit.compare import check_output, make_spec, render_terminal, run, write_output
-from gnnkit.compare.published import published_scores
+from gnnkit.compare.report.published import published_scores
 from gnnkit.training import open_progress
 
 HERE = Path(__file__).resolve().parent

@@ -29,7 +29,7 @@ from gnnkit.training import open_matrix
 
 TRAIN_SHARES, HIDDEN_SHARES = (0.1, 0.2, 0.4, 0.7, 1.0), (0.0, 0.1, 0.25, 0.5)
 #: Two of each family: one that is common, and one of the best that the budget allows.
-MODELS = ("gru", "dlinear", "tgcn", "mtgnn-given")
+MODELS = ("gru", "stid", "gcn", "stgcn")
 SETTINGS = {"mtgnn-given": {"layers": 2, "dropout": 0.1}}
 TITLES = {
     "horizon": "Short against long horizon",
@@ -182,7 +182,7 @@ def main() -> None:
     parser.add_argument("--data", default="simulated,los-loop", help="simulated, independent, los-loop")
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--seeds", type=int, default=3, help="how many (3)")
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--nodes", type=int, default=64, help="of the simulated network")
     parser.add_argument("--days", type=int, default=14, help="of the simulated network")
     parser.add_argument("--jobs", type=int, default=2, help="fits at a time, one thread each")

@@ -1,20 +1,20 @@
 """One spec × models × seeds → rows, statistics and a report: does the graph help?"""
 
 from gnnkit.compare.baselines import BASELINES, historical_average, last_value, rolling_average
-from gnnkit.compare.bootstrap import Interval, paired_interval
 from gnnkit.compare.conditions import Condition
-from gnnkit.compare.latex import write_latex
-from gnnkit.compare.markdown import write_markdown
 from gnnkit.compare.output import check_output, kept_spec, write_output
-from gnnkit.compare.report import write_report
+from gnnkit.compare.report.html import write_report
+from gnnkit.compare.report.latex import write_latex
+from gnnkit.compare.report.markdown import write_markdown
+from gnnkit.compare.report.side_by_side import write_side_by_side
+from gnnkit.compare.report.terminal import render_terminal
 from gnnkit.compare.results import Results
 from gnnkit.compare.runner import load_series, run
 from gnnkit.compare.scores import summarise
-from gnnkit.compare.side_by_side import write_side_by_side
-from gnnkit.compare.spec import DEFAULT_MODELS, ComparisonSpec, make_spec
-from gnnkit.compare.spec_files import read_spec, spec_schema, write_spec
-from gnnkit.compare.terminal import render_terminal
-from gnnkit.compare.verdicts import verdicts
+from gnnkit.compare.spec.comparison import DEFAULT_MODELS, ComparisonSpec, make_spec
+from gnnkit.compare.spec.files import read_spec, spec_schema, write_spec
+from gnnkit.compare.statistics.bootstrap import Interval, paired_interval
+from gnnkit.compare.statistics.verdicts import verdicts
 
 __all__ = [
     "BASELINES",

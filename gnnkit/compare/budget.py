@@ -11,8 +11,8 @@ import numpy as np
 
 from gnnkit.compare.jobs import Job, job_settings
 from gnnkit.compare.pool import Work, run_jobs
-from gnnkit.compare.spec import FinalSpec
-from gnnkit.compare.spec_settings import has_width
+from gnnkit.compare.spec.comparison import FinalSpec
+from gnnkit.compare.spec.settings import has_width
 from gnnkit.compare.store import JobStore
 from gnnkit.compare.widths import Sizes, count_parameters, match_width
 from gnnkit.data import GraphSeries
@@ -64,7 +64,7 @@ def match_budget(spec: FinalSpec, series: GraphSeries, tuning: Sequence[Mapping[
 
     Example:
         >>> from gnnkit.compare import make_spec
-        >>> from gnnkit.compare.spec import resolve
+        >>> from gnnkit.compare.spec.comparison import resolve
         >>> from gnnkit.data import simulate_traffic
         >>> spec = resolve(make_spec(models=["gru", "tgcn"], parameters=10_000))
         >>> match_budget(spec, simulate_traffic(num_nodes=4, days=1)).chosen
@@ -100,7 +100,7 @@ def trial_jobs(spec: FinalSpec) -> list[Job]:
 
     Example:
         >>> from gnnkit.compare import make_spec
-        >>> from gnnkit.compare.spec import resolve
+        >>> from gnnkit.compare.spec.comparison import resolve
         >>> jobs = trial_jobs(resolve(make_spec(models=["gru"], trials=2)))
         >>> [job.key for job in jobs], jobs[0].hidden_channels
         (['gru-seed0-trial1', 'gru-seed0-trial2'], 16)

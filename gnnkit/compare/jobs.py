@@ -12,10 +12,10 @@ from typing import Any
 from torch import Tensor
 
 from gnnkit.compare.conditions import ADJACENCIES, BASE, Adjacency, Condition
-from gnnkit.compare.intervals import interval_levels
 from gnnkit.compare.scores import Outcome
-from gnnkit.compare.spec import ComparisonSpec, FinalSpec
-from gnnkit.compare.spec_settings import has_width
+from gnnkit.compare.spec.comparison import ComparisonSpec, FinalSpec
+from gnnkit.compare.spec.settings import has_width
+from gnnkit.compare.statistics.intervals import interval_levels
 from gnnkit.data import GraphSeries, WindowSplits, hide_in_outages, latest_training_rows, make_windows
 from gnnkit.graph import graph_variant
 from gnnkit.temporal import MODELS, build_forecaster

@@ -12,17 +12,17 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from gnnkit.compare.ablation import judge_ablation, judge_conditions
 from gnnkit.compare.baselines import BASELINES, baseline_notes
-from gnnkit.compare.intervals import interval_levels, score_intervals
 from gnnkit.compare.jobs import Job, ablation_notes
 from gnnkit.compare.results import CURVE_COLUMNS, ROW_COLUMNS, STEP_COLUMNS, Results
 from gnnkit.compare.scores import Outcome, node_errors, score_rows, step_rows, traces, window_errors
-from gnnkit.compare.significance import critical_difference, significance
-from gnnkit.compare.spec import FinalSpec
+from gnnkit.compare.spec.comparison import FinalSpec
+from gnnkit.compare.statistics.ablation import judge_ablation, judge_conditions
+from gnnkit.compare.statistics.intervals import interval_levels, score_intervals
+from gnnkit.compare.statistics.significance import critical_difference, significance
+from gnnkit.compare.statistics.verdicts import verdicts
+from gnnkit.compare.statistics.where import best_by_validation, where_error_lives
 from gnnkit.compare.store import StoredJob
-from gnnkit.compare.verdicts import verdicts
-from gnnkit.compare.where import best_by_validation, where_error_lives
 from gnnkit.data import GraphSeries, Windows, WindowSplits
 
 __all__ = ["Evidence", "judge"]

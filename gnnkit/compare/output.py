@@ -9,11 +9,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from gnnkit.compare.latex import write_latex
-from gnnkit.compare.markdown import write_markdown
-from gnnkit.compare.report import write_report
+from gnnkit.compare.report.html import write_report
+from gnnkit.compare.report.latex import write_latex
+from gnnkit.compare.report.markdown import write_markdown
 from gnnkit.compare.results import Results
-from gnnkit.compare.spec import ComparisonSpec, make_spec
+from gnnkit.compare.spec.comparison import ComparisonSpec, make_spec
 from gnnkit.training import replace_file
 
 __all__ = ["check_output", "keep_spec", "kept_spec", "kept_threads", "write_output"]

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from gnnkit.compare.jobs import Job, run_job
-from gnnkit.compare.spec import FinalSpec
+from gnnkit.compare.spec.comparison import FinalSpec
 from gnnkit.compare.store import JobStore
 from gnnkit.data import GraphSeries
 from gnnkit.training import FitProgress, MatrixProgress

@@ -86,7 +86,8 @@ class Results:
             (`"train_share"`, `"hidden_share"`), `value`, `horizon`, `graph`, `sequence`, `graph_mae`, `sequence_mae`,
             `difference`, `low`, `high`, `clear`, `sentence`.
         where: where the errors of the `pair` (graph, sequence) differ at `horizon`: `strata`, `heat` (nodes × hours),
-            `windows` (the ten in which each wins most); see `gnnkit.compare.where`. Empty where a family is missing.
+            `windows` (the ten in which each wins most); see `gnnkit.compare.statistics.where`. Empty where a family is
+            missing.
         intervals: dicts of `model`, `seed`, `horizon`, `method`, `nominal`, `coverage`, `width`, `crps`, `pinball`
             (by level), `observed`.
         audit: `cause`, `status` (`"passed"`, `"allowed"`, `"warning"`) and `detail` of each check for leaks.

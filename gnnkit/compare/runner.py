@@ -12,14 +12,14 @@ from typing import Any
 
 import torch
 
-from gnnkit.compare.audit import audit
 from gnnkit.compare.budget import match_budget, trial_jobs, tune
 from gnnkit.compare.jobs import Job, job_windows, plan_jobs
 from gnnkit.compare.judge import Evidence, judge
+from gnnkit.compare.leakage.audit import audit
 from gnnkit.compare.output import keep_spec, kept_threads
 from gnnkit.compare.pool import Work, run_jobs
 from gnnkit.compare.results import Results
-from gnnkit.compare.spec import ComparisonSpec, FinalSpec, resolve
+from gnnkit.compare.spec.comparison import ComparisonSpec, FinalSpec, resolve
 from gnnkit.compare.store import JobStore, code_digest, fingerprint
 from gnnkit.data import GraphSeries, chronological_split, load, make_windows, read_own
 from gnnkit.data.defaults import infer_settings

@@ -20,7 +20,7 @@ from torch import Tensor
 import gnnkit
 from gnnkit.compare.jobs import Job, job_settings
 from gnnkit.compare.scores import Outcome
-from gnnkit.compare.spec import FinalSpec
+from gnnkit.compare.spec.comparison import FinalSpec
 from gnnkit.training import EpochRecord, FitResult, replace_file, resolve_device
 from gnnkit.training.environment import hardware
 

@@ -12,7 +12,7 @@ import torch
 from gnnkit.compare.baselines import last_value
 from gnnkit.compare.runner import load_series, settle
 from gnnkit.compare.scores import Outcome, score_rows
-from gnnkit.compare.spec import ComparisonSpec, make_spec
+from gnnkit.compare.spec.comparison import ComparisonSpec, make_spec
 from gnnkit.data import GraphSeries, make_windows
 from gnnkit.forecasting.fitted import FittedForecaster
 from gnnkit.temporal import MODELS

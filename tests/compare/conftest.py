@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gnnkit.compare.report import render_html
+from gnnkit.compare.report.html import render_html
 from gnnkit.compare.results import CURVE_COLUMNS, ROW_COLUMNS, STEP_COLUMNS, Results
 
 BASELINES = {"last-value": 3.15, "rolling-average": 3.9, "historical-average": 4.4}

@@ -8,7 +8,7 @@ import torch
 from gnnkit.compare import make_spec, run
 from gnnkit.compare.budget import budget_record, match_budget, trial_jobs, tune
 from gnnkit.compare.pool import Work
-from gnnkit.compare.spec import resolve
+from gnnkit.compare.spec.comparison import resolve
 from gnnkit.compare.store import JobStore, fingerprint
 from gnnkit.data import simulate_traffic
 

@@ -16,7 +16,7 @@ from gnnkit.compare.jobs import (
     plan_jobs,
     run_job,
 )
-from gnnkit.compare.spec import resolve
+from gnnkit.compare.spec.comparison import resolve
 from gnnkit.data import hide_in_outages, simulate_traffic
 from gnnkit.graph import graph_variant
 

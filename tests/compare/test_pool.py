@@ -13,7 +13,7 @@ from gnnkit.compare import jobs as jobs_module
 from gnnkit.compare import make_spec, run
 from gnnkit.compare.jobs import Job, plan_jobs
 from gnnkit.compare.pool import Work, run_jobs, torch_threads
-from gnnkit.compare.spec import resolve
+from gnnkit.compare.spec.comparison import resolve
 from gnnkit.compare.store import JobStore
 from gnnkit.data import simulate_traffic
 

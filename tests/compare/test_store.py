@@ -11,7 +11,7 @@ from gnnkit.compare import make_spec
 from gnnkit.compare.conditions import Condition
 from gnnkit.compare.jobs import Job
 from gnnkit.compare.scores import Outcome
-from gnnkit.compare.spec import resolve
+from gnnkit.compare.spec.comparison import resolve
 from gnnkit.compare.store import JobStore, code_digest, fingerprint
 from gnnkit.training import EpochRecord, FitResult
 

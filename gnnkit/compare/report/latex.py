@@ -1,0 +1,167 @@
+"""Tables of a comparison for a paper: LaTeX with booktabs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from gnnkit.compare.report.checks import intervals_section
+from gnnkit.compare.report.evidence import ablation_section, significance_section
+from gnnkit.compare.report.sections import Section, Sheet
+from gnnkit.compare.report.tables import METRIC_NAMES, Cell, Line, ScoreTable, format_number, horizon_label, score_table
+from gnnkit.compare.results import Results
+
+__all__ = ["escape_latex", "render_latex", "write_latex"]
+
+_PER_TABLE = 4
+"""Horizons side by side."""
+_LINES = 40
+"""More do not fit on a page."""
+_METRICS = ("mae", "rmse")
+_CHARACTERS = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$", "−": r"$-$", "±": r"$\pm$",
+    "–": "--", "—": "---", "“": "``", "”": "''", "…": r"\dots{}", "×": r"$\times$", "÷": r"$\div$", "·": r"$\cdot$",
+    "≤": r"$\le$", "≥": r"$\ge$", "²": r"\textsuperscript{2}", "³": r"\textsuperscript{3}", "°": r"\textdegree{}",
+    "µ": r"\textmu{}",
+}  # fmt: skip
+
+
+def write_latex(results: Results, path: str | Path) -> Path:
+    """Write the tables of a comparison as a LaTeX file to be read with `\\input`; it needs the package booktabs.
+
+    The scores with their deviations, the lowest in each column in bold; then, where the results have them, the paired
+    tests, the ablation and the prediction intervals of the largest horizon.
+
+    Args:
+        results: What a comparison found.
+        path: The file; its directory must be there.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: The results have no rows of averaged scores.
+    """
+    path = Path(path)
+    path.write_text(render_latex(results), encoding="utf-8", newline="\n")
+    return path
+
+
+def render_latex(results: Results) -> str:
+    """The text that `write_latex` writes.
+
+    Args:
+        results: What a comparison found.
+
+    Returns:
+        One table environment after the other.
+
+    Raises:
+        ValueError: The results have no rows of averaged scores.
+    """
+    table = score_table(results, "averaged", _METRICS)
+    parts = ["% Made by gnnkit compare; needs \\usepackage{booktabs}."]
+    for first in range(0, len(table.horizons), _PER_TABLE):
+        chosen = range(first, min(first + _PER_TABLE, len(table.horizons)))
+        parts.append(_scores(results, table, chosen, "scores" if first == 0 else f"scores-{first // _PER_TABLE + 1}"))
+    for section, label, about in (
+        (significance_section(results), "tests", "Paired tests. "),
+        (ablation_section(results), "ablation", "The same models with another graph. "),
+        (intervals_section(results), "intervals", "Prediction intervals. "),
+    ):
+        if section is not None and section.sheets:
+            parts += _sheet(_shown(section), label, about)
+    return "\n\n".join(parts) + "\n"
+
+
+def escape_latex(text: str) -> str:
+    """Text that stands for itself in LaTeX.
+
+    Example:
+        >>> print(escape_latex("gain_1 ± 5 %"))
+        gain\\_1 $\\pm$ 5 \\%
+    """
+    return "".join(_CHARACTERS.get(character, character) for character in " ".join(text.split()))
+
+
+def _scores(results: Results, table: ScoreTable, chosen: range, label: str) -> str:
+    minutes, metrics = results.data.get("step_minutes"), table.metrics
+    unit = f" in {escape_latex(str(results.data['unit']))}" if results.data.get("unit") else ""
+    caption = (
+        f"Errors on {escape_latex(str(results.data.get('name', '')))}{unit}, averaged over all steps up to the "
+        r"horizon: mean $\pm$ standard deviation over seeds. Bold: lowest mean of the column; $\star$: lowest by more "
+        "than the noise."
+    )
+    groups = " & ".join(
+        rf"\multicolumn{{{len(metrics)}}}{{c}}{{{escape_latex(horizon_label(table.horizons[at], minutes))}}}"
+        for at in chosen
+    )
+    rules = " ".join(
+        rf"\cmidrule(lr){{{2 + len(metrics) * number}-{1 + len(metrics) * (number + 1)}}}"
+        for number in range(len(chosen))
+    )
+    heads = " & ".join(METRIC_NAMES[metric] for _ in chosen for metric in metrics)
+    lowest = {
+        (at, column): _lowest(line.cells[at][column] for line in table.lines) for at in chosen for column in (0, 1)
+    }
+    body = []
+    for number, line in enumerate(table.lines):
+        if number and line.family != table.lines[number - 1].family:
+            body.append(r"\midrule")
+        body.append(_score_line(line, table, chosen, lowest))
+    content = [r"\toprule", rf" & {groups} \\", rules, rf"model & {heads} \\", r"\midrule", *body, r"\bottomrule"]
+    return _environment("l" + "r" * (len(chosen) * len(metrics)), content, caption, label)
+
+
+def _score_line(line: Line, table: ScoreTable, chosen: range, lowest: dict[tuple[int, int], float]) -> str:
+    cells = []
+    for at in chosen:
+        for column, metric in enumerate(table.metrics):
+            cell = line.cells[at][column]
+            text = escape_latex(format_number(cell.mean, table.places(metric)))
+            text = rf"\textbf{{{text}}}" if cell.mean == lowest[at, column] else text
+            text += r"$^\star$" if cell.winner else ""
+            cells.append(
+                text + (rf" $\pm$ {format_number(cell.std, table.places(metric))}" if cell.std is not None else "")
+            )
+    return rf"{escape_latex(line.model)} & {' & '.join(cells)} \\"
+
+
+def _lowest(cells: Iterable[Cell]) -> float:
+    return min((cell.mean for cell in cells if not math.isnan(cell.mean)), default=math.nan)
+
+
+def _shown(section: Section) -> Sheet:
+    sheets = section.sheets[0]
+    return sheets.choices[sheets.chosen][1]
+
+
+def _sheet(sheet: Sheet, label: str, about: str) -> list[str]:
+    last = len(sheet.columns) - sheet.words
+    columns = "".join("l" if at < sheet.names or at >= last else "r" for at in range(len(sheet.columns)))
+    lines = [" & ".join(escape_latex(entry.text) for entry in line) + r" \\" for line in sheet.lines]
+    heads = " & ".join(map(escape_latex, sheet.columns))
+    pages = [lines[first : first + _LINES] for first in range(0, len(lines), _LINES)]
+    environments = []
+    for number, page in enumerate(pages):
+        content = [r"\toprule", rf"{heads} \\", r"\midrule", *page, r"\bottomrule"]
+        part = f" Part {number + 1} of {len(pages)}." if len(pages) > 1 else ""
+        caption = f"{about}{escape_latex(sheet.caption)}.{part}"
+        environments.append(_environment(columns, content, caption, label if number == 0 else f"{label}-{number + 1}"))
+    return environments
+
+
+def _environment(columns: str, content: Sequence[str], caption: str, label: str) -> str:
+    lines = [
+        r"\begin{table}[t]",
+        r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
+        rf"\caption{{{caption}}}",
+        rf"\label{{tab:{label}}}",
+        rf"\begin{{tabular}}{{{columns}}}",
+        *content,
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,245 @@
+"""The report's small print: methods, caveats, the spec, and how to make the same again."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+from gnnkit.compare.report.evidence import SEEDS_FOR_A_TEST
+from gnnkit.compare.report.tables import DASH, base_rows, families
+from gnnkit.compare.results import Results
+
+__all__ = ["caveats", "methods", "protocol", "rerun_command", "spec_text"]
+
+#: Flags whose name is not the spec's.
+_FLAGS = {"horizons": "horizon", "hidden_channels": "hidden"}
+
+
+def protocol(results: Results) -> list[tuple[str, list[tuple[str, str]]]]:
+    """What was run, as headed lists of name and value."""
+    data, environment = results.data, results.environment
+    missing = data.get("missing_share")
+    split_rows = data.get("split_rows") or {}
+    about = [
+        ("name", str(data.get("name", ""))),
+        ("source", str(data.get("source") or DASH)),
+        ("unit", str(data.get("unit") or "not given")),
+        ("missing", DASH if missing is None else f"{100 * float(missing):.2f} % of the values"),
+        ("hash", str(environment.get("data_hash") or DASH)),
+        ("split", str(data.get("split") or DASH)),
+        *((f"{part} rows", f"{int(rows[0]):,} to {int(rows[1]) - 1:,}") for part, rows in split_rows.items()),
+    ]
+    residual = bool(results.spec.get("residual"))
+    rules = [
+        ("form", f"every model predicts {'the change from the last value' if residual else 'the value itself'}"),
+        ("scaling", _scaling(str(results.spec.get("scaler") or ""))),
+        ("choice of epoch", "lowest validation MAE; test rows are read once, for the scores"),
+        ("scores", "in the data's unit; every observed value weighs the same, missing ones are not scored"),
+        ("deviation", "standard deviation over seeds (n − 1); none for baselines, which have no seed"),
+    ]
+    machine = [(key.replace("_", " "), _plain(value)) for key, value in environment.items() if key != "data_hash"]
+    return [("Data", about), ("Protocol", rules), ("Environment", machine)]
+
+
+def _scaling(name: str) -> str:
+    if name.endswith("-all"):  # gnnkit.data.SCALERS
+        return f"by {name}: fitted on the whole series, test rows included, as a published protocol does"
+    return "fitted on the observed values of the training rows alone"
+
+
+def methods(results: Results) -> list[str]:
+    """How the numbers of this report came about, as far as the results have them.
+
+    Args:
+        results: What a comparison found.
+
+    Returns:
+        Sentences with their sources.
+    """
+    spec = results.spec
+    level = f"{100 * float(spec.get('confidence') or 0.95):g}%"
+    found = []
+    if results.verdicts or results.significance:
+        draws = f" in {int(spec['resamples']):,} draws" if spec.get("resamples") else ""
+        found.append(
+            f"Intervals of differences ({level}): moving-block bootstrap over the test windows{draws}, the same blocks "
+            "for both models, so that what is hard for both cancels; a block has history + horizon windows, which "
+            "share no row with the block after the next. Widened for the number of blocks (Student's t) and by the "
+            "deviation between seeds. “Clear” means that the interval excludes zero (Künsch, 1989)."
+        )
+    if results.significance:
+        found.append(
+            "Diebold-Mariano: the mean difference of the windows' losses over its standard error, two-sided. The "
+            "variance is a fixed-smoothing one (Lazarus et al., 2018; Coroneo and Iacone, 2020) with the correction of "
+            "Harvey, Leybourne and Newbold (1997) carried over, and the noise between seeds added; p from Student's t. "
+            "p values after Holm (1979) hold for all pairs of one horizon and metric together."
+        )
+    if results.ranks:
+        found.append(
+            "Mean ranks: the models are ranked within each block of windows; where Friedman's test rejects that all "
+            "are equal, two of them are told apart whose mean ranks differ by more than Nemenyi's critical difference "
+            "(Demšar, 2006)."
+        )
+    if results.ablation:
+        found.append(
+            "Ablation: the same recipe trained with another graph. identity: no edges; shuffled: the nodes' places in "
+            "the graph are permuted; random: other edges, the same degrees; complete: every pair of nodes; learned: "
+            "the model learns its graph."
+        )
+    if results.conditions:
+        found.append(
+            "Conditions: the models are trained again on the latest share of the training rows, or with a share of the "
+            "inputs hidden in outages of sensors; the targets and the test windows stay the same."
+        )
+    if results.intervals:
+        found.append(
+            "Prediction intervals: coverage is the share of observed test values inside; CRPS (continuous ranked "
+            "probability score) and pinball loss are in the data's unit."
+        )
+    return found
+
+
+def spec_text(results: Results) -> str:
+    """What was asked for, as the TOML file that `gnnkit compare --spec` takes.
+
+    Args:
+        results: What a comparison found.
+
+    Returns:
+        One line a field that is set, then a table for each field with names of its own.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> print(spec_text(SimpleNamespace(spec={"epochs": 8, "settings": {"gru": {"bias": True}}})))
+        epochs = 8
+        <BLANKLINE>
+        [settings.gru]
+        bias = true
+    """
+    plain, tables = [], []
+    for name, value in results.spec.items():
+        if value is None or name == "command":
+            continue
+        if not isinstance(value, dict):
+            plain.append(f"{name} = {_toml(value)}")
+        elif name == "settings":
+            for model, settings in value.items():
+                tables += ["", f"[settings.{json.dumps(model) if '.' in model else model}]", *_pairs(settings)]
+        elif value:
+            tables += ["", f"[{name}]", *_pairs(value)]
+    return "\n".join([*plain, *tables])
+
+
+def _pairs(values: dict[str, Any]) -> list[str]:
+    return [f"{name} = {_toml(value)}" for name, value in values.items() if value is not None]
+
+
+def _toml(value: Any) -> str:
+    """JSON's numbers, strings, truth values and lists are TOML's too."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(name)} = {_toml(item)}" for name, item in value.items()) + "}"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} = {_plain(item)}" for key, item in value.items() if item is not None) or DASH
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_plain(item) for item in value) or DASH
+    return DASH if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def rerun_command(results: Results) -> str:
+    """The command that makes this comparison again.
+
+    Args:
+        results: What a comparison found.
+
+    Returns:
+        `spec["command"]` where the run noted it; else the spec's fields as flags, or, where single models have
+        settings, which no flag can say, the command for the spec's file.
+    """
+    spec = results.spec
+    if spec.get("command"):
+        return str(spec["command"])
+    if spec.get("settings"):
+        return "gnnkit compare --spec spec.toml"
+    words = ["gnnkit", "compare"]
+    for key, value in spec.items():
+        if key == "data_options":
+            words += [word for name, option in (value or {}).items() for word in ("--data-option", f"{name}={option}")]
+        elif key == "allow_leaks":
+            words += [word for cause in value or () for word in ("--allow-leak", str(cause))]
+        elif value is not None and value not in ([], {}, ()):
+            flag = _FLAGS.get(key, key).replace("_", "-")
+            if isinstance(value, bool):
+                words.append(f"--{flag}" if value else f"--no-{flag}")
+            else:
+                words += [f"--{flag}", _flag_value(key, value)]
+    return shlex.join(words)
+
+
+def _flag_value(key: str, value: Any) -> str:
+    if not isinstance(value, (list, tuple)):
+        return str(value)
+    if key == "seeds" and list(value) == list(range(len(value))):
+        return str(len(value))  # a lone number is a count of seeds
+    return ",".join(str(item) for item in value) + ("," if key == "seeds" and len(value) == 1 else "")
+
+
+def caveats(results: Results) -> list[str]:
+    """What a reader must hold against the numbers, as far as the results themselves show it.
+
+    Args:
+        results: What a comparison found.
+
+    Returns:
+        Sentences; the results' own notes come first.
+    """
+    rows = base_rows(results)
+    trained = rows[rows["family"] != "baseline"]
+    found = list(results.notes)
+    found += [_failure(failure) for failure in results.failures]
+    seeds = int(trained["seed"].nunique())
+    if not trained.empty and seeds == 1:
+        found.append("One seed: how far a model's score moves from one initialisation to the next is not known here.")
+    elif not trained.empty and seeds < SEEDS_FOR_A_TEST:
+        found.append(
+            f"{seeds} seeds: a deviation over so few is itself uncertain, and no test over fewer than "
+            f"{SEEDS_FOR_A_TEST} seeds can reach 5%."
+        )
+    late = _still_improving(results)
+    if late:
+        found.append(
+            f"Best epoch within the last tenth of the budget: {', '.join(late)}. More epochs may improve these rows."
+        )
+    windows = int(rows["windows"].min()) if rows["windows"].notna().any() else 0
+    found.append(
+        f"One data set and one split by time: at least {windows:,} test windows, which overlap and so are not "
+        "independent. Other months or other places may rank the models differently."
+    )
+    missing = results.data.get("missing_share") or 0
+    if missing > 0:
+        found.append(
+            f"{100 * float(missing):.2f} % of the values are missing: filled from the past as input, never scored."
+        )
+    if rows.loc[rows["metric"] == "mape", "value"].isna().any():
+        found.append(f"MAPE has no value where no true value differs from zero; it is shown as {DASH}.")
+    if results.data.get("positions") is None:
+        found.append("The data give no positions: distances on the map mean nothing beyond the graph's edges.")
+    return found
+
+
+def _failure(failure: dict[str, Any]) -> str:
+    condition = f" ({failure['condition']})" if failure.get("condition") else ""
+    return f"{failure['model']}{condition} with seed {failure['seed']} failed and has no row: {failure['error']}"
+
+
+def _still_improving(results: Results) -> list[str]:
+    late, rows = [], base_rows(results)
+    for model, family in families(results).items():
+        own = rows[rows["model"] == model]
+        if family != "baseline" and (own["best_epoch"] >= 0.9 * own["epochs"]).mean() > 0.5 and own["epochs"].max() > 1:
+            late.append(model)
+    return late

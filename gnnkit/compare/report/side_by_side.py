@@ -1,0 +1,263 @@
+"""Two comparisons beside each other: what differs between them, and what came of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gnnkit.compare.report.html import page
+from gnnkit.compare.report.scores import facts, verdict_view
+from gnnkit.compare.report.sections import Entry, Sheet, Sheets, Statement
+from gnnkit.compare.report.tables import (
+    DASH,
+    base_rows,
+    decimals,
+    families,
+    format_number,
+    horizon_label,
+    sample_size,
+    signed,
+    with_unit,
+)
+from gnnkit.compare.results import Results
+from gnnkit.compare.statistics.bootstrap import Interval, paired_interval
+
+__all__ = ["differences", "score_sheets", "write_side_by_side"]
+
+_METRICS = ("mae", "rmse")
+_RESAMPLES = 2000
+#: What makes two runs differ and is worth a line: data and environment; of the spec every field is.
+_DATA = ("name", "source", "unit", "step_minutes", "season", "rows", "nodes", "missing_share", "split")
+_ENVIRONMENT = (
+    "data_hash",
+    "code_hash",
+    "commit",
+    "gnnkit",
+    "torch",
+    "device",
+    "hardware",
+    "threads",
+    "date",
+    "wall_seconds",
+)
+
+
+def write_side_by_side(first: Results, second: Results, path: str | Path) -> Path:
+    """Write two comparisons beside each other as one HTML file that opens offline.
+
+    What differs in spec, data and code; each model's scores in both, with their difference at each horizon; the
+    verdicts of both. Where both scored the same windows of the same data, a difference has its paired interval.
+
+    Args:
+        first: What one comparison found.
+        second: What another found; differences are second − first.
+        path: The file, a name that ends in .html; or a folder, made when it is missing, for `side-by-side.html`.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        ValueError: One of them has no rows, or `path` is a file that is no HTML page.
+
+    Example:
+        >>> write_side_by_side(Results.load("a"), Results.load("b"), "beside.html")  # doctest: +SKIP
+    """
+    for name, results in (("first", first), ("second", second)):
+        if results.rows.empty:
+            raise ValueError(f"{name}.rows is empty: there is nothing to set beside another run; give a run with rows")
+    names = _names(first, second)
+    sheets, statements = score_sheets(first, second)
+    found = differences(first, second)
+    text = page(
+        "side_by_side.html.j2",
+        {**families(first), **families(second)},
+        names=names,
+        facts=[facts(results) for results in (first, second)],
+        differing=_differing_sheet(found, names) if found else None,
+        scores=sheets,
+        statements=statements,
+        verdicts=[verdict_view(results) for results in (first, second)],
+        ablations=[_ablation(results) for results in (first, second)],
+    )
+    path = _page_path(Path(path))
+    path.write_text(text, encoding="utf-8", newline="\n")
+    return path
+
+
+def differences(first: Results, second: Results) -> list[tuple[str, str, str]]:
+    """What differs between two runs in spec, data and code.
+
+    Args:
+        first: What one comparison found.
+        second: What another found.
+
+    Returns:
+        Name, value in the first, value in the second; a dash where one has no value.
+    """
+    found = []
+    for group, names in (("spec", None), ("data", _DATA), ("environment", _ENVIRONMENT)):
+        ours, theirs = getattr(first, group), getattr(second, group)
+        for name in names or dict.fromkeys([*ours, *theirs]):
+            if ours.get(name) != theirs.get(name):
+                found.append((f"{group}: {name.replace('_', ' ')}", _plain(ours.get(name)), _plain(theirs.get(name))))
+    return found
+
+
+def score_sheets(first: Results, second: Results) -> tuple[Sheets | None, list[Statement]]:
+    """The scores of the models that both runs have, horizon by horizon.
+
+    Args:
+        first: What one comparison found.
+        second: What another found.
+
+    Returns:
+        A table for each metric and each horizon that both have (None where there is none), and sentences on what can
+        be read from them.
+    """
+    horizons = [horizon for horizon in first.horizons if horizon in second.horizons]
+    models = [model for model in families(first) if model in families(second)]
+    choices, statements = [], []
+    minutes = first.data.get("step_minutes")
+    paired = False
+    for metric in _METRICS:
+        for horizon in horizons:
+            sheet, clear = _score_sheet(first, second, horizon, metric, models)
+            if sheet.lines:
+                choices.append((f"{horizon_label(horizon, minutes)}, {metric.upper()}", sheet))
+            if clear is not None and metric == "mae":
+                paired = True
+                statements.append(
+                    Statement(_sentence(clear, horizon_label(horizon, minutes)), bool(clear[0] or clear[1]))
+                )
+    if not choices:
+        return None, [Statement("The two runs share no model at a common horizon, so no scores are compared.")]
+    if not paired:
+        statements.append(
+            Statement(
+                "The runs scored different windows or data, so the differences have no paired interval: they may come "
+                "from the data alone.",
+                warning=True,
+            )
+        )
+    for name, one, other in (("first", first, second), ("second", second, first)):
+        only = [model for model in families(one) if model not in families(other)]
+        if only:
+            statements.append(Statement(f"Only in the {name}: {', '.join(only)}."))
+    farthest = sum(label.endswith("MAE") for label, _ in choices) - 1
+    return Sheets("Scores of both", tuple(choices), chosen=max(0, farthest)), statements
+
+
+def _score_sheet(
+    first: Results, second: Results, horizon: int, metric: str, models: list[str]
+) -> tuple[Sheet, tuple[list[str], list[str]] | None]:
+    """The table, and the models whose error is clearly lower or higher in the second, None where nothing is paired."""
+    scores = [_scores(results, horizon, metric) for results in (first, second)]
+    places = decimals((mean for table in scores for mean, _ in table.values()), 4)
+    lines, lower, higher, any_pair = [], [], [], False
+    for model in models:
+        if model not in scores[0] or model not in scores[1]:
+            continue
+        (ours, spread), (theirs, other_spread) = scores[0][model], scores[1][model]
+        interval = _interval(first, second, model, horizon, metric)
+        any_pair = any_pair or interval is not None
+        mark = ""
+        if interval is not None and interval.clear:
+            mark = "good" if interval.difference < 0 else "bad"
+            (lower if interval.difference < 0 else higher).append(model)
+        lines.append(
+            (
+                Entry(model),
+                Entry(_with_spread(ours, spread, places), ours),
+                Entry(_with_spread(theirs, other_spread, places), theirs),
+                Entry(signed(theirs - ours, places), theirs - ours, mark),
+                Entry(_bounds(interval, places), interval.low if interval else None),
+                Entry(
+                    f"{signed(100 * (theirs / ours - 1), 1)} %" if ours else DASH, theirs / ours - 1 if ours else None
+                ),
+            )
+        )
+    sizes = [sample_size(results, horizon, models) for results in (first, second)]
+    about = f"{with_unit(metric.upper(), first)}, first: {sizes[0]}; second: {sizes[1]}; difference: second − first"
+    heads = ("model", "first", "second", "difference", "95% interval", "relative")
+    return Sheet(about, heads, tuple(lines)), (lower, higher) if any_pair else None
+
+
+def _scores(results: Results, horizon: int, metric: str) -> dict[str, tuple[float, float | None]]:
+    rows = base_rows(results)
+    chosen = rows[(rows["horizon"] == horizon) & (rows["metric"] == metric) & (rows["score"] == "averaged")]
+    found = {}
+    for model, own in chosen.groupby("model", sort=False):
+        values = own["value"].dropna()
+        if len(values):
+            found[str(model)] = (float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else None)
+    return found
+
+
+def _interval(first: Results, second: Results, model: str, horizon: int, metric: str) -> Interval | None:
+    """The paired interval of second − first, where both have the errors of the very same windows."""
+    table = "seed_window_errors" if metric == "mae" else "seed_window_squared"
+    errors = [getattr(results, table).get(model, {}).get(str(horizon)) for results in (first, second)]
+    counts = [results.window_counts.get(str(horizon)) for results in (first, second)]
+    same = first.environment.get("data_hash") == second.environment.get("data_hash") and counts[0] == counts[1]
+    if not same or not counts[0] or not sum(counts[0]) or errors[0] is None or errors[1] is None:
+        return None
+    history = max(int(base_rows(results)["history"].max()) for results in (first, second))
+    return paired_interval(
+        np.array(errors[1], dtype=np.float64),
+        np.array(errors[0], dtype=np.float64),
+        np.array(counts[0], dtype=np.float64),
+        block=history + horizon,
+        squared=metric == "rmse",
+        resamples=_RESAMPLES,
+    )
+
+
+def _sentence(clear: tuple[list[str], list[str]], ahead: str) -> str:
+    lower, higher = clear
+    parts = [f"clearly lower in the second: {', '.join(lower)}"] if lower else []
+    parts += [f"clearly higher in the second: {', '.join(higher)}"] if higher else []
+    return f"MAE up to {ahead} ahead: {'; '.join(parts) or 'no model clearly differs between the two runs'}."
+
+
+def _page_path(path: Path) -> Path:
+    if path.suffix == ".html" and not path.is_dir():
+        return path
+    if path.is_file():
+        raise ValueError(f"path is {path}, a file that is no HTML page; give a name that ends in .html, or a folder")
+    path.mkdir(parents=True, exist_ok=True)
+    return path / "side-by-side.html"
+
+
+def _names(first: Results, second: Results) -> tuple[str, str]:
+    ours, theirs = (str(results.data.get("name", "")) for results in (first, second))
+    return f"first: {ours}", f"second: {theirs}"
+
+
+def _differing_sheet(found: list[tuple[str, str, str]], names: tuple[str, str]) -> Sheet:
+    lines = tuple(tuple(Entry(text) for text in line) for line in found)
+    return Sheet("Everything that differs; what is not listed is the same", ("what", *names), lines, names=3)
+
+
+def _ablation(results: Results) -> list[Statement]:
+    if not results.ablation.get("sentence"):
+        return []
+    return [Statement(results.ablation["sentence"], results.ablation["verdict"] != "open")]
+
+
+def _with_spread(mean: float, spread: float | None, places: int) -> str:
+    text = format_number(mean, places)
+    return text if spread is None else f"{text} ± {format_number(spread, places)}"
+
+
+def _bounds(interval: Interval | None, places: int) -> str:
+    return DASH if interval is None else f"{signed(interval.low, places)} to {signed(interval.high, places)}"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} = {_plain(item)}" for name, item in value.items()) or DASH
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_plain(item) for item in value) or DASH
+    return DASH if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,131 @@
+"""The comparison's table on the terminal."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gnnkit.compare.report.checks import audit_statements
+from gnnkit.compare.report.tables import (
+    METRIC_NAMES,
+    Cell,
+    Line,
+    ScoreTable,
+    decimals,
+    families,
+    format_number,
+    horizon_label,
+    persistence_summary,
+    score_table,
+)
+from gnnkit.compare.results import Results
+
+__all__ = ["render_terminal"]
+
+WIDTH = 100
+_WIDE_HORIZONS = 2  # up to here MAPE has room
+_PER_TABLE = 4
+
+
+def render_terminal(results: Results, console: Console) -> None:
+    """Print what was inferred, the averaged scores, the winners and the verdicts within 100 columns.
+
+    One or two horizons are shown with MAE, RMSE and MAPE; more of them as "MAE ± deviation / RMSE", four to a table.
+
+    Args:
+        results: What a comparison found.
+        console: Where to print.
+
+    Raises:
+        ValueError: The results have no rows of averaged scores.
+    """
+    table = score_table(results, "averaged")
+    minutes = results.data.get("step_minutes")
+    unit = f" ({results.data['unit']})" if results.data.get("unit") else ""
+    wide = len(table.horizons) <= _WIDE_HORIZONS
+    shape = "MAE, RMSE" + unit + ", MAPE (%)" if wide else f"MAE ± deviation / RMSE{unit}"
+    lines = [Text(f"{results.data.get('name', '')}: {shape}, averaged over all steps up to the horizon", style="bold")]
+    for sentence in results.inferred:
+        console.print(Text(sentence, style="dim"), width=min(console.width, WIDTH))
+    console.print(*lines, width=min(console.width, WIDTH))
+    step = len(table.horizons) if wide else _PER_TABLE
+    for first in range(0, len(table.horizons), step):
+        console.print(_rich_table(table, range(first, min(first + step, len(table.horizons))), minutes, wide))
+    for sentence in _sentences(results, minutes):
+        console.print(sentence, width=min(console.width, WIDTH), soft_wrap=False)
+
+
+def _rich_table(table: ScoreTable, horizons: range, minutes: float | None, wide: bool) -> Table:
+    grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, width=None)
+    grid.add_column("model", no_wrap=True, max_width=18, overflow="ellipsis")
+    metrics = table.metrics if wide else ("",)
+    for at in horizons:
+        label = horizon_label(table.horizons[at], minutes)
+        for number, metric in enumerate(metrics):
+            head = label if number == 0 else ""
+            grid.add_column(f"{head}\n{METRIC_NAMES[metric]}" if wide else head, justify="right", no_wrap=True)
+    grid.add_column("params" if not wide else "\nparams", justify="right", no_wrap=True)
+    grid.add_column("s/ep" if not wide else "\ns/epoch", justify="right", no_wrap=True)
+    places = {metric: max(0, table.places(metric) - 1) for metric in table.metrics}
+    for index, line in enumerate(table.lines):
+        cells = [text for at in horizons for text in _cells(table, line, at, places, wide)]
+        following = table.lines[index + 1].family if index + 1 < len(table.lines) else line.family
+        style = "dim" if line.family == "baseline" else ""
+        seconds = line.epoch_seconds
+        speed = format_number(seconds, decimals([seconds], 2) if seconds else 0)
+        grid.add_row(
+            Text(line.model), *cells, _count(line.parameters), speed, style=style, end_section=following != line.family
+        )
+    return grid
+
+
+def _cells(table: ScoreTable, line: Line, at: int, places: dict[str, int], wide: bool) -> list[Text]:
+    if wide:
+        return [_score(cell, places[metric]) for metric, cell in zip(table.metrics, line.cells[at], strict=True)]
+    cell = dict(zip(table.metrics, line.cells[at], strict=True))
+    rmse = format_number(cell["rmse"].mean, places["rmse"])
+    return [Text.assemble(_score(cell["mae"], places["mae"]), "/", (rmse, "bold green" if cell["rmse"].winner else ""))]
+
+
+def _score(cell: Cell, places: int) -> Text:
+    text = Text("*" if cell.winner else "", style="bold green" if cell.winner else "")
+    text.append(format_number(cell.mean, places), style="bold green" if cell.winner else "")
+    if cell.std is not None:
+        # ".012" and not "0.012": the zero is worth a column.
+        text.append("±" + format_number(cell.std, places).replace("0.", ".", 1), style="dim")
+    return text
+
+
+def _count(parameters: int | None) -> str:
+    if parameters is None:
+        return format_number(None, 0)
+    if parameters < 10_000:
+        return str(parameters)
+    return f"{parameters / 1000:.0f}k" if parameters < 10_000_000 else f"{parameters / 1e6:.0f}M"
+
+
+def _sentences(results: Results, minutes: float | None) -> list[Text]:
+    marked = any(
+        v["kind"] == "winner" and v["clear"] and v.get("score", "averaged") == "averaged" for v in results.verdicts
+    )
+    sentences = [
+        Text("* best, by more than the noise" if marked else "No model is best by more than the noise.", style="dim")
+    ]
+    chosen = [v for kind in ("graph", "winner") for v in results.verdicts if v["kind"] == kind and v["metric"] == "mae"]
+    for verdict in chosen:
+        sentences.append(Text.assemble(("✓ " if verdict["clear"] else "· "), str(verdict["sentence"])))
+    if results.ablation.get("sentence"):
+        sentences.append(
+            Text(f"{'· ' if results.ablation['verdict'] == 'open' else '✓ '}{results.ablation['sentence']}")
+        )
+    for horizon, _, open_, worse in persistence_summary(results):
+        failing = [f"{name} (worse)" for name in worse] + [f"{name} (not clearly different)" for name in open_]
+        if failing:
+            label = horizon_label(horizon, minutes)
+            sentences.append(Text(f"! {label}: does not beat the last value in MAE: {', '.join(failing)}."))
+    sentences += [Text(f"! {said.text}", style="yellow") for said in audit_statements(results)]
+    if not any(family != "baseline" for family in families(results).values()):
+        sentences.append(Text("Only baselines were run."))
+    return sentences

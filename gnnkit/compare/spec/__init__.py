@@ -1,0 +1,3 @@
+"""What is asked of a comparison: its settings, as values, as options and as a TOML file."""
+
+__all__: list[str] = []

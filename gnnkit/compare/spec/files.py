@@ -1,0 +1,250 @@
+"""A spec as a TOML file: read with errors that name line and key, written, and described as a JSON schema."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from gnnkit.compare.leakage.audit import CAUSES
+from gnnkit.compare.spec.comparison import ComparisonSpec
+from gnnkit.compare.spec.problems import Key, key_text, one_line, spec_problems
+from gnnkit.compare.spec.settings import FIT_SETTINGS, known_settings
+from gnnkit.compare.spec.toml_lines import key_lines
+from gnnkit.data import DATASETS
+from gnnkit.temporal import MODELS
+
+__all__ = ["read_spec", "spec_schema", "write_spec"]
+
+_PATHS = ("data_root", "series", "graph")
+_MERGED = ("data_options", "settings")
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def read_spec(path: str | Path, overrides: Mapping[str, Any] | None = None) -> ComparisonSpec:
+    """Read a spec from a TOML file.
+
+    The keys are the fields of `ComparisonSpec`, with their types: a number in quotes is an error. A relative path is
+    relative to the file. All faults are found at once, as far as one does not hide another; up to three are named.
+
+    Args:
+        path: the file.
+        overrides: fields that take the place of the file's; `settings` and `data_options` are merged name by name.
+
+    Returns:
+        The spec.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is a folder, empty, no UTF-8 or no TOML, or says something that is not allowed; the line names
+            file, line and key, what is allowed, and the nearest name.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "spec.toml"
+        ...     _ = file.write_text('models = ["gru", "mtgnn"]\\n[settings.mtgnn]\\ndropout = 0.1\\n')
+        ...     read_spec(file, {"epochs": 3}).settings
+        {'mtgnn': {'dropout': 0.1}}
+    """
+    path = Path(path)
+    text = _text(path)
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(_not_toml(path, text, str(error))) from None
+    lines = key_lines(text)
+    if not values:
+        raise ValueError(f'{path} is empty; write what to compare, e.g. models = ["gru", "tgcn"], or leave it out')
+    for name in _PATHS:
+        if isinstance(values.get(name), str):
+            values[name] = str(path.parent / Path(values[name]).expanduser())
+    dates = [(key, f"{value} is a date, and no setting is one") for key, value in _leaves(values) if _is_date(value)]
+    problems: list[tuple[Key, str]] = []
+    merged = _merged(values, overrides or {})
+    try:
+        # As JSON, strict: TOML has types of its own, and a number in quotes or a truth value for a number is a slip.
+        spec = ComparisonSpec.model_validate_json(json.dumps(merged, default=str), strict=True)
+    except ValidationError as error:
+        named = {key for key, _ in dates}
+        problems = [found for found in spec_problems(error, ComparisonSpec.model_fields) if found[0] not in named]
+        spec = None
+    if problems or dates or spec is None:
+        given = {key: line for key, line in lines.items() if key[0] not in (overrides or {}) or key[0] in _MERGED}
+        located = sorted((_line(given, key), key_text(key), message) for key, message in [*dates, *problems])
+        raise ValueError(one_line([_located(path, *fault) for fault in located]))
+    return spec
+
+
+def write_spec(spec: ComparisonSpec, path: str | Path) -> None:
+    """Write a spec as a TOML file that `read_spec` reads back to an equal one; paths become absolute.
+
+    Args:
+        spec: what to write: every field that is not none, whether it is the default or not.
+        path: the file; replaced where it is there.
+
+    Raises:
+        ValueError: a value that TOML has no form for, which only `data_options` can hold.
+    """
+    plain, tables = [], []
+    for name in ComparisonSpec.model_fields:
+        value = getattr(spec, name)
+        if value is None:
+            continue
+        if isinstance(value, Path):
+            value = str(value.absolute())
+        if not isinstance(value, dict):
+            plain.append(f"{name} = {_toml(value, name)}")
+        elif name == "settings":
+            for model, settings in value.items():
+                tables += ["", f"[settings.{_toml_key(model)}]", *_pairs(settings, f"settings.{model}")]
+        elif value:
+            tables += ["", f"[{name}]", *_pairs(value, name)]
+    header = "# A comparison of gnnkit: gnnkit compare --spec FILE runs it."
+    Path(path).write_text("\n".join([header, *plain, *tables]) + "\n", encoding="utf-8")
+
+
+def spec_schema() -> dict[str, Any]:
+    """The JSON schema of a spec file, with the description of every field and the names that it may hold.
+
+    Example:
+        >>> spec_schema()["properties"]["epochs"]["default"]
+        8
+    """
+    schema = ComparisonSpec.model_json_schema()
+    fields = schema["properties"]
+    for field in fields.values():
+        field.pop("title", None)
+        if "description" in field:
+            field["description"] = " ".join(field["description"].split())
+    graph_models = [name for name, entry in MODELS.items() if entry.family == "graph"]
+    fields["data"]["anyOf"][0]["enum"] = list(DATASETS)
+    fields["models"]["items"]["enum"] = list(MODELS)
+    fields["ablate_graph"] = {
+        "description": fields["ablate_graph"]["description"],
+        "default": [],
+        "anyOf": [{"const": "all"}, {"type": "array", "items": {"enum": ["all", *graph_models]}}],
+    }
+    fields["allow_leaks"]["items"]["enum"] = list(CAUSES)
+    fields["settings"] |= {
+        "additionalProperties": False,
+        "properties": {name: _settings_schema(name) for name in MODELS},
+    }
+    description = " ".join((ComparisonSpec.__doc__ or "").split("\n\n")[0].split())
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "A spec of gnnkit compare",
+        "description": description,
+    }
+
+
+def _settings_schema(model: str) -> dict[str, Any]:
+    properties: dict[str, Any] = {}
+    for name in known_settings(model):
+        default = None if name in FIT_SETTINGS else MODELS[model].settings[name]
+        kinds = {bool: "boolean", int: "integer", float: "number", str: "string"}
+        kind = {"hidden_channels": "integer", "learning_rate": "number", "weight_decay": "number"}.get(name)
+        kind = kind or kinds.get(type(default))
+        properties[name] = {} if kind is None else {"type": kind}
+        if default is not None:
+            properties[name]["default"] = default
+    return {"type": "object", "additionalProperties": False, "properties": properties}
+
+
+def _text(path: Path) -> str:
+    if path.is_dir():
+        raise ValueError(f"spec: {path} is a folder; give a TOML file")
+    if not path.is_file():
+        raise FileNotFoundError(f"spec: no such file: {path}")
+    data = path.read_bytes()
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"{path}:{line}: byte {data[error.start]:#04x} is not UTF-8; save the file as UTF-8") from None
+
+
+def _not_toml(path: Path, text: str, message: str) -> str:
+    """One line on a document that is no TOML, with what is usually meant."""
+    found = re.search(r" \(at line (\d+), column (\d+)\)$", message)
+    line = int(found[1]) if found else text.count("\n") + (not text.endswith("\n"))
+    message = re.sub(r" \(at .*\)$", "", message)
+    written = text.splitlines()[line - 1].strip() if text else ""
+    hint = {
+        "Invalid value": "texts stand in quotes, lists in brackets, and truth values are true and false",
+        "Cannot overwrite a value": "the key is given twice",
+    }.get(message, "a line is NAME = VALUE or [TABLE]")
+    return f"{path}:{line}: not TOML: {message[:1].lower()}{message[1:]} in {written!r}: {hint}"
+
+
+def _line(lines: Mapping[tuple[str | int, ...], int], key: Key) -> int:
+    """The line of the nearest part of a key that is in the file; 0: the fault has no one key, -1: it is not there."""
+    found = [lines[key[:length]] for length in range(len(key), 0, -1) if key[:length] in lines]
+    return found[0] if found else (-1 if key else 0)
+
+
+def _located(path: Path, line: int, name: str, message: str) -> str:
+    """A fault with file, line and key, as far as it has them."""
+    place = {0: f"{path}: ", -1: ""}.get(line, f"{path}:{line}: ")
+    return place + (f"{name}: " if name else "") + message
+
+
+def _merged(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {**values, **overrides}
+    for name in _MERGED:
+        below, above = values.get(name), overrides.get(name)
+        if isinstance(below, dict) and isinstance(above, Mapping):
+            merged[name] = _merged_deep(below, above)
+    return merged
+
+
+def _merged_deep(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {**below, **above}
+    for name, value in above.items():
+        other = below.get(name)
+        if isinstance(other, Mapping) and isinstance(value, Mapping):
+            merged[name] = _merged_deep(other, value)
+    return merged
+
+
+def _leaves(value: Any, key: Key = ()) -> list[tuple[Key, Any]]:
+    if isinstance(value, dict):
+        return [leaf for name, item in value.items() for leaf in _leaves(item, (*key, name))]
+    if isinstance(value, list):
+        return [leaf for number, item in enumerate(value) for leaf in _leaves(item, (*key, number))]
+    return [(key, value)]
+
+
+def _is_date(value: Any) -> bool:
+    return isinstance(value, (date, datetime, time))
+
+
+def _pairs(values: Mapping[str, Any], name: str) -> list[str]:
+    return [f"{_toml_key(key)} = {_toml(value, f'{name}.{key}')}" for key, value in values.items()]
+
+
+def _toml_key(name: str) -> str:
+    return name if _BARE.fullmatch(name) else _toml(name, name)
+
+
+def _toml(value: Any, name: str) -> str:
+    """A value as TOML writes it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)  # as Python writes them, infinities and NaN too
+    if isinstance(value, str):
+        # JSON's escapes are TOML's but for one control character.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(_toml(item, name) for item in value)}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{_toml_key(key)} = {_toml(item, name)}' for key, item in value.items())}}}"
+    raise ValueError(f"{name}: {value!r} cannot be written to a TOML file; leave it out, or give a number or a text")

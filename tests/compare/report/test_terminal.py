@@ -1,0 +1,86 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from gnnkit.compare.report.terminal import render_terminal
+
+MANY = {f"{kind}{form}": ("sequence", 3.0 + i / 10) for i, kind in enumerate(("rnn", "lstm", "bilstm", "gru"))
+        for form in ("", "-joint")} | {
+        "gcn": ("graph", 4.1), "tgcn": ("graph", 2.9), "tgcn-official": ("graph", 3.1)}  # fmt: skip
+
+
+def printed(results, width=100):
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    render_terminal(results, console)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("horizons", [(1,), (3, 6), (3, 6, 12), (3, 6, 9, 12), tuple(range(1, 13))])
+@pytest.mark.parametrize("width", [100, 160])
+def test_fits_a_hundred_columns(fake_results, horizons, width):
+    text = printed(fake_results(models=MANY, horizons=horizons), width)
+    assert max(map(len, text.splitlines())) <= 100
+    assert "…" not in text
+    for model in MANY:
+        assert model in text
+
+
+def test_shows_every_horizon_in_compact_form(fake_results):
+    results = fake_results()
+    rows = results.rows
+    for metric, values in (("mae", [2.9, 3.0, 3.1]), ("rmse", [5.0, 5.0, 5.3])):
+        chosen = (rows["model"] == "tgcn") & (rows["horizon"] == 6) & (rows["metric"] == metric)
+        rows.loc[chosen & (rows["score"] == "averaged"), "value"] = values
+    line = next(line for line in printed(results).splitlines() if line.strip().startswith("tgcn "))
+    assert "*3.00±.10/5.10" in line
+    assert line.count("*") == 3
+    assert "3.15/5.35" in printed(results)  # the last value at 15 minutes: no deviation
+
+
+def test_one_horizon_has_mape(fake_results):
+    text = printed(fake_results(horizons=(3,)))
+    assert "MAPE" in text
+    assert "8.2" in text
+
+
+def test_no_mark_without_a_clear_winner(fake_results):
+    text = printed(fake_results(clear=False))
+    assert "*" not in text
+    assert "No model is best by more than the noise." in text
+
+
+def test_verdicts_follow_the_table(fake_results):
+    text = " ".join(printed(fake_results()).split())
+    assert text.index("historical-average") < text.index("✓ The graph helps at 15 minutes ahead")
+    assert "! 15 min: does not beat the last value in MAE: gcn (worse), bilstm (not clearly different)." in text
+
+
+def test_user_text_is_no_markup(fake_results):
+    assert "[red]mine[/red]" in printed(fake_results(name="[red]mine[/red]", models={"gru": ("sequence", 3.0)}))
+
+
+@pytest.mark.parametrize(
+    "odd", [{"models": {}}, {"nan_mape": True, "horizons": (1,)}, {"step_minutes": None, "unit": ""}]
+)
+def test_odd_results_are_shown(fake_results, odd):
+    text = printed(fake_results(**odd))
+    assert "last-value" in text
+    assert "nan" not in text.lower()
+
+
+def test_inferred_settings_ablation_and_audit_are_told(rich_results):
+    text = " ".join(printed(rich_results()).split())
+    assert text.startswith("history 12: inferred as one hour of 5-minute rows. season 288")
+    assert "✓ The graph matters to tgcn up to 60 minutes ahead: without edges the MAE rises by 0.21." in text
+    assert "! Leak (shared-target-rows), allowed by name: rows 1400 to 1410 are targets of two splits." in text
+    assert "! Warning (constant-series): 2 nodes never change: node 3, node 9." in text
+    assert "scaler-fitted-on-test" not in text  # a check that passed needs no line
+
+
+def test_an_open_ablation_is_no_tick(rich_results):
+    results = rich_results()
+    results.ablation |= {"verdict": "open", "sentence": "Not shown that the graph matters."}
+    text = printed(results)
+    assert "· Not shown that the graph matters." in text
+    assert max(map(len, text.splitlines())) <= 100

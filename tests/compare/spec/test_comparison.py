@@ -1,0 +1,79 @@
+"""What may be asked of a comparison, and what is said about the rest."""
+
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from gnnkit.compare import DEFAULT_MODELS, ComparisonSpec, make_spec
+from gnnkit.compare.spec.comparison import resolve
+from gnnkit.temporal import MODELS
+
+
+def test_defaults_are_the_simulated_network_with_sequence_and_graph_models():
+    spec = make_spec()
+    assert spec.models == DEFAULT_MODELS
+    assert {MODELS[name].family for name in spec.models} == {"sequence", "graph"}
+    assert (spec.horizons, spec.history, spec.seeds) == (None, None, (0, 1, 2))
+    final = resolve(spec)
+    assert (final.horizons, final.history) == ((3, 6, 12), 12)
+
+
+def test_horizons_are_sorted():
+    assert make_spec(horizons=[12, 3, 6]).horizons == (3, 6, 12)
+
+
+def test_training_settings_carry_everything_but_the_seed():
+    settings = make_spec(epochs=7, learning_rate=0.1, loss="mse", device="cpu", max_seconds=3).training_settings(24)
+    assert (settings.epochs, settings.learning_rate, settings.loss, settings.device) == (7, 0.1, "mse", "cpu")
+    assert (settings.max_seconds, settings.seed) == (3, 24)
+
+
+def test_to_json_is_json_and_builds_the_same_spec(tmp_path):
+    (tmp_path / "speeds.csv").write_text("1,2\n")
+    spec = make_spec(series=tmp_path / "speeds.csv", season=288, models=["gru"], seeds=[7])
+    document = json.loads(json.dumps(spec.to_json()))
+    assert document["series"] == str(tmp_path / "speeds.csv")
+    assert make_spec(**document) == spec
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"models": ["lstn"]}, "models: unknown model 'lstn'; did you mean 'lstm'? Known: rnn, lstm"),
+        ({"models": ["xyzzy"]}, "models: unknown model 'xyzzy'; choose from rnn, lstm"),
+        ({"models": []}, "models: no model is named; choose from rnn"),
+        ({"models": ["gru", "gru"]}, "models: gru is given twice; give a model once"),
+        ({"data": "los-lop"}, "data: unknown data set 'los-lop'; did you mean 'los-loop'? Known: simulated, los-loop"),
+        (
+            {"horizons": [3, -6]},
+            "horizons: -6 is not a number of steps ahead; give positive whole numbers, e.g. 3,6,12",
+        ),
+        ({"horizons": [0]}, "horizons: 0 is not a number of steps ahead"),
+        ({"horizons": []}, "horizons: no horizon is given"),
+        ({"horizons": [3, 3]}, "horizons: 3 is given twice; give a horizon once"),
+        ({"seeds": []}, "seeds: no seed is given; give a count (3) or a list (0,24,42)"),
+        ({"seeds": [-1]}, "seeds: -1 is not a seed"),
+        ({"seeds": [1, 1]}, "seeds: 1 is given twice"),
+        ({"history": 0}, "history: 0 is not allowed: input should be greater than or equal to 1"),
+        ({"epochs": 1.5}, "epochs: 1.5 is not allowed: "),
+        ({"loss": "huber"}, "loss: 'huber' is not allowed: input should be 'mae' or 'mse'"),
+        ({"device": "tpu"}, "device: device is 'tpu'; choose auto, cpu"),
+        ({"epoch": 3}, "epoch: there is no such setting; did you mean 'epochs'?"),
+        ({"series": "nowhere.csv"}, "series: no such file: nowhere.csv"),
+        ({"graph": __file__}, "graph is given without series; give the file of the series too"),
+        ({"series": __file__, "data": "simulated"}, "both data (simulated) and series ("),
+        ({"season": 288}, "season: only for your own files; give series, or leave it out"),
+        ({"step_minutes": -5}, "step_minutes: -5 is not allowed: input should be greater than 0"),
+    ],
+)
+def test_errors_are_one_line_that_names_the_setting(values, message):
+    with pytest.raises(ValueError) as caught:
+        make_spec(**values)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_spec_itself_raises_pydantics_error():
+    with pytest.raises(ValidationError):
+        ComparisonSpec(models=("lstn",))

@@ -1,0 +1,353 @@
+"""Does the graph matter? Verdicts on errors whose truth is known, and on the simulated network."""
+
+import numpy as np
+import pytest
+import torch
+
+from gnnkit.compare.conditions import Condition
+from gnnkit.compare.scores import Outcome
+from gnnkit.compare.statistics.ablation import MARGIN, judge_ablation, judge_conditions
+from gnnkit.compare.statistics.bootstrap import paired_interval
+from gnnkit.compare.statistics.significance import diebold_mariano, holm
+from gnnkit.training import FitResult
+
+WINDOWS, STEPS, NODES, HISTORY = 120, 2, 3, 4
+TRUE = torch.zeros(WINDOWS, STEPS, NODES)
+MASK = torch.ones(WINDOWS, STEPS, NODES, dtype=torch.bool)
+COUNTS = np.full(WINDOWS, STEPS * NODES, dtype=float)
+
+
+def outcome(model: str, error, *, seed: int = 0, val_mae: float = 1.0, family: str = "graph", **condition) -> Outcome:
+    """A model whose error is the same at every step and node of a window; a number, or one for each window."""
+    errors = torch.as_tensor(np.broadcast_to(error, WINDOWS).copy(), dtype=torch.float32)
+    fitted = FitResult([], 1, val_mae, 1.0, 1.0, 1.0, 10, "epochs") if family != "baseline" else None
+    predicted = errors[:, None, None].expand(WINDOWS, STEPS, NODES)
+    return Outcome(model, family, seed, predicted, fitted, Condition(**condition))
+
+
+def on_graphs(model: str, *, seeds=(0, 1, 2), **errors) -> list[Outcome]:
+    """Outcomes on some graphs: the errors of all seeds, [W], or a row for each, [S, W]."""
+    return [
+        outcome(model, np.broadcast_to(error, (len(seeds), WINDOWS))[row], seed=seed, adjacency=kind)
+        for row, seed in enumerate(seeds)
+        for kind, error in errors.items()
+    ]
+
+
+def judged(outcomes, windows=None, **options):
+    given = {"history": HISTORY, "unit": "mph", "step_minutes": 5.0, "resamples": 200}
+    return judge_ablation(outcomes, TRUE, MASK, windows or {2: WINDOWS}, **(given | options))
+
+
+def hard(seed: int, level: float = 2.0) -> np.ndarray:
+    """Errors of windows that are hard and easy in turns."""
+    return level * (1 + 0.3 * np.sin(np.arange(WINDOWS) / 5)) + np.random.default_rng(seed).normal(0, 0.02, WINDOWS)
+
+
+def test_yes_by_hand():
+    base = hard(0)
+    found = judged(on_graphs("tgcn", given=base, identity=base + 0.5, shuffled=base + 0.25, complete=base - 0.125))
+    level = float(base.mean())
+    assert [(row["adjacency"], row["seeds"], row["std"]) for row in found["rows"]] == [
+        ("given", 3, 0.0),
+        ("identity", 3, 0.0),
+        ("shuffled", 3, 0.0),
+        ("complete", 3, 0.0),
+    ]
+    assert [row["mae"] for row in found["rows"]] == pytest.approx(
+        [level, level + 0.5, level + 0.25, level - 0.125], rel=1e-5
+    )
+    assert [test["difference"] for test in found["tests"]] == pytest.approx([0.5, 0.25, -0.125], rel=1e-4)
+    assert {(test["model"], test["against"], test["horizon"]) for test in found["tests"]} == {("tgcn", "given", 2)}
+    assert (found["verdict"], found["horizon"]) == ("yes", 2)
+    assert found["sentence"] == (
+        "The graph matters up to 10 minutes (2 steps) ahead: tgcn has an MAE of "
+        f"{level:.4g} mph with the given graph; with no edges (identity) +0.5 mph, 95% interval +0.5 to +0.5, a "
+        "shuffled graph +0.25 mph, 95% interval +0.25 to +0.25 (n = 120 test windows, 3 seeds, p at most 0.0001 by "
+        "Diebold-Mariano and Holm over 3 tests)."
+    )
+    assert found["notes"] == [
+        "tgcn is clearly better with a complete graph than with the given one: -0.125 mph, 95% interval -0.125 to "
+        "-0.125.",
+    ]
+
+
+def test_tests_are_paired_over_windows_and_seeds():
+    """Seeds of very different luck, which is the same on every graph: what differs between graphs is seen."""
+    luck = np.array([[0.0], [1.0], [3.0]])
+    kinds = ("given", "identity", "random")
+    rows = {kind: np.stack([hard(10 * n + s, 2 + 0.1 * n) for s in range(3)]) for n, kind in enumerate(kinds)}
+    tables = {kind: table + luck for kind, table in rows.items()}
+    found = judged(on_graphs("gcn", **tables)[::-1], confidence=0.9)  # in whatever order they come
+    assert found["verdict"] == "yes"
+    # The single precision of predictions is that of the errors.
+    tables = {kind: table.astype(np.float32).astype(float) for kind, table in tables.items()}
+    nothing, p_values = np.zeros((1, WINDOWS)), []
+    for test in found["tests"]:
+        gap = tables[test["adjacency"]] - tables["given"]
+        expected = paired_interval(gap, nothing, COUNTS, block=HISTORY + 2, resamples=200, confidence=0.9)
+        assert (test["difference"], test["low"], test["high"]) == pytest.approx(
+            (expected.difference, expected.low, expected.high), rel=1e-4
+        )
+        p_values.append(diebold_mariano(gap, nothing, COUNTS, lag=1).p_value)
+        unpaired = paired_interval(tables[test["adjacency"]], tables["given"], COUNTS, block=HISTORY + 2)
+        assert unpaired.low < 0 < unpaired.high
+    assert [test["dm_p"] for test in found["tests"]] == pytest.approx(p_values, rel=1e-3)
+    assert [test["dm_p_holm"] for test in found["tests"]] == pytest.approx(holm(p_values).tolist(), rel=1e-3)
+
+
+def test_seeds_pair_by_their_number_and_a_seed_without_its_pair_is_left_out():
+    levels = np.array([[1.0], [2.0], [4.0]])
+    given = on_graphs("gcn", given=levels)
+    identity = on_graphs("gcn", seeds=(2, 0), identity=levels[[2, 0]] + 0.5)
+    lost = on_graphs("gcn", seeds=(7,), random=levels[:1])
+    found = judged(given + identity + lost)
+    assert [(row["adjacency"], row["seeds"]) for row in found["rows"]] == [("given", 3), ("identity", 2), ("random", 1)]
+    assert [(test["adjacency"], test["difference"]) for test in found["tests"]] == [("identity", 0.5)]
+
+
+@pytest.mark.parametrize("change", [1.0, -1.0])
+def test_one_seed_says_neither_yes_nor_no(change):
+    base = hard(0)
+    found = judged(on_graphs("gcn", seeds=(5,), given=base, identity=base + change, random=base + change))
+    assert [test["clear"] for test in found["tests"]] == [True, True]
+    assert found["verdict"] == "open"
+    assert found["sentence"].startswith(
+        "Open whether the graph matters up to 10 minutes (2 steps) ahead: one seed cannot tell what the graph does "
+        "from luck, give three or more; gcn has an MAE of"
+    )
+    assert found["sentence"].endswith("(n = 120 test windows, one seed).")
+
+
+def test_no_where_edges_do_harm_and_where_they_gain_too_little():
+    base = hard(0)
+    harm = judged(on_graphs("gcn", given=base, identity=base - 0.5, shuffled=base + 0.5))
+    assert harm["verdict"] == "no"
+    assert harm["sentence"] == (
+        "The graph does not matter up to 10 minutes (2 steps) ahead, to within 1% of the MAE: gcn has an MAE of "
+        f"{base.mean():.4g} mph with the given graph; with no edges (identity) -0.5 mph, 95% interval -0.5 to -0.5, a "
+        "gain of at most 0% of its MAE (n = 120 test windows, 3 seeds)."
+    )
+    little = 0.5 * MARGIN * float(base.mean())
+    small = judged(on_graphs("gcn", given=base, identity=base + little, shuffled=base + little))
+    assert small["tests"][0]["clear"]
+    assert small["verdict"] == "yes"  # a gain below the margin that is clear on both is still a gain
+    noisy = hard(1) + little
+    assert judged(on_graphs("gcn", given=base, identity=noisy, random=base))["verdict"] == "no"
+
+
+def test_a_wrong_graph_that_is_worse_is_not_enough_for_yes():
+    base = hard(0)
+    # Any graph costs something here and the given one nothing: it is no better than none.
+    found = judged(on_graphs("gcn", given=base, identity=hard(1), shuffled=base + 1, random=base + 1))
+    assert found["verdict"] == "no"
+    assert "no edges (identity)" in found["sentence"]
+    found = judged(on_graphs("gcn", given=base, identity=base + 1, shuffled=hard(1), random=base + 1))
+    assert found["verdict"] == "no"
+    assert "a shuffled graph" in found["sentence"]
+
+
+def test_open_where_the_errors_cannot_tell():
+    rng = np.random.default_rng(0)
+    base, other, wrong = (np.abs(rng.normal(2, 1.5, WINDOWS)) for _ in range(3))
+    found = judged(on_graphs("gcn", given=base, identity=other, shuffled=wrong))
+    assert found["verdict"] == "open"
+    assert found["sentence"].startswith("Open whether the graph matters up to 10 minutes (2 steps) ahead: gcn has an")
+    assert "with no edges (identity)" in found["sentence"]
+    assert found["sentence"].endswith("(n = 120 test windows, 3 seeds).")
+
+
+@pytest.mark.parametrize("kinds", [("identity",), ("shuffled", "random"), ("complete", "learned")])
+def test_yes_needs_both_kinds_of_graph(kinds):
+    base = hard(0)
+    found = judged(on_graphs("mtgnn-given", given=base, **dict.fromkeys(kinds, base + 1)))
+    assert found["verdict"] == "open"
+    assert len(found["tests"]) == len(kinds)
+
+
+def test_one_model_that_gains_is_enough_and_all_must_fail_for_no():
+    base = hard(0)
+    gains = on_graphs("dcrnn", given=base, identity=base + 1, shuffled=base + 1)
+    fails = on_graphs("gcn", given=base, identity=base - 1, shuffled=base)
+    rng = np.random.default_rng(0)
+    unknown = on_graphs(
+        "tgcn", **{kind: np.abs(rng.normal(2, 1.5, WINDOWS)) for kind in ("given", "identity", "random")}
+    )
+    assert judged(gains + fails)["verdict"] == "yes"
+    assert "gcn" not in judged(gains + fails)["sentence"].replace("dcrnn", "").split("(n =")[0]
+    assert judged(fails)["verdict"] == "no"
+    assert judged(fails + unknown)["verdict"] == "open"
+    assert {row["model"] for row in judged(fails + unknown)["rows"]} == {"gcn", "tgcn"}
+
+
+def _centred(noise: np.ndarray) -> np.ndarray:
+    return noise - noise.mean()
+
+
+def test_holm_takes_a_lucky_model_back():
+    """A model that passes alone does not pass as one of twelve."""
+    rng = np.random.default_rng(3)
+    base = hard(0)
+    costs = {kind: base + 0.014 + _centred(rng.normal(0, 0.05, WINDOWS)) for kind in ("identity", "random")}
+    lucky = on_graphs("gcn", given=base, **costs)
+    alone = judged(lucky)
+    assert [test["clear"] for test in alone["tests"]] == [True, True]
+    assert all(0.001 < test["dm_p"] < test["dm_p_holm"] < 0.05 for test in alone["tests"])
+    assert alone["verdict"] == "yes"
+    others = [
+        o
+        for n in range(11)
+        for o in on_graphs(f"other {n}", given=base, identity=base + rng.normal(0, 0.1, WINDOWS), random=base)
+    ]
+    among = judged(lucky + others)
+    assert [test["dm_p"] for test in among["tests"][:2]] == [test["dm_p"] for test in alone["tests"]]
+    assert max(test["dm_p_holm"] for test in among["tests"][:2]) > 0.05
+    assert among["verdict"] != "yes"
+
+
+@pytest.mark.parametrize("luck", [0.0, 0.1])
+def test_equal_graphs_are_seldom_called_different(luck):
+    """Errors of overlapping windows on graphs that tell nothing, and of fits that come out well or badly by chance."""
+    called = []
+    kinds = ("given", "identity", "shuffled", "random")
+    for seed in range(25):
+        rng = np.random.default_rng(seed)
+        noise = rng.normal(0, 0.3, (4, 3, WINDOWS + 1))
+        errors = 2 + noise[..., 1:] + noise[..., :-1]  # neighbouring windows share a target row
+        errors += rng.normal(0, luck, (4, 3, 1))
+        called.append(judged(on_graphs("gcn", **dict(zip(kinds, errors, strict=True))))["verdict"])
+    assert called.count("yes") <= 1
+
+
+def test_a_small_gain_on_every_window_is_found():
+    gains = [
+        judged(on_graphs("gcn", given=hard(s), identity=hard(s + 1) + 0.1, random=hard(s + 2) + 0.1)) for s in range(9)
+    ]
+    assert {found["verdict"] for found in gains} == {"yes"}
+
+
+def test_what_is_not_about_the_graph_is_left_out():
+    base = hard(0)
+    tried = on_graphs("gcn", given=base, identity=base + 1, shuffled=base + 1)
+    others = [
+        outcome("last-value", 9.0, family="baseline"),
+        outcome("gru", 0.1, family="sequence"),
+        outcome("tgcn", 0.1),
+        outcome("gcn", 50.0, train_share=0.1),
+        outcome("gcn", 50.0, hidden_share=0.5),
+    ]
+    assert judged(tried + others) == judged(tried)
+    assert judged(others) == {}
+
+
+def test_other_horizons_stand_in_the_notes_and_the_largest_decides():
+    base = hard(0)
+    outcomes = on_graphs("gcn", given=base, identity=base + 1, shuffled=base + 1)
+    early = [  # at the first step all are alike
+        Outcome(o.model, o.family, o.seed, torch.cat([outcomes[0].predicted[:, :1], o.predicted[:, 1:]], 1), o.fitted,
+                o.condition)
+        for o in outcomes
+    ]  # fmt: skip
+    found = judged(early, {2: WINDOWS - 1, 1: WINDOWS})
+    assert (found["verdict"], found["horizon"]) == ("yes", 2)
+    assert "n = 119 test windows" in found["sentence"]
+    assert found["notes"][0].startswith("The graph does not matter up to 5 minutes (1 step) ahead, to within 1% of")
+    assert {row["horizon"] for row in found["rows"]} == {2}
+
+
+def test_a_model_without_its_given_graph_is_named():
+    base = hard(0)
+    lonely = on_graphs("tgcn", identity=base)
+    found = judged(
+        lonely + on_graphs("gcn", given=base, identity=base + 1, random=base + 1), step_minutes=None, unit=""
+    )
+    assert found["verdict"] == "yes"
+    assert found["sentence"].startswith("The graph matters up to 2 steps ahead: gcn has an MAE of 2.0")
+    assert found["notes"][0] == "No fit of tgcn on the given graph is there, so its other graphs are not judged."
+    alone = judged(lonely)
+    assert (alone["verdict"], alone["rows"], alone["tests"]) == ("open", [], [])
+    assert alone["sentence"].endswith("no model was trained both on the given graph and on another.")
+
+
+def test_windows_without_targets_do_not_count():
+    base = hard(0)
+    mask = MASK.clone()
+    mask[::2] = False
+    wild = base.copy()
+    wild[::2] = 1e6  # never observed
+    tried = on_graphs("gcn", given=wild, identity=base + 0.5)
+    found = judge_ablation(tried, TRUE, mask, {2: WINDOWS}, history=HISTORY, resamples=200)
+    assert found["rows"][0]["mae"] == pytest.approx(base[1::2].mean(), rel=1e-5)
+    assert found["tests"][0]["difference"] == pytest.approx(0.5, rel=1e-4)
+    assert "n = 60 test windows" in found["sentence"]
+    mask[1:] = False
+    mask[0] = True
+    one = judge_ablation(tried, TRUE, mask, {2: WINDOWS}, history=HISTORY, resamples=200)
+    assert one["tests"][0]["dm_p"] is None
+    assert one["tests"][0]["dm_p_holm"] is None
+
+
+def conditions(outcomes, windows=None, **options):
+    given = {"history": HISTORY, "unit": "mph", "step_minutes": 5.0, "resamples": 200}
+    return judge_conditions(outcomes, TRUE, MASK, windows or {2: WINDOWS}, **(given | options))
+
+
+def both(graph, sequence, **condition) -> list[Outcome]:
+    """A graph model and a sequence model under a condition."""
+    return [outcome("gcn", graph, **condition), outcome("gru", sequence, family="sequence", **condition)]
+
+
+def test_learning_curve_by_hand():
+    base = hard(0)
+    found = conditions(both(base, base + 0.5) + both(base + 2, base + 1, train_share=0.1))
+    level = float(base.mean())
+    assert [(row["axis"], row["value"], row["graph"], row["sequence"], row["clear"]) for row in found] == [
+        ("train_share", 0.1, "gcn", "gru", True),
+        ("train_share", 1.0, "gcn", "gru", True),
+    ]
+    assert [row["difference"] for row in found] == pytest.approx([1.0, -0.5], rel=1e-4)
+    assert [row["graph_mae"] for row in found] == pytest.approx([level + 2, level], rel=1e-5)
+    assert [row["sequence_mae"] for row in found] == pytest.approx([level + 1, level + 0.5], rel=1e-5)
+    assert found[0]["sentence"] == (
+        "With 10% of the training rows, up to 10 minutes (2 steps) ahead, the graph does not help: gcn "
+        f"({level + 2:.4g} mph) against gru ({level + 1:.4g} mph), difference +1 mph, 95% interval +1 to +1 (n = 120 "
+        "test windows, one seed)."
+    )
+    assert (
+        "With 100% of the training rows, up to 10 minutes (2 steps) ahead, the graph helps: gcn" in found[1]["sentence"]
+    )
+
+
+def test_validation_picks_the_pair_and_the_test_rows_do_not():
+    better_on_test = outcome("tgcn", 0.5, val_mae=3.0, hidden_share=0.5)
+    chosen = [outcome("gcn", hard(s), seed=s, val_mae=1.0 + s, hidden_share=0.5) for s in (0, 1)]  # mean 1.5
+    rivals = [
+        outcome("gru", hard(3), family="sequence", val_mae=2.0, hidden_share=0.5),
+        outcome("lstm", hard(4), family="sequence", val_mae=1.9, hidden_share=0.5),
+    ]
+    found = conditions([better_on_test, *chosen, *rivals, *both(1.0, 1.0)])
+    assert [(row["value"], row["graph"], row["sequence"]) for row in found] == [
+        (0.0, "gcn", "gru"),
+        (0.5, "gcn", "lstm"),
+    ]
+    assert "With 50% of the inputs hidden" in found[1]["sentence"]
+    assert "it is not shown that the graph helps" in found[1]["sentence"]
+    assert "2 seeds" in found[1]["sentence"]
+    assert (found[0]["difference"], found[0]["clear"]) == (0.0, False)
+
+
+def test_axes_do_not_mix_and_missing_families_are_left_out():
+    base = both(1.0, 1.0)
+    assert conditions(base) == []
+    assert conditions([*base, outcome("gcn", 1.0, adjacency="random")]) == []
+    lonely = conditions([*base, outcome("gcn", 1.0, train_share=0.2), *both(1.0, 1.0, hidden_share=0.25)])
+    assert [(row["axis"], row["value"]) for row in lonely] == [
+        ("train_share", 1.0),
+        ("hidden_share", 0.0),
+        ("hidden_share", 0.25),
+    ]
+    crossed = conditions([*base, *both(1.0, 1.0, hidden_share=0.25, train_share=0.5)])
+    assert crossed == []
+    baseline = outcome("last-value", 0.0, family="baseline")
+    horizons = conditions([baseline, *base, *both(1.0, 1.0, train_share=0.5)], {1: WINDOWS, 2: WINDOWS - 1})
+    assert [(row["value"], row["horizon"]) for row in horizons] == [(0.5, 1), (0.5, 2), (1.0, 1), (1.0, 2)]

@@ -1,0 +1,287 @@
+"""Tests of models against each other: hand-computed values, a dense reference, and their size by simulation."""
+
+import itertools
+import time
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmarks.referee_size import CASES, Cell, cells, rejections, window_losses
+from gnnkit.compare.statistics.bootstrap import paired_interval
+from gnnkit.compare.statistics.significance import (
+    critical_difference,
+    diebold_mariano,
+    holm,
+    significance,
+    wilcoxon_over_seeds,
+)
+
+RNG = np.random.default_rng
+
+
+@pytest.mark.parametrize("loss", ["absolute", "squared"])
+def test_equal_forecasters_are_called_different_in_3_to_7_percent_of_2000_cases(loss):
+    """Overlapping windows of AR(1) errors, horizon 12, 380 windows: the case that the referee is judged by."""
+    found = rejections(Cell(loss=loss), CASES)
+    assert 0.03 <= found["diebold_mariano"] <= 0.07
+    assert 0.03 <= found["bootstrap"] <= 0.07
+
+
+def test_a_fifth_more_error_is_nearly_always_found():
+    found = rejections(Cell(windows=1000, horizon=3, errors="shared", ratio=1.2), 100)
+    assert min(found["diebold_mariano"], found["bootstrap"]) > 0.95
+
+
+def test_the_simulated_losses_are_means_over_overlapping_steps():
+    steps = window_losses(Cell(horizon=1, windows=30), 2)
+    means = window_losses(Cell(horizon=3, windows=28), 2)
+    assert means == pytest.approx((steps[..., :-2] + steps[..., 1:-1] + steps[..., 2:]) / 3)
+    shared = window_losses(Cell(horizon=1, windows=4000, ar=0.0, errors="shared", loss="squared"), 1)
+    assert np.corrcoef(shared[0, 0], shared[1, 0])[0, 1] == pytest.approx(0.7**2, abs=0.08)
+    scaled = window_losses(Cell(horizon=1, windows=30, ratio=1.05), 2)
+    assert scaled[1] == pytest.approx(1.05 * steps[1])
+    assert len(cells()) == len(set(cells()))
+
+
+def dense_diebold_mariano(d, counts, lag):
+    """The statistic with every matrix written out: cosines, and the covariance of moving averages for κ."""
+    windows = len(d)
+    mean = (counts * d).sum() / counts.sum()
+    u = counts * (d - mean) / counts.mean()
+    nu = max(1, int(min(0.41 * windows ** (2 / 3), windows / (lag + 1))))
+    basis = np.array(
+        [
+            [np.sqrt(2 / windows) * np.cos(np.pi * j * (w + 0.5) / windows) for w in range(windows)]
+            for j in range(1, nu + 1)
+        ]
+    )
+    gap = np.abs(np.subtract.outer(np.arange(windows), np.arange(windows)))
+    covariance = np.maximum(0, 1 - gap / (lag + 1))
+    kappa = np.mean([c @ covariance @ c for c in basis]) / (covariance.sum() / windows)
+    variance = np.mean((basis @ u) ** 2) / kappa / windows
+    return mean / np.sqrt(variance), nu
+
+
+@pytest.mark.parametrize(("windows", "lag"), [(40, 0), (40, 2), (120, 11), (9, 11), (2, 0)])
+def test_diebold_mariano_equals_the_dense_reference(windows, lag):
+    rng = RNG(windows + lag)
+    a, b = rng.gamma(2.0, size=windows), rng.gamma(2.0, size=windows)
+    counts = rng.integers(1, 5, size=windows).astype(float)
+    statistic, degrees = dense_diebold_mariano(a - b, counts, lag)
+    found = diebold_mariano(a, b, counts, lag=lag)
+    assert (found.statistic, found.degrees) == pytest.approx((statistic, degrees))
+    assert found.p_value == pytest.approx(2 * stats.t.sf(abs(statistic), degrees))
+    assert found.difference == pytest.approx(found.statistic * found.deviation)
+    mirrored = diebold_mariano(b, a, counts, lag=lag)
+    assert (mirrored.statistic, mirrored.p_value) == pytest.approx((-statistic, found.p_value))
+
+
+def test_diebold_mariano_of_independent_windows_is_near_the_ordinary_t_test():
+    rng = RNG(0)
+    a, b = rng.standard_normal(3000) + 10.05, rng.standard_normal(3000) + 10.0
+    found = diebold_mariano(a, b, np.ones(3000), lag=0)
+    ordinary = (a - b).mean() / ((a - b).std(ddof=1) / np.sqrt(3000))
+    assert found.statistic == pytest.approx(ordinary, rel=0.15)
+
+
+def test_rmse_is_compared_by_the_delta_method():
+    rng = RNG(1)
+    a, b = rng.gamma(2.0, size=200), rng.gamma(2.5, size=200)
+    root_a, root_b = np.sqrt(a.mean()), np.sqrt(b.mean())
+    linear = (a - a.mean()) / (2 * root_a) - (b - b.mean()) / (2 * root_b) + root_a - root_b
+    statistic, _ = dense_diebold_mariano(linear, np.ones(200), 2)
+    found = diebold_mariano(a, b, np.ones(200), lag=2, squared=True)
+    assert found.difference == pytest.approx(root_a - root_b)
+    assert found.statistic == pytest.approx(statistic)
+
+
+def test_noise_between_seeds_joins_the_variance_with_the_degrees_of_welch():
+    a = np.ones((3, 50)) + np.array([[-0.1], [0.0], [0.1]])
+    found = diebold_mariano(a, np.full((1, 50), 0.9), np.ones(50), lag=2)
+    # No noise from windows: s² / 3 = 0.01 / 3 and two degrees.
+    assert found.statistic == pytest.approx(0.1 / np.sqrt(0.01 / 3))
+    assert found.degrees == pytest.approx(2.0)
+    noisy = a + RNG(0).standard_normal(50)
+    both = diebold_mariano(noisy, np.full((1, 50), 0.9), np.ones(50), lag=2)
+    alone = diebold_mariano(noisy.mean(axis=0), np.full(50, 0.9), np.ones(50), lag=2)
+    assert both.deviation**2 == pytest.approx(alone.deviation**2 + 0.01 / 3)
+
+
+def test_windows_without_targets_are_not_read():
+    a, b, counts = RNG(0).random(60), RNG(1).random(60), np.ones(60)
+    counts[20:30] = 0
+    hidden = np.where(counts > 0, a, np.nan)
+    assert diebold_mariano(hidden, b, counts, lag=2) == diebold_mariano(a, b, counts, lag=2)
+
+
+def test_a_difference_without_variance_is_certain_and_no_difference_is_none():
+    hard = RNG(0).gamma(2.0, size=100)
+    gap = diebold_mariano(hard - 0.1, hard, np.ones(100), lag=2)
+    assert (gap.p_value, np.sign(gap.statistic)) == (pytest.approx(0, abs=1e-30), -1)
+    same = diebold_mariano(hard, hard, np.ones(100), lag=2)
+    assert (same.statistic, same.p_value) == (0.0, 1.0)
+
+
+def test_what_cannot_be_tested_is_refused():
+    with pytest.raises(ValueError, match=r"losses have shapes \(1, 3\) and \(1, 4\)"):
+        diebold_mariano(np.ones(3), np.ones(4), np.ones(3), lag=0)
+    with pytest.raises(ValueError, match="lag=-1: windows that share a target row are horizon − 1 apart"):
+        diebold_mariano(np.ones(3), np.ones(3), np.ones(3), lag=-1)
+    with pytest.raises(ValueError, match="counts: 1 windows have an observed target; a test needs at least 2"):
+        diebold_mariano(np.ones(3), np.ones(3), np.array([0.0, 1.0, 0.0]), lag=0)
+
+
+def test_holm_steps_down_and_never_falls_again():
+    assert holm([0.01, 0.04, 0.03, 0.005]).tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.8]).tolist() == [1.0, 1.0]
+    assert holm([0.04]).tolist() == [0.04]
+
+
+def exact_signed_rank(gaps):
+    """Two-sided p by all 2^S signs; for gaps without ties."""
+    ranks = stats.rankdata(np.abs(gaps))
+    seen = abs(ranks[gaps > 0].sum() - ranks.sum() / 2)
+    sums = [
+        sum(r for r, s in zip(ranks, signs, strict=True) if s) for signs in itertools.product((0, 1), repeat=len(gaps))
+    ]
+    return np.mean([abs(total - ranks.sum() / 2) >= seen for total in sums])
+
+
+def test_wilcoxon_equals_the_count_of_all_signs():
+    gaps = np.array([0.3, -0.1, 0.5, 0.7, 0.2, -0.4, 0.9])
+    assert wilcoxon_over_seeds(gaps, np.zeros(7)) == pytest.approx(exact_signed_rank(gaps))
+    assert wilcoxon_over_seeds(gaps + 3, np.array([3.0])) == pytest.approx(exact_signed_rank(gaps))
+
+
+def test_wilcoxon_says_nothing_below_six_seeds_or_without_pairs():
+    assert wilcoxon_over_seeds(np.arange(5.0), np.arange(5.0) + 1) is None
+    assert wilcoxon_over_seeds(np.arange(6.0), np.arange(6.0) + np.arange(1, 7)) == 2 / 2**6
+    assert wilcoxon_over_seeds(np.arange(7.0), np.arange(6.0)) is None
+    assert wilcoxon_over_seeds(np.ones(6), np.ones(6)) == 1.0
+
+
+FAMILIES = {"last-value": "baseline", "seasonal-naive": "baseline", "lstm": "sequence", "tgcn": "graph", "gcn": "graph"}
+LEVELS = {"last-value": 4.0, "seasonal-naive": 5.0, "lstm": 3.0, "tgcn": 2.0, "gcn": 3.5}
+
+
+def tables(levels=LEVELS, families=FAMILIES, seeds=2, windows=160):
+    rng = RNG(0)
+    absolute = {}
+    for name, level in levels.items():
+        count = 1 if families[name] == "baseline" else seeds
+        found = level * rng.gamma(40.0, 1 / 40, size=(count, windows)) + 0.01 * rng.standard_normal((count, 1))
+        absolute[name] = {"3": found.tolist()}
+    squared = {name: {"3": (np.array(found["3"]) ** 2).tolist()} for name, found in absolute.items()}
+    return absolute, squared, {"3": [4] * windows}
+
+
+def test_the_pairs_are_those_that_questions_are_asked_about():
+    found = significance(*tables(), FAMILIES, history=12, resamples=200)
+    pairs = [(t["model"], t["against"]) for t in found if t["metric"] == "mae"]
+    assert pairs == [
+        *((name, "last-value") for name in ("lstm", "tgcn", "gcn")),
+        *((name, "seasonal-naive") for name in ("lstm", "tgcn", "gcn")),
+        ("tgcn", "lstm"),
+        ("tgcn", "gcn"),
+    ]
+    assert {t["comparisons"] for t in found} == {8}
+    assert {(t["horizon"], t["metric"]) for t in found} == {(3, "mae"), (3, "rmse")}
+
+
+@pytest.mark.parametrize("metric", ["mae", "rmse"])
+def test_every_figure_of_a_pair_is_that_of_its_own_function(metric):
+    absolute, squared, counts = tables(seeds=6)
+    found = [t for t in significance(absolute, squared, counts, FAMILIES, history=12, resamples=200)
+             if t["metric"] == metric]  # fmt: skip
+    assert [t["dm_p_holm"] for t in found] == pytest.approx(holm([t["dm_p"] for t in found]).tolist())
+    test = next(t for t in found if (t["model"], t["against"]) == ("tgcn", "lstm"))
+    table, root = (absolute, False) if metric == "mae" else (squared, True)
+    a, b, n = np.array(table["tgcn"]["3"]), np.array(table["lstm"]["3"]), np.array(counts["3"], dtype=float)
+    interval = paired_interval(a, b, n, block=15, squared=root, resamples=200)
+    assert (test["difference"], test["low"], test["high"]) == pytest.approx(
+        (interval.difference, interval.low, interval.high)
+    )
+    assert test["clear"] is True
+    dm = diebold_mariano(a, b, n, lag=2, squared=root)
+    assert (test["dm"], test["dm_p"]) == pytest.approx((dm.statistic, dm.p_value))
+    score_a, score_b = ((np.sqrt(x.mean(axis=1)) if root else x.mean(axis=1)) for x in (a, b))
+    assert test["skill"] == pytest.approx(1 - score_a.mean() / score_b.mean())
+    assert (test["wilcoxon_p"], test["seeds"]) == (2 / 2**6, 6)
+    # Blocks of 15 windows, the last 2 of each left out; a last one of 10 does not count.
+    parts = [slice(start, start + 13) for start in range(0, 150, 15)]
+    gaps = np.array([[(np.sqrt(x[:, p].mean(axis=1)) if root else x[:, p].mean(axis=1)).mean() for x in (a, b)]
+                     for p in parts])  # fmt: skip
+    gaps = gaps[:, 0] - gaps[:, 1]
+    assert test["effect"] == pytest.approx(gaps.mean() / gaps.std(ddof=1))
+
+
+def test_a_pair_asked_for_in_both_directions_is_one_comparison_and_its_mirror():
+    found = significance(*tables(LEVELS | {"last-value": 1.0}), FAMILIES, history=12, resamples=200)
+    tests = {(t["model"], t["against"]): t for t in found if t["metric"] == "mae"}
+    there, back = tests["lstm", "last-value"], tests["last-value", "lstm"]
+    assert (there["difference"], there["low"], there["high"], there["dm"]) == (
+        -back["difference"], -back["high"], -back["low"], -back["dm"],
+    )  # fmt: skip
+    assert there["dm_p_holm"] == back["dm_p_holm"]
+    assert there["skill"] < 0 < back["skill"]
+    assert there["comparisons"] == len({frozenset(pair) for pair in tests})
+
+
+def test_a_single_window_gives_no_test_and_no_crash():
+    errors = {"last-value": {"3": [[2.0, None]]}, "gru": {"3": [[1.0, None]]}}
+    families = {"last-value": "baseline", "gru": "sequence"}
+    found = significance(errors, errors, {"3": [4, 0]}, families, history=12)
+    assert [(t["dm"], t["dm_p"], t["dm_p_holm"], t["effect"], t["skill"]) for t in found if t["metric"] == "mae"] == [
+        (None, None, None, None, 0.5)
+    ]
+
+
+def test_a_comparison_of_25_models_and_4_horizons_takes_less_than_5_seconds():
+    families = {f"model{i}": "graph" if i % 2 else "sequence" for i in range(21)}
+    families |= dict.fromkeys(("last-value", "rolling-average", "historical-average", "seasonal-naive"), "baseline")
+    absolute, squared, counts = tables(dict.fromkeys(families, 1.0), families, seeds=3, windows=400)
+    many = [{name: {str(h): t["3"] for h in range(3, 7)} for name, t in table.items()} for table in (absolute, squared)]
+    start = time.process_time()
+    significance(many[0], many[1], {str(h): counts["3"] for h in range(3, 7)}, families, history=12, resamples=2000)
+    assert time.process_time() - start < 5
+
+
+def ranked(levels, windows=94, **options):
+    """Levels by block of 11 windows + 4 that are left out; the left-out ones say the opposite."""
+    blocks = len(next(iter(levels.values())))
+    table = {
+        name: {"5": [np.concatenate([[v] * 11 + [100 - v] * 4 for v in values])[:windows].tolist()]}
+        for name, values in levels.items()
+    }
+    counts = {"5": [1] * min(windows, 15 * blocks)}
+    return critical_difference(table, counts, dict.fromkeys(levels, "graph"), horizon=5, history=10, **options)
+
+
+def rank(levels, **options):
+    found = ranked(levels, **options)
+    assert found is not None
+    return found
+
+
+def test_mean_ranks_and_groups_of_models_worked_out_by_hand():
+    levels = {"c": [3, 3, 3, 3, 3, 3], "a": [1, 1, 1, 1, 1, 1], "b": [2, 2, 2, 2, 2, 2], "d": [4, 4, 4, 4, 4, 4]}
+    found = rank(levels)
+    assert (found["models"], found["mean_ranks"], found["blocks"]) == (["a", "b", "c", "d"], [1, 2, 3, 4], 6)
+    # q₀.₀₅ of 4 models is 2.569 (Demšar's table): 2.569 · √(4 · 5 / 36).
+    assert found["critical_difference"] == pytest.approx(2.569 * np.sqrt(20 / 36), abs=1e-3)
+    assert found["groups"] == [["a", "b"], ["b", "c"], ["c", "d"]]
+    assert found["friedman_p"] == pytest.approx(stats.friedmanchisquare(*levels.values()).pvalue)
+
+
+def test_friedman_with_ties_equals_scipy_and_binds_all_models_where_it_does_not_reject():
+    levels = {"a": [1, 2, 3, 1, 1, 2], "b": [1, 1, 3, 2, 1, 3], "c": [2, 2, 1, 1, 1, 4]}
+    found = rank(levels)
+    assert found["friedman_p"] == pytest.approx(stats.friedmanchisquare(*levels.values()).pvalue)
+    assert sorted(found["groups"][0]) == ["a", "b", "c"]
+    assert len(found["groups"]) == 1
+
+
+def test_ranks_of_rmse_weigh_squared_errors_and_too_few_blocks_rank_nothing():
+    assert rank({"a": [1, 1], "b": [2, 2]}, metric="rmse")["metric"] == "rmse"
+    assert ranked({"a": [1], "b": [2]}) is None
