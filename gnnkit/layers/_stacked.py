@@ -193,7 +193,8 @@ class StackedDAGNN(StackedModule):
 
     def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
         seeds, nodes, channels = x.shape
-        weight, bias = self.gate.weight.view(seeds, channels).t(), self.gate.bias.view(seeds)
+        gate: Any = self.gate
+        weight, bias = gate.weight.view(seeds, channels).t(), gate.bias.view(seeds)
         h = x.permute(1, 2, 0).reshape(nodes, channels * seeds)
 
         def gated(h: Tensor) -> Tensor:

@@ -78,17 +78,20 @@ NODE_RECIPES: Mapping[str, NodeRecipe] = MappingProxyType(
         ),
         "own": NodeRecipe(
             "own",
-            "gnnkit's own: gated hops on the scores of the classes, dropout 0.8, chosen on validation nodes alone",
-            {"layer": "dagnn", "hidden_channels": 64, "num_layers": 10, "dropout": 0.8},
+            "gnnkit's own: the scores of the classes carried 8 gated hops along (DAGNN), dropout 0.8",
+            {"layer": "dagnn", "hidden_channels": 32, "num_layers": 8, "dropout": 0.8},
             SeedSettings(
                 epochs=1000,
                 learning_rate=0.01,
-                weight_decay=(("*", 5e-3),),
+                weight_decay=(("*", 0.01),),
                 patience=100,
                 stop_rule="loss",
                 keep="best",
             ),
-            "TO BE WRITTEN",
+            "chosen on Cora's validation nodes alone, from 11 trials of 8 seeds that are not among those reported: "
+            "hops (8, 10, 12, 16), hidden channels (32, 64), dropout (0.5, 0.7, 0.8) and L2 penalty (0.005, 0.01, "
+            "0.02); the highest mean validation accuracy won, 82.40%. Candidates before it, GCNII of 8 to 16 layers, "
+            "had come to 81.68%. `python benchmarks/nodes.py search` repeats the trials.",
         ),
     }
 )
