@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from gnnkit.graph.checks import check_edge_index, check_edge_weight
-from gnnkit.ops import CompressedGraph, compress, spmm
+from gnnkit.ops import CompressedGraph, spmm
 
 __all__ = ["Resistance", "balanced_forman_curvature", "effective_resistance"]
 
@@ -253,15 +253,8 @@ def _project(
         right.index_add_(0, ends[0, part], signs)
         right.index_add_(0, ends[1, part], -signs)
     weight = torch.from_numpy(adjacency.data).float()
-    graph = compress(
-        torch.sparse_csr_tensor(
-            torch.from_numpy(adjacency.indptr.astype(np.int64)),
-            torch.from_numpy(adjacency.indices.astype(np.int64)),
-            weight,
-            (num_nodes, num_nodes),
-            check_invariants=False,
-        )
-    )
+    pointers, neighbours = (torch.from_numpy(ids.astype(np.int32)) for ids in (adjacency.indptr, adjacency.indices))
+    graph = CompressedGraph(num_nodes, num_nodes, pointers, neighbours)
     degree = torch.from_numpy(np.asarray(adjacency.sum(axis=1)).ravel()).float()
     return _conjugate_gradients(graph, weight, degree, right, tolerance, max_iterations)
 
