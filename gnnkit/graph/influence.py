@@ -22,6 +22,8 @@ __all__ = ["count_hops", "influence_by_hop"]
 # Numbers that are held at once where a row of derivatives is as wide as the features.
 _ROW_BUDGET = 200_000
 _BATCH_BUDGET = 20_000_000
+# Nodes that are done together: more would only push each other's neighbourhoods out of the cache.
+_TOGETHER = 16
 
 
 def count_hops(model: nn.Module) -> int:
@@ -116,8 +118,8 @@ def influence_by_hop(
     result = x.new_zeros(sources.numel(), reach + 1).detach()
     with _evaluating(model):
         per_node = None
-        for start in _starts(sources.numel(), 64):
-            chunk = sources[start : start + 64]
+        for start in _starts(sources.numel(), _TOGETHER):
+            chunk = sources[start : start + _TOGETHER]
             # Distances to a node are distances from it against the edges.
             levels = hop_levels(backwards, chunk, num_nodes)
             within = (levels >= 0) & (levels <= num_hops + 1)
@@ -132,7 +134,7 @@ def influence_by_hop(
             influence = influence.detach()
             inside = (levels >= 0) & (levels <= reach)
             hops = levels.long().clamp(min=0, max=reach)
-            result[start : start + 64] = result.new_zeros(chunk.numel(), reach + 1).scatter_add(
+            result[start : start + _TOGETHER] = result.new_zeros(chunk.numel(), reach + 1).scatter_add(
                 1, hops, influence.masked_fill(~inside, 0.0)
             )
     return result
@@ -235,9 +237,9 @@ def _entrance(
     scores = x.new_zeros(ids.numel())
     together = torch.cat(gradients, dim=-1)
     matrix = torch.cat([part.weight.detach() for part in maps])  # [W of all maps, F]
-    channel, row = together.abs().amax(dim=-1).nonzero(as_tuple=True)
+    channel, row = (together != 0).any(dim=-1).nonzero(as_tuple=True)
     size = max(1, _ROW_BUDGET // x.size(1))
-    sums = [(part @ matrix).abs_().sum(dim=-1) for part in together[channel, row].split(size)]
+    sums = [torch.linalg.vector_norm(part @ matrix, ord=1, dim=-1) for part in together[channel, row].split(size)]
     return scores.index_add(0, row, torch.cat(sums)) if sums else scores
 
 
