@@ -20,7 +20,7 @@ from gnnkit.data.clock import TIME_CHANNELS
 from gnnkit.temporal import MODELS
 from gnnkit.training import MatrixProgress
 
-__all__ = ["Budget", "budget_record", "match_budget", "trial_jobs", "tune"]
+__all__ = ["Budget", "budget_record", "check_trials", "match_budget", "trial_jobs", "tune"]
 
 TOLERANCE = 0.02
 """How far from the asked number of parameters a model counts as matched."""
@@ -116,6 +116,37 @@ def trial_jobs(spec: FinalSpec) -> list[Job]:
     return jobs
 
 
+def check_trials(spec: FinalSpec, series: GraphSeries, jobs: Sequence[Job]) -> None:
+    """Build the model of every trial once, without its numbers, so that a draw that it refuses is found at once.
+
+    Args:
+        spec: what is compared.
+        series: the data; only their shape counts.
+        jobs: what `trial_jobs` gave.
+
+    Raises:
+        ValueError: a model cannot be built with the width, or another setting, of one of its trials.
+
+    Example:
+        >>> from gnnkit.compare import make_spec
+        >>> from gnnkit.compare.spec.comparison import resolve
+        >>> from gnnkit.data import simulate_traffic
+        >>> spec = resolve(make_spec(models=["gru"], trials=3))
+        >>> check_trials(spec, simulate_traffic(num_nodes=4, days=1), trial_jobs(spec))
+    """
+    sizes = _sizes(spec, series)
+    for job in jobs:
+        try:
+            count_parameters(job.model, job.hidden_channels, sizes, _own(spec, job.model, job.settings))
+        except ValueError as error:
+            width = f" and hidden_channels {job.hidden_channels}" if has_width(job.model) else ""
+            raise ValueError(
+                f"trials: trial {job.trial} of {job.model}, with {dict(job.settings)}{width}, cannot be built: "
+                f"{error}; fix what the search must not draw under settings, e.g. --set {job.model}.hidden_channels="
+                f"{spec.width(job.model)}, or give another hidden_channels"
+            ) from None
+
+
 def tune(
     work: Work,
     store: JobStore,
@@ -137,7 +168,8 @@ def tune(
 
     Returns:
         A dict for each model and trial: `model`, `trial`, `settings` (what differs from the spec, and the width),
-        `val_mae` (None where its numbers were not finite), `seconds`, `chosen`.
+        `val_mae` (None where its numbers were not finite, or it was lost), `seconds` (None where it was lost), `error`
+        (why there is no `val_mae`), `chosen`.
     """
     jobs = trial_jobs(work.spec)
     if progress:
@@ -229,6 +261,7 @@ def _draw(spec: FinalSpec, model: str, seed: int, trial: int) -> dict[str, Any]:
 
 def _trial_row(job: Job, store: JobStore, lost: Mapping[str, str]) -> dict[str, Any]:
     stored = None if job.key in lost else store.load(job)
+    error = lost[job.key] if stored is None else stored.error
     fitted = stored.outcome.fitted if stored and stored.outcome else None
     settings = dict(job.settings) | ({"hidden_channels": job.hidden_channels} if has_width(job.model) else {})
     return {
@@ -237,6 +270,7 @@ def _trial_row(job: Job, store: JobStore, lost: Mapping[str, str]) -> dict[str, 
         "settings": settings,
         "val_mae": fitted.best_val_mae if fitted else None,
         "seconds": stored.seconds if stored else None,
+        "error": error,
         "chosen": False,
     }
 
@@ -267,7 +301,8 @@ def _parameters_sentence(counts: Mapping[str, int], target: int) -> str:
 
 def _trials_sentence(spec: FinalSpec, tuning: Sequence[Mapping[str, Any]]) -> str:
     broke = sorted({row["model"] for row in tuning if row["chosen"] and row["val_mae"] is None})
-    failed = sum(row["val_mae"] is None for row in tuning)
+    lost = [row for row in tuning if row["seconds"] is None]
+    failed = sum(row["val_mae"] is None for row in tuning) - len(lost)
     text = (
         f"Every model had {_several(spec.trials or 1, 'trial')} on the validation rows with seed {spec.seeds[0]}: its "
         f"settings as given, and {(spec.trials or 1) - 1} of a random search over learning rate, width, weight decay "
@@ -275,8 +310,11 @@ def _trials_sentence(spec: FinalSpec, tuning: Sequence[Mapping[str, Any]]) -> st
     )
     if failed:
         text += f" {failed} of {len(tuning)} trials did not end with finite numbers."
+    if lost:
+        reasons = "; ".join(f"{row['model']}, trial {row['trial']}: {row['error']}" for row in lost)
+        text += f" {len(lost)} of {len(tuning)} trials {'was' if len(lost) == 1 else 'were'} lost ({reasons})."
     if broke:
-        text += f" No trial of {', '.join(broke)} did: the settings as given are compared."
+        text += f" No trial of {', '.join(broke)} came through: the settings as given are compared."
     return text
 
 

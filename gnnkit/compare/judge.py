@@ -105,7 +105,7 @@ def judge(evidence: Evidence) -> Results:
         node_errors=node_errors(base, true[:longest], mask[:longest]),
         traces=traces(base, series, windows.test, true, mask),
         verdicts=verdicts(absolute, squared, counts, families, **words, **draws, tests=tests, pair=pair),
-        notes=[*baseline_notes(series, windows.test), *ablation_notes(spec)],
+        notes=[*baseline_notes(series, windows.test), *ablation_notes(spec), *_tuning_notes(evidence)],
         failures=_failures(evidence),
         significance=tests,
         ablation=judge_ablation(outcomes, true, mask, counted, **words, **draws),
@@ -117,6 +117,16 @@ def judge(evidence: Evidence) -> Results:
         budget=evidence.budget,
         inferred=evidence.inferred,
     )
+
+
+def _tuning_notes(evidence: Evidence) -> list[str]:
+    """A sentence where settings were searched for on other data than some of those that they are compared on."""
+    if evidence.spec.budget != "trials" or all(job.condition.is_base for job in evidence.jobs):
+        return []
+    return [
+        "Settings were tuned on the given graph, with all training rows and all inputs; the fits on other graphs, on "
+        "shares of the training rows and with hidden inputs have the same settings, and no trials of their own."
+    ]
 
 
 def _rows(

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,15 @@ from gnnkit.compare.results import Results
 from gnnkit.compare.spec.comparison import ComparisonSpec, make_spec
 from gnnkit.training import replace_file
 
-__all__ = ["check_output", "keep_spec", "kept_spec", "kept_threads", "write_output"]
+__all__ = ["check_kept", "check_output", "keep_spec", "kept_spec", "kept_threads", "write_output"]
 
 OUTPUT_FILES = ("rows.csv", "rows.parquet", "report.html", "report.md", "tables.tex", "results.json")
 _KEPT = ("spec.json", "jobs")
 """What a run that is not over has, and what it goes on from."""
+_GROWING = ("models", "seeds", "train_shares", "hidden_shares", "ablate_graph")
+"""What may get more entries while a run is not over: all that is there stays part of it."""
+_SAME_DATA = ("data_root", "series", "graph")
+"""Where the data lie; whether they are the same is told by their SHA-256."""
 
 
 def check_output(directory: str | Path) -> Path:
@@ -97,22 +102,68 @@ def keep_spec(spec: ComparisonSpec, directory: str | Path, *, data_hash: str) ->
         data_hash: of the data.
 
     Raises:
-        ValueError: a run was begun there on other data, and is not over.
+        ValueError: a run was begun there that this one would not go on with; see `check_kept`.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    kept = _kept(directory)
-    if kept and kept["data_hash"] != data_hash and not (directory / "results.json").is_file():
-        raise ValueError(
-            f"{directory} was begun on other data (SHA-256 {kept['data_hash'][:12]}…, now {data_hash[:12]}…); "
-            f"give the same data, or another folder"
-        )
+    check_kept(spec, directory, data_hash=data_hash)
     paths = {name: getattr(spec, name) for name in ("data_root", "series", "graph")}
     # Absolute: a run may go on from another working directory.
     spec = spec.model_copy(update={name: path and path.absolute() for name, path in paths.items()})
     document = {"gnnkit_spec": True, "data_hash": data_hash, "spec": spec.to_json()}
     with replace_file(directory / "spec.json") as part:
         part.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+def check_kept(spec: ComparisonSpec, directory: str | Path, *, data_hash: str) -> None:
+    """Refuse a folder with finished fits of another run that is not over: it could not go on any more.
+
+    The number of threads may differ, and models, seeds, shares and ablations may be added, as everything that is
+    finished stays part of the run. A folder with results, or without a finished fit, loses nothing.
+
+    Args:
+        spec: what is asked for now.
+        directory: the folder.
+        data_hash: of the data.
+
+    Raises:
+        ValueError: the run there is not over, and has other data or another spec; the message names what differs.
+    """
+    directory = Path(directory)
+    kept = _kept(directory)
+    finished = any((directory / "jobs").glob("*.safetensors"))
+    if kept is None or not finished or (directory / "results.json").is_file():
+        return
+    if kept["data_hash"] != data_hash:
+        raise ValueError(
+            f"{directory} was begun on other data (SHA-256 {kept['data_hash'][:12]}…, now {data_hash[:12]}…); "
+            f"give the same data, or another folder"
+        )
+    here = json.loads(json.dumps(spec.to_json()))
+    there = {**json.loads(json.dumps(ComparisonSpec().to_json())), **kept["spec"]}
+    different = [name for name in sorted({*here, *there}) if not _goes_on(name, there, here)]
+    if different:
+        name = different[0]
+        more = f", and {', '.join(different[1:])} too" if len(different) > 1 else ""
+        raise ValueError(
+            f"{directory} holds a run that is not over, of another spec ({name} is {json.dumps(there.get(name))} "
+            f"there, and {json.dumps(here.get(name))} now{more}); finish it (--resume {directory}), or give another "
+            f"folder"
+        )
+
+
+def _goes_on(name: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
+    """Whether a run that is not over may go on with another value of one of its settings."""
+    if there.get(name) == here.get(name) or name == "threads" or name in _SAME_DATA:
+        return True
+    if name not in ("settings", *_GROWING):
+        return False
+    before, now = there[name], here[name]
+    if name == "settings":  # of a model that is added there is nothing yet
+        return all(before.get(model) == now.get(model) for model in there["models"])
+    # Trials are run with the first seed, and parameters are those of the first model where none are given.
+    leads = {"trials": "seeds", "parameters": "models"}.get(here["budget"]) == name
+    return set(before) <= set(now) and not (leads and before[0] != now[0])
 
 
 def kept_spec(directory: str | Path) -> ComparisonSpec:

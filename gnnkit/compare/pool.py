@@ -27,6 +27,8 @@ from gnnkit.training.environment import commit
 
 __all__ = ["Work", "run_jobs", "torch_threads"]
 
+_MEMORY = ("DefaultCPUAllocator", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+"""What errors say where memory is short and their type does not tell: on a processor, torch raises RuntimeError."""
 _PACE = 0.2
 """Seconds between two reports of a worker."""
 
@@ -121,12 +123,19 @@ def _run_one(
     except FloatingPointError as error:
         store.save_failure(job, fingerprint, str(error), seconds=time.perf_counter() - start, made=made)
         return "failed", str(error)
-    except (MemoryError, torch.OutOfMemoryError) as error:
+    except (MemoryError, RuntimeError) as error:
+        if not _memory_ran_out(error):
+            raise
         return "lost", f"memory ran out ({' '.join(str(error).split())[:200] or 'MemoryError'})"
     store.save(job, fingerprint, outcome, seconds=seconds, made=made)
     fitted = outcome.fitted
     figures = f", best validation MAE {fitted.best_val_mae:.4g} in epoch {fitted.best_epoch}" if fitted else ""
     return "done", f"{seconds:.1f} s{figures}"
+
+
+def _memory_ran_out(error: Exception) -> bool:
+    known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    return known or any(words in str(error) for words in _MEMORY)
 
 
 @dataclass

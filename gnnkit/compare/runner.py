@@ -12,21 +12,25 @@ from typing import Any
 
 import torch
 
-from gnnkit.compare.budget import match_budget, trial_jobs, tune
+from gnnkit.compare.budget import check_trials, match_budget, trial_jobs, tune
+from gnnkit.compare.conditions import BASE, Condition
 from gnnkit.compare.jobs import Job, job_windows, plan_jobs
 from gnnkit.compare.judge import Evidence, judge
 from gnnkit.compare.leakage.audit import audit
-from gnnkit.compare.output import keep_spec, kept_threads
+from gnnkit.compare.output import check_kept, keep_spec, kept_threads
 from gnnkit.compare.pool import Work, run_jobs
 from gnnkit.compare.results import Results
 from gnnkit.compare.spec.comparison import ComparisonSpec, FinalSpec, resolve
 from gnnkit.compare.store import JobStore, code_digest, fingerprint
-from gnnkit.data import GraphSeries, chronological_split, load, make_windows, read_own
+from gnnkit.data import GraphSeries, WindowSplits, chronological_split, load, make_windows, read_own
 from gnnkit.data.defaults import infer_settings
 from gnnkit.training import MatrixProgress, resolve_device
 from gnnkit.training.environment import environment
 
 __all__ = ["load_series", "run", "settle"]
+
+_STATUSES = ("passed", "warning", "allowed")
+"""Of a finding of the audit, the better one first."""
 
 
 def run(
@@ -50,18 +54,20 @@ def run(
     Args:
         spec: what to compare; `make_spec` builds it.
         progress: told about jobs and their steps; None: quiet.
-        series: the data, in place of what `spec.data` or `spec.series` names.
+        series: the data, in place of what `spec.data` or `spec.series` names; split as `spec.split` says, if it does.
         jobs: fits at a time, each in a process of its own if there are more than one (default 1).
         directory: where spec and jobs are kept (`spec.json` and `jobs/`). What is there from an earlier run of the same
             spec is not run again. None: they are gone afterwards.
-        resume: True runs jobs in `directory` again that do not belong to this run; False (default): an error.
+        resume: True runs jobs in `directory` again that were made with other code or settings; False (default): an
+            error.
 
     Returns:
         Everything that was found.
 
     Raises:
-        ValueError: the data cannot be read, or is too short for history and horizons; before anything is trained. Or
-            `directory` holds jobs of another spec, other data or other code.
+        ValueError: the data cannot be read, or is too short for history and horizons under one of the conditions; a
+            model refuses a setting; there is a leak (`LeakError`); all before anything is trained. Or `directory`
+            holds jobs of other code or settings, or a run of another spec or other data that is not over.
 
     Example:
         >>> from gnnkit.compare import make_spec
@@ -77,19 +83,21 @@ def run(
     series = load_series(spec) if series is None else series
     final, series, sentences = settle(spec, series)
     _check_windows(final, series)
+    trials = trial_jobs(final)  # none, unless the budget is of trials
+    planned = plan_jobs(final, match_budget(final, series).chosen)
+    check_trials(final, series, trials)
     windows = job_windows(final, series)[1]
-    findings = audit(series, windows, allow=spec.allow_leaks)
+    findings = _audit_conditions(final, series, windows, planned)
     data_hash = series.digest()
     with _folder(directory) as folder:
         store = JobStore(folder / "jobs")
         with store.locked():
+            check_kept(spec, folder, data_hash=data_hash)
             # The threads that an earlier run had are kept, whatever `jobs` is now: its jobs stay comparable.
             threads = spec.threads or kept_threads(folder) or max(1, torch.get_num_threads() // jobs)
+            final = final.model_copy(update={"threads": threads})
             work = Work.of(final, series, threads)
-            trials = trial_jobs(final)  # none, unless the budget is of trials
-            missing = _missing(
-                work, store, trials or plan_jobs(final, match_budget(final, series).chosen), data_hash, resume
-            )
+            missing = _missing(work, store, trials or planned, data_hash, resume)
             # Only now: the spec of a run that is half done is not lost to one that does not fit it.
             keep_spec(spec.model_copy(update={"threads": threads}), folder, data_hash=data_hash)
             began = time.perf_counter()
@@ -129,27 +137,32 @@ def load_series(spec: ComparisonSpec) -> GraphSeries:
         names = ("graph_format", "target", "unit", "step_minutes", "season")
         options = {name: getattr(spec, name) for name in names if getattr(spec, name) is not None}
         series = read_own(spec.series, spec.graph, **options)
-    if spec.split is None:
-        return series
-    return dataclasses.replace(series, split=chronological_split(series.num_rows, spec.split))
+    return _split(spec, series)
 
 
 def settle(spec: ComparisonSpec, series: GraphSeries) -> tuple[FinalSpec, GraphSeries, list[str]]:
-    """Fill in what a spec leaves to the data: history, horizons, season.
+    """Split a series as a spec says, and fill in what the spec leaves to the data: history, horizons, season.
 
     Args:
         spec: what was asked for; what it says stays.
         series: the data that it names.
 
     Returns:
-        The final spec, the series with its season, and sentences on what was inferred.
+        The final spec, the series with its split and season, and sentences on what was inferred.
 
     Raises:
         ValueError: the series is too short for a window, or for what is asked.
     """
+    series = _split(spec, series)
     inferred = infer_settings(series, history=spec.history, horizons=spec.horizons)
     final = resolve(spec, history=inferred.history, horizons=inferred.horizons, reach_back=inferred.reach_back)
     return final, dataclasses.replace(series, season=inferred.season), list(inferred.sentences)
+
+
+def _split(spec: ComparisonSpec, series: GraphSeries) -> GraphSeries:
+    if spec.split is None:
+        return series
+    return dataclasses.replace(series, split=chronological_split(series.num_rows, spec.split))
 
 
 @contextmanager
@@ -167,7 +180,7 @@ def _missing(
     """The jobs that have to be run, with their fingerprints."""
     missing = []
     for job in jobs:
-        wanted = fingerprint(work.spec, job, data_hash=data_hash, threads=work.threads)
+        wanted = fingerprint(work.spec, job, work.series, data_hash=data_hash, threads=work.threads)
         problem = store.mismatch(job, wanted) if job in store else "is not there"
         if problem and job in store and not resume:
             raise ValueError(
@@ -175,6 +188,42 @@ def _missing(
             )
         missing += [(job, wanted)] if problem else []
     return missing
+
+
+def _audit_conditions(
+    spec: FinalSpec, series: GraphSeries, windows: WindowSplits, jobs: Sequence[Job]
+) -> list[dict[str, str]]:
+    """Make the windows of every job once, and audit those of every condition.
+
+    The findings are those of the base condition, but for a cause that is worse under another one.
+    """
+    findings = audit(series, windows, allow=spec.allow_leaks)
+    audited = {BASE}
+    for condition, seed in dict.fromkeys((job.condition, job.seed) for job in jobs if not job.condition.is_base):
+        with _named(condition):
+            changed, own = job_windows(spec, series, condition, seed)
+            alike = dataclasses.replace(condition, adjacency="given")  # another graph leaves the windows as they are
+            if alike not in audited:
+                audited.add(alike)
+                pairs = zip(findings, audit(changed, own, allow=spec.allow_leaks), strict=True)
+                findings = [_worse(one, other, condition) for one, other in pairs]
+    return findings
+
+
+def _worse(one: dict[str, str], other: dict[str, str], condition: Condition) -> dict[str, str]:
+    if _STATUSES.index(other["status"]) <= _STATUSES.index(one["status"]):
+        return one
+    return {**other, "detail": f"Under {condition.label}: {other['detail']}"}
+
+
+@contextmanager
+def _named(condition: Condition) -> Iterator[None]:
+    """Name the condition in an error, whose type stays."""
+    try:
+        yield
+    except ValueError as error:
+        error.args = (f"{condition.label}: {error}",)
+        raise
 
 
 def _check_windows(spec: FinalSpec, series: GraphSeries) -> None:

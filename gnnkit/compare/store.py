@@ -21,6 +21,7 @@ import gnnkit
 from gnnkit.compare.jobs import Job, job_settings
 from gnnkit.compare.scores import Outcome
 from gnnkit.compare.spec.comparison import FinalSpec
+from gnnkit.data import GraphSeries
 from gnnkit.training import EpochRecord, FitResult, replace_file, resolve_device
 from gnnkit.training.environment import hardware
 
@@ -61,13 +62,17 @@ def code_digest() -> str:
     return digest.hexdigest()
 
 
-def fingerprint(spec: FinalSpec, job: Job, *, data_hash: str, threads: int) -> dict[str, Any]:
+def fingerprint(spec: FinalSpec, job: Job, series: GraphSeries, *, data_hash: str, threads: int) -> dict[str, Any]:
     """All that the numbers of a job depend on, as JSON values, and nothing that they do not depend on.
+
+    The clock of the series (`start`, `step_minutes`) is among them where it counts: where models see the time, and, as
+    the length of an outage is an hour, where outages hide inputs.
 
     Args:
         spec: what is compared.
         job: one of its fits.
-        data_hash: `GraphSeries.digest()` of the data as they were read.
+        series: the data as they were read.
+        data_hash: its `digest()`, which holds values, graph and split, and no clock.
         threads: of a fit on the processor: sums are rounded in the order of the threads.
     """
     device = resolve_device(spec.device)
@@ -82,6 +87,7 @@ def fingerprint(spec: FinalSpec, job: Job, *, data_hash: str, threads: int) -> d
         "history": spec.history,
         "horizons": [min(spec.horizons), max(spec.horizons)],
         **{name: getattr(spec, name) for name in ("scaler", "time_features", "residual", "reach_back")},
+        **_clock(spec, job, series),
         "data": data_hash,
         "code": code_digest(),
         "torch": torch.__version__,
@@ -199,6 +205,16 @@ class JobStore:
         kept = {name: tensor.contiguous() for name, tensor in tensors.items() if tensor is not None}
         with replace_file(self.path(job)) as part:
             save_file(kept, str(part), metadata={"format": FORMAT, "record": json.dumps(record)})
+
+
+def _clock(spec: FinalSpec, job: Job, series: GraphSeries) -> dict[str, Any]:
+    """What a job depends on of the times of the rows."""
+    found: dict[str, Any] = {}
+    if spec.time_features:
+        found["start"] = None if series.start is None else series.start.isoformat()
+    if spec.time_features or job.condition.hidden_share > 0:
+        found["step_minutes"] = series.step_minutes
+    return found
 
 
 def _read_record(path: Path) -> dict[str, Any]:

@@ -5,8 +5,9 @@ import dataclasses
 import pytest
 import torch
 
+from gnnkit.compare import jobs as jobs_module
 from gnnkit.compare import make_spec, run
-from gnnkit.compare.budget import budget_record, match_budget, trial_jobs, tune
+from gnnkit.compare.budget import budget_record, check_trials, match_budget, trial_jobs, tune
 from gnnkit.compare.pool import Work
 from gnnkit.compare.spec.comparison import resolve
 from gnnkit.compare.store import JobStore, fingerprint
@@ -25,7 +26,7 @@ def spec(**values):
 
 
 def work_of(final, series, store):
-    jobs = [(job, fingerprint(final, job, data_hash="x", threads=1)) for job in trial_jobs(final)]
+    jobs = [(job, fingerprint(final, job, series, data_hash="x", threads=1)) for job in trial_jobs(final)]
     missing = [(job, wanted) for job, wanted in jobs if job not in store]
     return Work.of(final, series, 1), store, missing
 
@@ -163,9 +164,11 @@ def test_a_trial_that_breaks_is_not_chosen(series, tmp_path):
     rows = tune(*work_of(final, series, JobStore(tmp_path)))
     assert [row["val_mae"] for row in rows] == [None, None]
     assert [row["chosen"] for row in rows] == [True, False]
+    assert all("is nan" in row["error"] or "is inf" in row["error"] for row in rows)
     sentence = match_budget(final, series, rows).record["sentence"]
     assert sentence.endswith(
-        "2 of 2 trials did not end with finite numbers. No trial of dlinear did: the settings as given are compared."
+        "2 of 2 trials did not end with finite numbers. No trial of dlinear came through: the settings as given are "
+        "compared."
     )
 
 
@@ -176,3 +179,54 @@ def test_a_comparison_by_trials_trains_what_was_chosen(series):
     assert set(rows["hidden_channels"]) == {chosen["settings"]["hidden_channels"]}
     assert set(rows["trials"]) == {2}
     assert set(rows["parameters"]) == {results.budget["parameters"]["gru"]}
+
+
+def test_the_reason_of_a_lost_trial_is_kept(series, tmp_path, monkeypatch):
+    real = jobs_module.fit
+
+    def hungry(forecaster, windows, edge_index, edge_weight, settings, **options):
+        if settings.learning_rate != 5e-3:
+            raise MemoryError("no room")
+        return real(forecaster, windows, edge_index, edge_weight, settings, **options)
+
+    monkeypatch.setattr(jobs_module, "fit", hungry)
+    final = spec(models=["gru"], trials=2)
+    rows = tune(*work_of(final, series, JobStore(tmp_path)))
+    assert [row["error"] for row in rows] == [None, "memory ran out (no room)"]
+    assert [(row["chosen"], row["seconds"] is None, row["val_mae"] is None) for row in rows] == [
+        (True, False, False),
+        (False, True, True),
+    ]
+    sentence = match_budget(final, series, rows).record["sentence"]
+    assert sentence.endswith("Trials saw no test row. 1 of 2 trials was lost (gru, trial 2: memory ran out (no room)).")
+
+
+def test_a_draw_that_a_model_cannot_be_built_with_is_named_before_anything_is_trained(series, monkeypatch):
+    final = spec(models=["gru"], trials=3)
+    jobs = trial_jobs(final)
+    assert check_trials(final, series, jobs) is None
+    wrong = [*jobs[:2], dataclasses.replace(jobs[2], hidden_channels=0, settings={"learning_rate": 0.1})]
+    with pytest.raises(ValueError) as caught:
+        check_trials(final, series, wrong)
+    text = str(caught.value)
+    assert text.startswith("trials: trial 3 of gru, with {'learning_rate': 0.1} and hidden_channels 0, cannot be built")
+    assert text.endswith("e.g. --set gru.hidden_channels=16, or give another hidden_channels")
+    assert "\n" not in text
+
+    monkeypatch.setattr("gnnkit.compare.runner.trial_jobs", lambda spec: wrong)
+    monkeypatch.setattr("gnnkit.compare.runner.tune", lambda *_, **__: pytest.fail("trials were trained"))
+    with pytest.raises(ValueError, match="trial 3 of gru"):
+        run(make_spec(**SMALL | {"models": ["gru"], "trials": 3}), series=series)
+
+
+def test_where_settings_were_tuned_is_said_of_other_conditions(series):
+    words = "Settings were tuned on the given graph, with all training rows and all inputs; "
+    common = SMALL | {"models": ["gcn"], "seeds": [5]}
+
+    def notes(**values):
+        found = run(make_spec(**common, **values), series=series).notes
+        return [note for note in found if note.startswith(words)]
+
+    assert len(notes(trials=1, train_shares=[0.5])) == 1
+    assert notes(trials=1, train_shares=[1.0]) == []
+    assert notes(train_shares=[0.5]) == []

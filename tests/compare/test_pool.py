@@ -116,6 +116,25 @@ def test_memory_that_runs_out_fails_one_job_and_is_not_kept(tmp_path, monkeypatc
     assert not list((tmp_path / "jobs").glob("gru-seed1*"))
 
 
+def test_memory_that_runs_out_on_the_processor_is_no_other_error(tmp_path, monkeypatch):
+    def hungry(forecaster, windows, edge_index, edge_weight, settings, **options):
+        if settings.seed == 1:
+            torch.empty(2**47)  # more bytes than a process can address: torch's own error
+        raise RuntimeError("shapes do not fit") if settings.seed == 2 else FloatingPointError("the loss is nan")
+
+    monkeypatch.setattr(jobs_module, "fit", hungry)
+    spec, series = resolve(make_spec(**SPEC)), simulate_traffic(**DATA)
+    work, store = Work.of(spec, series, 1), JobStore(tmp_path)
+    jobs = [(Job("gru", seed, hidden_channels=4), {}) for seed in (1, 0)]
+    lost = run_jobs(work, jobs, store)
+    assert list(lost) == ["gru-seed1"]
+    assert lost["gru-seed1"].startswith("memory ran out (")
+    assert "DefaultCPUAllocator" in lost["gru-seed1"]
+    assert store.load(jobs[1][0]).error == "the loss is nan"
+    with pytest.raises(RuntimeError, match=r"^shapes do not fit$"):
+        run_jobs(work, [(Job("gru", 2, hidden_channels=4), {})], store)
+
+
 def test_threads_are_given_back():
     before = torch.get_num_threads()
     with torch_threads(before + 1):

@@ -8,6 +8,8 @@ from torch import nn
 
 from gnnkit.compare import jobs as module
 from gnnkit.compare import last_value, make_spec, run
+from gnnkit.compare import runner as runner_module
+from gnnkit.compare.leakage.audit import LeakError
 from gnnkit.compare.results import CURVE_COLUMNS, ROW_COLUMNS, STEP_COLUMNS, Results
 from gnnkit.data import GraphSeries, Split, load, make_windows
 from gnnkit.metrics import FORECAST_METRICS
@@ -127,6 +129,7 @@ def test_curves_verdicts_and_facts(results):
     assert results.data["split_rows"]["train"][0] == 0
     assert results.data["unit"] == "mph"
     assert results.spec["models"] == ["tgcn", "gru"]
+    assert results.spec["threads"] == results.environment["threads"] == torch.get_num_threads()
     assert results.environment["data_hash"] == results.rows["data_hash"].iloc[0]
 
 
@@ -188,6 +191,12 @@ def test_what_is_kept_is_not_run_again(recorded, tmp_path):
     assert not list((tmp_path / "jobs").glob("*.part"))
 
 
+def finished(folder):
+    """The folder, as if its results were written."""
+    (folder / "results.json").touch()
+    return folder
+
+
 def test_jobs_of_another_spec_are_refused_or_run_again(recorded, tmp_path):
     run(make_spec(models=["gru"], seeds=[3], horizons=[2], **SMALL), directory=tmp_path)
     other = make_spec(models=["gru"], seeds=[3], horizons=[2], learning_rate=0.125, **SMALL)
@@ -195,8 +204,18 @@ def test_jobs_of_another_spec_are_refused_or_run_again(recorded, tmp_path):
         ValueError,
         match=r"gru-seed3.safetensors was made with learning_rate 0.005, and this run has 0.125; resume \(--resume\)",
     ):
-        run(other, directory=tmp_path)
+        run(other, directory=finished(tmp_path))
     assert without_times(run(other, directory=tmp_path, resume=True).rows) == without_times(run(other).rows)
+
+
+def test_a_run_that_is_not_over_is_not_replaced_and_nothing_is_trained(recorded, tmp_path):
+    run(make_spec(models=["gru"], seeds=[3], horizons=[2], trials=1, **SMALL), directory=tmp_path)
+    before, steps = (tmp_path / "spec.json").read_bytes(), len(recorded["gru"])
+    other = make_spec(models=["gru"], seeds=[3], horizons=[2], trials=2, **SMALL)
+    with pytest.raises(ValueError, match=r"a run that is not over, of another spec \(trials is 1 there, and 2 now\)"):
+        run(other, directory=tmp_path, resume=True)
+    assert (tmp_path / "spec.json").read_bytes() == before
+    assert len(recorded["gru"]) == steps
 
 
 def test_a_folder_of_other_data_is_refused(recorded, tmp_path):
@@ -275,3 +294,64 @@ def test_a_series_that_is_too_short_for_the_longest_horizon_is_refused():
 def test_a_test_split_without_values_is_refused():
     with pytest.raises(ValueError, match="the test split of mine has no observed target in rows 50 to 59"):
         run(make_spec(models=["gru"], horizons=[2], history=3, **SMALL), series=random_series(60, range(50, 60)))
+
+
+def test_a_split_that_is_asked_for_holds_for_a_given_series(recorded):
+    spec = make_spec(models=["gru"], seeds=[0], horizons=[2], history=3, split=(0.5, 0.25, 0.25), **SMALL)
+    found = run(spec, series=random_series(60))
+    assert found.data["split_rows"] == {"train": [0, 30], "val": [30, 45], "test": [45, 60]}
+    assert found.data["split"] == "50/25/25 by time"
+
+
+@pytest.mark.parametrize("share", [0.1, 0.001])
+def test_a_share_that_is_too_short_for_a_window_is_refused_before_anything_is_trained(recorded, share):
+    spec = make_spec(models=["gru"], horizons=[2], history=3, train_shares=[0.5, share], **SMALL)
+    rows = max(1, round(share * 40))
+    words = rf"^train {100 * share:g}%: series too short: its train split has {rows} of 60 rows"
+    with pytest.raises(ValueError, match=words) as caught:
+        run(spec, series=random_series(60))
+    assert "\n" not in str(caught.value)
+    assert "gru" not in recorded
+
+
+def peaked():
+    """A series whose largest value is in an early training row: the scaler of all rows is that of training rows."""
+    series = random_series(60)
+    series.values[2] = 99.0
+    return series
+
+
+LATE = {"models": ["gru"], "seeds": [0, 1], "horizons": [2], "history": 3, "scaler": "max-all", **SMALL}
+
+
+def test_a_leak_of_one_condition_is_found_and_named(recorded):
+    assert {finding["status"] for finding in run(make_spec(**LATE), series=peaked()).audit} <= {"passed", "warning"}
+    recorded.clear()
+    with pytest.raises(LeakError, match=r"^train 50%: leak \(scaler\): the scaler subtracts 0 and ") as caught:
+        run(make_spec(**LATE, train_shares=[0.5]), series=peaked())
+    assert caught.value.cause == "scaler"
+    assert recorded == {}
+    found = run(make_spec(**LATE, train_shares=[0.5], allow_leaks=["scaler"]), series=peaked())
+    finding = next(finding for finding in found.audit if finding["cause"] == "scaler")
+    assert finding["status"] == "allowed"
+    assert finding["detail"].startswith("Under train 50%: The scaler subtracts 0 and divides by 99 ")
+    assert set(found.rows["leak"]) == {"scaler"}
+
+
+def test_each_condition_is_audited_once(monkeypatch):
+    seen = []
+    real = runner_module.audit
+
+    def counted(series, windows, *, allow):
+        seen.append((len(series.split.train), windows.train.store.targets is not None))
+        return real(series, windows, allow=allow)
+
+    monkeypatch.setattr(runner_module, "audit", counted)
+    shares = {"train_shares": [0.5, 1.0], "hidden_shares": [0.2], "ablate_graph": ["gcn"]}
+    found = run(
+        make_spec(models=["gcn"], seeds=[0, 1], horizons=[2], history=3, **shares, **SMALL), series=random_series(80)
+    )
+    assert seen == [(60, False), (30, False), (60, True)]
+    assert {finding["status"] for finding in found.audit if finding["cause"] not in ("duplicate", "constant")} == {
+        "passed"
+    }

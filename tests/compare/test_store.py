@@ -1,8 +1,10 @@
 """Finished jobs on disk: bit for bit, whole or not there, and only for the run that they belong to."""
 
+import dataclasses
 import json
 import math
 
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -13,11 +15,15 @@ from gnnkit.compare.jobs import Job
 from gnnkit.compare.scores import Outcome
 from gnnkit.compare.spec.comparison import resolve
 from gnnkit.compare.store import JobStore, code_digest, fingerprint
+from gnnkit.data import simulate_traffic
 from gnnkit.training import EpochRecord, FitResult
 
 JOB = Job("gru", 3, Condition(hidden_share=0.1), 4, {"learning_rate": 0.1})
 MADE = {"date": "2026-01-02", "commit": "0123abc"}
 FIT = FitResult([EpochRecord(1, 0.1 + 0.2, 1 / 3, 0.5)], 1, 1 / 3, 0.75, 0.5, 1.5, 77, "epochs")
+
+
+SERIES = simulate_traffic(num_nodes=2, days=1)
 
 
 def outcome(**values):
@@ -124,7 +130,7 @@ def test_damaged_and_foreign_files_are_not_taken(tmp_path):
 def test_a_fingerprint_holds_what_changes_the_numbers_and_nothing_else():
     def made(job=JOB, threads=2, **values):
         spec = resolve(make_spec(**{"horizons": [2, 4], "models": ["gru", "gcn"], "device": "cpu", **values}))
-        return fingerprint(spec, job, data_hash="00", threads=threads)
+        return fingerprint(spec, job, SERIES, data_hash="00", threads=threads)
 
     base = made()
     assert json.loads(json.dumps(base)) == base
@@ -142,3 +148,27 @@ def test_a_fingerprint_holds_what_changes_the_numbers_and_nothing_else():
     ):  # fmt: skip
         assert made(**values) != base, values
     assert made(intervals="quantile", coverage=0.5) != made(intervals="quantile")
+
+
+def test_the_clock_is_in_the_fingerprint_where_it_counts(tmp_path):
+    later = dataclasses.replace(SERIES, start=SERIES.start + pd.Timedelta(hours=7))
+    slower = dataclasses.replace(SERIES, step_minutes=15.0)
+    assert SERIES.digest() == later.digest() == slower.digest()
+
+    def mismatch(job, series, **values):
+        """What is said to a job of `SERIES` that is asked for with another clock."""
+        spec = resolve(make_spec(models=["gru"], device="cpu", **values))
+        store, known = JobStore(tmp_path), {"data_hash": "00", "threads": 1}
+        store.save_failure(job, fingerprint(spec, job, SERIES, **known), "nan", seconds=1.0, made=MADE)
+        return store.mismatch(job, fingerprint(spec, job, series, **known))
+
+    plain, hidden = Job("gru", 3), Job("gru", 3, Condition(hidden_share=0.1))
+    start, moved = SERIES.start.isoformat(), later.start.isoformat()
+    step = "was made with step_minutes 5.0, and this run has 15.0"
+    assert mismatch(plain, later, time_features=True) == f"was made with start {start}, and this run has {moved}"
+    assert mismatch(plain, slower, time_features=True) == step
+    assert mismatch(hidden, slower) == step
+    assert mismatch(hidden, later) is None
+    assert mismatch(plain, slower) is None
+    unknown = dataclasses.replace(SERIES, start=None, step_minutes=None)
+    assert mismatch(hidden, unknown) == "was made with step_minutes 5.0, and this run has None"

@@ -111,7 +111,7 @@ class ComparisonSpec(BaseModel, frozen=True):
     patience: int = Field(default=5, ge=1)
     """Epochs without a better validation MAE before training stops."""
     loss: Literal["mae", "mse"] = "mae"
-    """What training lowers."""
+    """What training lowers; with the intervals "quantile" it is the pinball loss, and "mse" cannot be asked for."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """Of the learning rate: it falls to 0 over `epochs`, or over `max_seconds` where these end first, or stays."""
     device: str = "auto"
@@ -246,6 +246,9 @@ class ComparisonSpec(BaseModel, frozen=True):
         given = [name for name in _OWN_FILES if getattr(self, name) is not None]
         if self.series is None and given:
             found.append(((), f"{', '.join(given)}: only for your own files; give series, or leave it out"))
+        unused = [name for name in ("data_root", "data_options") if getattr(self, name)]
+        if self.series is not None and unused:
+            found.append(((), f"{', '.join(unused)}: only for a known data set, not for series; leave it out"))
         for name in ("series", "graph"):
             path = getattr(self, name)
             if path is not None and path.is_dir():
@@ -254,6 +257,13 @@ class ComparisonSpec(BaseModel, frozen=True):
                 found.append(((name,), f"no such file: {path}"))
         if found:
             raise SpecProblems(found)
+        return self
+
+    @model_validator(mode="after")
+    def _one_loss(self) -> ComparisonSpec:
+        if self.intervals == "quantile" and self.loss != "mae":
+            text = f"{self.loss!r} cannot be lowered with intervals 'quantile', which train on the pinball loss"
+            raise SpecProblems([(("loss",), f"{text}; leave one of them out")])
         return self
 
     @model_validator(mode="after")

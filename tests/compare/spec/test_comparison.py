@@ -63,6 +63,15 @@ def test_to_json_is_json_and_builds_the_same_spec(tmp_path):
         ({"series": "nowhere.csv"}, "series: no such file: nowhere.csv"),
         ({"graph": __file__}, "graph is given without series; give the file of the series too"),
         ({"series": __file__, "data": "simulated"}, "both data (simulated) and series ("),
+        (
+            {"loss": "mse", "intervals": "quantile"},
+            "loss: 'mse' cannot be lowered with intervals 'quantile', which train on the pinball loss; leave one of "
+            "them out",
+        ),
+        (
+            {"series": __file__, "data_options": {"days": 2}, "data_root": "x"},
+            "data_root, data_options: only for a known data set, not for series; leave it out",
+        ),
         ({"season": 288}, "season: only for your own files; give series, or leave it out"),
         ({"step_minutes": -5}, "step_minutes: -5 is not allowed: input should be greater than 0"),
     ],
@@ -77,3 +86,8 @@ def test_errors_are_one_line_that_names_the_setting(values, message):
 def test_the_spec_itself_raises_pydantics_error():
     with pytest.raises(ValidationError):
         ComparisonSpec(models=("lstn",))
+
+
+def test_quantiles_with_the_default_loss_and_what_is_read_back_from_it_are_allowed():
+    spec = make_spec(intervals="quantile")
+    assert make_spec(**json.loads(json.dumps(spec.to_json()))) == spec
