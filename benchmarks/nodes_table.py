@@ -146,20 +146,25 @@ def _depth(folder: Path) -> str:
     lines = []
     for (model, depth), found in rows.groupby(["model", "depth"], sort=False):
         test = 100 * found["test_accuracy"]
-        ends = last[(last["model"] == model) & (last["depth"] == depth)].set_index("stage")["energy"]
+        ends = last[(last["model"] == model) & (last["depth"] == depth)].set_index("stage")
         lines.append(
             [
                 f"`{model}`",
                 str(depth),
                 f"{test.mean():.2f} ± {test.std():.2f}",
-                *(f"{ends[stage]:.2g}" for stage in ("start", "trained")),
+                f"{ends.loc['start', 'raw_energy']:.1e}",
+                f"{ends.loc['start', 'energy']:.1e}",
+                f"{ends.loc['trained', 'raw_energy']:.1e}",
+                f"{ends.loc['trained', 'energy']:.1e}",
             ]
         )
-    titles = ["model", "layers", "test accuracy, %", "energy at the start", "energy when trained"]
+    titles = ["model", "layers", "test accuracy, %", "energy, start", "relative", "energy, trained", "relative"]
     return (
         f"## Depth\n\n`gnnkit nodes depth --seeds {rows['seed'].nunique()}` on Cora: Dirichlet energy behind the last "
-        "layer, over the squared size of the features, of the first seed. Without a cure the energy of a deep GCN is "
-        "rounding; residuals, GCNII and attention are drawn beside it.\n\n"
+        "layer, of the first seed, itself and over the squared size of the features. With every layer the energy of a "
+        "plain GCN falls by the same factor, to nothing; with residuals, in GCNII and in GAT it does not. What a deep "
+        "GCN has of it after training stands in its biases: its accuracy is that of guessing. A residual alone keeps "
+        "the energy, but not the training, of 16 and 32 layers; GCNII keeps both.\n\n"
         f"{_table(titles, lines)}\n{_where(rows)}.\n\n"
         "![accuracy](depth/accuracy.png)\n\n![energy](depth/energy.png)\n\n![influence](depth/influence.png)\n"
     )

@@ -47,23 +47,40 @@ def draw_accuracy(rows: Any) -> Figure:
 
 
 def draw_energy(layers: Any) -> Figure:
-    """Relative Dirichlet energy behind each layer of the deepest models, before and after training."""
+    """Dirichlet energy: behind each layer of the deepest models, and behind the last layer at every depth.
+
+    Above the energy itself, below the energy over the squared size of the features, which does not fall because they
+    shrink. The first column is the untrained model, the second the trained one.
+    """
     from matplotlib.figure import Figure
 
-    depth = layers["depth"].max()
-    figure = Figure(figsize=(10.0, 4.0), layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
-    for axes, stage, title in zip(panels, ("start", "trained"), ("at initialisation", "after training"), strict=True):
-        chosen = layers[(layers["depth"] == depth) & (layers["stage"] == stage)]
-        for name in _present(chosen):
-            curve = chosen[chosen["model"] == name].sort_values("layer")
-            energy = curve["energy"].clip(lower=_FLOOR)
-            axes.plot(curve["layer"], energy, "o-", ms=3, color=_COLOURS[name], label=_NAMES[name])
-        axes.set_yscale("log")
-        axes.set(xlabel="layer", title=f"{depth} layers, {title}")
-        _tidy(axes)
-    panels[0].set_ylabel("Dirichlet energy / squared size of the features")
-    panels[0].legend(frameon=False)
+    deepest = layers["depth"].max()
+    last = layers[layers["layer"] == layers["depth"]]
+    figure = Figure(figsize=(13.0, 7.0), layout="constrained")
+    panels = figure.subplots(2, 3, sharey="row")
+    columns = (
+        (layers[(layers["depth"] == deepest) & (layers["stage"] == "start")], "layer", "layers, at initialisation"),
+        (layers[(layers["depth"] == deepest) & (layers["stage"] == "trained")], "layer", "layers, after training"),
+        (last[last["stage"] == "start"], "depth", "behind the last layer, at initialisation"),
+    )
+    for column, (chosen, along, title) in enumerate(columns):
+        for row, measure in enumerate(("raw_energy", "energy")):
+            axes = panels[row][column]
+            for name in _present(chosen):
+                curve = chosen[chosen["model"] == name].sort_values(along)
+                energy = curve[measure].clip(lower=_FLOOR)
+                axes.plot(curve[along], energy, "o-", ms=3, color=_COLOURS[name], label=_NAMES[name])
+            axes.set_yscale("log")
+            _tidy(axes)
+            if along == "depth":
+                depths = sorted(set(chosen["depth"]))
+                axes.set_xscale("log", base=2)
+                axes.set_xticks(depths, [str(depth) for depth in depths])
+        panels[0][column].set_title(f"{deepest} {title}" if along == "layer" else title)
+        panels[1][column].set_xlabel("layer" if along == "layer" else "layers")
+    panels[0][0].set_ylabel("Dirichlet energy")
+    panels[1][0].set_ylabel("Dirichlet energy / squared size of the features")
+    panels[0][0].legend(frameon=False)
     return figure
 
 

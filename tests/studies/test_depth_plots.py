@@ -18,14 +18,26 @@ def test_figures_show_the_rows():
 
     layers = pd.DataFrame(
         [
-            {"model": "gat", "depth": 4, "stage": stage, "layer": layer, "energy": 10.0 ** -(9 * layer)}
+            {
+                "model": "gat",
+                "depth": depth,
+                "stage": stage,
+                "layer": layer,
+                "energy": 10.0 ** -(9 * layer),
+                "raw_energy": 2.0**-layer,
+            }
+            for depth in (1, 2)
             for stage in ("start", "trained")
-            for layer in range(3)
+            for layer in range(depth + 1)
         ]
     )
-    start, trained = draw_energy(layers).axes
+    raw, raw_trained, raw_last, start, _, last = draw_energy(layers).axes
+    assert list(raw.lines[0].get_ydata()) == [1.0, 0.5, 0.25]
     assert list(start.lines[0].get_ydata()) == [1.0, 1e-9, 1e-16]  # rounding stands on the floor
-    assert trained.get_title() == "4 layers, after training"
+    assert raw_trained.get_title() == "2 layers, after training"
+    assert list(raw_last.lines[0].get_xdata()) == [1, 2]
+    assert list(raw_last.lines[0].get_ydata()) == [0.5, 0.25]
+    assert list(last.lines[0].get_ydata()) == [1e-9, 1e-16]
 
     influence = pd.DataFrame([{"model": "gcn2", "depth": 2, "hop": hop, "share": 0.5 / (hop + 1)} for hop in range(6)])
     (axes,) = draw_influence(influence).axes
