@@ -2,6 +2,7 @@
 
     python benchmarks/referee.py                    both, two fits at a time (about three quarters of an hour)
     python benchmarks/referee.py los-loop --jobs 1
+    python benchmarks/referee.py --only-judge       the finished fits again, with the statistics of now; trains nothing
 
 Each is what `gnnkit compare --spec benchmarks/specs/NAME.toml --jobs 2 --out runs/referee/NAME` gives. What is in the
 folder is not run again, so a run that was cut off goes on. rows.csv and report.md of each land in results/referee/NAME.
@@ -33,13 +34,14 @@ def main() -> None:
     parser.add_argument("specs", nargs="*", default=list(SPECS), help=f"of {', '.join(SPECS)} (all)")
     parser.add_argument("--jobs", type=int, default=2, help="fits at a time (default: 2)")
     parser.add_argument("--out", type=Path, default=HERE.parent / "runs" / "referee", help="folder of the runs")
+    parser.add_argument("--only-judge", action="store_true", help="train nothing")
     options = parser.parse_args()
     if DATA.is_dir():
         os.environ.setdefault("GNNKIT_DATA", str(DATA))
     for name in options.specs:
-        folder = options.out / name
+        folder, how = options.out / name, {"only_judge": True} if options.only_judge else {"resume": True}
         with open_matrix(Console(stderr=True)) as progress:
-            results = run(read_spec(SPECS[name]), progress, jobs=options.jobs, directory=folder, resume=True)
+            results = run(read_spec(SPECS[name]), progress, jobs=options.jobs, directory=folder, **how)
         print(f"Report: {write_output(results, folder)}")
         render_terminal(results, Console(width=100))
         spent = {key: results.environment[key] for key in ("fit_seconds", "referee_seconds", "wall_seconds")}

@@ -291,6 +291,7 @@ Nothing is trained, and no number changes: a report that an older gnnkit wrote g
 \b
     gnnkit report mine
     gnnkit report mine mine-with-time --out both
+    gnnkit report mine --judge        # after an update: the same fits, the statistics of now
 """
 
 
@@ -301,10 +302,18 @@ def report(
     out: Annotated[
         Path | None, _set(_OUT, "Folder for the pages (DIR; for two, gnnkit-side-by-side); missing or a former one.")
     ] = None,
+    judge: Annotated[
+        bool,
+        _set(
+            _OUT, "Judge DIR's finished fits again, with the statistics of this version; nothing is trained.", "--judge"
+        ),
+    ] = False,
 ) -> None:
-    from gnnkit.compare import Results, write_output
+    from gnnkit.compare import Results, kept_spec, run, write_output
 
-    results = Results.load(first)
+    if judge and second is not None:
+        raise ValueError(f"judge: judges one run again, got {first} and {second}; give one folder")
+    results = run(kept_spec(first), directory=first, only_judge=True) if judge else Results.load(first)
     if second is None:
         typer.echo(f"Report: {write_output(results, out or first)}")
         return

@@ -41,6 +41,7 @@ def run(
     jobs: int = 1,
     directory: str | Path | None = None,
     resume: bool = False,
+    only_judge: bool = False,
 ) -> Results:
     """Train every model with every seed on the same windows, and compare them with each other and the baselines.
 
@@ -60,6 +61,8 @@ def run(
             spec is not run again. None: they are gone afterwards.
         resume: True runs jobs in `directory` again that were made with other code or settings; False (default): an
             error.
+        only_judge: True trains nothing: the finished jobs in `directory` are judged with the statistics of this
+            version, whatever version trained them (default False). Rows keep the commit of their fits.
 
     Returns:
         Everything that was found.
@@ -97,14 +100,14 @@ def run(
             threads = spec.threads or kept_threads(folder) or max(1, torch.get_num_threads() // jobs)
             final = final.model_copy(update={"threads": threads})
             work = Work.of(final, series, threads)
-            missing = _missing(work, store, trials or planned, data_hash, resume)
+            missing = _missing(work, store, trials or planned, data_hash, resume, only_judge)
             # Only now: the spec of a run that is half done is not lost to one that does not fit it.
             keep_spec(spec.model_copy(update={"threads": threads}), folder, data_hash=data_hash)
             began = time.perf_counter()
             tuning = tune(work, store, missing, workers=jobs, progress=progress) if trials else []
             budget = match_budget(final, series, tuning)
             planned = plan_jobs(final, budget.chosen)
-            missing = _missing(work, store, planned, data_hash, resume)
+            missing = _missing(work, store, planned, data_hash, resume, only_judge)
             if progress:
                 left = {job for job, _ in missing}
                 done = {job.label for job in planned if job not in left}
@@ -113,7 +116,8 @@ def run(
             waited = time.perf_counter() - began
         stored = {job: store.load(job) for job in planned if job.key not in lost}
         place = environment(resolve_device(spec.device)) | {"threads": threads, "jobs": jobs}
-        place |= {"data_hash": data_hash, "code_hash": code_digest()}
+        codes = sorted({store.code(job) for job in stored}) if only_judge else [code_digest()]
+        place |= {"data_hash": data_hash, "code_hash": ", ".join(codes)}
         results = judge(
             Evidence(final, series, windows, planned, stored, lost, place, findings, budget.record, sentences)
         )
@@ -175,13 +179,15 @@ def _folder(directory: str | Path | None) -> Iterator[Path]:
 
 
 def _missing(
-    work: Work, store: JobStore, jobs: Sequence[Job], data_hash: str, resume: bool
+    work: Work, store: JobStore, jobs: Sequence[Job], data_hash: str, resume: bool, only_judge: bool
 ) -> list[tuple[Job, Mapping[str, Any]]]:
-    """The jobs that have to be run, with their fingerprints."""
+    """The jobs that have to be run, with their fingerprints; none where they are only judged."""
     missing = []
     for job in jobs:
         wanted = fingerprint(work.spec, job, work.series, data_hash=data_hash, threads=work.threads)
-        problem = store.mismatch(job, wanted) if job in store else "is not there"
+        problem = store.mismatch(job, wanted, any_code=only_judge) if job in store else "is not there"
+        if problem and only_judge:
+            raise ValueError(f"{store.path(job)} {problem}; only a run that is over can be judged again (--resume)")
         if problem and job in store and not resume:
             raise ValueError(
                 f"{store.path(job)} {problem}; resume (--resume) to run such jobs again, or give another folder"

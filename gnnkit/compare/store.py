@@ -147,12 +147,17 @@ class JobStore:
     def __contains__(self, job: Job) -> bool:
         return self.path(job).is_file()
 
-    def mismatch(self, job: Job, wanted: Mapping[str, Any]) -> str | None:
+    def code(self, job: Job) -> str:
+        """SHA-256 of the code that a finished job was trained with (`code_digest` of that version)."""
+        return _read_record(self.path(job))["fingerprint"]["code"]
+
+    def mismatch(self, job: Job, wanted: Mapping[str, Any], *, any_code: bool = False) -> str | None:
         """Why the file of a job does not belong to this run, in a few words; None where it does.
 
         Args:
             job: one whose file is there.
             wanted: its `fingerprint` in this run.
+            any_code: True lets a job of another version of the code belong to it (default False).
         """
         try:
             found = _read_record(self.path(job))["fingerprint"]
@@ -160,7 +165,7 @@ class JobStore:
             return str(error)
         for name in sorted(set(wanted) | set(found)):
             there, here = found.get(name), wanted.get(name)
-            if there != here:
+            if there != here and not (any_code and name == "code"):
                 if name in ("code", "data"):
                     what = "code that trains" if name == "code" else "data"
                     return f"was made with other {what} (SHA-256 {str(there)[:12]}…, now {str(here)[:12]}…)"

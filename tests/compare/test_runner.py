@@ -9,6 +9,7 @@ from torch import nn
 from gnnkit.compare import jobs as module
 from gnnkit.compare import last_value, make_spec, run
 from gnnkit.compare import runner as runner_module
+from gnnkit.compare import store as store_module
 from gnnkit.compare.leakage.audit import LeakError
 from gnnkit.compare.results import CURVE_COLUMNS, ROW_COLUMNS, STEP_COLUMNS, Results
 from gnnkit.data import GraphSeries, Split, load, make_windows
@@ -189,6 +190,24 @@ def test_what_is_kept_is_not_run_again(recorded, tmp_path):
     assert len(recorded["gru"]) == 2 * steps
     assert without_times(second.rows[second.rows["seed"] != 4]) == without_times(first.rows)
     assert not list((tmp_path / "jobs").glob("*.part"))
+
+
+def test_finished_fits_are_judged_again_whatever_code_trained_them(recorded, tmp_path, monkeypatch):
+    spec = make_spec(models=["gru"], seeds=[0], horizons=[2], **SMALL)
+    first = run(spec, directory=tmp_path)
+    monkeypatch.setattr(store_module, "code_digest", lambda: "another")
+    with pytest.raises(ValueError, match="was made with other code that trains"):
+        run(spec, directory=tmp_path)
+    steps = len(recorded["gru"])
+    again = run(spec, directory=tmp_path, only_judge=True)
+    assert without_times(again.rows) == without_times(first.rows)
+    assert list(again.rows["commit"]) == list(first.rows["commit"])
+    assert again.environment["code_hash"] == first.environment["code_hash"]
+    assert len(recorded["gru"]) == steps
+    (job,) = (tmp_path / "jobs").glob("gru*.safetensors")
+    job.unlink()
+    with pytest.raises(ValueError, match="is not there; only a run that is over can be judged again"):
+        run(spec, directory=tmp_path, only_judge=True)
 
 
 def finished(folder):
