@@ -19,7 +19,8 @@ from gnnkit.compare.scores import Outcome, node_errors, score_rows, step_rows, t
 from gnnkit.compare.spec.comparison import FinalSpec
 from gnnkit.compare.statistics.ablation import judge_ablation, judge_conditions
 from gnnkit.compare.statistics.intervals import interval_levels, score_intervals
-from gnnkit.compare.statistics.significance import critical_difference, significance
+from gnnkit.compare.statistics.ranks import critical_difference
+from gnnkit.compare.statistics.significance import significance
 from gnnkit.compare.statistics.verdicts import verdicts
 from gnnkit.compare.statistics.where import best_by_validation, where_error_lives
 from gnnkit.compare.store import StoredJob
@@ -86,7 +87,8 @@ def judge(evidence: Evidence) -> Results:
         levels=interval_levels(spec.coverage),
     )
     pair = best_by_validation(base)
-    tests = significance(absolute, squared, counts, families, history=spec.history, pair=pair, **draws)
+    seeds = {name: [outcome.seed for outcome in base if outcome.model == name] for name in families}
+    tests = significance(absolute, squared, counts, families, history=spec.history, pair=pair, seeds=seeds, **draws)
     ranks = [
         critical_difference(absolute, counts, families, horizon=p, history=spec.history, alpha=1 - spec.confidence)
         for p in spec.horizons

@@ -67,9 +67,10 @@ class Results:
         verdicts: dicts with `kind`, `horizon`, `metric` (`"mae"` or `"rmse"`), `score` (`"averaged"`), `model`,
             `against`, `difference` (error of `model` minus that of `against`; negative: `model` is better),
             `low`, `high` (interval of the difference), `clear` (True when the interval excludes 0), `sentence`.
-            `kind` is `"winner"` (best model against the runner-up; also `tied`: the models that are not clearly
-            worse than the best), `"persistence"` (every trained model against `last-value`) or `"graph"` (best graph
-            model against best sequence model; absent when a family has no model). A `"persistence-summary"` has, in
+            `kind` is `"winner"` (best model against the best that is tied with it, else the runner-up; `tied`: those
+            that it is not clearly below, by the interval and by Holm's p over all pairs; `clear` where none is),
+            `"persistence"` (every trained model against `last-value`) or `"graph"` (best graph model against best
+            sequence model; absent when a family has no model). A `"persistence-summary"` has, in
             place of a pair and its interval, the lists `better`, `open` and `worse` of trained models.
         notes: sentences about the data or the baselines that a reader must know.
         failures: `{"model", "seed", "condition", "error"}` of each fit that failed (`condition` in words, empty for the

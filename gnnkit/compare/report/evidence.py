@@ -82,7 +82,7 @@ def significance_section(results: Results) -> Section | None:
         choices.append((f"{horizon_label(horizon, minutes)}, {metric.upper()}", _tests_sheet(results, tests)))
     notes = [
         "Difference: error of the model minus that of the other; below zero the model is better. DM: Diebold-Mariano "
-        "statistic and its p, then p after Holm's correction over all pairs of the horizon and metric. Effect: "
+        "statistic and its p, then p after Holm's correction over all pairs of models. Effect: "
         "the mean difference over blocks of windows that share no row to predict, in deviations over them. "
         "Skill: 1 − error ÷ error of the other."
     ]

@@ -58,22 +58,26 @@ def methods(results: Results) -> list[str]:
         Sentences with their sources.
     """
     spec = results.spec
-    level = f"{100 * float(spec.get('confidence') or 0.95):g}%"
+    confidence = float(spec.get("confidence") or 0.95)
+    level, other = f"{100 * confidence:g}%", f"{100 * (1 - confidence):g}%"
     found = []
     if results.verdicts or results.significance:
         draws = f" in {int(spec['resamples']):,} draws" if spec.get("resamples") else ""
         found.append(
             f"Intervals of differences ({level}): moving-block bootstrap over the test windows{draws}, the same blocks "
-            "for both models, so that what is hard for both cancels; a block has history + horizon windows, which "
-            "share no row with the block after the next. Widened for the number of blocks (Student's t) and by the "
-            "deviation between seeds. “Clear” means that the interval excludes zero (Künsch, 1989)."
+            "for both models, so that what is hard for both cancels; a block has history + horizon windows "
+            "(at most a third of the windows), which share no row with the block after the next. Widened for the "
+            "number of blocks (Student's t) and by the deviation between seeds. “Clear” means that "
+            "the interval excludes zero (Künsch, 1989). The best model is chosen on the same windows that it is tested on: it is clearly best where, against every other model, the "
+            f"interval excludes zero and the Diebold-Mariano p after Holm is below {other}."
         )
     if results.significance:
         found.append(
             "Diebold-Mariano: the mean difference of the windows' losses over its standard error, two-sided. The "
             "variance is a fixed-smoothing one (Lazarus et al., 2018; Coroneo and Iacone, 2020) with the correction of "
             "Harvey, Leybourne and Newbold (1997) carried over, and the noise between seeds added; p from Student's t. "
-            "p values after Holm (1979) hold for all pairs of one horizon and metric together."
+            "p values after Holm (1979) hold for all k (k − 1) / 2 pairs of the k models at one horizon and metric "
+            "together, those that are not shown counted in."
         )
     if results.ranks:
         found.append(

@@ -57,8 +57,10 @@ def judge_ablation(
 
     - `"yes"`: at least one model is clearly better with the given graph than without edges **and** than with every
       wrong graph (shuffled, random): the intervals exclude 0 and the corrected p are below 1 − c.
-    - `"no"`: for every model the gain over one of those k graphs is below `MARGIN` of its MAE; the upper bound of each
-      gain is one-sided, at the level (1 − c) / k.
+    - `"no"`: the given graph harms: every model is clearly better, by the same two tests, without edges or with a wrong
+      graph. Or for every model the gain over one of those k graphs is below `MARGIN` of its MAE; the upper bound of
+      each gain is one-sided, at the level (1 − c) / k. Where the lower bounds are above −`MARGIN` too, the graph does
+      not matter to within that margin; else all that is said is that it does not help.
     - `"open"`: neither; or one seed alone, which cannot tell what the graph does from the luck of a draw: four equal
       graphs give each of them the lowest error in one of four draws.
 
@@ -231,21 +233,23 @@ class _Trial:
     def verdict(self) -> tuple[str, str]:
         when = self.words.ahead(self.bench.horizon)
         size = self.words.size(self.bench, self._seeds(self.models))
-        winners = [model for model in self.models if self._matters(model)]
+        winners = {model: self._deciding(model) for model in self.models if self._matters(model)}
         if winners:
-            p_value = max(test["dm_p_holm"] for model in winners for test in self._deciding(model))
-            claims = "; ".join(self._claim(model, self._deciding(model)) for model in winners)
-            size += f", p at most {max(p_value, 1e-4):.2g} by Diebold-Mariano and Holm over {len(self.tests)} tests"
-            return "yes", f"The graph matters {when}: {claims} ({size})."
-        bounds = {model: self._least_gain(model) for model in self.models}
-        if all(bound is not None and bound[1] < MARGIN for bound in bounds.values()):
+            return "yes", f"The graph matters {when}: {self._claims(winners)} ({size}, {self._at_most(winners)})."
+        harms = {model: [test for test in self._deciding(model) if self._beats_given(test)] for model in self.models}
+        if all(harms.values()):
+            return "no", f"The given graph harms {when}: {self._claims(harms)} ({size}, {self._at_most(harms)})."
+        bounds = [bound for bound in map(self._least_gain, self.models) if bound]
+        if len(bounds) == len(self.models) and all(high < MARGIN for _, _, high in bounds):
             claims = "; ".join(
-                f"{self._claim(model, [bound[0]])}, a gain of at most {100 * max(bound[1], 0.0):.2g}% of its MAE"
-                for model, bound in bounds.items()
-                if bound is not None
+                f"{self._claim(test['model'], [test])}, a gain of at most {100 * max(high, 0.0):.2g}% of its MAE"
+                for test, _, high in bounds
             )
-            return "no", f"The graph does not matter {when}, to within {100 * MARGIN:g}% of the MAE: {claims} ({size})."
-        claims = "; ".join(self._claim(model, self._deciding(model)) for model in self.models)
+            answer = f"does not help {when}"
+            if all(low > -MARGIN for _, low, _ in bounds):
+                answer = f"does not matter {when}, to within {100 * MARGIN:g}% of the MAE"
+            return "no", f"The graph {answer}: {claims} ({size})."
+        claims = self._claims({model: self._deciding(model) for model in self.models})
         if self._seeds(self.models) < 2:
             claims = f"one seed cannot tell what the graph does from luck, give three or more; {claims}"
         return "open", f"Open whether the graph matters {when}: {claims} ({size})."
@@ -254,7 +258,7 @@ class _Trial:
         """What a reader must know beside the verdict."""
         found = []
         for test in self.tests:
-            if test["adjacency"] not in (NO_GRAPH, *WRONG_GRAPHS) and test["clear"] and test["difference"] < 0:
+            if self._beats_given(test):
                 graph = IN_WORDS[test["adjacency"]]
                 found.append(
                     f"{test['model']} is clearly better with {graph} than with the given one: "
@@ -279,19 +283,33 @@ class _Trial:
         tried = {test["adjacency"] for test in tests}
         if NO_GRAPH not in tried or not tried & set(WRONG_GRAPHS) or self._seeds([model]) < 2:
             return False
-        alpha = 1 - self.words.confidence
-        return all(test["low"] > 0 and test["dm_p_holm"] is not None and test["dm_p_holm"] < alpha for test in tests)
+        return all(test["low"] > 0 and self._after_holm(test) for test in tests)
 
-    def _least_gain(self, model: str) -> tuple[dict[str, Any], float] | None:
-        """The graph that the given one gains least over, and the upper bound of that gain as a share of the MAE."""
+    def _beats_given(self, test: Mapping[str, Any]) -> bool:
+        """Whether the model is clearly better with the test's graph than with the given one."""
+        return test["high"] < 0 and self._after_holm(test) and self._seeds([test["model"]]) > 1
+
+    def _after_holm(self, test: Mapping[str, Any]) -> bool:
+        return test["dm_p_holm"] is not None and test["dm_p_holm"] < 1 - self.words.confidence
+
+    def _least_gain(self, model: str) -> tuple[dict[str, Any], float, float] | None:
+        """The graph that the given one gains least over, and the bounds of that gain as shares of the MAE."""
         tests = self._deciding(model)
         if not tests or self._seeds([model]) < 2:
             return None
         # One-sided at level α / k each: the chance that one of k bounds is too low is α.
         confidence = max(1 - 2 * (1 - self.words.confidence) / len(tests), 0.5)
-        bounds = [self._interval(model, test["adjacency"], confidence).high for test in tests]
-        least = int(np.argmin(bounds))
-        return tests[least], bounds[least] / self.bench.mae((model, "given"))
+        bounds = [self._interval(model, test["adjacency"], confidence) for test in tests]
+        least = int(np.argmin([bound.high for bound in bounds]))
+        mae = self.bench.mae((model, "given"))
+        return tests[least], bounds[least].low / mae, bounds[least].high / mae
+
+    def _at_most(self, claimed: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+        p_value = max(test["dm_p_holm"] for tests in claimed.values() for test in tests)
+        return f"p at most {max(p_value, 1e-4):.2g} by Diebold-Mariano and Holm over {len(self.tests)} tests"
+
+    def _claims(self, claimed: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+        return "; ".join(self._claim(model, tests) for model, tests in claimed.items())
 
     def _claim(self, model: str, tests: Sequence[Mapping[str, Any]]) -> str:
         given = self.words.value(self.bench.mae((model, "given")))

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from scipy import special, stats
 
-from gnnkit.compare.statistics.bootstrap import Interval, PairedBootstrap, seed_scores
+from gnnkit.compare.statistics.bootstrap import PairedBootstrap, seed_scores
+from gnnkit.compare.statistics.ranks import block_scores, separate_blocks
 
 __all__ = [
-    "REFERENCES", "DieboldMariano", "critical_difference", "diebold_mariano", "holm", "significance",
-    "wilcoxon_over_seeds",
+    "REFERENCES", "DieboldMariano", "diebold_mariano", "holm", "significance", "wilcoxon_over_seeds",
 ]  # fmt: skip
 
 REFERENCES = ("last-value", "seasonal-naive")
@@ -173,12 +174,15 @@ def significance(
     confidence: float = 0.95,
     resamples: int = 2000,
     pair: tuple[str, str] | None = None,
+    seeds: Mapping[str, Sequence[int]] | None = None,
 ) -> list[dict[str, Any]]:
     """Every test of a comparison, per horizon and for MAE and RMSE.
 
-    Tested are all trained models against `REFERENCES`, the best graph model against every sequence model and baseline,
-    and the best of all against every other. Holm's correction is over all of these pairs at one horizon and metric,
-    each counted once.
+    Shown are all trained models against `REFERENCES`, the best graph model against every sequence model and baseline,
+    and the best of all against every other. Who is best of all is seen on the very windows that are tested, so those
+    pairs were not fixed beforehand. Holm's correction is therefore over all k (k − 1) / 2 pairs of the k models at one
+    horizon and metric, shown or not: the chance that any pair of equal models is called different, whichever pairs the
+    scores pick, is at most the level. `clear` speaks of the interval of its own pair alone.
 
     Args:
         absolute: mean absolute errors, `[model][horizon]` → [seed][window] (`Results.seed_window_errors`).
@@ -190,12 +194,17 @@ def significance(
         resamples: bootstrap draws.
         pair: the best graph and the best sequence model, as chosen on the validation rows; None: the graph model with
             the lowest score.
+        seeds: `[model]` → the seed of each row of its errors; the signed-rank test pairs two models' scores by it, over
+            the seeds that both have. None: rows are paired by their places.
 
     Returns:
         The dicts that `Results.significance` describes, and `comparisons`, the number of pairs that Holm's correction
-        is over. `effect` is the mean difference over blocks of windows without a common target row, divided by its
-        deviation over them (None for fewer than two); `skill` is 1 − score / score of `against`. `dm`, `dm_p` and
-        `dm_p_holm` are None where fewer than two windows were observed.
+        is over, k (k − 1) / 2. `effect` is the mean difference over blocks of windows without a common target row,
+        divided by its deviation over them (None for fewer than two); `skill` is 1 − score / score of `against`. `dm`,
+        `dm_p` and `dm_p_holm` are None where fewer than two windows were observed.
+
+    Raises:
+        ValueError: `seeds` has no number for each row of a trained model's errors.
 
     Example:
         >>> errors = {name: {"2": [[level] * 30]} for name, level in (("last-value", 2.0), ("gru", 1.0))}
@@ -209,68 +218,17 @@ def significance(
         observed = np.array(counts[horizon], dtype=np.float64)
         for metric, table in (("mae", absolute), ("rmse", squared)):
             errors = {name: np.array(table[name][horizon], dtype=np.float64) for name in families}
-            bench = _Bench(errors, observed, int(horizon), history, metric == "rmse", confidence, resamples)
+            places: Mapping[str, Sequence[int]] = {name: range(len(losses)) for name, losses in errors.items()}
+            rows = places if seeds is None else seeds
+            own = {name: list(rows.get(name, [])) for name, family in families.items() if family != "baseline"}
+            for name, numbers in own.items():
+                if len(numbers) != len(errors[name]):
+                    raise ValueError(
+                        f"seeds of {name} are {numbers}, but its errors have {len(errors[name])} rows; give one a row"
+                    )
+            bench = _Bench(errors, own, observed, int(horizon), history, metric == "rmse", confidence, resamples)
             found += bench.tests(_pairs(bench, families, pair), metric)
     return found
-
-
-def critical_difference(
-    table: Table,
-    counts: Mapping[str, Sequence[int]],
-    families: Mapping[str, str],
-    *,
-    horizon: int,
-    history: int,
-    metric: str = "mae",
-    alpha: float = 0.05,
-) -> dict[str, Any] | None:
-    """Mean ranks of the models over blocks of windows, and which ranks are not told apart: Friedman, then Nemenyi.
-
-        CD = q_α / √2 · √(k (k + 1) / (6 m)),  k models, m blocks, q_α of the studentised range
-
-    Overlapping windows are not independent, so models are ranked on blocks of T + P windows, the last P − 1 of which
-    are left out: no target row is in two blocks.
-
-    Args:
-        table: mean absolute errors for "mae", mean squared errors for "rmse", as in `significance`.
-        counts, families, history: as in `significance`.
-        horizon: P.
-        metric: "mae" or "rmse".
-        alpha: level of both tests.
-
-    Returns:
-        `horizon`, `metric`, `models` (best first), `mean_ranks`, `groups` (runs of two or more models within CD; one
-        group of all where Friedman's test does not reject), `blocks`, `critical_difference` and `friedman_p`; None for
-        fewer than two blocks, which rank nothing.
-
-    Source:
-        Demšar, "Statistical comparisons of classifiers over multiple data sets", 2006.
-
-    Example:
-        >>> errors = {name: {"1": [[level] * 40]} for name, level in (("a", 1.0), ("b", 2.0), ("c", 3.0))}
-        >>> families = dict.fromkeys(errors, "graph")
-        >>> critical_difference(errors, {"1": [1] * 40}, families, horizon=1, history=3)["models"]
-        ['a', 'b', 'c']
-    """
-    observed = np.array(counts[str(horizon)], dtype=np.float64)
-    errors = {name: np.array(table[name][str(horizon)], dtype=np.float64) for name in families}
-    blocks = _separate_blocks(observed, horizon, history)
-    if len(blocks) < 2:
-        return None
-    scores = np.stack([_block_scores(found, observed, blocks, metric == "rmse") for found in errors.values()], axis=1)
-    ranks = stats.rankdata(scores, axis=1)  # [blocks, models]
-    m, k = ranks.shape
-    mean = ranks.mean(axis=0)
-    spread = (ranks**2).sum() - m * k * (k + 1) ** 2 / 4  # 0 where every model ties with every other
-    statistic = (k - 1) * ((m * (mean - (k + 1) / 2)) ** 2).sum() / spread if spread > 0 else 0.0
-    p_value = float(stats.chi2.sf(statistic, k - 1)) if k > 1 else 1.0
-    critical = _studentised(alpha, k) * np.sqrt(k * (k + 1) / (6 * m)) if k > 1 else 0.0
-    order = np.argsort(mean, kind="stable")
-    names = [list(errors)[i] for i in order]
-    groups = _groups(names, mean[order], critical) if p_value <= alpha else [names]
-    figures = {"blocks": m, "critical_difference": float(critical), "friedman_p": p_value}
-    base = {"horizon": horizon, "metric": metric, "models": names, "mean_ranks": mean[order].tolist()}
-    return base | {"groups": groups} | figures
 
 
 class _Bench:
@@ -279,6 +237,7 @@ class _Bench:
     def __init__(
         self,
         errors: Mapping[str, np.ndarray],
+        seeds: Mapping[str, Sequence[int]],
         counts: np.ndarray,
         horizon: int,
         history: int,
@@ -286,36 +245,40 @@ class _Bench:
         confidence: float,
         resamples: int,
     ) -> None:
-        self.errors, self.counts, self.horizon, self.squared = errors, counts, horizon, squared
-        self.confidence = confidence
+        self.errors, self.seeds, self.counts = errors, seeds, counts
+        self.horizon, self.squared, self.confidence = horizon, squared, confidence
         block = history + horizon
         self.drawn = PairedBootstrap(errors, counts, block=block, squared=squared, resamples=resamples)
-        blocks = _separate_blocks(counts, horizon, history)
-        self.blocks = {name: _block_scores(found, counts, blocks, squared) for name, found in errors.items()}
+        blocks = separate_blocks(counts, horizon, history)
+        self.blocks = {name: block_scores(found, counts, blocks, squared) for name, found in errors.items()}
 
     def tests(self, pairs: Sequence[tuple[str, str]], metric: str) -> list[dict[str, Any]]:
-        distinct = list({frozenset(pair): pair for pair in reversed(pairs)}.values())[::-1]
-        tested: dict[frozenset[str], tuple[tuple[str, str], Interval, DieboldMariano | None]] = {}
-        for pair in distinct:
-            enough = (self.counts > 0).sum() > 1
-            losses = (self.errors[pair[0]], self.errors[pair[1]], self.counts)
-            dm = diebold_mariano(*losses, lag=self.horizon - 1, squared=self.squared) if enough else None
-            tested[frozenset(pair)] = (pair, self.drawn.interval(*pair, confidence=self.confidence), dm)
-        p_values = [dm.p_value for _, _, dm in tested.values() if dm]
+        shown = {frozenset(pair): pair for pair in reversed(pairs)}
+        tested: dict[frozenset[str], tuple[tuple[str, str], DieboldMariano | None]] = {}
+        for order in combinations(self.errors, 2):
+            names = frozenset(order)
+            tested[names] = shown.get(names, order), self._diebold_mariano(*shown.get(names, order))
+        p_values = [dm.p_value for _, dm in tested.values() if dm]
         adjusted = dict(zip(tested, holm(p_values).tolist(), strict=True)) if p_values else {}
+        intervals = {names: self.drawn.interval(*pair, confidence=self.confidence) for names, pair in shown.items()}
         found = []
         for model, against in pairs:
             key = frozenset((model, against))
-            pair, interval, dm = tested[key]
+            (pair, dm), interval = tested[key], intervals[key]
             sign = 1.0 if pair == (model, against) else -1.0
             low, high = sorted((sign * interval.low, sign * interval.high))
             row = {"horizon": self.horizon, "metric": metric, "model": model, "against": against}
             row |= {"difference": sign * interval.difference, "low": low, "high": high, "clear": interval.clear}
             row |= {"dm": _finite(sign * dm.statistic) if dm else None, "dm_p": dm.p_value if dm else None}
-            row |= {"dm_p_holm": adjusted.get(key), "comparisons": len(distinct)}
+            row |= {"dm_p_holm": adjusted.get(key), "comparisons": len(tested)}
             row |= self._sizes(model, against)
             found.append(row)
         return found
+
+    def _diebold_mariano(self, a: str, b: str) -> DieboldMariano | None:
+        if (self.counts > 0).sum() < 2:
+            return None
+        return diebold_mariano(self.errors[a], self.errors[b], self.counts, lag=self.horizon - 1, squared=self.squared)
 
     def _sizes(self, model: str, against: str) -> dict[str, Any]:
         ours, theirs = self.drawn.scores(model), self.drawn.scores(against)
@@ -323,11 +286,24 @@ class _Bench:
         deviation = float(gaps.std(ddof=1)) if len(gaps) > 1 else 0.0
         known = deviation > 1e-12 * float(self.blocks[against].mean()) if len(gaps) else False
         return {
-            "wilcoxon_p": wilcoxon_over_seeds(ours, theirs),
+            "wilcoxon_p": wilcoxon_over_seeds(*self._by_seed(model, against)),
             "seeds": len(ours),
             "effect": float(gaps.mean()) / deviation if known else None,
             "skill": 1 - float(ours.mean() / theirs.mean()) if theirs.mean() > 0 else None,
         }
+
+    def _by_seed(self, *pair: str) -> list[np.ndarray]:
+        """The scores of two models, those of trained ones on the seeds that both have, in one order."""
+        own = [
+            dict(zip(self.seeds[name], self.drawn.scores(name), strict=True)) if name in self.seeds else None
+            for name in pair
+        ]
+        known = [found for found in own if found is not None]
+        both = [seed for seed in known[0] if all(seed in found for found in known)] if known else []
+        return [
+            self.drawn.scores(name) if found is None else np.array([found[seed] for seed in both])
+            for name, found in zip(pair, own, strict=True)
+        ]
 
 
 def _pairs(bench: _Bench, families: Mapping[str, str], pair: tuple[str, str] | None) -> list[tuple[str, str]]:
@@ -367,33 +343,6 @@ def _kept_variance(windows: int, lag: int) -> float:
         return ((padded[:, upper] - padded[:, lower]) ** 2).sum(axis=1)
 
     return float(power(_cosines(windows, lag)).mean() / power(np.full((1, windows), windows**-0.5))[0])
-
-
-def _separate_blocks(counts: np.ndarray, horizon: int, history: int) -> list[slice]:
-    length = history + horizon
-    starts = range(0, len(counts) - (history + 1) + 1, length)
-    blocks = [slice(start, start + history + 1) for start in starts]
-    return [block for block in blocks if counts[block].sum() > 0]
-
-
-def _block_scores(errors: np.ndarray, counts: np.ndarray, blocks: Sequence[slice], squared: bool) -> np.ndarray:
-    """[blocks]: the score in each block, averaged over seeds."""
-    return np.array([seed_scores(errors[:, part], counts[part], squared=squared).mean() for part in blocks])
-
-
-def _groups(names: Sequence[str], ranks: np.ndarray, critical: float) -> list[list[str]]:
-    groups, reached = [], 0
-    for first, rank in enumerate(ranks):
-        last = int(np.searchsorted(ranks, rank + critical, side="right"))
-        if last > reached and last - first > 1:
-            groups.append(list(names[first:last]))
-        reached = max(reached, last)
-    return groups
-
-
-@lru_cache(maxsize=64)
-def _studentised(alpha: float, models: int) -> float:
-    return float(stats.studentized_range.ppf(1 - alpha, models, np.inf)) / np.sqrt(2)
 
 
 def _finite(value: float) -> float | None:

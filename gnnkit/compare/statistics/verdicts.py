@@ -33,7 +33,9 @@ def verdicts(
     """What the errors say, per horizon and for MAE and RMSE, in numbers and in words.
 
     All that is said rests on the tests of `significance`: the interval decides, and the p-value of Diebold-Mariano
-    after Holm's correction stands beside it.
+    after Holm's correction stands beside it. Only the winner is chosen by the rows that it is tested on. It is clearly
+    below another model where the interval excludes 0 **and** the p after Holm over all pairs of models is below
+    1 − confidence; those that it is not clearly below are `tied` with it, and it is `clear` where none is.
 
     Args:
         absolute: mean absolute errors, `[model][horizon]` → [seed][window] (`Results.seed_window_errors`).
@@ -94,17 +96,19 @@ class _Referee:
     pair: tuple[str, str] | None
 
     def winner(self) -> dict[str, Any]:
-        order = self._best(list(self.errors))
-        best, second = order[0], order[1]
-        against = {name: self._test(best, name) for name in order[1:]}
-        tied = [name for name in order[1:] if not against[name]["clear"]]
-        test = against[second]
-        sentence = f"{self._when()}, {best} has the lowest {self.metric.upper()} ({self._value(best)})"
-        if test["clear"]:
-            sentence += f", clearly below {second}: {self._difference(test)}."
-        else:
-            sentence += f", but not clearly below {', '.join(tied)}: against {second} {self._difference(test)}."
-        return self._verdict("winner", best, second, test, sentence) | {"tied": tied}
+        best, *others = self._best(list(self.errors))
+        tied = [name for name in others if not self._beats(best, name)]
+        against = tied[0] if tied else others[0]
+        test = self._test(best, against)
+        sentence = f"{self._when()}, {best} has the lowest {self.metric.upper()} ({self._value(best)}), "
+        sentence += f"but not clearly below {', '.join(tied)}" if tied else "clearly below every other model"
+        sentence += f": against {against} {self._difference(test)}."
+        return self._verdict("winner", best, against, test, sentence) | {"tied": tied, "clear": not tied}
+
+    def _beats(self, best: str, other: str) -> bool:
+        """Whether the model that these rows chose as best is clearly below another, that choice counted in."""
+        test = self._test(best, other)
+        return test["high"] < 0 and test["dm_p_holm"] is not None and test["dm_p_holm"] < 1 - self.confidence
 
     def persistence(self) -> list[dict[str, Any]]:
         trained = [name for name in self.errors if self.families[name] != "baseline"]

@@ -312,3 +312,15 @@ def test_methods_are_those_that_were_used(fake_results, rich_results):
     every = ["Intervals of differences", "Diebold-Mariano", "Mean ranks", "Ablation", "Conditions"]
     assert names(fake_results()) == every[:1]
     assert names(rich_results()) == [*every, "Prediction intervals"]
+
+
+def test_methods_say_how_the_best_is_judged_and_over_which_pairs_holm_is(rich_results):
+    results = rich_results()
+    results.spec["confidence"] = 0.9
+    intervals, tests = methods(results)[:2]
+    assert "a block has history + horizon windows (at most a third of the windows), which share" in intervals
+    assert intervals.endswith(
+        "it is clearly best where, against every other model, the interval excludes zero and the Diebold-Mariano p "
+        "after Holm is below 10%."
+    )
+    assert "hold for all k (k − 1) / 2 pairs of the k models at one horizon and metric together" in tests

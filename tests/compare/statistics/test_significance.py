@@ -10,7 +10,6 @@ from scipy import stats
 from benchmarks.referee_size import CASES, Cell, cells, rejections, window_losses
 from gnnkit.compare.statistics.bootstrap import paired_interval
 from gnnkit.compare.statistics.significance import (
-    critical_difference,
     diebold_mariano,
     holm,
     significance,
@@ -185,7 +184,7 @@ def test_the_pairs_are_those_that_questions_are_asked_about():
         ("tgcn", "lstm"),
         ("tgcn", "gcn"),
     ]
-    assert {t["comparisons"] for t in found} == {8}
+    assert {t["comparisons"] for t in found} == {5 * 4 // 2}
     assert {(t["horizon"], t["metric"]) for t in found} == {(3, "mae"), (3, "rmse")}
 
 
@@ -194,10 +193,18 @@ def test_every_figure_of_a_pair_is_that_of_its_own_function(metric):
     absolute, squared, counts = tables(seeds=6)
     found = [t for t in significance(absolute, squared, counts, FAMILIES, history=12, resamples=200)
              if t["metric"] == metric]  # fmt: skip
-    assert [t["dm_p_holm"] for t in found] == pytest.approx(holm([t["dm_p"] for t in found]).tolist())
-    test = next(t for t in found if (t["model"], t["against"]) == ("tgcn", "lstm"))
     table, root = (absolute, False) if metric == "mae" else (squared, True)
-    a, b, n = np.array(table["tgcn"]["3"]), np.array(table["lstm"]["3"]), np.array(counts["3"], dtype=float)
+    n = np.array(counts["3"], dtype=float)
+    losses = {name: np.array(table[name]["3"]) for name in FAMILIES}
+    every = {  # all ten pairs, of which eight are shown
+        frozenset((a, b)): diebold_mariano(losses[a], losses[b], n, lag=2, squared=root).p_value
+        for a, b in itertools.combinations(FAMILIES, 2)
+    }
+    corrected = dict(zip(every, holm(list(every.values())), strict=True))
+    expected = [corrected[frozenset((t["model"], t["against"]))] for t in found]
+    assert [t["dm_p_holm"] for t in found] == pytest.approx(expected)
+    test = next(t for t in found if (t["model"], t["against"]) == ("tgcn", "lstm"))
+    a, b = np.array(table["tgcn"]["3"]), np.array(table["lstm"]["3"])
     interval = paired_interval(a, b, n, block=15, squared=root, resamples=200)
     assert (test["difference"], test["low"], test["high"]) == pytest.approx(
         (interval.difference, interval.low, interval.high)
@@ -225,7 +232,31 @@ def test_a_pair_asked_for_in_both_directions_is_one_comparison_and_its_mirror():
     )  # fmt: skip
     assert there["dm_p_holm"] == back["dm_p_holm"]
     assert there["skill"] < 0 < back["skill"]
-    assert there["comparisons"] == len({frozenset(pair) for pair in tests})
+    assert there["comparisons"] == 10
+    assert len({frozenset(pair) for pair in tests}) == 8
+
+
+def numbered(seeds):
+    """p of Wilcoxon's test of lstm against gcn, whose scores are their seeds' luck, and gcn's a little more."""
+    rows = {name: [[2.0 + seed + (0.01 * (seed + 1) if name == "gcn" else 0.0)] * 40 for seed in own]
+            for name, own in seeds.items()}  # fmt: skip
+    errors = {name: {"3": found} for name, found in (rows | {"last-value": [[0.5] * 40]}).items()}
+    families = {name: FAMILIES[name] for name in errors}
+    found = significance(errors, errors, {"3": [1] * 40}, families, history=4, resamples=20, seeds=seeds)
+    return {(t["model"], t["against"]): t["wilcoxon_p"] for t in found if t["metric"] == "mae"}
+
+
+def test_wilcoxon_pairs_by_the_number_of_the_seed_and_leaves_a_seed_without_its_pair_out():
+    p_values = numbered({"lstm": [0, 1, 2, 3, 4, 5, 6], "gcn": [6, 5, 4, 3, 2, 1, 9]})
+    assert p_values["gcn", "lstm"] == 2 / 2**6  # seeds 1 to 6: gcn is worse on each
+    assert p_values["gcn", "last-value"] == 2 / 2**7  # a baseline stands against all seven
+    assert numbered({"lstm": [0, 1, 2, 3, 4, 5], "gcn": [1, 2, 3, 4, 5, 6]})["gcn", "lstm"] is None  # five in common
+    assert numbered({"lstm": [0, 1, 2, 3, 4, 5], "gcn": [3]})["gcn", "lstm"] is None  # one seed left is no baseline
+
+
+def test_seeds_that_do_not_fit_the_errors_are_named():
+    with pytest.raises(ValueError, match=r"^seeds of lstm are \[0\], but its errors have 2 rows; give one a row$"):
+        significance(*tables(), FAMILIES, history=12, resamples=20, seeds={"lstm": [0], "tgcn": [0, 1], "gcn": [0, 1]})
 
 
 def test_a_single_window_gives_no_test_and_no_crash():
@@ -245,43 +276,3 @@ def test_a_comparison_of_25_models_and_4_horizons_takes_less_than_5_seconds():
     start = time.process_time()
     significance(many[0], many[1], {str(h): counts["3"] for h in range(3, 7)}, families, history=12, resamples=2000)
     assert time.process_time() - start < 5
-
-
-def ranked(levels, windows=94, **options):
-    """Levels by block of 11 windows + 4 that are left out; the left-out ones say the opposite."""
-    blocks = len(next(iter(levels.values())))
-    table = {
-        name: {"5": [np.concatenate([[v] * 11 + [100 - v] * 4 for v in values])[:windows].tolist()]}
-        for name, values in levels.items()
-    }
-    counts = {"5": [1] * min(windows, 15 * blocks)}
-    return critical_difference(table, counts, dict.fromkeys(levels, "graph"), horizon=5, history=10, **options)
-
-
-def rank(levels, **options):
-    found = ranked(levels, **options)
-    assert found is not None
-    return found
-
-
-def test_mean_ranks_and_groups_of_models_worked_out_by_hand():
-    levels = {"c": [3, 3, 3, 3, 3, 3], "a": [1, 1, 1, 1, 1, 1], "b": [2, 2, 2, 2, 2, 2], "d": [4, 4, 4, 4, 4, 4]}
-    found = rank(levels)
-    assert (found["models"], found["mean_ranks"], found["blocks"]) == (["a", "b", "c", "d"], [1, 2, 3, 4], 6)
-    # q₀.₀₅ of 4 models is 2.569 (Demšar's table): 2.569 · √(4 · 5 / 36).
-    assert found["critical_difference"] == pytest.approx(2.569 * np.sqrt(20 / 36), abs=1e-3)
-    assert found["groups"] == [["a", "b"], ["b", "c"], ["c", "d"]]
-    assert found["friedman_p"] == pytest.approx(stats.friedmanchisquare(*levels.values()).pvalue)
-
-
-def test_friedman_with_ties_equals_scipy_and_binds_all_models_where_it_does_not_reject():
-    levels = {"a": [1, 2, 3, 1, 1, 2], "b": [1, 1, 3, 2, 1, 3], "c": [2, 2, 1, 1, 1, 4]}
-    found = rank(levels)
-    assert found["friedman_p"] == pytest.approx(stats.friedmanchisquare(*levels.values()).pvalue)
-    assert sorted(found["groups"][0]) == ["a", "b", "c"]
-    assert len(found["groups"]) == 1
-
-
-def test_ranks_of_rmse_weigh_squared_errors_and_too_few_blocks_rank_nothing():
-    assert rank({"a": [1, 1], "b": [2, 2]}, metric="rmse")["metric"] == "rmse"
-    assert ranked({"a": [1], "b": [2]}) is None

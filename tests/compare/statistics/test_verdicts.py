@@ -43,7 +43,7 @@ def test_a_clear_winner_is_named_with_its_interval():
     assert (winner["model"], winner["against"], winner["clear"], winner["tied"]) == ("tgcn", "lstm", True, [])
     assert winner["low"] < winner["difference"] < winner["high"] < 0
     assert winner["sentence"].startswith("Up to 15 minutes (3 steps) ahead, tgcn has the lowest MAE (")
-    assert "clearly below lstm: difference -" in winner["sentence"]
+    assert "clearly below every other model: against lstm difference -" in winner["sentence"]
     assert "mph, 95% interval -" in winner["sentence"]
     assert {v["metric"] for v in found} == {"mae", "rmse"}
 
@@ -54,6 +54,57 @@ def test_models_that_are_as_good_are_tied_and_nobody_wins():
     assert not winner["clear"]
     assert sorted([winner["model"], *winner["tied"]]) == ["gru", "lstm", "tgcn"]
     assert "but not clearly below" in winner["sentence"]
+
+
+def test_a_noisier_third_that_is_tied_takes_the_crown_back_and_is_named():
+    rng = RNG(1)
+    base = rng.gamma(4.0, 0.25, size=150)
+    noise = 3 * rng.standard_normal(150)
+    noisy = base + 0.25 + noise - noise.mean()
+    errors = {"tgcn": base, "lstm": base + 0.1, "gru": noisy, "last-value": 9 * base}
+    tables = {name: {"3": [error.tolist()]} for name, error in errors.items()}
+    families = {name: FAMILIES[name] for name in errors}
+    winner = pick(verdicts(tables, tables, {"3": [10] * 150}, families, history=12, resamples=400), "winner")[0]
+    assert (winner["model"], winner["against"], winner["clear"], winner["tied"]) == ("tgcn", "gru", False, ["gru"])
+    assert winner["low"] < winner["difference"] < 0 < winner["high"]
+    assert winner["difference"] == pytest.approx(-0.25)
+    assert "tgcn has the lowest MAE (" in winner["sentence"]
+    assert "), but not clearly below gru: against gru difference -0.25, 95% interval " in winner["sentence"]
+
+
+def test_an_interval_that_excludes_0_crowns_nobody_without_the_corrected_p():
+    levels = {"last-value": 9.0, "lstm": 3.0, "tgcn": 2.0}
+    families = {name: FAMILIES[name] for name in levels}
+    errors = {name: {"3": (level * RNG(0).gamma(4.0, 0.25, (1, 150))).tolist()} for name, level in levels.items()}
+    tables = (errors, errors, {"3": [10] * 150}, families)
+    tests = significance(*tables, history=12, resamples=200)
+    assert pick(verdicts(*tables, history=12, tests=tests), "winner")[0]["clear"]
+    for p_value in (0.06, None):
+        weak = [test | ({"dm_p_holm": p_value} if test["against"] == "lstm" else {}) for test in tests]
+        winner = pick(verdicts(*tables, history=12, tests=weak), "winner")[0]
+        assert (winner["clear"], winner["tied"]) == (False, ["lstm"])
+        assert winner["high"] < 0
+    weak = [test | {"dm_p_holm": 0.06} for test in tests]
+    assert pick(verdicts(*tables, history=12, tests=weak, confidence=0.9), "winner")[0]["clear"]
+
+
+@pytest.mark.parametrize("models", [5, 10])
+def test_the_best_of_equal_models_is_seldom_called_better_than_any_of_them(models):
+    """200 comparisons of models that differ by chance alone, on windows of which neighbours share two of three rows."""
+    names = [f"model {n}" for n in range(models)]
+    crowned = below = excluded = 0
+    for case in range(200):
+        noise = RNG([models, case]).standard_normal((models, 122))
+        losses = 2 + (noise[:, 2:] + noise[:, 1:-1] + noise[:, :-2]) / 3
+        errors = {name: {"3": [loss.tolist()]} for name, loss in zip(names, losses, strict=True)}
+        tables = (errors, errors, {"3": [1] * 120}, dict.fromkeys(names, "graph"))
+        tests = significance(*tables, history=5, resamples=100)
+        winner = pick(verdicts(*tables, history=5, tests=tests), "winner")[0]
+        crowned += winner["clear"]
+        below += len(winner["tied"]) < models - 1
+        excluded += any(test["clear"] for test in tests if test["metric"] == "mae" and test["model"] == winner["model"])
+    assert crowned <= below <= 0.08 * 200
+    assert excluded >= 0.2 * 200  # what the interval of each pair alone would have said
 
 
 def test_persistence_is_beaten_or_not_in_so_many_words():
