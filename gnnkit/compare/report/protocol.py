@@ -68,7 +68,8 @@ def methods(results: Results) -> list[str]:
             "for both models, so that what is hard for both cancels; a block has history + horizon windows "
             "(at most a third of the windows), which share no row with the block after the next. Widened for the "
             "number of blocks (Student's t) and by the deviation between seeds. “Clear” means that "
-            "the interval excludes zero (Künsch, 1989). The best model is chosen on the same windows that it is tested on: it is clearly best where, against every other model, the "
+            "the interval excludes zero (Künsch, 1989). The best model is chosen on the same windows that it is tested "
+            "on: it is clearly best where, against every other model, the "
             f"interval excludes zero and the Diebold-Mariano p after Holm is below {other}."
         )
     if results.significance:
