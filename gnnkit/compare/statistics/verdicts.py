@@ -196,12 +196,16 @@ class _Referee:
     def _difference(self, test: Mapping[str, Any]) -> str:
         bounds = f"{100 * self.confidence:g}% interval {test['low']:+.3g} to {test['high']:+.3g}"
         if test["dm_p_holm"] is not None:
-            p_value = f"= {test['dm_p_holm']:.2g}" if test["dm_p_holm"] >= 0.001 else "< 0.001"
-            bounds += f" (Diebold-Mariano p {p_value} after Holm's correction)"
+            alone, corrected = _p_value(test["dm_p"]), _p_value(test["dm_p_holm"])
+            bounds += f" (Diebold-Mariano p {alone}, after Holm's correction over all pairs {corrected})"
         return f"difference {test['difference']:+.3g}{self._unit()}, {bounds}"
 
     def _unit(self) -> str:
         return f" {self.unit}" if self.unit else ""
+
+
+def _p_value(p: float) -> str:
+    return f"= {p:.2g}" if p >= 0.001 else "< 0.001"
 
 
 def _subject(names: list[str], singular: str, plural: str) -> str:
