@@ -175,9 +175,9 @@ def test_verdicts_stand_on_the_tests_and_cite_diebold_mariano_after_holm():
     test = next(t for t in tests if (t["metric"], t["model"], t["against"]) == ("mae", "tgcn", "lstm"))
     for name in ("difference", "low", "high", "clear", "dm_p_holm"):
         assert graph[name] == test[name]
-    found = (
+    cited = (
         f"(Diebold-Mariano p = {test['dm_p']:.2g}, after Holm's correction over all pairs = {test['dm_p_holm']:.2g})"
     )
-    assert found in graph["sentence"]
+    assert cited in graph["sentence"]
     persistence = {v["model"]: v for v in pick(found, "persistence")}["lstm"]
     assert "(Diebold-Mariano p < 0.001, after Holm's correction over all pairs < 0.001)" in persistence["sentence"]
