@@ -199,20 +199,23 @@ def _missing(
 def _audit_conditions(
     spec: FinalSpec, series: GraphSeries, windows: WindowSplits, jobs: Sequence[Job]
 ) -> list[dict[str, str]]:
-    """Make the windows of every job once, and audit those of every condition.
+    """Make the windows of every condition, with every seed that changes what they hold, and audit them once each.
 
     The findings are those of the base condition, but for a cause that is worse under another one.
     """
     findings = audit(series, windows, allow=spec.allow_leaks)
     audited = {BASE}
-    for condition, seed in dict.fromkeys((job.condition, job.seed) for job in jobs if not job.condition.is_base):
+    others = [job for job in jobs if not job.condition.is_base]
+    # A seed draws outages, and edges, of which the windows hold nothing.
+    pairs = dict.fromkeys((job.condition, job.seed if job.condition.hidden_share else spec.seeds[0]) for job in others)
+    for condition, seed in pairs:
         with _named(condition):
             changed, own = job_windows(spec, series, condition, seed)
             alike = dataclasses.replace(condition, adjacency="given")  # another graph leaves the windows as they are
             if alike not in audited:
                 audited.add(alike)
-                pairs = zip(findings, audit(changed, own, allow=spec.allow_leaks), strict=True)
-                findings = [_worse(one, other, condition) for one, other in pairs]
+                found = zip(findings, audit(changed, own, allow=spec.allow_leaks), strict=True)
+                findings = [_worse(one, other, condition) for one, other in found]
     return findings
 
 
