@@ -22,8 +22,10 @@ __all__ = ["count_hops", "influence_by_hop"]
 # Numbers that are held at once where a row of derivatives is as wide as the features.
 _ROW_BUDGET = 200_000
 _BATCH_BUDGET = 20_000_000
-# Nodes that are done together: more would only push each other's neighbourhoods out of the cache.
-_TOGETHER = 16
+# Nodes whose distances are looked up at once, and those that are done together: of more than that the neighbourhoods
+# push each other out of the cache.
+_LEVELS = 64
+_TOGETHER = 32
 
 
 def count_hops(model: nn.Module) -> int:
@@ -116,27 +118,30 @@ def influence_by_hop(
     reach = num_hops if max_hops is None else max_hops
     backwards = plain.flip(0).long()
     result = x.new_zeros(sources.numel(), reach + 1).detach()
-    with _evaluating(model):
-        per_node = None
-        for start in _starts(sources.numel(), _TOGETHER):
-            chunk = sources[start : start + _TOGETHER]
+    # Derivatives of derivatives are not asked for: nothing is kept for them.
+    with _evaluating(model), torch.no_grad():
+        per_node: bool | None = None
+        entrances: dict[Any, Tensor] = {}
+        for start in _starts(sources.numel(), _LEVELS):
+            block = sources[start : start + _LEVELS]
             # Distances to a node are distances from it against the edges.
-            levels = hop_levels(backwards, chunk, num_nodes)
-            within = (levels >= 0) & (levels <= num_hops + 1)
-            heard = (levels >= 0) & (levels <= num_hops)
-            small = int(within.sum()) < num_nodes * max(1, chunk.numel() // 2)
+            found = hop_levels(backwards, block, num_nodes)
             if per_node is None:
-                per_node = not whole_graph and small
-            if per_node:
-                influence = _around_nodes(model, x, plain, edge_weight, chunk, within, heard)
-            else:
-                influence = _on_whole_graph(model, x, plain, edge_weight, chunk)
-            influence = influence.detach()
-            inside = (levels >= 0) & (levels <= reach)
-            hops = levels.long().clamp(min=0, max=reach)
-            result[start : start + _TOGETHER] = result.new_zeros(chunk.numel(), reach + 1).scatter_add(
-                1, hops, influence.masked_fill(~inside, 0.0)
-            )
+                close = (found >= 0) & (found <= num_hops + 1)
+                per_node = not whole_graph and int(close.sum()) < num_nodes * max(1, block.numel() // 2)
+                entrances = _entrances(model, x) if per_node else {}
+            for first in _starts(block.numel(), _TOGETHER):
+                levels, chunk = found[first : first + _TOGETHER], block[first : first + _TOGETHER]
+                if per_node:
+                    influence = _around_nodes(model, x, plain, edge_weight, chunk, levels, num_hops, entrances)
+                else:
+                    influence = _on_whole_graph(model, x, plain, edge_weight, chunk)
+                inside = (levels >= 0) & (levels <= reach)
+                hops = levels.long().clamp(min=0, max=reach)
+                place = start + first
+                result[place : place + _TOGETHER] = result.new_zeros(chunk.numel(), reach + 1).scatter_add(
+                    1, hops, influence.detach().masked_fill(~inside, 0.0)
+                )
     return result
 
 
@@ -161,15 +166,18 @@ def _around_nodes(
     edges: Tensor,
     edge_weight: Tensor | None,
     nodes: Tensor,
-    within: Tensor,
-    heard: Tensor,
+    levels: Tensor,
+    num_hops: int,
+    entrances: dict[Any, Tensor],
 ) -> Tensor:
     """Influence `[S, N]`, from a copy of each node's neighbourhood, all of them side by side as one graph.
 
     The outermost nodes are there for their neighbours' degrees: edges between two of them are left out.
     """
     # Nodes first, so that what an edge reads of all copies lies together.
-    within, heard = within.t().contiguous(), heard.t().contiguous()
+    levels = levels.t()
+    within = ((levels >= 0) & (levels <= num_hops + 1)).contiguous()
+    heard = ((levels >= 0) & (levels <= num_hops)).contiguous()
     ids, owner = within.nonzero(as_tuple=True)
     number = (within.view(-1).cumsum(0) - 1).view(within.shape)
     wanted = within.index_select(0, edges[0]) & heard.index_select(0, edges[1])
@@ -178,7 +186,7 @@ def _around_nodes(
     copied = torch.stack([number[edges[0, edge], copy], number[edges[1, edge], copy]])
     weight = () if edge_weight is None else (edge_weight[edge],)
     roots = number[nodes, torch.arange(nodes.numel(), device=x.device)]
-    scores = _entrance(model, x, ids, copied, weight, roots)
+    scores = _through_entrances(model, x, ids, copied, weight, roots, entrances)
     if scores is None:
         scores = _through_features(model, x, ids, copied, weight, roots)
     influence = x.new_zeros(nodes.numel(), x.size(0))
@@ -195,21 +203,36 @@ def _cotangents(out: Tensor, roots: Tensor) -> Tensor:
     return chosen
 
 
-def _entrance(
-    model: nn.Module, x: Tensor, ids: Tensor, edges: Tensor, weight: tuple[Tensor, ...], roots: Tensor
+def _entrances(model: nn.Module, x: Tensor) -> dict[Any, Tensor]:
+    """The linear maps that may take the features in, and what they make of all nodes' features."""
+    linears: list[Any] = [part for part in model.modules() if _is_linear(part)]
+    maps = [part for part in linears if part.weight.size(1) == x.size(1)]
+    if any("forward" in vars(part) or part._forward_hooks or part._forward_pre_hooks for part in maps):
+        return {}
+    with torch.no_grad():
+        return {part: part(x) for part in maps}
+
+
+def _through_entrances(
+    model: nn.Module,
+    x: Tensor,
+    ids: Tensor,
+    edges: Tensor,
+    weight: tuple[Tensor, ...],
+    roots: Tensor,
+    entrances: dict[Any, Tensor],
 ) -> Tensor | None:
     """Influence of each copied row, by way of the linear maps that alone take the features in; None where it is not so.
 
-    The maps are run once on the whole graph's features. While the model runs on the copies, each hands out these rows;
-    its input then only has to be known as such, and takes no memory.
+    While the model runs on the copies, each map hands out the rows that it made beforehand; its input then only has to
+    be known as such, and takes no memory.
     """
+    if not entrances:
+        return None
     # Where the features come in by another way too, this NaN comes with them.
     stand_in = x.new_full((1,), torch.nan).expand(ids.numel(), x.size(1))
     used: dict[nn.Module, None] = {}
-    linears: list[Any] = [part for part in model.modules() if _is_linear(part)]
-    maps = [part for part in linears if part.weight.size(1) == x.size(1)]
-    if not maps or any("forward" in vars(part) or part._forward_hooks or part._forward_pre_hooks for part in maps):
-        return None
+    maps = list(entrances)
 
     def run(rows: dict[nn.Module, Tensor]) -> Tensor:
         with ExitStack() as stack:
@@ -223,23 +246,27 @@ def _entrance(
                     used[part] = None
                     return rows[part]
 
-                part.forward = forward  # pyright: ignore[reportAttributeAccessIssue]
+                part.forward = forward
                 stack.callback(vars(part).pop, "forward")
             return model(stand_in, edges, *weight)
 
-    with torch.no_grad():
-        rows = {part: part(x)[ids] for part in maps}
-    found: Any = vjp(lambda *given: run(dict(zip(maps, given, strict=True))), *(rows[part] for part in maps))
+    rows = [made[ids] for made in entrances.values()]
+    found: Any = vjp(lambda *given: run(dict(zip(maps, given, strict=True))), *rows)
     out, pull = found
     if not used or bool(out[roots].isnan().any()):
         return None
     gradients = vmap(pull)(_cotangents(out, roots))  # of each map's rows: [C, M, W]
     scores = x.new_zeros(ids.numel())
-    together = torch.cat(gradients, dim=-1)
+    together = torch.cat(gradients, dim=-1).detach()
     matrix = torch.cat([part.weight.detach() for part in maps])  # [W of all maps, F]
     channel, row = (together != 0).any(dim=-1).nonzero(as_tuple=True)
     size = max(1, _ROW_BUDGET // x.size(1))
-    sums = [torch.linalg.vector_norm(part @ matrix, ord=1, dim=-1) for part in together[channel, row].split(size)]
+    # One place for all products: a new one each time would have to be paged in anew.
+    product = matrix.new_empty(size, matrix.size(1))
+    sums = []
+    for part in together[channel, row].split(size):
+        held = torch.mm(part, matrix, out=product[: part.size(0)])
+        sums.append(held.abs_().sum(dim=-1))
     return scores.index_add(0, row, torch.cat(sums)) if sums else scores
 
 
