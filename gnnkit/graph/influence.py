@@ -65,8 +65,8 @@ def influence_by_hop(
 
         T[s, h] = sum over j at h hops from s of sum_c sum_f |d out[s, c] / d x[j, f]|
 
-    All nodes are done together, by one `vjp` and a `vmap` over the output's channels: every node gets a copy of its
-    own of the graph around it, out to one hop more than the model reaches, so that degrees are those of the whole
+    All nodes are done together, by one `vjp` and a pass for each of the output's channels: every node gets a copy of
+    its own of the graph around it, out to one hop more than the model reaches, so that degrees are those of the whole
     graph. Where the model takes its features in by linear maps, derivatives are carried as far as these maps, and only
     rows that are not zero are multiplied by their weights. The model is measured in evaluation mode.
 
@@ -122,26 +122,23 @@ def influence_by_hop(
     with _evaluating(model), torch.no_grad():
         per_node: bool | None = None
         entrances: dict[Any, Tensor] = {}
-        for start in _starts(sources.numel(), _LEVELS):
-            block = sources[start : start + _LEVELS]
+        for start in _starts(sources.numel(), _TOGETHER):
+            chunk = sources[start : start + _TOGETHER]
             # Distances to a node are distances from it against the edges.
-            found = hop_levels(backwards, block, num_nodes)
+            levels = hop_levels(backwards, chunk, num_nodes)
             if per_node is None:
-                close = (found >= 0) & (found <= num_hops + 1)
-                per_node = not whole_graph and int(close.sum()) < num_nodes * max(1, block.numel() // 2)
+                close = (levels >= 0) & (levels <= num_hops + 1)
+                per_node = not whole_graph and int(close.sum()) < num_nodes * max(1, chunk.numel() // 2)
                 entrances = _entrances(model, x) if per_node else {}
-            for first in _starts(block.numel(), _TOGETHER):
-                levels, chunk = found[first : first + _TOGETHER], block[first : first + _TOGETHER]
-                if per_node:
-                    influence = _around_nodes(model, x, plain, edge_weight, chunk, levels, num_hops, entrances)
-                else:
-                    influence = _on_whole_graph(model, x, plain, edge_weight, chunk)
-                inside = (levels >= 0) & (levels <= reach)
-                hops = levels.long().clamp(min=0, max=reach)
-                place = start + first
-                result[place : place + _TOGETHER] = result.new_zeros(chunk.numel(), reach + 1).scatter_add(
-                    1, hops, influence.detach().masked_fill(~inside, 0.0)
-                )
+            if per_node:
+                influence = _around_nodes(model, x, plain, edge_weight, chunk, levels, num_hops, entrances)
+            else:
+                influence = _on_whole_graph(model, x, plain, edge_weight, chunk)
+            inside = (levels >= 0) & (levels <= reach)
+            hops = levels.long().clamp(min=0, max=reach)
+            result[start : start + _TOGETHER] = result.new_zeros(chunk.numel(), reach + 1).scatter_add(
+                1, hops, influence.detach().masked_fill(~inside, 0.0)
+            )
     return result
 
 
@@ -255,10 +252,11 @@ def _through_entrances(
     out, pull = found
     if not used or bool(out[roots].isnan().any()):
         return None
-    gradients = vmap(pull)(_cotangents(out, roots))  # of each map's rows: [C, M, W]
+    # Channel by channel: gathering and adding up under a vmap is slower than a pass for each.
+    gradients = [torch.cat(pull(chosen), dim=-1) for chosen in _cotangents(out, roots)]
     scores = x.new_zeros(ids.numel())
     together = torch.cat(gradients, dim=-1).detach()
-    matrix = torch.cat([part.weight.detach() for part in maps])  # [W of all maps, F]
+    matrix = torch.cat([part.weight.detach() for part in maps])  # [W, F]
     channel, row = (together != 0).any(dim=-1).nonzero(as_tuple=True)
     size = max(1, _ROW_BUDGET // x.size(1))
     # One place for all products: a new one each time would have to be paged in anew.
