@@ -255,7 +255,7 @@ def _through_entrances(
     # Channel by channel: gathering and adding up under a vmap is slower than a pass for each.
     gradients = [torch.cat(pull(chosen), dim=-1) for chosen in _cotangents(out, roots)]
     scores = x.new_zeros(ids.numel())
-    together = torch.cat(gradients, dim=-1).detach()
+    together = torch.stack(gradients)  # of the maps' rows: [C, M, W of all maps]
     matrix = torch.cat([part.weight.detach() for part in maps])  # [W, F]
     channel, row = (together != 0).any(dim=-1).nonzero(as_tuple=True)
     size = max(1, _ROW_BUDGET // x.size(1))
