@@ -22,10 +22,8 @@ __all__ = ["count_hops", "influence_by_hop"]
 # Numbers that are held at once where a row of derivatives is as wide as the features.
 _ROW_BUDGET = 200_000
 _BATCH_BUDGET = 20_000_000
-# Nodes whose distances are looked up at once, and those that are done together: of more than that the neighbourhoods
-# push each other out of the cache.
-_LEVELS = 64
-_TOGETHER = 32
+# Nodes that are done together.
+_TOGETHER = 64
 
 
 def count_hops(model: nn.Module) -> int:
