@@ -161,10 +161,11 @@ def _depth(folder: Path) -> str:
     titles = ["model", "layers", "test accuracy, %", "energy, start", "relative", "energy, trained", "relative"]
     return (
         f"## Depth\n\n`gnnkit nodes depth --seeds {rows['seed'].nunique()}` on Cora: Dirichlet energy behind the last "
-        "layer, of the first seed, itself and over the squared size of the features. With every layer the energy of a "
-        "plain GCN falls by the same factor, to nothing; with residuals, in GCNII and in GAT it does not. What a deep "
-        "GCN has of it after training stands in its biases: its accuracy is that of guessing. A residual alone keeps "
-        "the energy, but not the training, of 16 and 32 layers; GCNII keeps both.\n\n"
+        "layer, of the first seed, itself and over the squared size of the features. Before training the energy of a "
+        "plain GCN falls with every layer, to nothing; with residuals, in GCNII and in GAT it does not. Relative to "
+        "the size of the features, which a residual lets grow, it falls with residuals too, only more slowly. After "
+        "training there is energy everywhere, and it tells little: a GCN of 8 layers or more is no better than guessing. "
+        "A residual alone keeps the energy of 16 and 32 layers, but does not make them trainable; GCNII does both.\n\n"
         f"{_table(titles, lines)}\n{_where(rows)}.\n\n"
         "![accuracy](depth/accuracy.png)\n\n![energy](depth/energy.png)\n\n![influence](depth/influence.png)\n"
     )

@@ -129,6 +129,7 @@ def row_normalize(x: Tensor) -> Tensor:
     """Divide each row by its sum; a row whose sum is zero stays as it is.
 
     Example:
+        >>> import torch
         >>> row_normalize(torch.tensor([[1.0, 3.0], [0.0, 0.0]])).tolist()
         [[0.25, 0.75], [0.0, 0.0]]
     """

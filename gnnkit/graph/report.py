@@ -105,12 +105,17 @@ class GraphReport:
             "curvature": {
                 "edges": self.curvature.numel(),
                 "sampled": self.sampled_edges,
+                "standard_error_of_shares": self._share_error(),
                 "quantiles": _quantiles(self.curvature),
             },
             "resistance": {"relative_error": self.resistance_error, "quantiles": _quantiles(self.resistance)},
             "bottlenecks": [[str(i), str(j), c, r] for i, j, c, r in self.bottlenecks()],
             "depth": asdict(self.depth),
         }
+
+    def _share_error(self) -> float:
+        """Largest standard error of a share of the edges, e.g. those of negative curvature; 0 where all are known."""
+        return 0.5 / max(1, self.curvature.numel()) ** 0.5 if self.sampled_edges else 0.0
 
     def _degree(self) -> dict[str, float]:
         degree = self.in_degree.double()
@@ -146,7 +151,10 @@ class GraphReport:
                 continue
             spread = "" if fields.exact else f" ± {float(error[hop]):.3g}"
             lines.append(f"  {hop:<13d} {size:<12.5g} {100 * size / self.num_nodes:5.1f}%  {new:.5g}{spread}")
-        some = "a sample of edges" if self.sampled_edges else "all edges"
+        some = "all edges"
+        if self.sampled_edges:
+            count, error = self.curvature.numel(), 100 * self._share_error()
+            some = f"{count} edges drawn at random (shares of edges ± {error:.2g}%)"
         about = f", ± {100 * self.resistance_error:.2g}%" if self.resistance_error else ""
         lines.append(f"bottlenecks: lowest Balanced Forman curvature of {some}, and effective resistance{about}")
         lines += [f"  {i} - {j}: curvature {c:.3f}, resistance {r:.3g}" for i, j, c, r in self.bottlenecks()]

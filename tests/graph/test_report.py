@@ -47,7 +47,8 @@ def test_samples_are_named_as_such():
     assert report.curvature.numel() == 50
     text = "\n".join(report.lines())
     assert "20 nodes drawn at random, ± standard error" in text
-    assert "a sample of edges" in text
+    assert "of 50 edges drawn at random (shares of edges ± 7.1%)" in text
+    assert report.to_json()["curvature"]["standard_error_of_shares"] == pytest.approx(0.5 / 50**0.5)
 
 
 def test_out_to_networkx_and_to_files(tmp_path):

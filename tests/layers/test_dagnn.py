@@ -70,13 +70,14 @@ def test_open_gates_add_up_appnps_hops():
 
 
 def test_news_travels_k_hops_and_no_farther():
-    graph = six_node_graph()
+    edges = six_node_graph().edge_index
+    assert edges is not None
     x = torch.rand(6, 2, requires_grad=True)
-    distance = hop_distances(graph.edge_index, range(6), 6)
+    distance = hop_distances(edges, range(6), 6)
     for hops in (1, 2, 3):
         layer = DAGNNLayer(2, K=hops)
         for node in range(6):
-            (gradient,) = torch.autograd.grad(layer(x, graph.edge_index)[node].sum(), x)
+            (gradient,) = torch.autograd.grad(layer(x, edges)[node].sum(), x)
             assert torch.equal(gradient.abs().sum(1) > 0, (distance[:, node] <= hops) & (distance[:, node] >= 0))
 
 
