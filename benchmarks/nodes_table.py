@@ -164,8 +164,9 @@ def _depth(folder: Path) -> str:
         "layer, of the first seed, itself and over the squared size of the features. Before training the energy of a "
         "plain GCN falls with every layer, to nothing; with residuals, in GCNII and in GAT it does not. Relative to "
         "the size of the features, which a residual lets grow, it falls with residuals too, only more slowly. After "
-        "training there is energy everywhere, and it tells little: a GCN of 8 layers or more is no better than guessing. "
-        "A residual alone keeps the energy of 16 and 32 layers, but does not make them trainable; GCNII does both.\n\n"
+        "training there is energy everywhere, and it tells little: a GCN of 8 layers or more is no better than "
+        "guessing. A residual alone keeps the energy of 16 and 32 layers, but does not make them trainable; GCNII does "
+        "both.\n\n"
         f"{_table(titles, lines)}\n{_where(rows)}.\n\n"
         "![accuracy](depth/accuracy.png)\n\n![energy](depth/energy.png)\n\n![influence](depth/influence.png)\n"
     )
