@@ -30,7 +30,7 @@ from torch_geometric.nn import FastRGCNConv, RGCNConv
 
 from gnnkit.layers import RelationalGCNLayer
 from gnnkit.training.environment import environment
-from gnnkit.training.fit import PeakMemory
+from gnnkit.training.memory import PeakMemory
 
 HERE = Path(__file__).resolve().parent
 NODES, RELATIONS, FEATURES, CHANNELS = 645, 963, 64, 32

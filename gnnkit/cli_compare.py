@@ -154,7 +154,7 @@ def compare(
     weight_decay: Annotated[float | None, _set(_HOW, "L2 penalty in Adam (0).")] = None,
     clip: Annotated[float | None, _set(_HOW, "Largest norm of the gradient (5).")] = None,
     patience: Annotated[int | None, _set(_HOW, "Epochs without a better validation MAE until it stops (5).")] = None,
-    loss: Annotated[str | None, _set(_HOW, "mae or mse (mae).")] = None,
+    loss: Annotated[str | None, _set(_HOW, "mae, mse or huber (mae).")] = None,
     schedule: Annotated[str | None, _set(_HOW, "Of the learning rate: cosine or constant (cosine).")] = None,
     scaler: Annotated[
         str | None, _set(_HOW, "standard, max, max-node; leaks: max-all, max-node-all (standard).")

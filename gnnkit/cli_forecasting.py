@@ -69,7 +69,7 @@ def train(
     weight_decay: Annotated[float | None, named_option(_HOW, "L2 penalty in Adam (0).")] = None,
     clip: Annotated[float | None, named_option(_HOW, "Largest norm of the gradient (5).")] = None,
     patience: Annotated[int | None, named_option(_HOW, "Epochs without a better validation MAE (5).")] = None,
-    loss: Annotated[str | None, named_option(_HOW, "mae or mse (mae).")] = None,
+    loss: Annotated[str | None, named_option(_HOW, "mae, mse or huber (mae).")] = None,
     schedule: Annotated[str | None, named_option(_HOW, "cosine or constant (cosine).")] = None,
     scaler: Annotated[str | None, named_option(_HOW, "standard or max, fitted on training rows (standard).")] = None,
     max_seconds: Annotated[float | None, named_option(_HOW, "Wall-clock limit (none).")] = None,

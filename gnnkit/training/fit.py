@@ -3,23 +3,39 @@
 import math
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from gnnkit.training.memory import PeakMemory
 from gnnkit.training.progress import FitProgress
 from gnnkit.training.seeding import isolated_seed, shuffled_batches
 
 if TYPE_CHECKING:
     from gnnkit.data import Windows, WindowSplits
 
-__all__ = ["EpochRecord", "FitResult", "PeakMemory", "TrainingSettings", "fit", "predict", "resolve_device"]
+__all__ = [
+    "POINT_LOSSES",
+    "EpochRecord",
+    "FitResult",
+    "TrainingSettings",
+    "fit",
+    "predict",
+    "resolve_device",
+]
 
 Precision = Literal["32-true", "64-true", "16-mixed", "bf16-mixed", "bf16-true", "16-true"]
+#: Loss -> what it makes of each error over σ, for forecasters that give one value.
+POINT_LOSSES: dict[str, Callable[[Tensor], Tensor]] = {
+    "mae": torch.abs,
+    "mse": torch.square,
+    "huber": lambda error: 2 * F.huber_loss(error, torch.zeros_like(error), reduction="none"),
+}
 _PRECISIONS = ("32-true", "64-true", "16-mixed", "bf16-mixed", "bf16-true", "16-true")
 
 
@@ -34,7 +50,7 @@ class TrainingSettings:
         weight_decay: L2 penalty in Adam (default 0).
         clip: largest norm of the gradient (default 5).
         patience: epochs without a better validation MAE before training stops (default 10).
-        loss: `"mae"` (default), `"mse"`, or `"pinball"` for a forecaster that gives quantiles.
+        loss: `"mae"` (default), `"mse"`, `"huber"`, or `"pinball"` for a forecaster that gives quantiles.
         schedule: `"cosine"` (default: the rate falls to 0 over `epochs`, or over `max_seconds` where these end first)
             or `"constant"`.
         max_seconds: wall-clock limit; None (default): none. The epoch that it cuts short is validated.
@@ -53,7 +69,7 @@ class TrainingSettings:
     weight_decay: float = 0.0
     clip: float = 5.0
     patience: int = 10
-    loss: Literal["mae", "mse", "pinball"] = "mae"
+    loss: Literal["mae", "mse", "huber", "pinball"] = "mae"
     schedule: Literal["cosine", "constant"] = "cosine"
     max_seconds: float | None = None
     device: str = "auto"
@@ -73,7 +89,7 @@ class TrainingSettings:
         if self.max_seconds is not None and not self.max_seconds > 0:
             raise ValueError(f"max_seconds is {self.max_seconds}; give a positive number, or None for no limit")
         for name, allowed in (
-            ("loss", ("mae", "mse", "pinball")),
+            ("loss", ("mae", "mse", "huber", "pinball")),
             ("schedule", ("cosine", "constant")),
             ("precision", _PRECISIONS),
         ):
@@ -126,10 +142,11 @@ def fit(
     """Train a forecaster in place and leave it with the weights of its best validation epoch.
 
     With e = ŷ − y in the data's unit, over the observed targets of a batch and σ the standard deviation of all training
-    targets: loss = mean |e| / σ (`"mae"`) or mean (e / σ)² (`"mse"`). For quantiles at the levels τ it is
-    2 · mean max(-τ e, (1 - τ) e) / σ, over the levels too (`"pinball"`; the median's part of it is `"mae"`), and the
-    validation MAE is that of the median. Adam follows gradients whose norm is clipped. On a CPU the same forecaster,
-    windows and settings give the same weights bit for bit; the caller's random state stays as it was.
+    targets: loss = mean |e| / σ (`"mae"`), mean (e / σ)² (`"mse"`), or the mean of (e / σ)² up to |e| = σ and of
+    2 |e| / σ − 1 beyond (`"huber"`). For quantiles at the levels τ it is 2 · mean max(-τ e, (1 - τ) e) / σ, over the
+    levels too (`"pinball"`; the median's part of it is `"mae"`), and the validation MAE is that of the median. Adam
+    follows gradients whose norm is clipped. On a CPU the same forecaster, windows and settings give the same weights
+    bit for bit; the caller's random state stays as it was.
 
     Args:
         forecaster: called as `forecaster(x, edge_index, edge_weight, mask=, target=, step=)` with scaled windows
@@ -321,7 +338,7 @@ def _masked_loss(
         total = 2 * torch.maximum(-level * error, (1 - level) * error).sum() / len(levels)
     else:
         error = torch.where(mask, predicted - true, 0.0) / scale
-        total = error.abs().sum() if settings.loss == "mae" else error.square().sum()
+        total = POINT_LOSSES[settings.loss](error).sum()
     return total / max(observed, 1), observed
 
 
@@ -353,32 +370,3 @@ def _check_finite(what: str, value: float, epoch: int, step: int, settings: Trai
             f"{what} is {value} at epoch {epoch}, step {step}: lower learning_rate (now {settings.learning_rate:g}) "
             f"or clip (now {settings.clip:g}), or look for extreme values in the series"
         )
-
-
-class PeakMemory:
-    """Largest memory since it was made: of the tensors on a CUDA device, else of the whole process."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
-        elif Path("/proc/self/clear_refs").exists():
-            # Linux keeps the peak since the process began; "5" starts it anew: one fit must not inherit another's.
-            try:
-                Path("/proc/self/clear_refs").write_text("5")
-            except OSError:
-                return
-
-    def megabytes(self) -> float:
-        if self.device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self.device) / 2**20
-        status = Path("/proc/self/status")
-        if status.exists():
-            for line in status.read_text().splitlines():
-                if line.startswith("VmHWM:"):
-                    return int(line.split()[1]) / 2**10
-        import resource
-        import sys
-
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from gnnkit.training.fit import PeakMemory
+from gnnkit.training.memory import PeakMemory
 from gnnkit.training.seeding import isolated_seed
 
 __all__ = ["BudgetFit", "BudgetSettings", "fit_within_budget"]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from gnnkit.training.fit import TrainingSettings, resolve_device
+from gnnkit.training.fit import POINT_LOSSES, TrainingSettings, resolve_device
 from gnnkit.training.seeding import isolated_seed, shuffled_batches
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def fit_together(
                 dims = (0, 0, 0, None if mask is None else 0, 0, None)
                 output = vmap(call, in_dims=dims, randomness="different")(parameters, buffers, x, mask, target, step)
                 error = torch.where(observed, train.scaler.inverse_target(output) - y, 0.0) / scale
-                error = error.abs() if settings.loss == "mae" else error.square()
+                error = POINT_LOSSES[settings.loss](error)
                 losses = error.flatten(1).sum(1) / observed.flatten(1).sum(1).clamp(min=1)
                 if not losses.isfinite().all():
                     raise FloatingPointError(

@@ -185,15 +185,18 @@ def test_validation_mae_weighs_every_observed_value_once_in_the_datas_unit():
     assert result.epochs[0].val_mae == pytest.approx(error.mean().item(), rel=1e-5)
 
 
-@pytest.mark.parametrize(("loss", "power"), [("mae", 1), ("mse", 2)])
-def test_train_loss_is_the_error_in_training_deviations(loss, power):
+@pytest.mark.parametrize("loss", ["mae", "mse", "huber"])
+def test_train_loss_is_the_error_in_training_deviations(loss):
     windows = wave_windows()
     model = Linear()
     batch = windows.train.batch(torch.arange(len(windows.train)))
     with torch.no_grad():
         predicted = windows.scaler.inverse_target(model.eval()(batch.x, EDGES, WEIGHTS))
     targets = waves()[:80].double()
-    expected = ((predicted - batch.y).abs() / targets.std(unbiased=False)).pow(power).mean().item()
+    error = (predicted - batch.y).abs() / targets.std(unbiased=False)
+    assert error.min() < 1 < error.max()  # both arms of Huber's
+    losses = {"mae": error, "mse": error**2, "huber": torch.where(error < 1, error**2, 2 * error - 1)}
+    expected = losses[loss].mean().item()
     settings = TrainingSettings(epochs=1, batch_size=len(windows.train), loss=loss, device="cpu")
     result = fit(model, windows, EDGES, WEIGHTS, settings)
     assert result.epochs[0].train_loss == pytest.approx(expected, rel=1e-5)
@@ -389,7 +392,7 @@ def test_a_forecaster_without_the_quantiles_of_the_settings_is_refused():
         ({"clip": float("nan")}, "clip is nan"),
         ({"weight_decay": -0.1}, "weight_decay is -0.1"),
         ({"max_seconds": 0.0}, "max_seconds is 0.0"),
-        ({"loss": "huber"}, "loss is 'huber'; choose one of mae, mse"),
+        ({"loss": "rmse"}, "loss is 'rmse'; choose one of mae, mse, huber"),
         ({"loss": "pinball"}, r"loss is 'pinball' with quantiles \(\); give levels with 0.5 among them with 'pinball'"),
         ({"loss": "pinball", "quantiles": (0.1, 0.9)}, r"loss is 'pinball' with quantiles \(0.1, 0.9\)"),
         ({"quantiles": (0.1, 0.5)}, r"loss is 'mae' with quantiles \(0.1, 0.5\); .* and none with another loss"),

@@ -110,8 +110,8 @@ class ComparisonSpec(BaseModel, frozen=True):
     """Largest norm of the gradient."""
     patience: int = Field(default=5, ge=1)
     """Epochs without a better validation MAE before training stops."""
-    loss: Literal["mae", "mse"] = "mae"
-    """What training lowers; with the intervals "quantile" it is the pinball loss, and "mse" cannot be asked for."""
+    loss: Literal["mae", "mse", "huber"] = "mae"
+    """What training lowers; with the intervals "quantile" it is the pinball loss, and no other can be asked for."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """Of the learning rate: it falls to 0 over `epochs`, or over `max_seconds` where these end first, or stays."""
     device: str = "auto"
