@@ -24,7 +24,7 @@ import torch
 from rows import DATA, RESULTS, Rows
 
 from gnnkit.compare.baselines import last_value
-from gnnkit.data import GraphSeries, MaxScaler, Split, Windows, make_windows
+from gnnkit.data import GraphSeries, MaxScaler, Split, Windows, WindowSplits, make_windows
 from gnnkit.metrics import corr, mae, rse
 from gnnkit.temporal import build_forecaster
 from gnnkit.training import TrainingSettings, fit_together, predict
@@ -39,8 +39,16 @@ PUBLISHED: dict[str, Any] = {
     "embedding_channels": 40,
     "dropout": 0.3,
     "retain": 0.05,
+    "affine": False,
 }
-TRAINING: dict[str, Any] = {"loss": "mae", "schedule": "constant", "weight_decay": 1e-5, "clip": 5.0}
+#: Decay and clip of the published code, whose loss is the sum of |e| over a batch; `scaled` says them for ours.
+WEIGHT_DECAY, CLIP = 1e-5, 5.0
+
+
+def scaled(windows: WindowSplits, entries: int) -> dict[str, float]:
+    """Decay and clip for our loss, mean |e| / σ, which is smaller than theirs by a batch's entries times σ."""
+    factor = 1 / (entries * windows.scaler.target_deviation)
+    return {"weight_decay": WEIGHT_DECAY * factor, "clip": CLIP * factor}
 
 
 def exchange_rates(root: Path) -> GraphSeries:
@@ -92,6 +100,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--learning-rate", type=float, default=1e-4)
     parser.add_argument("--hidden", type=int, default=16)
+    parser.add_argument("--schedule", choices=["constant", "cosine"], default="constant")
     parser.add_argument(
         "--validate-only", action="store_true", help="a trial: score the validation rows, not the test rows"
     )
@@ -107,6 +116,7 @@ def main() -> None:
     seeds = [int(text) for text in options.seeds.split(",")]
     choices = {"scaler": options.scaler, "residual": options.residual, "epochs": options.epochs}
     choices |= {"batch_size": options.batch_size, "learning_rate": options.learning_rate, "hidden": options.hidden}
+    choices |= {"schedule": options.schedule}
     name = "exchange_rate_trials.csv" if options.validate_only else "exchange_rate.csv"
     table = Rows(options.out / name, ["model", "horizon", "seeds", *choices], options.device)
     rows = series.split.train if options.scaler == "honest" else range(series.num_rows)
@@ -139,7 +149,9 @@ def main() -> None:
                 batch_size=options.batch_size,
                 learning_rate=options.learning_rate,
                 device=options.device,
-                **TRAINING,
+                loss="mae",
+                schedule=options.schedule,
+                **scaled(windows, options.batch_size * series.num_nodes),
             )
             graph, start = (series.edge_index, series.edge_weight), time.perf_counter()
             curves = fit_together(forecasters, windows, *graph, settings, seeds=seeds, score=rse)

@@ -36,7 +36,8 @@ class A3TGCN(nn.Module):
 
     Source:
         Bai et al., "A3T-GCN: attention temporal graph convolutional network for traffic forecasting" (2021), whose
-        scores come from two linear maps. W_1 has C rows here; the paper gives no width.
+        scores come from two linear maps. W_1 has C rows here; the paper gives no width. The authors' code first makes
+        one number of a state, gives a step one score, squared, for all nodes, and maps the weighted steps, unsummed.
 
     Example:
         >>> import torch

@@ -86,6 +86,8 @@ class AGCRN(nn.Module):
 
     Source:
         Bai et al., "Adaptive graph convolutional recurrent network for traffic forecasting" (2020), equations 5 to 7.
+        Its training script redraws all matrices, Glorot-uniform by a tensor's own shape: embeddings and pools begin far
+        smaller than here, and the graph nearly even.
 
     Example:
         >>> AGCRN(1, 8, horizon=3, num_nodes=5)(torch.randn(4, 12, 5, 1)).shape

@@ -89,7 +89,8 @@ class DCRNN(nn.Module):
 
     Source:
         Li et al., "Diffusion convolutional recurrent neural network" (2018), with the gate biases of the authors'
-        code. There the powers of the walks are mixed up by a Chebyshev recursion; here they are powers.
+        code. There the powers of the walks are mixed up by a Chebyshev recursion; here they are powers. The code's last
+        map has no bias.
 
     Example:
         >>> edge_index = torch.tensor([[0, 1], [1, 2]])

@@ -36,8 +36,9 @@ class DLinear(nn.Module):
         ValueError: A size below 1, or an even window.
 
     Source:
-        Zeng et al., "Are transformers effective for time series forecasting?" (2023), with its first weights,
-        1/T for every step: an untrained model predicts the mean.
+        Zeng et al., "Are transformers effective for time series forecasting?" (2023), with the weights that its code
+        began with at first, 1/T for every step (a comment there now, for plots; it begins with torch's own): an
+        untrained model predicts the mean. The code's two biases, which add up, are one here.
 
     Example:
         >>> DLinear(1, horizon=3, history=12)(torch.randn(4, 12, 5, 1)).shape

@@ -47,7 +47,8 @@ class GraphWaveNet(nn.Module):
 
     Source:
         Wu et al., "Graph WaveNet for deep spatial-temporal graph modeling" (2019). Its code has a diffusion and a norm
-        behind the last skip too, which nothing reads; they are left out here.
+        behind the last skip too, which nothing reads; they are left out here. Embeddings begin as under its
+        `--randomadj`, not as the given graph's singular vectors.
 
     Example:
         >>> edge_index = torch.tensor([[0, 1], [1, 2]])

@@ -26,7 +26,7 @@ class MTGNN(nn.Module):
         y = W_2 ReLU(W_1 ReLU(S x + Σ_l S_l z_l + S' h_L))
 
     S, S_l and S' take all steps that are left; A is `GraphLearningLayer`'s, the given graph, or the mean of both after
-    normalisation.
+    normalisation. A loop of the given graph stands for the one that mix-hop adds.
 
     In training, where `target` is given, two things can be left out of the loss by returning their target for them:
 
@@ -42,6 +42,7 @@ class MTGNN(nn.Module):
         graph: `"learned"` (default: the given one is ignored), `"given"` or `"both"`.
         layers: Blocks. Default 3.
         dilation_base: Block l dilates by `dilation_base ** l`. Default 1; for long histories 2.
+        affine: Whether the layer norms scale and shift. Default True; the authors' single-step runs have False.
         depth, retain: Of `MixHopLayer`.
         neighbors, embedding_channels, alpha, node_features: Of `GraphLearningLayer`; defaults 20, 40, 3, None.
         dropout: Share dropped of the gated features and of the first skip's input. Default 0.3.
@@ -53,12 +54,12 @@ class MTGNN(nn.Module):
         x `[B, T, N, F]`, edge_index `[2, E]`, edge_weight `[E]`; returned `[B, P, N]`.
 
     Raises:
-        ValueError: A size below 1, a width below 4, a share outside [0, 1), an unknown `graph`; in a call: `x` or the
-            graph does not fit the model.
+        ValueError: A size below 1, a width below 4, a share outside [0, 1), an unknown `graph`; a misfit in a call.
 
     Source:
         Wu et al., "Connecting the dots: multivariate time series forecasting with graph neural networks" (2020).
-        Its code trains all groups of nodes in turn on one batch, a step each; here a batch trains one group.
+        Its code trains all groups of nodes in turn on one batch, a step each; here a batch trains one group. Its loss
+        is a mean over the horizons that are learned, here over all P. `graph="both"` is not the authors'.
 
     Example:
         >>> model = MTGNN(1, 8, horizon=3, history=12, num_nodes=5)
@@ -77,6 +78,7 @@ class MTGNN(nn.Module):
         graph: Literal["learned", "given", "both"] = "learned",
         layers: int = 3,
         dilation_base: int = 1,
+        affine: bool = True,
         depth: int = 2,
         retain: float = 0.05,
         neighbors: int = 20,
@@ -89,10 +91,8 @@ class MTGNN(nn.Module):
         mask_input: bool = False,
     ) -> None:
         super().__init__()
-        self.in_channels = check_size("in_channels", in_channels)
-        self.horizon = check_size("horizon", horizon)
-        self.history = check_size("history", history)
-        self.num_nodes = check_size("num_nodes", num_nodes)
+        self.in_channels, self.horizon = check_size("in_channels", in_channels), check_size("horizon", horizon)
+        self.history, self.num_nodes = check_size("history", history), check_size("num_nodes", num_nodes)
         self.dropout = check_dropout(dropout)
         check_choice("graph", graph, ("learned", "given", "both"))
         self.graph = graph
@@ -104,9 +104,7 @@ class MTGNN(nn.Module):
         self.mask_input = mask_input
 
         width, c = self.in_channels * (2 if mask_input else 1), check_size("hidden_channels", hidden_channels)
-        dilations = [
-            check_size("dilation_base", dilation_base) ** block for block in range(check_size("layers", layers))
-        ]
+        dilations = [check_size("dilation_base", dilation_base) ** k for k in range(check_size("layers", layers))]
         # Steps that go into each block; what the last one leaves, at least one step, is read whole by the last skip.
         self.steps = max(self.history, 1 + 6 * sum(dilations))
         left = [self.steps - 6 * sum(dilations[: block + 1]) for block in range(layers)]
@@ -117,7 +115,9 @@ class MTGNN(nn.Module):
             )
         self.start = nn.Linear(width, c)
         self.blocks = nn.ModuleList(
-            MTGNNBlock(c, steps, num_nodes, dilation=dilation, depth=depth, retain=retain, dropout=self.dropout)
+            MTGNNBlock(
+                c, steps, num_nodes, dilation=dilation, depth=depth, retain=retain, dropout=self.dropout, affine=affine
+            )
             for steps, dilation in zip(left, dilations, strict=True)
         )
         self.skip_first = TemporalConvolution(width, 2 * c, self.steps)
@@ -149,10 +149,7 @@ class MTGNN(nn.Module):
         target: Float[Tensor, "B P N"] | None = None,
         step: int | None = None,
     ) -> Float[Tensor, "B P N"]:
-        """Predict the next P steps of feature 0, as `TGCN.forward` does.
-
-        A given graph is ignored where it is learned; in training, what is left out comes back as the target itself.
-        """
+        """Predict the next P steps as `TGCN.forward` does; what training leaves out comes back as the target."""
         x = read_history(x, mask, self.in_channels, self.mask_input, num_nodes=self.num_nodes, history=self.history)
         learning, nodes = self.training and target is not None, None
         if learning and self.node_groups > 1:
@@ -186,7 +183,8 @@ class MTGNN(nn.Module):
                 edge_index, edge_weight = subgraph(nodes, edge_index, edge_weight, True, self.num_nodes)
             count = self.num_nodes if nodes is None else len(nodes)
             options = [{"method": "row", "reverse": reverse} for reverse in (False, True)]
-            found.append([normalized_adjacency(edge_index, edge_weight, x, count, True, **each) for each in options])
+            # The authors take I out of their road graph before mix-hop adds it: no loop of weight 1 counts twice.
+            found.append([normalized_adjacency(edge_index, edge_weight, x, count, "missing", **o) for o in options])
         along, against = (torch.stack(matrices).mean(0) for matrices in zip(*found, strict=True))
         return along, against
 

@@ -88,7 +88,8 @@ class STGCN(nn.Module):
     Source:
         Yu et al., "Spatio-temporal graph convolutional networks" (2018), with the paper's widths 64, 16, 64 for C = 64
         and the residual sums of the authors' code. They predict one step and feed it back; here the last map gives all
-        P steps. They compute λ_max; here its bound 2 stands for it.
+        P steps. They compute λ_max; here its bound 2 stands for it. Their code has ReLU(P + h) for the paper's gate in
+        Γ_1, widths 32 along the graph and 128 in block 2, and a bias for each node in the last map.
 
     Example:
         >>> edge_index = torch.tensor([[0, 1], [1, 2]])

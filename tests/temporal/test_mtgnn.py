@@ -14,8 +14,9 @@ def build(**settings):
     model = MTGNN(F, C, P, history=T, num_nodes=N, **settings).double().eval()
     with torch.no_grad():
         for block in model.blocks:
-            block.scale.normal_()
-            block.shift.normal_()
+            if block.scale is not None:
+                block.scale.normal_()
+                block.shift.normal_()
     return model
 
 
@@ -28,6 +29,11 @@ def given_matrix():
     for (source, target), weight in zip(EDGES.t().tolist(), WEIGHT.tolist(), strict=True):
         a[target, source] += weight
     return a
+
+
+def with_own_loops(a):
+    """A loop of weight 1 at every node that has none."""
+    return a + torch.diag((a.diagonal() == 0).to(a.dtype))
 
 
 def mixed(layer, z, looped):
@@ -65,16 +71,18 @@ def by_hand(model, x, looped, looped_reverse):
             z = torch.tanh(taps(block.filter, h)) * torch.sigmoid(taps(block.gate, h))
             skip = skip + taps(read, z)
             h = mixed(block.along, z, looped) + mixed(block.against, z, looped_reverse) + h[-len(z) :]
-            h = (h - h.mean()) / (h.var(unbiased=False) + 1e-5).sqrt() * block.scale + block.shift
+            h = (h - h.mean()) / (h.var(unbiased=False) + 1e-5).sqrt()
+            if block.scale is not None:
+                h = h * block.scale + block.shift
         skip = skip + taps(model.skip_last, h)
         hidden = torch.relu(torch.relu(skip) @ model.head_1.weight.t() + model.head_1.bias)
         outputs.append((hidden @ model.head_2.weight.t() + model.head_2.bias)[0].t())
     return torch.stack(outputs)
 
 
-@pytest.mark.parametrize("dilation_base", [1, 2])
-def test_with_a_learned_graph_it_is_the_papers_equations(dilation_base):
-    model, x = build(dilation_base=dilation_base), history()
+@pytest.mark.parametrize(("dilation_base", "affine"), [(1, True), (2, True), (2, False)])
+def test_with_a_learned_graph_it_is_the_papers_equations(dilation_base, affine):
+    model, x = build(dilation_base=dilation_base, affine=affine), history()
     a, loops = model.learned_adjacency(), torch.eye(N)
     found = model(x)
     torch.testing.assert_close(found, by_hand(model, x, a + loops, a.t() + loops), rtol=0, atol=1e-11)
@@ -84,9 +92,8 @@ def test_with_a_learned_graph_it_is_the_papers_equations(dilation_base):
 
 @pytest.mark.filterwarnings("ignore:Sparse")
 def test_with_the_given_graph_it_is_the_papers_equations():
-    model, x, loops = build(graph="given"), history(), torch.eye(N)
-    a = given_matrix()
-    expected = by_hand(model, x, a + loops, a.t() + loops)
+    model, x, a = build(graph="given"), history(), with_own_loops(given_matrix())
+    expected = by_hand(model, x, a, a.t())
     torch.testing.assert_close(model(x, EDGES, WEIGHT), expected, rtol=0, atol=1e-11)
     adj_t = torch.sparse_coo_tensor(EDGES.flip(0), WEIGHT, (N, N)).coalesce()
     torch.testing.assert_close(model(x, adj_t), expected, rtol=0, atol=1e-11)
@@ -97,12 +104,30 @@ def test_with_the_given_graph_it_is_the_papers_equations():
 
 
 def test_with_both_it_is_the_mean_of_the_normalised_graphs():
-    model, x, loops = build(graph="both"), history(), torch.eye(N)
-    pairs = []
+    model, x = build(graph="both"), history()
+    pairs, graphs = [], [with_own_loops(model.learned_adjacency()), with_own_loops(given_matrix())]
     for turned in (False, True):
-        sides = [m.t() if turned else m for m in (model.learned_adjacency(), given_matrix())]
-        pairs.append(sum((m + loops) / (m + loops).sum(1, keepdim=True) for m in sides) / 2)
+        sides = [m.t() if turned else m for m in graphs]
+        pairs.append(sum(m / m.sum(1, keepdim=True) for m in sides) / 2)
     torch.testing.assert_close(model(x, EDGES, WEIGHT), by_hand(model, x, *pairs), rtol=0, atol=1e-11)
+
+
+def test_a_loop_of_weight_one_counts_once():
+    model, x, nodes = build(graph="given"), history(), torch.arange(N)
+    bare = EDGES[:, EDGES[0] != EDGES[1]]
+    with_loops = torch.cat([bare, nodes.expand(2, N)], dim=1)
+    torch.testing.assert_close(model(x, with_loops), model(x, bare), rtol=0, atol=1e-12)
+
+
+def test_without_a_scale_and_a_shift_groups_of_nodes_are_trained_too():
+    model, x = build(affine=False, node_groups=2, dropout=0.0), history()
+    assert not [name for name, _ in model.named_parameters() if name.endswith(("scale", "shift"))]
+    model.reset_parameters()
+    target = torch.zeros(B, P, N, dtype=torch.float64)
+    out = model.train()(x, target=target, step=0)
+    out.square().sum().backward()
+    assert sorted((out != 0).all(dim=(0, 1)).tolist()) == [False, False, True, True]
+    assert [name for name, p in model.named_parameters() if p.grad is None] == []
 
 
 def test_a_history_longer_than_the_receptive_field_is_read_whole():
