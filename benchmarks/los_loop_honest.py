@@ -1,12 +1,14 @@
 """Every model on Los-loop under the honest protocol, each with the same wall budget and the same number of trials.
 
-    python benchmarks/los_loop_honest.py trials     settings, each trained once, judged on the validation rows alone
+    python benchmarks/los_loop_honest.py trials     settings, each trained once, scored on the validation rows alone
     python benchmarks/los_loop_honest.py table      the best of each model, three seeds, scored on the test rows
+    python benchmarks/los_loop_honest.py page       results/los_loop_honest.md, from the rows
     python benchmarks/los_loop_honest.py table --device cuda --max-seconds 0       full training, no budget
 
 One 12-step model a seed; the epoch is chosen on the last tenth of the training rows; each horizon is scored on the
-windows that hold it, averaged over its steps and at its last step. A fit that the budget cut off says so in `stopped`.
-Both stages go on where they were cut off.
+windows that hold it, averaged over its steps and at its last step. A model's settings are those of the trial with the
+least sum of MAE and RMSE, each over that of the last value, mean over the four horizons, on the validation rows. A fit
+that the budget cut off says so in `stopped`. Trials and table go on where they were cut off.
 """
 
 from __future__ import annotations
@@ -16,30 +18,43 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
+from los_loop_page import write_page
 from rows import DATA, RESULTS, Rows
 
 from gnnkit.compare import make_spec
-from gnnkit.data import GraphSeries, los_loop
+from gnnkit.compare.baselines import BASELINES
+from gnnkit.compare.scores import Outcome, score_rows
+from gnnkit.data import GraphSeries, los_loop, make_windows
 from gnnkit.forecasting import FittedForecaster, evaluate_forecaster, train_forecaster
 from gnnkit.temporal import MODELS
 
-#: The same for every model and trial.
-BUDGET: dict[str, Any] = {"horizons": [3, 6, 9, 12], "history": 12, "residual": True, "schedule": "cosine", "clip": 5.0}
-#: What is tried; the number of epochs is that over which the learning rate falls, so it is one of the settings.
+HORIZONS = [3, 6, 9, 12]
+#: The same for every model and trial. The learning rate falls to zero over the epochs, or over the budget if that ends
+#: first.
+BUDGET: dict[str, Any] = {
+    "horizons": HORIZONS,
+    "history": 12,
+    "residual": True,
+    "schedule": "cosine",
+    "clip": 5.0,
+    "batch_size": 32,
+    "epochs": 40,
+    "patience": 40,
+}
+#: What is tried, for every model alike.
 TRIALS: list[dict[str, Any]] = [
-    {"hidden_channels": 32, "learning_rate": 3e-3, "batch_size": 32, "epochs": 20, "time_features": False},
-    {"hidden_channels": 32, "learning_rate": 3e-3, "batch_size": 32, "epochs": 20, "time_features": True},
-    {"hidden_channels": 32, "learning_rate": 1e-2, "batch_size": 16, "epochs": 8, "time_features": False},
-    {"hidden_channels": 16, "learning_rate": 5e-3, "batch_size": 16, "epochs": 12, "time_features": False},
-    {"hidden_channels": 64, "learning_rate": 2e-3, "batch_size": 32, "epochs": 30, "time_features": False},
-    {"hidden_channels": 32, "learning_rate": 3e-3, "batch_size": 32, "epochs": 20, "weight_decay": 1e-4, "loss": "mse"},
+    {"loss": "huber", "hidden_channels": 32, "learning_rate": 3e-3, "time_features": False},
+    {"loss": "huber", "hidden_channels": 32, "learning_rate": 3e-3, "time_features": True},
+    {"loss": "mae", "hidden_channels": 32, "learning_rate": 3e-3, "time_features": False},
+    {"loss": "huber", "hidden_channels": 64, "learning_rate": 2e-3, "time_features": False},
 ]
 
 
 def fitted(name: str, seed: int, trial: dict[str, Any], series: GraphSeries, options) -> FittedForecaster:
     """Train one model with one seed within the budget."""
-    given = BUDGET | {"patience": trial["epochs"], "device": options.device} | trial
+    given = BUDGET | {"device": options.device} | trial
     if options.max_seconds > 0:
         given["max_seconds"] = options.max_seconds
     return train_forecaster(make_spec(data="los-loop", models=[name], seeds=[seed], **given), series=series)
@@ -48,56 +63,91 @@ def fitted(name: str, seed: int, trial: dict[str, Any], series: GraphSeries, opt
 def facts(model: FittedForecaster) -> dict[str, Any]:
     """How the training went, for every row of it."""
     names = ("parameters", "epochs", "best_epoch", "best_val_mae", "epoch_seconds", "wall_seconds", "stopped")
-    return {name: model.config["fit"][name] for name in names} | {
-        "peak_memory_mb": model.config["fit"]["peak_memory_mb"]
-    }
+    return {name: model.config["fit"][name] for name in (*names, "peak_memory_mb")}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("stage", choices=["trials", "table"])
-    parser.add_argument("--models", default=",".join(MODELS), help="names of `gnnkit list` (all)")
-    parser.add_argument("--seeds", default="0,1,2", help="of the table (0,1,2)")
-    parser.add_argument("--max-seconds", type=float, default=240.0, help="wall budget of a fit (240); 0: none")
-    parser.add_argument("--max-trials", type=int, default=len(TRIALS), help="settings tried for each model")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the rows")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    series = los_loop(DATA)
-    budget = options.max_seconds if options.max_seconds > 0 else "none"
-    trials = Rows(options.out / "los_loop_honest_trials.csv", ["model", "trial", "device_asked"], options.device)
-    table = Rows(options.out / "los_loop_honest.csv", ["model", "seed", "device_asked", "budget"], options.device)
-    for name in options.models.split(","):
-        if options.stage == "trials":
-            for trial in TRIALS[: options.max_trials]:
-                run = {"model": name, "trial": json.dumps(trial), "device_asked": options.device}
-                if trials.has(**run):
-                    continue
-                found = facts(fitted(name, 0, trial, series, options)) | {"budget": budget}
-                trials.add([found], **run)
-                print(name, trial, f"validation MAE {found['best_val_mae']:.4f}", found["stopped"], flush=True)
-            continue
+def relative_error(scores: pd.DataFrame, name: str) -> float:
+    """MAE and RMSE over those of the last value, mean over the horizons; their sum."""
+    chosen = scores[(scores["score"] == "averaged") & scores["metric"].isin(["mae", "rmse"])]
+    values = chosen.pivot_table(index=["metric", "horizon"], columns="model", values="value")
+    return 2 * float((values[name] / values["last-value"]).mean())
+
+
+def baseline_rows(series: GraphSeries) -> dict[str, list[dict[str, Any]]]:
+    """Scores of the forecasts that need no training, on the same windows."""
+    windows = make_windows(series, history=12, horizon=max(HORIZONS), min_horizon=min(HORIZONS)).test
+    batch = windows.batch(torch.arange(len(windows)))
+    counts = {horizon: windows.count(horizon) for horizon in HORIZONS}
+    found = {}
+    for name, predict in BASELINES.items():
+        rows = score_rows([Outcome(name, "baseline", 0, predict(series, windows), None)], batch.y, batch.y_mask, counts)
+        kept = ("horizon", "score", "metric", "value", "windows")
+        found[name] = [{column: row[column] for column in kept} for row in rows]
+    return found
+
+
+def run_trials(names: list[str], series: GraphSeries, trials: Rows, options) -> None:
+    for name in names:
+        for trial in TRIALS[: options.max_trials]:
+            run = {"model": name, "trial": json.dumps(trial), "device_asked": options.device}
+            if trials.has(**run):
+                continue
+            model = fitted(name, 0, trial, series, options)
+            scores = evaluate_forecaster(model, series, part="val", device=options.device)
+            found = facts(model) | {"relative_error": relative_error(scores, name), "budget": options.max_seconds}
+            trials.add([found], **run)
+            print(name, trial, f"relative error {found['relative_error']:.4f}", found["stopped"], flush=True)
+
+
+def run_table(names: list[str], series: GraphSeries, trials: Rows, table: Rows, options) -> None:
+    shared = {"device_asked": options.device, "budget": options.max_seconds}
+    for name, rows in baseline_rows(series).items():
+        if not table.has(model=name, seed=0, **shared):
+            table.add(rows, model=name, seed=0, **shared)
+    for name in names:
         tried = trials.table
         tried = tried[tried["model"] == name] if len(tried) else tried
-        trial = json.loads(tried.loc[tried["best_val_mae"].idxmin(), "trial"]) if len(tried) else TRIALS[0]
+        if tried.empty:
+            raise SystemExit(f"no settings of {name} were tried; run the stage `trials` first")
+        trial = json.loads(tried.loc[tried["relative_error"].idxmin(), "trial"])
         for seed in (int(text) for text in options.seeds.split(",")):
-            run = {"model": name, "seed": seed, "device_asked": options.device, "budget": budget}
+            run = {"model": name, "seed": seed, **shared}
             if table.has(**run):
                 continue
             model = fitted(name, seed, trial, series, options)
             scores = evaluate_forecaster(model, series, device=options.device)
             rows = scores[scores["model"] == name].drop(columns=["model", "seed"]).to_dict("records")
-            shared = facts(model) | {"settings": json.dumps(trial), "trials": len(tried)}
-            table.add([row | shared for row in rows], **run)
-            baseline = {"model": "last-value", "seed": 0, "device_asked": options.device, "budget": budget}
-            if not table.has(**baseline):
-                rows = scores[scores["model"] == "last-value"].drop(columns=["model", "seed"]).to_dict("records")
-                table.add(rows, **baseline)
+            more = facts(model) | {"settings": json.dumps(trial), "trials": len(tried)}
+            table.add([row | more for row in rows], **run)
             shown = scores[(scores["model"] == name) & (scores["score"] == "averaged")]
             figures = shown[shown["metric"].isin(["mae", "rmse"])]["value"].round(3).tolist()
-            print(name, seed, figures, model.config["fit"]["stopped"], flush=True)
+            print(name, seed, figures, more["stopped"], flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("stage", choices=["trials", "table", "page"])
+    parser.add_argument("--models", default=",".join(MODELS), help="names of `gnnkit list` (all)")
+    parser.add_argument("--seeds", default="0,1,2", help="of the table (0,1,2)")
+    parser.add_argument("--max-seconds", type=float, default=None, help="of a fit: 60 a trial, 240 else; 0: no limit")
+    parser.add_argument("--max-trials", type=int, default=len(TRIALS), help="settings tried for each model")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the rows")
+    options = parser.parse_args()
+    if options.max_seconds is None:
+        options.max_seconds = 60.0 if options.stage == "trials" else 240.0
+    torch.set_num_threads(options.threads)
+    trials = Rows(options.out / "los_loop_honest_trials.csv", ["model", "trial", "device_asked"], options.device)
+    table = Rows(options.out / "los_loop_honest.csv", ["model", "seed", "device_asked", "budget"], options.device)
+    if options.stage == "page":
+        write_page(table.table, trials.table, options.out / "los_loop_honest.md")
+        return
+    series, names = los_loop(DATA), options.models.split(",")
+    if options.stage == "trials":
+        run_trials(names, series, trials, options)
+    else:
+        run_table(names, series, trials, table, options)
 
 
 if __name__ == "__main__":

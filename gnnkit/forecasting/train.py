@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import torch
@@ -92,13 +92,18 @@ def train_forecaster(
 
 
 def evaluate_forecaster(
-    fitted: FittedForecaster, series: GraphSeries | None = None, *, device: str = "auto"
+    fitted: FittedForecaster,
+    series: GraphSeries | None = None,
+    *,
+    part: Literal["val", "test"] = "test",
+    device: str = "auto",
 ) -> pd.DataFrame:
-    """Score a fitted forecaster and the last value on the test rows of a series.
+    """Score a fitted forecaster and the last value on the test rows, or the validation rows, of a series.
 
     Args:
         fitted: from `train_forecaster` or `load_fitted`.
         series: any series of the same nodes and features; None (default): the one that it was trained on, read anew.
+        part: `"test"` (default), or `"val"` to choose among settings.
         device: where to compute.
 
     Returns:
@@ -118,7 +123,7 @@ def evaluate_forecaster(
             "give a series of the same nodes"
         )
     spec, series, _ = settle(asked, series)
-    windows = make_windows(
+    splits = make_windows(
         series,
         history=config["history"],
         horizon=config["horizon"],
@@ -126,7 +131,8 @@ def evaluate_forecaster(
         scaler=fitted.scaler,
         time_features=config["time_features"],
         reach_back=spec.reach_back,
-    ).test
+    )
+    windows = {"val": splits.val, "test": splits.test}[part]
     predicted = predict(fitted.forecaster, windows, fitted.edge_index, fitted.edge_weight, device=device)
     fitted.cpu()
     batch = windows.batch(torch.arange(len(windows)))

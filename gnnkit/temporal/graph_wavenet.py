@@ -43,7 +43,7 @@ class GraphWaveNet(nn.Module):
         x `[B, T, N, F]`, edge_index `[2, E]`, edge_weight `[E]`; returned `[B, P, N]`.
 
     Raises:
-        ValueError: A size below 1, or a share outside [0, 1).
+        ValueError: A size below 1, fewer than two blocks, or a share outside [0, 1).
 
     Source:
         Wu et al., "Graph WaveNet for deep spatial-temporal graph modeling" (2019). Its code has a diffusion and a norm
@@ -82,6 +82,8 @@ class GraphWaveNet(nn.Module):
         self.mask_input = mask_input
         c = check_size("hidden_channels", hidden_channels)
         dilations = [2**layer for layer in range(check_size("layers", layers))] * check_size("stacks", stacks)
+        if len(dilations) < 2:
+            raise ValueError("stacks * layers is 1: the last block reads no neighbour, so give two blocks or more")
         self.steps = 1 + sum(dilations)
         self.learns_graph = adaptive
         self.embedding_1 = nn.Parameter(torch.empty(num_nodes, embedding_channels)) if adaptive else None

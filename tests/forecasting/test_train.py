@@ -52,6 +52,14 @@ def test_settings_and_time_features_arrive(series):
         train_forecaster(make_spec(models=["gru"], **SMALL), {"layers": 2}, series=series)
 
 
+def test_validation_rows_can_be_scored(series):
+    fitted = train_forecaster(make_spec(models=["dlinear"], **SMALL | {"horizons": [3]}), series=series)
+    found = evaluate_forecaster(fitted, series, part="val", device="cpu").set_index(["model", "score", "metric"])
+    value = found.loc[("dlinear", "averaged", "mae"), "value"]
+    assert value == pytest.approx(fitted.config["fit"]["best_val_mae"], rel=1e-6)
+    assert found["windows"].unique().tolist() == [len(series.split.val) - 6 - 3 + 1]
+
+
 def test_one_model_and_one_seed(series):
     with pytest.raises(ValueError, match="one model and one seed are trained, got 2 and 1"):
         train_forecaster(make_spec(models=["gru", "lstm"], **SMALL), series=series)

@@ -65,3 +65,8 @@ def test_the_default_sees_thirteen_steps_and_learns_a_graph():
     assert [name for name, p in model.named_parameters() if p.grad is None or p.grad.abs().max() == 0] == []
     with pytest.raises(ValueError, match="adaptive=False learns no graph"):
         GraphWaveNet(F, C, P, num_nodes=N, adaptive=False).learned_adjacency()
+
+
+def test_one_block_would_see_no_graph():
+    with pytest.raises(ValueError, match=r"stacks \* layers is 1: .* give two blocks or more"):
+        GraphWaveNet(1, 4, horizon=2, num_nodes=3, stacks=1, layers=1)
