@@ -18,7 +18,7 @@ from rows import RESULTS, Rows
 
 from gnnkit.compare import make_spec
 from gnnkit.data import GraphSeries, simulate_traffic
-from gnnkit.forecasting import evaluate_forecaster, train_forecaster
+from gnnkit.forecasting import FittedForecaster, evaluate_forecaster, train_forecaster
 from gnnkit.temporal import MODELS
 
 BUDGET = {"horizons": [3, 6, 12], "history": 12, "hidden_channels": 16, "learning_rate": 5e-3, "batch_size": 32}
@@ -45,6 +45,12 @@ def precision(adjacency: torch.Tensor, series: GraphSeries) -> dict[str, float]:
     }
 
 
+def training(fitted: FittedForecaster) -> dict[str, float | str]:
+    """How the training went."""
+    fit = fitted.config["fit"]
+    return {"fit_epochs": fit["epochs"], "stopped": fit["stopped"], "wall_seconds": fit["wall_seconds"]}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("stage", choices=["learned", "shuffled"])
@@ -53,6 +59,7 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, default=64)
     parser.add_argument("--days", type=int, default=14)
     parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--max-seconds", type=float, default=60.0, help="wall budget of a fit (60)")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the rows")
@@ -61,20 +68,16 @@ def main() -> None:
     series = simulate_traffic(options.nodes, options.days)
     place = torch.randperm(series.num_nodes, generator=torch.Generator().manual_seed(0))
     graphs = {"true": series, "shuffled": replace(series, edge_index=place[series.edge_index])}
-    learned = Rows(
-        options.out / "simulated_learned_graph.csv", ["model", "seed", "nodes", "days", "epochs"], options.device
-    )
-    shuffled = Rows(
-        options.out / "simulated_shuffled_graph.csv",
-        ["model", "graph", "seed", "nodes", "days", "epochs"],
-        options.device,
-    )
+    key = ["model", "seed", "nodes", "days", "epochs", "budget"]
+    learned = Rows(options.out / "simulated_learned_graph.csv", key, options.device)
+    shuffled = Rows(options.out / "simulated_shuffled_graph.csv", ["graph", *key], options.device)
     given = [name for name, entry in MODELS.items() if entry.family == "graph"]
     names = options.models.split(",") if options.models else None
-    size = {"nodes": options.nodes, "days": options.days, "epochs": options.epochs}
+    size = {"nodes": options.nodes, "days": options.days, "epochs": options.epochs, "budget": options.max_seconds}
     for name in names or (["mtgnn", "agcrn", "graph-wavenet"] if options.stage == "learned" else given):
         for seed in (int(text) for text in options.seeds.split(",")):
             options_of_run = BUDGET | {"epochs": options.epochs, "patience": options.epochs, "device": options.device}
+            options_of_run |= {"max_seconds": options.max_seconds}
             spec = make_spec(models=[name], seeds=[seed], **options_of_run)
             for graph, data in graphs.items():
                 run = {"model": name, "seed": seed} | size
@@ -87,13 +90,13 @@ def main() -> None:
                     if adjacency is None:
                         raise SystemExit(f"{name} learns no graph")
                     found = precision(adjacency, data)
-                    learned.add([found | {"wall_seconds": fitted.config["fit"]["wall_seconds"]}], **run)
+                    learned.add([found | training(fitted)], **run)
                     print(name, seed, found, flush=True)
                 elif not shuffled.has(graph=graph, **run):
                     fitted = train_forecaster(spec, series=data)
                     scores = evaluate_forecaster(fitted, data, device=options.device)
                     rows = scores[scores["model"] == name].drop(columns=["model", "seed"]).to_dict("records")
-                    shuffled.add(rows, graph=graph, **run)
+                    shuffled.add([row | training(fitted) for row in rows], graph=graph, **run)
                     errors = scores[(scores["model"] == name) & (scores["metric"] == "mae")]["value"].round(3).tolist()
                     print(name, graph, seed, errors, flush=True)
 
