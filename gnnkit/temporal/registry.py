@@ -104,7 +104,14 @@ _ENTRIES = (
         "stid",
         "sequence",
         "a perceptron with embeddings of node, time of day and weekday; ignores the graph",
-        STID,
+        partial(STID, diffusion_steps=0),
+        "Shao et al. (2022)",
+    ),
+    ModelEntry(
+        "stid-graph",
+        "graph",
+        "STID that also sees its neighbours' histories, two steps along and against the edges; gnnkit's own",
+        partial(STID, diffusion_steps=2),
         "Shao et al. (2022)",
     ),
     ModelEntry(

@@ -1,14 +1,16 @@
-"""STID: a multi-layer perceptron that knows which node it looks at and what time it is. It sees no graph."""
+"""STID: a multi-layer perceptron that knows which node it looks at, what time it is, and, if asked, its neighbours."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from gnnkit.graph import normalized_adjacency
+from gnnkit.layers.diffusion import diffuse
 from gnnkit.sequence._contract import check_choice, check_dropout, check_size, read_history
 
 __all__ = ["STID"]
@@ -20,6 +22,9 @@ class STID(nn.Module):
         h_0 = [W x, E_node, E_time of day, E_day of week]
         h_l = h_{l−1} + W_2 dropout(ReLU(W_1 h_{l−1})),  y = W_out h_L
 
+    With `diffusion_steps=K`, x is `[x, A x, …, A^K x, A' x, …, A'^K x]` in place of the history alone: A takes the mean
+    of the histories of those that a node hears, A' of those that hear it, by the weights of the edges.
+
     Args:
         in_channels: Features F of a node at a step; the first is what is predicted.
         hidden_channels: Width C of each of the (two or) four parts of h.
@@ -30,25 +35,25 @@ class STID(nn.Module):
             `time_features=True` have them; 0 (default) leaves the two embeddings out.
         day_slots: Times of day that have an embedding each. Default 288, every 5 minutes.
         layers: Layers of the perceptron. Default 3.
+        diffusion_steps: Steps K along and against the edges. Default 0: no graph, the published model.
         dropout: Share dropped within each layer. Default 0.15.
         mask_input: Append the mask of observed entries to the features. Default False: the mask is not read.
 
     Shape:
-        x `[B, T, N, F]`; returned `[B, P, N]`.
+        x `[B, T, N, F]`, edge_index `[2, E]`, edge_weight `[E]`; returned `[B, P, N]`.
 
     Raises:
-        ValueError: A size below 1, a share outside [0, 1), or `time_channels` other than 0 or 2.
+        ValueError: A size below 1, negative steps, a share outside [0, 1), or `time_channels` other than 0 or 2; in a
+            call: a graph that is needed and not given.
 
     Source:
-        Shao et al., "Spatial-temporal identity: a simple yet effective baseline" (2022).
+        Shao et al., "Spatial-temporal identity: a simple yet effective baseline" (2022). The diffusion is gnnkit's: the
+        same model with and without its neighbours says what these are worth.
 
     Example:
         >>> STID(1, 8, horizon=3, history=12, num_nodes=5)(torch.randn(4, 12, 5, 1)).shape
         torch.Size([4, 3, 5])
     """
-
-    #: The graph is taken, because all forecasters are called alike, and ignored.
-    uses_graph: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -61,6 +66,7 @@ class STID(nn.Module):
         time_channels: Literal[0, 2] = 0,
         day_slots: int = 288,
         layers: int = 3,
+        diffusion_steps: int = 0,
         dropout: float = 0.15,
         mask_input: bool = False,
     ) -> None:
@@ -78,7 +84,11 @@ class STID(nn.Module):
         if time_channels and in_channels <= time_channels:
             raise ValueError(f"in_channels={in_channels} leaves no target beside time_channels={time_channels}")
 
-        width = self.history * self.in_channels * (2 if mask_input else 1)
+        #: Whether the graph makes a difference to the forecast.
+        self.uses_graph = diffusion_steps != 0
+        self.diffusion_steps = check_size("diffusion_steps", diffusion_steps) if self.uses_graph else 0
+        seen = self.in_channels * (2 if mask_input else 1)
+        width = self.history * (seen + 2 * self.diffusion_steps * (self.in_channels - time_channels))
         self.embed = nn.Linear(width, hidden_channels)
         self.nodes = nn.Parameter(torch.empty(num_nodes, hidden_channels))
         self.times = nn.Parameter(torch.empty(day_slots, hidden_channels)) if time_channels else None
@@ -107,9 +117,11 @@ class STID(nn.Module):
         target: Tensor | None = None,
         step: int | None = None,
     ) -> Float[Tensor, "B P N"]:
-        """Predict the next P steps of feature 0; arguments and errors as in `TGCN.forward`, the graph is ignored."""
+        """Predict the next P steps of feature 0; arguments and errors as in `TGCN.forward`."""
         sizes = {"num_nodes": self.num_nodes, "history": self.history}
         features = read_history(x, mask, self.in_channels, self.mask_input, **sizes)
+        if self.diffusion_steps:
+            features = torch.cat([features, self._neighbours(x, edge_index, edge_weight)], dim=-1)
         h = self.embed(features.transpose(1, 2).flatten(2))  # [B, N, C]
         parts = [h, self.nodes.expand_as(h)]
         if self.times is not None and self.days is not None:
@@ -121,6 +133,17 @@ class STID(nn.Module):
         for inner, outer in zip(self.inputs, self.outputs, strict=True):
             h = h + outer(F.dropout(inner(h).relu(), self.dropout, self.training))
         return self.head(h).transpose(1, 2)
+
+    def _neighbours(self, x: Tensor, edge_index: Tensor | None, edge_weight: Tensor | None) -> Float[Tensor, "B T N D"]:
+        """The histories that arrive from 1 … K steps away, along the edges and against them."""
+        if edge_index is None:
+            raise ValueError(f"edge_index is None, but diffusion_steps={self.diffusion_steps} needs a graph")
+        values = x[..., : self.in_channels - self.time_channels]
+        means = [
+            normalized_adjacency(edge_index, edge_weight, x, self.num_nodes, False, method="row", reverse=reverse)
+            for reverse in (False, True)
+        ]
+        return diffuse(values, means, self.diffusion_steps)[..., values.size(-1) :]
 
     def extra_repr(self) -> str:
         return f"{self.in_channels}, {self.hidden_channels}, horizon={self.horizon}, history={self.history}"

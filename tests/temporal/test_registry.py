@@ -30,6 +30,7 @@ CLASSES = {
     "gru-joint": GRUForecaster,
     "dlinear": DLinear,
     "stid": STID,
+    "stid-graph": STID,
     "gcn": GCNForecaster,
     "tgcn": TGCN,
     "tgcn-official": TGCN,
@@ -83,6 +84,7 @@ def test_each_name_is_the_form_that_it_says():
         "both",
     ]
     assert build_forecaster("stid", **{**SIZES, "in_channels": 3}, time_channels=2).time_channels == 2
+    assert [build_forecaster(name, **SIZES).diffusion_steps for name in ("stid", "stid-graph")] == [0, 2]
     paper, official = build_forecaster("tgcn", **SIZES).cell, build_forecaster("tgcn-official", **SIZES).cell
     assert (paper.graph_convolution, paper.layers) == ("input", 2)
     assert (official.graph_convolution, official.layers) == ("input_and_state", 1)

@@ -2,7 +2,17 @@ import pytest
 import torch
 
 from gnnkit.temporal import STID
-from tests.temporal.four_nodes import EDGES, B, C, N, P, T, history, linear, ready
+from tests.temporal.four_nodes import EDGES, WEIGHT, B, C, N, P, T, history, linear, ready
+
+
+def means(h, reverse):
+    """For each node the mean of what it hears, by the weights of the edges; an edge at a time."""
+    out, total = torch.zeros_like(h), torch.zeros(N, dtype=h.dtype)
+    for (source, target), weight in zip(EDGES.t().tolist(), WEIGHT.tolist(), strict=True):
+        source, target = (target, source) if reverse else (source, target)
+        out[..., target, :] += weight * h[..., source, :]
+        total[target] += weight
+    return out / total.clamp(min=1e-12)[:, None]
 
 
 def by_hand(model, x, slots, days):
@@ -23,6 +33,17 @@ def test_without_the_time_it_knows_the_node():
     model, x = ready(STID(2, C, P, history=T, num_nodes=N, layers=2)), history()
     torch.testing.assert_close(model(x, EDGES), by_hand(model, x, None, None), rtol=0, atol=1e-12)
     assert model.times is None
+
+
+def test_with_diffusion_it_also_reads_the_means_of_its_neighbours():
+    model, x = ready(STID(2, C, P, history=T, num_nodes=N, layers=2, diffusion_steps=2)), history()
+    along, against = means(x, False), means(x, True)
+    seen = torch.cat([x, along, means(along, False), against, means(against, True)], dim=-1)
+    torch.testing.assert_close(model(x, EDGES, WEIGHT), by_hand(model, seen, None, None), rtol=0, atol=1e-12)
+    assert model.uses_graph
+    assert not STID(2, C, P, history=T, num_nodes=N).uses_graph
+    with pytest.raises(ValueError, match="edge_index is None, but diffusion_steps=2 needs a graph"):
+        model(x)
 
 
 def test_with_it_the_last_steps_time_and_day_choose_embeddings():
@@ -52,7 +73,17 @@ def test_every_slot_of_a_day_and_every_day_is_met():
             assert model.eval()(x).item() == slot + 1000 * day
 
 
+def test_neither_time_nor_mask_is_diffused():
+    torch.manual_seed(0)
+    model = STID(3, C, P, history=T, num_nodes=N, time_channels=2, diffusion_steps=1, mask_input=True)
+    assert model.embed.in_features == T * (3 + 3 + 2)
+    x, mask = history(features=3).float().abs() % 1, torch.rand(B, T, N, 3) < 0.5
+    assert model(x, EDGES, WEIGHT.float(), mask=mask).shape == (B, P, N)
+
+
 def test_bad_arguments():
+    with pytest.raises(ValueError, match="diffusion_steps must be a whole number of at least 1, got -1"):
+        STID(2, 4, 3, history=12, num_nodes=4, diffusion_steps=-1)
     with pytest.raises(ValueError, match="in_channels=2 leaves no target beside time_channels=2"):
         STID(2, 4, 3, history=12, num_nodes=4, time_channels=2)
     with pytest.raises(ValueError, match="time_channels must be one of 0, 2, got 1"):
