@@ -45,10 +45,10 @@ BUDGET: dict[str, Any] = {
 }
 #: What is tried, for every model alike.
 TRIALS: list[dict[str, Any]] = [
-    {"loss": "huber", "hidden_channels": 32, "learning_rate": 3e-3, "time_features": False},
     {"loss": "huber", "hidden_channels": 32, "learning_rate": 3e-3, "time_features": True},
-    {"loss": "mae", "hidden_channels": 32, "learning_rate": 3e-3, "time_features": False},
-    {"loss": "huber", "hidden_channels": 64, "learning_rate": 2e-3, "time_features": False},
+    {"loss": "mae", "hidden_channels": 32, "learning_rate": 3e-3, "time_features": True},
+    {"loss": "huber", "hidden_channels": 64, "learning_rate": 2e-3, "time_features": True},
+    {"loss": "huber", "hidden_channels": 32, "learning_rate": 3e-3, "time_features": False},
 ]
 
 
