@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Annotated
@@ -144,11 +145,12 @@ def evaluate(
     device: Annotated[str, named_option(_HOW, "auto, cpu, cuda, cuda:1, mps (auto).")] = "auto",
     out: Annotated[Path | None, named_option(_OUT, "CSV file for the rows.")] = None,
 ) -> None:
-    from gnnkit.data import read_own
-    from gnnkit.forecasting import evaluate_forecaster, load_fitted
+    from gnnkit.forecasting import evaluate_forecaster, load_fitted, read_series
 
     fitted = load_fitted(folder)
-    other = None if series is None else read_own(series, step_minutes=step_minutes)
+    if series is None and step_minutes is not None:
+        raise ValueError("step_minutes: only for another series; give --series, or leave it out")
+    other = None if series is None else read_series(series, fitted, step_minutes=step_minutes)
     _report(evaluate_forecaster(fitted, other, device=device), fitted.config["unit"], out)
 
 
@@ -183,8 +185,18 @@ def _check_folder(out: Path) -> None:
     """Refuse a folder that holds something else, before anything is trained."""
     if out.exists() and not out.is_dir():
         raise ValueError(f"out: {out} is a file; give a folder")
-    if out.is_dir() and any(out.iterdir()) and not (out / "config.json").is_file():
+    if out.is_dir() and any(out.iterdir()) and not _holds_model(out):
         raise ValueError(f"out: {out} holds other files; give a new folder, an empty one or that of a former model")
+
+
+def _holds_model(folder: Path) -> bool:
+    """Whether a folder is one that `train` wrote, and not another program's with a config.json."""
+    try:
+        document = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    config = document.get("config") if isinstance(document, dict) else None
+    return isinstance(config, dict) and "node_names" in config
 
 
 def _report(rows, unit: str, out: Path | None) -> None:

@@ -21,6 +21,9 @@ def files(tmp_path):
     values = 50 + np.random.default_rng(0).normal(size=(120, 3)).cumsum(axis=0)
     np.savetxt(tmp_path / "speeds.csv", values, delimiter=",", header="a,b,c", comments="", fmt="%.3f")
     np.savetxt(tmp_path / "latest.csv", values[-9:], delimiter=",", header="a,b,c", comments="", fmt="%.3f")
+    (tmp_path / "another").mkdir()  # another program's model
+    (tmp_path / "another" / "config.json").write_text('{"model_type": "another", "config": null}')
+    (tmp_path / "another" / "weights.safetensors").write_bytes(b"")
     np.savetxt(tmp_path / "graph.csv", np.eye(3, k=1), delimiter=",", fmt="%g")
     return tmp_path
 
@@ -40,6 +43,12 @@ def test_train_evaluate_forecast(files, capsys):
     ]
     assert call("evaluate", files / "model", "--device", "cpu", "--out", files / "again.csv") == 0
     assert (files / "again.csv").read_text() == (files / "model" / "evaluation.csv").read_text()
+    # The columns of another file may come in any order.
+    pd.read_csv(files / "speeds.csv")[["c", "a", "b"]].to_csv(files / "turned.csv", index=False)
+    other = ["--series", files / "turned.csv", "--device", "cpu", "--out", files / "turned_scores.csv"]
+    assert call("evaluate", files / "model", *other) == 0
+    found = [pd.read_csv(files / name)["value"] for name in ("again.csv", "turned_scores.csv")]
+    np.testing.assert_allclose(*found, rtol=1e-4)
     capsys.readouterr()
     assert call("forecast", files / "model", "--series", files / "latest.csv") == 0
     printed = pd.read_csv(io.StringIO(capsys.readouterr().out), index_col="step")
@@ -59,6 +68,9 @@ def test_train_evaluate_forecast(files, capsys):
         (["train", "gru", *QUICK, "--setting", "width=2"], "model 'gru' has no setting 'width'"),
         (["train", "gru", "--epochs", "0"], "epochs: 0 is not allowed"),
         (["train", "gru", "--out", "{files}"], "holds other files; give a new folder"),
+        (["train", "gru", "--out", "{files}/another"], "holds other files; give a new folder"),
+        (["train", "gru", *QUICK, "--setting", "dropout=x"], "setting dropout: 'x' is not allowed: give a number"),
+        (["evaluate", "{files}/another"], "holds no forecaster of `gnnkit train`"),
         (["evaluate", "{files}"], "holds no config.json"),
         (["forecast", "{files}/model", "--series", "{files}/latest.csv"], "holds no config.json"),
         (["forecast", "{files}"], "series"),

@@ -50,7 +50,8 @@ def pems_bay(root: str | Path | None = None, *, threshold: float = 0.1) -> Graph
 
     `pems-bay.h5` and `distances_bay_2017.csv` are looked for as those of `metr_la`, in `pems-bay`.
 
-    Args, Returns, Raises, Source: as `metr_la`; 52,116 rows.
+    Args, Returns, Raises, Source: as `metr_la`. The file has 52,116 rows; with the hour that is left out in March, as
+    missing values, there are 52,128.
     """
     return _load("pems-bay", root, "pems-bay.h5", "distances_bay_2017.csv", threshold)
 

@@ -1,7 +1,7 @@
 """One model for use: train it, keep it in a folder, score it, forecast the next steps with it."""
 
 from gnnkit.forecasting.fitted import FittedForecaster, load_fitted, save_fitted
-from gnnkit.forecasting.forecast import forecast_next, read_latest
+from gnnkit.forecasting.forecast import forecast_next, read_latest, read_series
 from gnnkit.forecasting.train import evaluate_forecaster, train_forecaster
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "forecast_next",
     "load_fitted",
     "read_latest",
+    "read_series",
     "save_fitted",
     "train_forecaster",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +30,10 @@ class FittedForecaster(nn.Module):
         num_features: features of the series, those that tell the time not counted.
         num_edges: edges of its graph.
         history, horizon, hidden_channels, residual: as in `build_forecaster`.
-        settings: the model's own.
+        settings: the model's own; a table of node features as a tensor or as lists.
         time_features: whether it also sees time of day and weekday.
         scaler_rows: 1 for a scaler that all nodes share, else N.
-        target_deviation, step_minutes, unit, data: of the series that it is trained on.
+        target_deviation, step_minutes, step_unit, unit, data: of the series that it is trained on.
         spec: what was asked for, and `fit` what training found; kept for the reader.
 
     Raises:
@@ -63,10 +65,16 @@ class FittedForecaster(nn.Module):
         unit: str,
         data: str,
         spec: Mapping[str, Any],
+        step_unit: str = "",
         fit: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
+        # JSON has lists; what they stand for is a tensor again when the model is built from the file.
+        settings = {name: value.tolist() if isinstance(value, Tensor) else value for name, value in settings.items()}
         self.config = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
+        own: dict[str, Any] = dict(settings)
+        if own.get("node_features") is not None:
+            own["node_features"] = _table(own["node_features"])
         time_channels = TIME_CHANNELS if time_features else 0
         self.forecaster = build_forecaster(
             model,
@@ -77,7 +85,7 @@ class FittedForecaster(nn.Module):
             hidden_channels=hidden_channels,
             time_channels=time_channels,
             residual=residual,
-            **settings,
+            **own,
         )
         self.register_buffer("center", torch.zeros(scaler_rows, num_features))
         self.register_buffer("scale", torch.ones(scaler_rows, num_features))
@@ -105,6 +113,42 @@ class FittedForecaster(nn.Module):
         ):
             getattr(self, name).copy_(value)
 
+    def arrange(self, series: GraphSeries) -> GraphSeries:
+        """A series with its nodes in the forecaster's order.
+
+        Raises:
+            ValueError: the series has other nodes, features or steps than the one that the forecaster was trained on.
+        """
+        config, names, wanted = self.config, series.node_names, tuple(self.config["node_names"])
+        if sorted(names) != sorted(wanted):
+            strange = sorted(set(wanted) ^ set(names))[0]
+            raise ValueError(
+                f"{series.name} has {len(names)} nodes, the forecaster knows {len(wanted)}; {strange!r} is only "
+                f"{'in the forecaster' if strange in wanted else 'in the series'}; give each of its nodes, by name"
+            )
+        if series.num_features != config["num_features"]:
+            raise ValueError(
+                f"{series.name} has {series.num_features} features, but the forecaster was trained on "
+                f"{config['num_features']}; give the same ones"
+            )
+        step, trained = (series.step_minutes, series.step_unit), (config["step_minutes"], config["step_unit"])
+        if any(step) and any(trained) and step != trained:
+            hint = " (weekdays are told from days by ten rows or more)" if trained[1] == "weekday" else ""
+            raise ValueError(
+                f"{series.name}: a row is {_step_text(*step)}, but the forecaster was trained on rows of "
+                f"{_step_text(*trained)}; give rows of the same step{hint}"
+            )
+        if names == wanted:
+            return series
+        order = torch.tensor([names.index(name) for name in wanted])
+        return replace(
+            series,
+            values=series.values[:, order],
+            node_names=wanted,
+            edge_index=order.argsort()[series.edge_index],
+            positions=None if series.positions is None else series.positions[order],
+        )
+
     def learned_adjacency(self) -> Tensor | None:
         """The learned graph `[N, N]`, rows are targets; None where the model learns none."""
         wrapped = self.forecaster
@@ -117,8 +161,24 @@ class FittedForecaster(nn.Module):
         return None if adjacency is None else from_dense(adjacency, rows="target")
 
 
+def _table(values: Any) -> Tensor:
+    """A table of node features; a `ValueError` where it is none."""
+    try:
+        return torch.tensor(values, dtype=torch.float32)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"node_features must be rows of numbers, one row for each node, e.g. [[0.5],[2]]: {error}"
+        ) from None
+
+
+def _step_text(minutes: float | None, unit: str) -> str:
+    return f"{minutes:g} minutes" if minutes is not None else f"a {unit}"
+
+
 def save_fitted(fitted: FittedForecaster, directory: str | Path) -> Path:
     """Write `weights.safetensors` and `config.json`; a learned graph also as `learned_graph.csv` and `.png`.
+
+    The learned graph of a former model in that folder goes.
 
     In the CSV file row i, column j is the weight of the edge i → j, under the nodes' names, as `gnnkit compare --graph`
     reads it.
@@ -136,6 +196,8 @@ def save_fitted(fitted: FittedForecaster, directory: str | Path) -> Path:
 
     directory = Path(directory)
     save_checkpoint(directory, fitted, fitted.config)
+    for ending in ("csv", "png"):
+        (directory / f"learned_graph.{ending}").unlink(missing_ok=True)
     adjacency = fitted.learned_adjacency()
     if adjacency is not None:
         names = fitted.config["node_names"]
@@ -162,7 +224,7 @@ def load_fitted(directory: str | Path) -> FittedForecaster:
     """
     try:
         module, _ = load_checkpoint(directory, FittedForecaster)
-    except TypeError:
-        raise ValueError(f"{directory} holds no forecaster of `gnnkit train`; give the folder that it wrote") from None
+    except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:  # another program's config.json
+        raise ValueError(f"{directory} holds no forecaster of `gnnkit train`; give the folder that it wrote") from error
     assert isinstance(module, FittedForecaster)  # for the type checker: it is what was built
     return module

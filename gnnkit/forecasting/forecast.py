@@ -11,59 +11,58 @@ import torch
 from gnnkit.data import GraphSeries, clock_features, read_own
 from gnnkit.forecasting.fitted import FittedForecaster
 
-__all__ = ["forecast_next", "read_latest"]
+__all__ = ["forecast_next", "read_latest", "read_series"]
+
+
+def read_series(path: str | Path, fitted: FittedForecaster, *, step_minutes: float | None = None) -> GraphSeries:
+    """Read rows of the nodes that a forecaster knows, in its order and its unit.
+
+    Args:
+        path: a CSV, Parquet or NPZ file as `gnnkit.data.read_own` reads it, the target among several features where it
+            was in the training file. Columns are known by their names and may come in any order; columns without names
+            are taken in the forecaster's order.
+        fitted: the forecaster.
+        step_minutes: minutes in a row, where the file has no times; default: those of the training data.
+
+    Returns:
+        The rows.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: other nodes or features, or rows of another step than the forecaster was trained on.
+    """
+    config = fitted.config
+    series = read_own(path, target=config["spec"].get("target"), step_minutes=step_minutes)
+    wanted = config["node_names"]
+    numbers = [str(number) for number in range(len(wanted))]
+    # Names that are these numbers in another order are the columns' own.
+    if list(series.node_names) == numbers and sorted(wanted) != sorted(numbers):
+        series = replace(series, node_names=tuple(wanted))
+    series = replace(fitted.arrange(series), unit=config["unit"])
+    if series.step_minutes is None and not series.step_unit:
+        series = replace(series, step_minutes=config["step_minutes"], step_unit=config["step_unit"])
+    return series
 
 
 def read_latest(path: str | Path, fitted: FittedForecaster, *, step_minutes: float | None = None) -> GraphSeries:
     """Read the latest rows of the nodes that a forecaster knows, in its order.
 
-    Args:
-        path: a CSV, Parquet or NPZ file as `gnnkit.data.read_own` reads it. Columns are known by their names and may
-            come in any order; columns without names are taken in the forecaster's order.
-        fitted: the forecaster.
-        step_minutes: minutes in a row, where the file has no times; default: those of the training data.
+    Args: as `read_series`.
 
     Returns:
         The rows, at least `history` of them.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: too few rows, other nodes, or rows of another step than the forecaster was trained on.
+        ValueError: too few rows, or as `read_series`.
     """
-    series, config = read_own(path, step_minutes=step_minutes), fitted.config
-    names, wanted = list(series.node_names), config["node_names"]
-    if names == [str(number) for number in range(len(wanted))]:
-        names = wanted
-    if sorted(names) != sorted(wanted):
-        strange = sorted(set(wanted) ^ set(names))[0]
-        raise ValueError(
-            f"{Path(path).name}: {len(names)} columns, and the forecaster knows {len(wanted)} nodes; {strange!r} is "
-            f"only {'asked for' if strange in wanted else 'in the file'}; give one column for each node, under its name"
-        )
-    if series.num_features != config["num_features"]:
-        raise ValueError(
-            f"{Path(path).name}: {series.num_features} features, but the forecaster was trained on "
-            f"{config['num_features']}; give the same ones"
-        )
-    if series.num_rows < config["history"]:
+    series = read_series(path, fitted, step_minutes=step_minutes)
+    if series.num_rows < fitted.config["history"]:
         raise ValueError(
             f"{Path(path).name}: {series.num_rows} rows are too few; "
-            f"the forecaster reads the latest {config['history']}"
+            f"the forecaster reads the latest {fitted.config['history']}"
         )
-    trained = config["step_minutes"]
-    if series.step_minutes is not None and trained is not None and series.step_minutes != trained:
-        raise ValueError(
-            f"{Path(path).name}: a row is {series.step_minutes:g} minutes, but the forecaster was trained on rows of "
-            f"{trained:g}; give rows of the same step"
-        )
-    order = [names.index(name) for name in wanted]
-    return replace(
-        series,
-        values=series.values[:, order],
-        node_names=tuple(wanted),
-        step_minutes=series.step_minutes or trained,
-        unit=config["unit"],
-    )
+    return series
 
 
 def forecast_next(fitted: FittedForecaster, series: GraphSeries) -> pd.DataFrame:

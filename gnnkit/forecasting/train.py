@@ -13,6 +13,8 @@ from gnnkit.compare.baselines import last_value
 from gnnkit.compare.runner import load_series, settle
 from gnnkit.compare.scores import Outcome, score_rows
 from gnnkit.compare.spec.comparison import ComparisonSpec, make_spec
+from gnnkit.compare.spec.problems import SpecProblems
+from gnnkit.compare.spec.settings import check_settings
 from gnnkit.data import GraphSeries, make_windows
 from gnnkit.forecasting.fitted import FittedForecaster
 from gnnkit.temporal import MODELS
@@ -20,6 +22,14 @@ from gnnkit.training import FitProgress, fit, isolated_seed, predict, resolve_de
 from gnnkit.training.environment import environment
 
 __all__ = ["evaluate_forecaster", "train_forecaster"]
+
+#: Fields of a spec that say where data come from.
+_SOURCES = (
+    *("data", "data_root", "data_options"),
+    *("series", "graph", "graph_format", "target", "unit", "step_minutes", "season"),
+)
+#: Fields that ask for more than one fit of one model.
+_COMPARED = ("settings", "ablate_graph", "train_shares", "hidden_shares", "parameters", "trials")
 
 
 def train_forecaster(
@@ -53,12 +63,14 @@ def train_forecaster(
         >>> fitted.config["model"], fitted.config["fit"]["epochs"]
         ('dlinear', 1)
     """
+    _check_spec(spec)
     if len(spec.models) != 1 or len(spec.seeds) != 1:
         raise ValueError(
             f"one model and one seed are trained, got {len(spec.models)} and {len(spec.seeds)}; "
             "use `gnnkit compare` for more"
         )
     (name,), (seed,) = spec.models, spec.seeds
+    settings = _check_types(name, dict(settings or {}))
     series = load_series(spec) if series is None else series
     spec, series, _ = settle(spec, series)
     options = {"history": spec.history, "horizon": max(spec.horizons), "time_features": spec.time_features}
@@ -73,13 +85,14 @@ def train_forecaster(
             num_edges=series.edge_index.size(1),
             hidden_channels=spec.hidden_channels,
             residual=spec.residual,
-            settings=dict(settings or {}),
+            settings=settings,
             scaler_rows=windows.scaler.center.size(0),
             target_deviation=windows.scaler.target_deviation,
             step_minutes=series.step_minutes,
+            step_unit=series.step_unit,
             unit=series.unit,
             data=series.name,
-            spec=spec.to_json(),
+            spec=_absolute(spec).to_json(),
             **options,
         )
     fitted.take_data(series, windows)
@@ -102,7 +115,8 @@ def evaluate_forecaster(
 
     Args:
         fitted: from `train_forecaster` or `load_fitted`.
-        series: any series of the same nodes and features; None (default): the one that it was trained on, read anew.
+        series: any series of the same nodes and features, the nodes in any order; None (default): the one that it was
+            trained on, read anew.
         part: `"test"` (default), or `"val"` to choose among settings.
         device: where to compute.
 
@@ -111,18 +125,14 @@ def evaluate_forecaster(
         series' unit.
 
     Raises:
-        ValueError: the series has other nodes or features, or is too short.
+        ValueError: the series has other nodes, features or steps, or is too short; or the files that the forecaster
+            was trained on are gone or have changed.
     """
     config = fitted.config
-    asked = make_spec(**config["spec"])
-    series = load_series(asked) if series is None else series
-    if list(series.node_names) != config["node_names"] or series.num_features != config["num_features"]:
-        raise ValueError(
-            f"{series.name} has {series.num_nodes} nodes and {series.num_features} features, the forecaster was "
-            f"trained on {len(config['node_names'])} and {config['num_features']} of {config['data']}; "
-            "give a series of the same nodes"
-        )
-    spec, series, _ = settle(asked, series)
+    # Neither the training device nor, for another series, the training files need to be on this machine.
+    given = config["spec"] | {"device": "auto"} | (dict.fromkeys(_SOURCES) if series is not None else {})
+    asked = make_spec(**{field: value for field, value in given.items() if value is not None})
+    spec, series, _ = settle(asked, fitted.arrange(_trained_on(fitted, asked) if series is None else series))
     splits = make_windows(
         series,
         history=config["history"],
@@ -143,3 +153,41 @@ def evaluate_forecaster(
     rows = score_rows(outcomes, batch.y, batch.y_mask, {p: windows.count(p) for p in spec.horizons})
     columns = ["model", "seed", "horizon", "score", "metric", "value", "windows"]
     return pd.DataFrame(rows)[columns].assign(data=series.name, data_hash=series.digest())
+
+
+def _check_spec(spec: ComparisonSpec) -> None:
+    """Refuse what is asked for and would be passed over, and scalers that see the test rows."""
+    asked = [field for field in _COMPARED if getattr(spec, field)]
+    asked += ["intervals"] if spec.intervals != "conformal" else []
+    if asked:
+        raise ValueError(f"{asked[0]}: only for a comparison; leave it out, and give a model's settings by themselves")
+    if spec.scaler.endswith("-all") and not spec.allow_leaks:
+        raise ValueError(f"scaler: {spec.scaler!r} is fitted on the test rows too; give {spec.scaler[:-4]!r}")
+
+
+def _check_types(name: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings, those that the model has in the types of their defaults; a `ValueError` that names a wrong one."""
+    known = {setting: value for setting, value in settings.items() if setting in MODELS[name].settings}
+    try:
+        return settings | check_settings({name: known}, [name])[name]
+    except SpecProblems as error:
+        raise ValueError("; ".join(f"setting {key[-1]}: {text}" for key, text in error.problems)) from None
+
+
+def _absolute(spec: ComparisonSpec) -> ComparisonSpec:
+    """The spec with whole paths: the forecaster may be evaluated from another working directory."""
+    paths = {field: getattr(spec, field) for field in ("data_root", "series", "graph")}
+    return spec.model_copy(update={field: path and path.absolute() for field, path in paths.items()})
+
+
+def _trained_on(fitted: FittedForecaster, spec: ComparisonSpec) -> GraphSeries:
+    """The series that a forecaster was trained on, read anew."""
+    series, config = load_series(spec), fitted.config
+    # Generated values may differ in their last bits from machine to machine.
+    generated = spec.series is None and spec.data in (None, "simulated") and config["data"] == "simulated"
+    if not generated and config["fit"] and series.digest() != config["fit"]["data_hash"]:
+        raise ValueError(
+            f"{series.name}: not the {config['data']} that the forecaster was trained on, or it has changed since; "
+            "name the series to score it as it is (--series)"
+        )
+    return series

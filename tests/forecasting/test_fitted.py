@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 import torch
@@ -57,6 +59,49 @@ def test_other_folders_are_refused(tmp_path):
 
     with pytest.raises(FileNotFoundError, match=r"holds no config\.json"):
         load_fitted(tmp_path)
+    (tmp_path / "weights.safetensors").write_bytes(b"")
+    for text in ('{"model_type": "another"}', "[1]", "no"):
+        (tmp_path / "config.json").write_text(text)
+        with pytest.raises(ValueError, match="holds no forecaster of `gnnkit train`"):
+            load_fitted(tmp_path)
     save_checkpoint(tmp_path, nn.Linear(2, 1), {"in_features": 2})
     with pytest.raises(ValueError, match="holds no forecaster of `gnnkit train`"):
         load_fitted(tmp_path)
+
+
+def test_the_learned_graph_of_a_former_model_goes(series, tmp_path):
+    save_fitted(train_forecaster(make_spec(models=["mtgnn"], **SMALL), series=series), tmp_path)
+    assert (tmp_path / "learned_graph.csv").is_file()
+    save_fitted(train_forecaster(make_spec(models=["dlinear"], **SMALL), series=series), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "weights.safetensors"]
+
+
+@pytest.mark.parametrize("as_given", [torch.tensor, list])
+def test_node_features_are_kept_with_the_model(as_given, series, tmp_path):
+    features = [[0.0, 1.0], [1.0, 0.0], [2.0, 1.0], [3.0, 5.0], [4.0, 2.0]]
+    fitted = train_forecaster(
+        make_spec(models=["mtgnn"], **SMALL), {"node_features": as_given(features)}, series=series
+    )
+    again = load_fitted(save_fitted(fitted, tmp_path))
+    assert again.forecaster.forecaster.graph_learning.node_features.tolist() == features
+    assert torch.equal(again.learned_adjacency(), fitted.learned_adjacency())
+    with pytest.raises(ValueError, match="node_features must be rows of numbers"):
+        train_forecaster(make_spec(models=["mtgnn"], **SMALL), {"node_features": [[1], "x"]}, series=series)
+
+
+def test_a_series_is_arranged_with_its_graph_and_places(series):
+    fitted = train_forecaster(make_spec(models=["dlinear"], **SMALL), series=series)
+    assert fitted.arrange(series) is series
+    order = [3, 0, 4, 1, 2]
+    place = torch.tensor(order).argsort()
+    turned = replace(
+        series,
+        values=series.values[:, order],
+        node_names=tuple(series.node_names[node] for node in order),
+        edge_index=place[series.edge_index],
+        positions=None if series.positions is None else series.positions[order],
+    )
+    back = fitted.arrange(turned)
+    assert back.digest() == series.digest()
+    assert back.node_names == series.node_names
+    assert series.positions is None or torch.equal(back.positions, series.positions)

@@ -1,12 +1,13 @@
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from gnnkit.compare import make_spec
 from gnnkit.data import make_windows, simulate_traffic
-from gnnkit.forecasting import forecast_next, read_latest, train_forecaster
+from gnnkit.forecasting import forecast_next, read_latest, read_series, train_forecaster
 from gnnkit.training import predict
 
 SMALL = {"seeds": [3], "epochs": 1, "hidden_channels": 4, "horizons": [3], "history": 6, "device": "cpu"}
@@ -86,9 +87,47 @@ def test_files_that_do_not_fit(series, fitted, tmp_path):
         read_latest(path, fitted, step_minutes=15)
     pd.read_csv(path).rename(columns={"sensor 2": "elsewhere"}).to_csv(path, index=False)
     with pytest.raises(
-        ValueError, match="4 columns, and the forecaster knows 4 nodes; 'elsewhere' is only in the file"
+        ValueError, match="latest has 4 nodes, the forecaster knows 4; 'elsewhere' is only in the series"
     ):
         read_latest(path, fitted)
     path = as_file(series, tmp_path / "latest.csv", slice(100, 110), times=False)
     with pytest.raises(ValueError, match="latest does not know start, so there is no time of day"):
         forecast_next(fitted, read_latest(path, fitted))
+
+
+def test_the_target_among_features_is_that_of_the_training_file(tmp_path):
+    speeds = 50 + np.random.default_rng(0).normal(size=(120, 3)).cumsum(axis=0)
+    np.savez(tmp_path / "two.npz", data=np.stack([speeds, 1000 + speeds], axis=-1))
+    spec = make_spec(models=["dlinear"], series=tmp_path / "two.npz", target=1, **SMALL)
+    fitted = train_forecaster(spec)
+    latest = read_latest(tmp_path / "two.npz", fitted)
+    assert np.allclose(latest.values[..., 0], 1000 + speeds)
+    assert np.allclose(latest.values[..., 1], speeds, atol=1e-4)
+    assert np.abs(forecast_next(fitted, latest).to_numpy() - (1000 + speeds[-1])).max() < 50
+
+
+def test_numbers_as_names_are_names_where_the_forecaster_has_them(tmp_path):
+    values = np.arange(120)[:, None] + np.array([100.0, 300.0, 500.0])
+    pd.DataFrame(values, columns=["2", "1", "0"]).to_csv(tmp_path / "speeds.csv", index=False)
+    fitted = train_forecaster(make_spec(models=["dlinear"], series=tmp_path / "speeds.csv", **SMALL))
+    assert fitted.config["node_names"] == ["2", "1", "0"]
+    pd.DataFrame(values[:, ::-1], columns=["0", "1", "2"]).to_csv(tmp_path / "turned.csv", index=False)
+    assert np.allclose(read_series(tmp_path / "turned.csv", fitted).values[..., 0], values)
+
+
+def test_rows_of_another_kind_of_step(tmp_path):
+    values = 50 + np.random.default_rng(0).normal(size=(120, 2)).cumsum(axis=0)
+
+    def write(name, times):
+        table = pd.DataFrame(values[: len(times)], columns=["a", "b"])
+        table.insert(0, "date", times)
+        table.to_csv(tmp_path / name, index=False)
+        return tmp_path / name
+
+    weekdays = write("weekdays.csv", pd.bdate_range("2024-01-01", periods=120))
+    fitted = train_forecaster(make_spec(models=["dlinear"], series=weekdays, **SMALL))
+    assert (fitted.config["step_minutes"], fitted.config["step_unit"]) == (None, "weekday")
+    latest = read_latest(write("latest.csv", pd.bdate_range("2024-03-01", periods=12)), fitted)
+    assert (latest.num_rows, latest.step_unit) == (12, "weekday")
+    with pytest.raises(ValueError, match="a row is 1440 minutes, but the forecaster was trained on rows of a weekday"):
+        read_latest(write("few.csv", pd.bdate_range("2024-03-01", periods=8)), fitted)

@@ -1,11 +1,14 @@
 import dataclasses
+import shutil
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from gnnkit.compare import make_spec, run
 from gnnkit.data import chronological_split, simulate_traffic
-from gnnkit.forecasting import evaluate_forecaster, train_forecaster
+from gnnkit.forecasting import evaluate_forecaster, read_series, train_forecaster
 
 SMALL = {"seeds": [3], "epochs": 2, "hidden_channels": 4, "horizons": [2, 3], "history": 6, "device": "cpu"}
 
@@ -68,7 +71,7 @@ def test_one_model_and_one_seed(series):
 def test_another_series_must_have_the_same_nodes(series):
     fitted = train_forecaster(make_spec(models=["dlinear"], **SMALL), series=series)
     with pytest.raises(
-        ValueError, match=r"simulated has 3 nodes and 1 features, the forecaster was trained on 5 and 1"
+        ValueError, match="simulated has 3 nodes, the forecaster knows 5; 'sensor 3' is only in the fore"
     ):
         evaluate_forecaster(fitted, simulate_traffic(num_nodes=3, days=2))
     later = simulate_traffic(num_nodes=5, days=3)
@@ -76,3 +79,73 @@ def test_another_series_must_have_the_same_nodes(series):
     assert scores["data_hash"].unique().tolist() == [later.digest()]
     assert not fitted.forecaster.training
     assert torch.equal(fitted.edge_index, series.edge_index)
+
+
+def test_nodes_in_another_order_get_the_same_scores(series):
+    fitted = train_forecaster(make_spec(models=["mtgnn"], **SMALL | {"epochs": 1}), series=series)
+    order = [3, 0, 4, 1, 2]
+    names = tuple(series.node_names[node] for node in order)
+    place = torch.tensor(order).argsort()
+    turned = dataclasses.replace(
+        series, values=series.values[:, order], node_names=names, edge_index=place[series.edge_index], positions=None
+    )
+    found = [evaluate_forecaster(fitted, one, device="cpu")["value"] for one in (series, turned)]
+    assert found[0].equals(found[1])
+
+
+@pytest.fixture
+def speeds(tmp_path):
+    values = 50 + np.random.default_rng(0).normal(size=(120, 3)).cumsum(axis=0)
+    pd.DataFrame(values, columns=["a", "b", "c"]).to_csv(tmp_path / "speeds.csv", index=False)
+    return tmp_path / "speeds.csv"
+
+
+def test_training_files_and_device_need_not_be_there_for_another_series(speeds, monkeypatch):
+    monkeypatch.chdir(speeds.parent)
+    fitted = train_forecaster(make_spec(models=["dlinear"], series="speeds.csv", **SMALL))
+    assert fitted.config["spec"]["series"] == str(speeds)
+    monkeypatch.chdir(speeds.parent.parent)
+    expected = evaluate_forecaster(fitted, device="cpu")
+    fitted.config["spec"]["device"] = "cuda:9"
+    shutil.move(speeds, speeds.parent / "moved.csv")
+    found = evaluate_forecaster(fitted, read_series(speeds.parent / "moved.csv", fitted), device="cpu")
+    assert found["value"].equals(expected["value"])
+    with pytest.raises(ValueError, match=r"series: no such file: .*speeds\.csv"):
+        evaluate_forecaster(fitted, device="cpu")
+
+
+def test_files_that_changed_since_are_refused(speeds):
+    fitted = train_forecaster(make_spec(models=["dlinear"], series=speeds, **SMALL))
+    table = pd.read_csv(speeds)
+    pd.concat([table, table.tail(5)]).to_csv(speeds, index=False)
+    with pytest.raises(
+        ValueError, match="speeds: not the speeds that the forecaster was trained on, or it has changed"
+    ):
+        evaluate_forecaster(fitted, device="cpu")
+    assert evaluate_forecaster(fitted, read_series(speeds, fitted), device="cpu")["value"].notna().all()
+
+
+@pytest.mark.parametrize(
+    ("model", "settings", "message"),
+    [
+        ("gru", {"dropout": "x"}, "setting dropout: 'x' is not allowed: give a number"),
+        ("mtgnn", {"neighbors": 1.5}, r"setting neighbors: 1\.5 is not allowed: give a whole number \(default 20\)"),
+        ("gru", {"width": 2}, "model 'gru' has no setting 'width'"),
+    ],
+)
+def test_settings_of_another_type(series, model, settings, message):
+    with pytest.raises(ValueError, match=message):
+        train_forecaster(make_spec(models=[model], **SMALL), settings, series=series)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"settings": {"gru": {"dropout": 0.1}}}, "settings: only for a comparison"),
+        ({"train_shares": [0.5]}, "train_shares: only for a comparison"),
+        ({"scaler": "max-node-all"}, "scaler: 'max-node-all' is fitted on the test rows too; give 'max-node'"),
+    ],
+)
+def test_what_would_be_passed_over_is_refused(series, asked, message):
+    with pytest.raises(ValueError, match=message):
+        train_forecaster(make_spec(models=["gru"], **SMALL, **asked), series=series)
