@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 __all__ = ["GraphLearningLayer"]
 
+_NOISE = 0.01
+
 
 class GraphLearningLayer(nn.Module):
     r"""Learn a uni-directed graph: where i hears j, j does not hear i.
@@ -18,6 +20,10 @@ class GraphLearningLayer(nn.Module):
         A   = ReLU(tanh(α (M_1 M_2^T − M_2 M_1^T)))
 
     and of each row the k largest entries are kept. `A[i, j]` is the weight with which i hears j: rows are targets.
+
+    Most entries saturate: they are 1, and have no gradient. In training noise of up to 0.01 therefore falls on the
+    entries before the k largest are picked, so that others have their turn. In evaluation the k largest are those
+    before the last tanh, and a forecast is repeatable.
 
     Args:
         num_nodes: Nodes N.
@@ -33,8 +39,8 @@ class GraphLearningLayer(nn.Module):
         ValueError: A size below 1, or features that are not `[N, F]`.
 
     Source:
-        Wu et al., "Connecting the dots" (2020), equations 1 to 6. The authors' code adds noise before it picks the
-        k largest, so that ties fall by chance; here they fall by the order of the nodes, and a forecast is repeatable.
+        Wu et al., "Connecting the dots" (2020), equations 1 to 6, with the noise of the authors' code, which adds it
+        in evaluation too.
 
     Example:
         >>> layer = GraphLearningLayer(5, 8, neighbors=2)
@@ -99,10 +105,12 @@ class GraphLearningLayer(nn.Module):
         one = torch.tanh(self.alpha * self.linear_1(one))
         two = torch.tanh(self.alpha * self.linear_2(two))
         product = one @ two.t()
-        adjacency = torch.tanh(self.alpha * (product - product.t())).relu()
+        strength = self.alpha * (product - product.t())
+        adjacency = torch.tanh(strength).relu()
         if self.neighbors >= adjacency.size(0):
             return adjacency
-        largest = adjacency.topk(self.neighbors, dim=1).indices
+        rank = adjacency + _NOISE * torch.rand_like(adjacency) if self.training else strength
+        largest = rank.topk(self.neighbors, dim=1).indices
         return adjacency * torch.zeros_like(adjacency).scatter(1, largest, 1.0)
 
     def extra_repr(self) -> str:

@@ -36,9 +36,9 @@ class DLinear(nn.Module):
         ValueError: A size below 1, or an even window.
 
     Source:
-        Zeng et al., "Are transformers effective for time series forecasting?" (2023), with the weights that its code
-        began with at first, 1/T for every step (a comment there now, for plots; it begins with torch's own): an
-        untrained model predicts the mean. The code's two biases, which add up, are one here.
+        Zeng et al., "Are transformers effective for time series forecasting?" (2023). All weights begin at zero, so
+        that the residual form begins as the last value; the code's are torch's own. Its two biases, which add up, are
+        one here.
 
     Example:
         >>> DLinear(1, horizon=3, history=12)(torch.randn(4, 12, 5, 1)).shape
@@ -65,12 +65,9 @@ class DLinear(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Set the weights of the target's steps to 1/T, and all else to zero."""
-        for linear in (self.trend, self.rest):
-            nn.init.zeros_(linear.weight)
-            with torch.no_grad():
-                linear.weight[:, : self.history] = 1 / self.history  # features in turn: the target's steps come first
-        nn.init.zeros_(self.trend.bias)
+        """Set all weights to zero."""
+        for parameter in self.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(
         self,

@@ -20,7 +20,7 @@ def by_hand(one, two, layer, k):
 
 def test_the_graph_is_that_of_the_equations():
     torch.manual_seed(0)
-    layer = GraphLearningLayer(4, 3, neighbors=2, alpha=0.7).double()
+    layer = GraphLearningLayer(4, 3, neighbors=2, alpha=0.7).double().eval()
     found = layer()
     torch.testing.assert_close(found, by_hand(layer.embedding_1, layer.embedding_2, layer, 2), rtol=0, atol=1e-12)
     assert ((found > 0).sum(1) <= 2).all()
@@ -33,7 +33,7 @@ def test_the_graph_is_that_of_the_equations():
 def test_static_features_take_the_place_of_embeddings():
     torch.manual_seed(0)
     features = torch.randn(4, 2, dtype=torch.float64)
-    layer = GraphLearningLayer(4, 3, neighbors=9, alpha=0.7, node_features=features).double()
+    layer = GraphLearningLayer(4, 3, neighbors=9, alpha=0.7, node_features=features).double().eval()
     torch.testing.assert_close(layer(), by_hand(features, features, layer, 4), rtol=0, atol=1e-12)
     assert {name.split(".")[0] for name, _ in layer.named_parameters()} == {"linear_1", "linear_2"}
     assert "node_features" in layer.state_dict()
@@ -41,12 +41,37 @@ def test_static_features_take_the_place_of_embeddings():
 
 def test_gradients_reach_the_embeddings_through_what_is_kept():
     torch.manual_seed(0)
-    layer = GraphLearningLayer(4, 3, neighbors=1, alpha=0.5).double()
+    layer = GraphLearningLayer(4, 3, neighbors=1, alpha=0.5).double().eval()
     layer().sum().backward()
     assert all(p.grad.abs().max() > 0 for p in (layer.embedding_1, layer.embedding_2))
     before = layer().detach()
     layer.reset_parameters()
     assert not torch.equal(layer(), before)
+
+
+def test_at_the_defaults_the_embeddings_learn_though_most_entries_saturate():
+    torch.manual_seed(0)
+    layer = GraphLearningLayer(64, 40, neighbors=8)
+    layer().sum().backward()
+    assert layer.embedding_1.grad.abs().max() > 1e-6
+    assert (layer() > 0).sum(1).max() == 8
+    assert not torch.equal(layer(), layer())  # noise has its turn
+    layer.eval()
+    assert torch.equal(layer(), layer())
+
+
+def test_evaluation_keeps_the_largest_where_all_of_them_are_one():
+    torch.manual_seed(0)
+    layer = GraphLearningLayer(64, 40, neighbors=8).eval()
+    kept, exact = layer() > 0, layer.double()
+    found = torch.zeros(64, 64, dtype=torch.bool)
+    one, two = (
+        torch.tanh(exact.alpha * linear(e))
+        for linear, e in ((exact.linear_1, exact.embedding_1), (exact.linear_2, exact.embedding_2))
+    )
+    strength = one @ two.t() - two @ one.t()
+    found[torch.arange(64)[:, None], strength.argsort(dim=1, descending=True)[:, :8]] = True
+    assert torch.equal(kept, found & (strength > 0))
 
 
 def test_bad_arguments():

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from gnnkit.temporal import DLinear
+from gnnkit.temporal import DLinear, ResidualForecaster
 from tests.temporal.four_nodes import EDGES, B, F, N, P, T, history, ready
 
 
@@ -20,13 +20,16 @@ def test_it_is_a_map_of_the_moving_average_and_one_of_the_rest(window):
             torch.testing.assert_close(found[b, :, n], expected, rtol=0, atol=1e-12)
 
 
-def test_an_untrained_model_predicts_the_mean_of_the_target():
-    model, x = DLinear(F, P, history=T).double(), history()
-    torch.testing.assert_close(model(x), x[..., 0].mean(1, keepdim=True).expand(B, P, N), rtol=0, atol=1e-6)
+def test_an_untrained_model_in_the_residual_form_predicts_the_last_value():
+    model, x = ResidualForecaster(DLinear(F, P, history=T)).double(), history()
+    last = x[:, -1:, :, 0].expand(B, P, N)
+    assert torch.equal(model(x), last)
     with torch.no_grad():
-        model.trend.bias.normal_()
+        for parameter in model.parameters():
+            parameter.normal_()
+    assert not torch.equal(model(x), last)
     model.reset_parameters()
-    torch.testing.assert_close(model(x), x[..., 0].mean(1, keepdim=True).expand(B, P, N), rtol=0, atol=1e-6)
+    assert torch.equal(model(x), last)
 
 
 def test_bad_arguments():
