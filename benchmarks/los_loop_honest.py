@@ -90,11 +90,12 @@ def run_trials(names: list[str], series: GraphSeries, trials: Rows, options) -> 
     for name in names:
         for trial in TRIALS[: options.max_trials]:
             run = {"model": name, "trial": json.dumps(trial), "device_asked": options.device}
+            run |= {"budget": options.max_seconds}
             if trials.has(**run):
                 continue
             model = fitted(name, 0, trial, series, options)
             scores = evaluate_forecaster(model, series, part="val", device=options.device)
-            found = facts(model) | {"relative_error": relative_error(scores, name), "budget": options.max_seconds}
+            found = facts(model) | {"relative_error": relative_error(scores, name)}
             trials.add([found], **run)
             print(name, trial, f"relative error {found['relative_error']:.4f}", found["stopped"], flush=True)
 
@@ -106,7 +107,7 @@ def run_table(names: list[str], series: GraphSeries, trials: Rows, table: Rows, 
             table.add(rows, model=name, seed=0, **shared)
     for name in names:
         tried = trials.table
-        tried = tried[tried["model"] == name] if len(tried) else tried
+        tried = tried[(tried["model"] == name) & (tried["device_asked"] == options.device)] if len(tried) else tried
         if tried.empty:
             raise SystemExit(f"no settings of {name} were tried; run the stage `trials` first")
         trial = json.loads(tried.loc[tried["relative_error"].idxmin(), "trial"])
@@ -138,10 +139,15 @@ def main() -> None:
     if options.max_seconds is None:
         options.max_seconds = 60.0 if options.stage == "trials" else 240.0
     torch.set_num_threads(options.threads)
-    trials = Rows(options.out / "los_loop_honest_trials.csv", ["model", "trial", "device_asked"], options.device)
-    table = Rows(options.out / "los_loop_honest.csv", ["model", "seed", "device_asked", "budget"], options.device)
+    where = ["device_asked", "budget"]
+    trials = Rows(options.out / "los_loop_honest_trials.csv", ["model", "trial", *where], options.device)
+    table = Rows(options.out / "los_loop_honest.csv", ["model", "seed", *where], options.device)
     if options.stage == "page":
-        write_page(table.table, trials.table, options.out / "los_loop_honest.md")
+        rows, tried = table.table, trials.table
+        rows = rows[(rows["device_asked"] == options.device) & (rows["budget"] == options.max_seconds)]
+        if rows.empty:
+            raise SystemExit(f"no rows of {options.device} with {options.max_seconds:g} seconds; run the stage `table`")
+        write_page(rows, tried[tried["device_asked"] == options.device], options.out / "los_loop_honest.md")
         return
     series, names = los_loop(DATA), options.models.split(",")
     if options.stage == "trials":

@@ -85,7 +85,7 @@ def _protocol(rows: pd.DataFrame, trained: pd.DataFrame, trials: pd.DataFrame) -
         f"{first['threads']} threads of {first['hardware']}, torch {first['torch']}, commit {commits}. Every model "
         "predicts the change from the last value. The epoch and the settings are chosen on the last tenth of the "
         f"training rows: {len(trials)} trials in all, the same {trials['trial'].nunique()} settings for every model, "
-        f"{trials['budget'].max():.0f} seconds each. Test windows: {counts}.\n\n"
+        f"{trials['budget'].max():.0f} seconds at most each. Test windows: {counts}.\n\n"
     )
 
 
@@ -93,6 +93,7 @@ def _scores(rows: pd.DataFrame, score: str, with_published: bool) -> str:
     part = rows[rows["score"] == score]
     horizons = sorted(part["horizon"].unique())
     statistics = part.groupby(["model", "horizon", "metric"])["value"].agg(["mean", "std"])
+    cut = set(part.loc[part["stopped"] == "seconds", "model"])
     lines = []
     for name in dict.fromkeys(part["model"]):
         cells = []
@@ -101,7 +102,7 @@ def _scores(rows: pd.DataFrame, score: str, with_published: bool) -> str:
             spread = "" if pd.isna(mae["std"]) else f" ± {mae['std']:.2f}"
             cells.append(f"{mae['mean']:.3f}{spread} / {rmse['mean']:.3f}")
         family = MODELS[name].family if name in MODELS else "baseline"
-        lines.append([f"`{name}`", family, *cells])
+        lines.append([f"`{name}`" + " ✂" * (name in cut), family, *cells])
     if with_published:
         scores = published_scores("los-loop")
         for name in dict.fromkeys(one.model for one in scores if one.model != "last value"):
@@ -113,7 +114,7 @@ def _scores(rows: pd.DataFrame, score: str, with_published: bool) -> str:
                 cells.append(text)
             lines.append([f"published: {name}", "", *cells])
     titles = ["model", "family", *(f"MAE / RMSE, {5 * horizon} min" for horizon in horizons)]
-    return _table(titles, lines) + "\n"
+    return _table(titles, lines) + ("\n✂ The budget cut off at least one of the fits.\n\n" if cut else "\n")
 
 
 def _figure(value: float | None) -> str:

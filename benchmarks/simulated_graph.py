@@ -25,24 +25,33 @@ BUDGET = {"horizons": [3, 6, 12], "history": 12, "hidden_channels": 16, "learnin
 
 
 def precision(adjacency: torch.Tensor, series: GraphSeries) -> dict[str, float]:
-    """Share of the k strongest learned pairs that are true, either way round, for the true k and a tenth of it."""
+    """Share of the k strongest learned pairs that are true, either way round, for the true k and a tenth of it.
+
+    Learned entries saturate at 1, so ties are counted as what they give on the mean.
+    """
     n = series.num_nodes
     true = torch.zeros(n, n, dtype=torch.bool)
     true[series.edge_index[1], series.edge_index[0]] = True
     true = torch.triu(true | true.t(), diagonal=1)
     strength = torch.triu(torch.maximum(adjacency, adjacency.t()), diagonal=1)
     pairs = torch.triu_indices(n, n, offset=1)
-    order = strength[pairs[0], pairs[1]].argsort(descending=True)
-    hit = true[pairs[0], pairs[1]][order]
+    strengths, hit = strength[pairs[0], pairs[1]], true[pairs[0], pairs[1]]
     count = int(true.sum())
-    chance = count / hit.numel()
     return {
-        "precision_at_k": float(hit[:count].double().mean()),
-        "precision_at_k_tenth": float(hit[: max(1, count // 10)].double().mean()),
-        "chance": chance,
+        "precision_at_k": expected_hits(strengths, hit, count) / count,
+        "precision_at_k_tenth": expected_hits(strengths, hit, max(1, count // 10)) / max(1, count // 10),
+        "chance": count / hit.numel(),
         "k": count,
         "learned_pairs": int((strength > 0).sum()),
+        "ties_at_k": int((strengths == strengths.sort(descending=True).values[count - 1]).sum()),
     }
+
+
+def expected_hits(strengths: torch.Tensor, hit: torch.Tensor, k: int) -> float:
+    """True pairs among the k strongest, those of equal strength in random order."""
+    last = strengths.sort(descending=True).values[k - 1]
+    above, equal = strengths > last, strengths == last
+    return float(hit[above].sum() + (k - above.sum()) * hit[equal].double().mean())
 
 
 def training(fitted: FittedForecaster) -> dict[str, float | str]:
@@ -67,7 +76,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     series = simulate_traffic(options.nodes, options.days)
     place = torch.randperm(series.num_nodes, generator=torch.Generator().manual_seed(0))
-    graphs = {"true": series, "shuffled": replace(series, edge_index=place[series.edge_index])}
+    graphs = {"given": series, "shuffled": replace(series, edge_index=place[series.edge_index])}
     key = ["model", "seed", "nodes", "days", "epochs", "budget"]
     learned = Rows(options.out / "simulated_learned_graph.csv", key, options.device)
     shuffled = Rows(options.out / "simulated_shuffled_graph.csv", ["graph", *key], options.device)
