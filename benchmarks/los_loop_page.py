@@ -102,7 +102,7 @@ def _scores(rows: pd.DataFrame, score: str, with_published: bool) -> str:
             spread = "" if pd.isna(mae["std"]) else f" ± {mae['std']:.2f}"
             cells.append(f"{mae['mean']:.3f}{spread} / {rmse['mean']:.3f}")
         family = MODELS[name].family if name in MODELS else "baseline"
-        lines.append([f"`{name}`" + " ✂" * (name in cut), family, *cells])
+        lines.append([f"`{name}`" + " †" * (name in cut), family, *cells])
     if with_published:
         scores = published_scores("los-loop")
         for name in dict.fromkeys(one.model for one in scores if one.model != "last value"):
@@ -114,7 +114,7 @@ def _scores(rows: pd.DataFrame, score: str, with_published: bool) -> str:
                 cells.append(text)
             lines.append([f"published: {name}", "", *cells])
     titles = ["model", "family", *(f"MAE / RMSE, {5 * horizon} min" for horizon in horizons)]
-    return _table(titles, lines) + ("\n✂ The budget cut off at least one of the fits.\n\n" if cut else "\n")
+    return _table(titles, lines) + ("\n† The budget cut off at least one of the fits.\n\n" if cut else "\n")
 
 
 def _figure(value: float | None) -> str:
