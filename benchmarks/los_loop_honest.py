@@ -40,6 +40,7 @@ BUDGET: dict[str, Any] = {
     "schedule": "cosine",
     "clip": 5.0,
     "batch_size": 32,
+    "weight_decay": 1e-5,
     "epochs": 40,
     "patience": 40,
 }
