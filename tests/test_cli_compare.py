@@ -100,7 +100,10 @@ BAD = {
         "trials: only with the budget 'trials', which is 'epochs'",
     ),
     "leak": (["--allow-leak", "scalar"], "allow_leaks: 'scalar' is no cause of a leak; did you mean 'scaler'?"),
-    "several": (["--epochs", "0", "--loss", "x"], "; loss: 'x' is not allowed: input should be 'mae' or 'mse'"),
+    "several": (
+        ["--epochs", "0", "--loss", "x"],
+        "; loss: 'x' is not allowed: input should be 'mae', 'mse' or 'huber'",
+    ),
     "no spec": (["--spec", "nowhere.toml"], "spec: no such file: nowhere.toml"),
     "resume": (["--resume", "nowhere"], "--out cannot be given beside it"),
 }

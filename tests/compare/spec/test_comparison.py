@@ -57,7 +57,7 @@ def test_to_json_is_json_and_builds_the_same_spec(tmp_path):
         ({"seeds": [1, 1]}, "seeds: 1 is given twice"),
         ({"history": 0}, "history: 0 is not allowed: input should be greater than or equal to 1"),
         ({"epochs": 1.5}, "epochs: 1.5 is not allowed: "),
-        ({"loss": "huber"}, "loss: 'huber' is not allowed: input should be 'mae' or 'mse'"),
+        ({"loss": "rmse"}, "loss: 'rmse' is not allowed: input should be 'mae', 'mse' or 'huber'"),
         ({"device": "tpu"}, "device: device is 'tpu'; choose auto, cpu"),
         ({"epoch": 3}, "epoch: there is no such setting; did you mean 'epochs'?"),
         ({"series": "nowhere.csv"}, "series: no such file: nowhere.csv"),

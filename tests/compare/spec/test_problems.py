@@ -30,7 +30,7 @@ def test_a_field_may_have_several_faults():
 
 def test_make_spec_names_every_fault_at_once():
     with pytest.raises(ValueError) as caught:
-        make_spec(epochs=0, loss="huber", models=["lstn", "xyzzy"], seeds=3, split=(1, 2))
+        make_spec(epochs=0, loss="rmse", models=["lstn", "xyzzy"], seeds=3, split=(1, 2))
     text = str(caught.value)
     assert text.startswith("split: (1, 2) is too short: there is no value 3; models: unknown model 'lstn'; ")
     assert text.endswith("; and 3 more")
