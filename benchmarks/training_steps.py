@@ -83,7 +83,7 @@ def step(model: nn.Module, x: Tensor, y: Tensor, graph: tuple[Tensor, Tensor]) -
 
 
 def largest_difference(ours: list[Tensor], theirs: list[Tensor]) -> float:
-    """Over the forecast and all gradients, each relative to its largest entry, or to a thousandth of the largest of all.
+    """Over the forecast and all gradients, each relative to its largest entry, or to 1e-3 of the largest of all.
 
     A gradient that is zero but for rounding, as that of a shift before a norm, has no scale of its own.
     """
