@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from gnnkit.data import GraphSeries, Split, make_windows
-from gnnkit.training import TrainingSettings, fit, predict, resolve_device
+from gnnkit.training import TrainingSettings, fit, predict
 
 EDGES, WEIGHTS = torch.tensor([[0], [1]]), torch.ones(1)
 
@@ -382,37 +382,6 @@ def test_a_forecaster_without_the_quantiles_of_the_settings_is_refused():
             ValueError, match=r"^the forecaster gives \[.*\], but loss '(pinball|mae)' needs \[32, 1, 2"
         ):
             fit(model, windows, EDGES, WEIGHTS, TrainingSettings(device="cpu", **chosen))
-
-
-@pytest.mark.parametrize(
-    ("setting", "message"),
-    [
-        ({"epochs": 0}, "epochs is 0; give a whole number of at least 1"),
-        ({"learning_rate": -1.0}, "learning_rate is -1.0; give a positive number"),
-        ({"clip": float("nan")}, "clip is nan"),
-        ({"weight_decay": -0.1}, "weight_decay is -0.1"),
-        ({"max_seconds": 0.0}, "max_seconds is 0.0"),
-        ({"loss": "rmse"}, "loss is 'rmse'; choose one of mae, mse, huber"),
-        ({"loss": "pinball"}, r"loss is 'pinball' with quantiles \(\); give levels with 0.5 among them with 'pinball'"),
-        ({"loss": "pinball", "quantiles": (0.1, 0.9)}, r"loss is 'pinball' with quantiles \(0.1, 0.9\)"),
-        ({"quantiles": (0.1, 0.5)}, r"loss is 'mae' with quantiles \(0.1, 0.5\); .* and none with another loss"),
-        ({"schedule": "step"}, "schedule is 'step'; choose one of cosine, constant"),
-        ({"precision": "8"}, "precision is '8'"),
-    ],
-)
-def test_settings_are_checked(setting, message):
-    with pytest.raises(ValueError, match=message):
-        TrainingSettings(**setting)
-
-
-def test_devices():
-    assert resolve_device("cpu") == torch.device("cpu")
-    with pytest.raises(ValueError, match="device is 'gpu'; choose auto, cpu, cuda"):
-        resolve_device("gpu")
-    with pytest.raises(ValueError, match=r"device is 'cuda:99', but this machine has \d+ CUDA devices"):
-        resolve_device("cuda:99")
-    with pytest.raises(ValueError, match="device is 'meta'"):
-        resolve_device("meta")
 
 
 def test_a_validation_split_without_values_is_refused():
