@@ -30,7 +30,7 @@ HIDDEN, BATCH, HISTORY = 64, 64, 12
 #: Trials: windows in a step, peak learning rate and epochs, the rate falling to zero by a cosine.
 SCHEDULES = [
     {"batch_size": size, "learning_rate": rate, "epochs": epochs}
-    for size, rate, epochs in ((16, 3e-3, 20), (16, 1e-2, 20), (16, 3e-3, 40), (16, 1e-2, 40), (64, 1e-2, 40))
+    for size, rate, epochs in ((16, 3e-3, 20), (16, 1e-2, 20), (4, 3e-3, 40), (4, 1e-2, 40))
 ]
 
 
@@ -91,12 +91,13 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1,2", help="of the test stage (0,1,2)")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--max-trials", type=int, default=len(SCHEDULES), help="stop after so many schedules")
+    parser.add_argument("--schedules", default=None, help="of the stage choose: numbers of SCHEDULES, from 0 (all)")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the rows")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     series = los_loop(DATA)
     horizons = [int(text) for text in options.horizons.split(",")]
+    chosen = [SCHEDULES[int(text)] for text in options.schedules.split(",")] if options.schedules else SCHEDULES
     trials = Rows(
         options.out / "los_loop_official_trials.csv",
         ["horizon", "batch_size", "learning_rate", "epochs"],
@@ -106,7 +107,7 @@ def main() -> None:
     for horizon in horizons:
         if options.stage == "choose":
             windows = official_windows(series, horizon, series.split.train)
-            for schedule in SCHEDULES[: options.max_trials]:
+            for schedule in chosen:
                 if trials.has(horizon=horizon, **schedule):
                     continue
                 model, seconds = train(windows, series, horizon, 0, schedule, options.device)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,7 @@ DATA: Path | None = _SHARED if _SHARED.is_dir() else None
 
 
 class Rows:
-    """A CSV file that grows by whole runs.
+    """A CSV file that grows by whole runs, of this process and of others beside it.
 
     Args:
         path: the file; it and its folder are made when they are missing.
@@ -30,22 +33,35 @@ class Rows:
 
     def __init__(self, path: Path, key: list[str], device: str) -> None:
         self.path, self.key, self.facts = path, key, environment(torch.device(device))
-        self.table = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=key)
-        self.done = {tuple(map(_text, values)) for values in self.table[key].itertuples(index=False)}
+        self._read()
+
+    def _read(self) -> None:
+        self.table = pd.read_csv(self.path) if self.path.is_file() else pd.DataFrame(columns=self.key)
+        self.done = {tuple(map(_text, values)) for values in self.table[self.key].itertuples(index=False)}
 
     def has(self, **run: Any) -> bool:
         """Whether this run has its rows already."""
         return tuple(_text(run[name]) for name in self.key) in self.done
 
     def add(self, rows: list[dict[str, Any]], **run: Any) -> None:
-        """Append the rows of a run, and write the file: aside first, then renamed."""
+        """Append the rows of a run to what the file holds by now, and write it: aside first, then renamed."""
         fresh = pd.DataFrame([run | row | self.facts for row in rows])
-        self.table = fresh if self.table.empty else pd.concat([self.table, fresh], ignore_index=True)
-        self.done.add(tuple(_text(run[name]) for name in self.key))
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        part = self.path.with_suffix(".part")
-        self.table.to_csv(part, index=False, float_format="%.6g")
-        part.replace(self.path)
+        with _alone(self.path):
+            self._read()
+            self.table = fresh if self.table.empty else pd.concat([self.table, fresh], ignore_index=True)
+            self.done.add(tuple(_text(run[name]) for name in self.key))
+            part = self.path.with_suffix(".part")
+            self.table.to_csv(part, index=False, float_format="%.6g")
+            part.replace(self.path)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep other processes from writing meanwhile; the lock is a file beside it, for the file itself is replaced."""
+    with path.parent.joinpath(f".{path.stem}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _text(value: Any) -> str:
