@@ -30,7 +30,15 @@ HIDDEN, BATCH, HISTORY = 64, 64, 12
 #: Trials: windows in a step, peak learning rate and epochs, the rate falling to zero by a cosine.
 SCHEDULES = [
     {"batch_size": size, "learning_rate": rate, "epochs": epochs}
-    for size, rate, epochs in ((16, 3e-3, 20), (16, 1e-2, 20), (4, 3e-3, 40), (4, 1e-2, 40))
+    for size, rate, epochs in (
+        (16, 3e-3, 20),
+        (16, 1e-2, 20),
+        (4, 3e-3, 40),
+        (4, 1e-2, 40),
+        (4, 2e-2, 40),
+        (4, 1e-2, 80),
+        (2, 1e-2, 40),
+    )
 ]
 
 
