@@ -100,10 +100,15 @@ class STID(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw Glorot-uniform embeddings, and torch's own weights for the linear maps."""
-        for embedding in (self.nodes, self.times, self.days):
+        """Draw Glorot-uniform embeddings, and torch's own weights for the linear maps; weekdays begin at zero.
+
+        So the embedding of a weekday that the training rows lack adds nothing, where a random one would add noise.
+        """
+        for embedding in (self.nodes, self.times):
             if embedding is not None:
                 nn.init.xavier_uniform_(embedding)
+        if self.days is not None:
+            nn.init.zeros_(self.days)
         for linear in (self.embed, *self.inputs, *self.outputs, self.head):
             linear.reset_parameters()  # pyright: ignore[reportCallIssue]
 

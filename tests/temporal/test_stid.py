@@ -58,6 +58,18 @@ def test_with_it_the_last_steps_time_and_day_choose_embeddings():
     torch.testing.assert_close(model(x), by_hand(model, x, slots, days), rtol=0, atol=1e-12)
 
 
+def test_the_embedding_of_a_weekday_that_was_never_seen_adds_nothing():
+    torch.manual_seed(0)
+    model = STID(3, 2, 1, history=1, num_nodes=1, time_channels=2, layers=1).eval()
+    monday, sunday = (torch.tensor([0.5, 0.25, day / 7]).view(1, 1, 1, 3) for day in (0, 6))
+    with torch.no_grad():
+        model.embed.weight[:, 2] = 0.0  # the weekday as a number, which the history holds besides
+    assert model(monday).item() == model(sunday).item()
+    model(monday).sum().backward()
+    assert model.days.grad[0].abs().sum() > 0
+    assert model.days.grad[1:].abs().sum() == 0
+
+
 def test_every_slot_of_a_day_and_every_day_is_met():
     model = STID(3, 2, 1, history=1, num_nodes=1, time_channels=2, layers=1)
     with torch.no_grad():
