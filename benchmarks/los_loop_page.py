@@ -82,11 +82,10 @@ def _protocol(rows: pd.DataFrame, trained: pd.DataFrame, trials: pd.DataFrame) -
     commits = ", ".join(f"`{commit}`" for commit in sorted(set(trained["commit"])))
     return (
         f"{len(seeds)} models, {seeds.min()} seeds each, one 12-step model a seed, budget of a fit: {budget} on "
-        f"{first['threads']} of {first['cores']} cores of {first['hardware']}, torch {first['torch']}, commit {commits}. Every "
-        "model "
-        "predicts the change from the last value. The epoch and the settings are chosen on the last tenth of the "
-        f"training rows: {len(trials)} trials in all, the same {trials['trial'].nunique()} settings for every model, "
-        f"{trials['budget'].max():.0f} seconds at most each. Test windows: {counts}.\n\n"
+        f"{first['threads']} of {first['cores']} cores of {first['hardware']}, torch {first['torch']}, commit "
+        f"{commits}. Every model predicts the change from the last value. The epoch and the settings are chosen on the "
+        f"last tenth of the training rows: {len(trials)} trials in all, the same {trials['trial'].nunique()} settings "
+        f"for every model, {trials['budget'].max():.0f} seconds at most each. Test windows: {counts}.\n\n"
     )
 
 
