@@ -1,6 +1,6 @@
 """Series on graphs: data sets, your own files, chronological splits, scalers and windows."""
 
-from gnnkit.data.clock import clock_features
+from gnnkit.data.clock import clock_features, row_time
 from gnnkit.data.combinations import Combinations, EndlessCombinations, RandomCombinations, random_combinations
 from gnnkit.data.decagon import DecagonData, load_decagon
 from gnnkit.data.defaults import Inferred, infer_settings
@@ -60,6 +60,7 @@ __all__ = [
     "random_combinations",
     "read_own",
     "read_text",
+    "row_time",
     "simulate_traffic",
     "split_by_relation",
     "split_text",

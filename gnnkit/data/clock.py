@@ -1,14 +1,16 @@
-"""The time of each row as features: the same for every node and every model."""
+"""The time of each row, and the same as features: alike for every node and every model."""
 
 from __future__ import annotations
 
+import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gnnkit.data.own_times import months_of
 from gnnkit.data.series import GraphSeries
 
-__all__ = ["TIME_CHANNELS", "clock_features"]
+__all__ = ["TIME_CHANNELS", "clock_features", "row_time"]
 
 #: How many features tell the time.
 TIME_CHANNELS = 2
@@ -46,3 +48,35 @@ def clock_features(series: GraphSeries) -> Float[Tensor, "L 2"]:
     days = torch.floor(minutes / DAY + 1e-9)
     time = (minutes / DAY - days).clamp(min=0.0)
     return torch.stack([time, days.remainder(7) / 7], dim=1).float()
+
+
+def row_time(series: GraphSeries, row: int) -> pd.Timestamp | None:
+    """The time of a row, which may lie beyond the last one.
+
+    Months, quarters and years are those of the calendar; where the first row is the last day of a month, so are all.
+    Rows of weekdays go from Friday to Monday.
+
+    Args:
+        series: A series, which may know when it starts and how long a step takes.
+        row: Counted from 0.
+
+    Returns:
+        The time; None where the series does not know it.
+
+    Example:
+        >>> from gnnkit.data import simulate_traffic
+        >>> row_time(simulate_traffic(num_nodes=2, days=1), 12).strftime("%H:%M")
+        '01:00'
+    """
+    start = series.start
+    if start is None:
+        return None
+    if series.step_minutes is not None:
+        return start + pd.to_timedelta(row * series.step_minutes, unit="min")
+    if series.step_unit == "weekday":
+        return start + row * pd.offsets.BusinessDay()
+    months = months_of(series.step_unit)
+    if months is None:
+        return None
+    later = start + pd.DateOffset(months=row * months)
+    return later + pd.offsets.MonthEnd(0) if start.is_month_end else later

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["Grid", "is_time", "number_times", "put_on_grid", "season_of", "text_times"]
+__all__ = ["Grid", "is_time", "months_of", "number_times", "put_on_grid", "season_of", "text_times"]
 
 DAY = 24 * 60
 WEEK = 7 * DAY
@@ -257,12 +257,28 @@ def season_of(step_minutes: float | None, step_unit: str) -> int | None:
         >>> season_of(60, ""), season_of(7 * 24 * 60, ""), season_of(None, "month"), season_of(None, "")
         (24, 52, 12, None)
     """
+    if step_unit == "weekday":
+        return 5
     if step_unit:
-        months = {f"{count} months": 12 // count for count in (2, 4)}
-        return {"month": 12, "quarter": 4, "half-year": 2, "weekday": 5, **months}.get(step_unit)
+        months = months_of(step_unit)
+        return 12 // months if months is not None and months < 12 and 12 % months == 0 else None
     if step_minutes is None:
         return None
     if step_minutes < DAY:
         rows = DAY / step_minutes
         return round(rows) if abs(rows - round(rows)) < 1e-6 else None
     return {DAY: 7, WEEK: 52, 2 * WEEK: 26, 4 * WEEK: 13}.get(int(step_minutes)) if step_minutes % DAY == 0 else None
+
+
+def months_of(step_unit: str) -> int | None:
+    """The months in a row of such a unit; None where it is none of months.
+
+    Example:
+        >>> months_of("quarter"), months_of("2 months"), months_of("weekday")
+        (3, 2, None)
+    """
+    names = {name: count for count, name in MONTH_NAMES.items()}
+    if step_unit in names:
+        return names[step_unit]
+    count = step_unit.removesuffix(" months")
+    return int(count) if count != step_unit and count.isdecimal() else None

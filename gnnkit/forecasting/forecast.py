@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from gnnkit.data import GraphSeries, clock_features, read_own
+from gnnkit.data import GraphSeries, clock_features, read_own, row_time
 from gnnkit.forecasting.fitted import FittedForecaster
 
 __all__ = ["forecast_next", "read_latest", "read_series"]
@@ -104,9 +104,7 @@ def forecast_next(fitted: FittedForecaster, series: GraphSeries) -> pd.DataFrame
         scaled = fitted.forecaster(x, fitted.edge_index, fitted.edge_weight, mask=mask)
     values = fitted.scaler.inverse_target(scaled)[0].numpy()
     steps = range(1, config["horizon"] + 1)
-    if series.start is None or series.step_minutes is None:
-        index = pd.Index(steps, name="step")
-    else:
-        ahead = pd.to_timedelta([(series.num_rows - 1 + step) * series.step_minutes for step in steps], unit="min")
-        index = pd.DatetimeIndex(series.start + ahead, name="time")
+    times = [row_time(series, series.num_rows - 1 + step) for step in steps]
+    known = None not in times
+    index = pd.DatetimeIndex(times, name="time") if known else pd.Index(steps, name="step")
     return pd.DataFrame(values, index=index, columns=config["node_names"])

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import torch
 
-from gnnkit.data import clock_features, simulate_traffic
+from gnnkit.data import clock_features, row_time, simulate_traffic
 
 
 @pytest.fixture(scope="module")
@@ -39,3 +39,28 @@ def test_unknown_times_are_an_error(series):
         clock_features(replace(series, start=None))
     with pytest.raises(ValueError, match="does not know start and step_minutes"):
         clock_features(replace(series, start=None, step_minutes=None))
+
+
+@pytest.mark.parametrize(
+    ("start", "unit", "row", "time"),
+    [
+        ("2023-11-15 06:00", "month", 3, "2024-02-15 06:00"),
+        ("2023-11-30", "month", 3, "2024-02-29"),
+        ("2024-02-29", "month", 1, "2024-03-31"),
+        ("2024-01-01", "quarter", 5, "2025-04-01"),
+        ("2024-01-31", "half-year", 1, "2024-07-31"),
+        ("2020-07-01", "year", 12, "2032-07-01"),
+        ("2024-01-01", "2 months", 7, "2025-03-01"),
+        ("2024-11-28", "weekday", 2, "2024-12-02"),
+        ("2024-11-28", "weekday", 11, "2024-12-13"),
+    ],
+)
+def test_rows_of_a_calendar_have_its_dates(series, start, unit, row, time):
+    found = row_time(replace(series, start=pd.Timestamp(start), step_minutes=None, step_unit=unit), row)
+    assert found == pd.Timestamp(time)
+
+
+def test_a_row_has_no_time_where_the_start_or_the_step_is_unknown(series):
+    assert row_time(replace(series, start=None), 3) is None
+    assert row_time(replace(series, step_minutes=None, step_unit=""), 3) is None
+    assert row_time(replace(series, step_minutes=0.5), 3) == series.start + pd.Timedelta(seconds=90)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gnnkit.compare import make_spec
-from gnnkit.data import make_windows, simulate_traffic
+from gnnkit.data import make_windows, read_own, simulate_traffic
 from gnnkit.forecasting import forecast_next, read_latest, read_series, train_forecaster
 from gnnkit.training import predict
 
@@ -68,6 +68,16 @@ def test_a_gap_without_a_past_takes_the_training_mean(series, fitted):
     train = series.values[series.split.train.start : series.split.train.stop, 1].nanmean(dim=0)
     torch.testing.assert_close(fitted.fill[1], train, rtol=1e-6, atol=1e-4)
     assert forecast_next(fitted, latest).notna().all().all()
+
+
+def test_months_go_on_by_the_calendar(series, tmp_path):
+    months = pd.date_range("2015-01-31", periods=60, freq="ME")
+    table = pd.DataFrame(series.values[:60, :, 0].numpy(), columns=list(series.node_names), index=months)
+    table.to_csv(tmp_path / "months.csv", index_label="date")
+    trained = train_forecaster(make_spec(models=["dlinear"], **SMALL), series=read_own(tmp_path / "months.csv"))
+    table.iloc[-20:].to_csv(tmp_path / "latest.csv", index_label="date")
+    found = forecast_next(trained, read_latest(tmp_path / "latest.csv", trained))
+    assert found.index.equals(pd.date_range("2020-01-31", periods=3, freq="ME", name="time"))
 
 
 def test_without_times_the_index_counts_steps(series, tmp_path):
