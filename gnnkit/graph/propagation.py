@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -14,15 +15,20 @@ from gnnkit.graph.formats import from_csr
 from gnnkit.ops import CompressedGraph, compress, remember, spmm
 from gnnkit.ops._library import is_traced
 
-__all__ = ["AddSelfLoops", "Adjacency", "SparseAdjacency", "normalized_adjacency", "propagate"]
+__all__ = ["AddSelfLoops", "Adjacency", "SparseAdjacency", "average", "normalized_adjacency", "propagate"]
 
 AddSelfLoops = Literal["missing"] | bool
 Method = Literal["symmetric", "row", "random-walk"]
 
-# Up to this many nodes a matrix product is cheaper than a sparse one on road networks (2 to 10% of entries are edges).
+# Up to this many nodes a matrix is made at all; a GPU multiplies by it faster than it gathers edges.
 DENSE_NODES = 1024
+# A CPU gathers faster, forward and backward by a factor of 5 on road networks (2 to 10% of entries are edges), but for
+# graphs so small that a call is what costs, or with so many of all edges.
+DENSE_NODES_ON_CPU = 100
+DENSE_SHARE_ON_CPU = 0.25
 # Below this many channels a batch of products is slower than one product of a transposed copy.
 NARROW = 16
+NARROW_AND_SPARSE = 8
 
 
 class SparseAdjacency(NamedTuple):
@@ -47,8 +53,9 @@ def propagate(adjacency: Adjacency, x: Float[Tensor, "*S N C"]) -> Float[Tensor,
         x: Features in the layout in which models have them: nothing is copied where C is wide and A dense.
     """
     num_nodes, channels = x.shape[-2:]
+    narrow = channels < (NARROW_AND_SPARSE if isinstance(adjacency, SparseAdjacency) else NARROW)
     # A batch of products would leave a gradient of the matrix for each of its members, to be summed up afterwards.
-    if channels < NARROW or (isinstance(adjacency, Tensor) and (adjacency.requires_grad or adjacency.is_sparse)):
+    if narrow or (isinstance(adjacency, Tensor) and (adjacency.requires_grad or adjacency.is_sparse)):
         # One product for everything: C products of one column each would be slow.
         nodes_first = x.movedim(-2, 0)
         return _multiply(adjacency, nodes_first.reshape(num_nodes, -1)).view(nodes_first.shape).movedim(0, -2)
@@ -56,6 +63,29 @@ def propagate(adjacency: Adjacency, x: Float[Tensor, "*S N C"]) -> Float[Tensor,
         return _multiply(adjacency, x)
     rows = x.reshape(-1, num_nodes, channels)
     return torch.bmm(adjacency.expand(rows.size(0), -1, -1), rows).view(x.shape)
+
+
+def average(matrices: Sequence[Adjacency]) -> Adjacency:
+    """The mean of some matrices; dense where there are several.
+
+    Example:
+        >>> average([torch.eye(2), torch.ones(2, 2)]).tolist()
+        [[1.0, 0.5], [0.5, 1.0]]
+    """
+    if len(matrices) == 1:
+        return matrices[0]
+    return torch.stack([_dense(matrix) for matrix in matrices]).mean(dim=0)
+
+
+def _dense(adjacency: Adjacency) -> Tensor:
+    if not isinstance(adjacency, SparseAdjacency):
+        return adjacency
+    graph, own = adjacency.graph, adjacency.own
+    if isinstance(graph, CompressedGraph):
+        return to_dense(graph.edge_index, adjacency.weight, graph.num_dst)
+    if own is None:
+        raise ValueError("a SparseAdjacency of an edge list does not know its number of nodes without a diagonal")
+    return to_dense(graph, adjacency.weight, own.size(0)) + torch.diag(own)
 
 
 def _multiply(adjacency: Adjacency, x: Tensor) -> Tensor:
@@ -90,8 +120,8 @@ def normalized_adjacency(
         reverse: True turns every edge round first. Default False.
 
     Returns:
-        `[N, N]`, rows are targets; dense up to 1024 nodes, else its edges. Under `torch.export` with an N that is left
-        open it is the edges too.
+        `[N, N]`, rows are targets; dense up to 100 nodes, up to 1024 on a GPU or where a quarter of all entries are
+        edges, else its edges. Under `torch.export` with an N that is left open it is the edges too.
 
     Raises:
         ValueError: A malformed edge list, one that names a node beyond N, weights of another length, a sparse `adj_t`
@@ -141,7 +171,8 @@ def _build(
     edge_index, weight = normalize_adjacency(
         edge_index, edge_weight.to(dtype), num_nodes, method=method, add_self_loops=add_self_loops
     )
-    if num_nodes <= DENSE_NODES:
+    full = edge_index.size(1) > DENSE_SHARE_ON_CPU * num_nodes**2
+    if num_nodes <= DENSE_NODES and (full or num_nodes <= DENSE_NODES_ON_CPU or edge_index.device.type != "cpu"):
         return to_dense(edge_index, weight, num_nodes)
     return SparseAdjacency(compress(edge_index, num_nodes, num_nodes), weight)
 

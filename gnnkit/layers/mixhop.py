@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gnnkit.graph import propagate
+from gnnkit.graph.propagation import Adjacency
 
 __all__ = ["MixHopLayer", "mixing_matrix"]
 
@@ -72,12 +73,12 @@ class MixHopLayer(nn.Module):
         """Draw the weights anew."""
         self.linear.reset_parameters()
 
-    def forward(self, x: Float[Tensor, "*S N F"], matrix: Float[Tensor, "N N"]) -> Float[Tensor, "*S N C"]:
+    def forward(self, x: Float[Tensor, "*S N F"], matrix: Adjacency) -> Float[Tensor, "*S N C"]:
         """Compute the nodes' new features.
 
         Args:
             x: Features.
-            matrix: From `mixing_matrix`, dense or sparse COO; it is not normalised again.
+            matrix: From `mixing_matrix` or `normalized_adjacency`; it is not normalised again.
 
         Returns:
             The new features.

@@ -10,6 +10,8 @@ from numba import carray, njit, types  # pyright: ignore[reportPrivateImportUsag
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from gnnkit.ops._numba_vector import prefetch_line
+
 __all__ = ["FAST", "exp32", "exp64", "mix", "prefetch_row", "stack_array_of"]
 
 # Sums may be reordered, or nothing is vectorised. NaN and infinity keep their meaning ("nnan" and "ninf" stay off).
@@ -24,11 +26,7 @@ def _prefetch(typing_context, array, index):
 
     def generate(context, builder, signature, arguments):
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        byte_pointer, int32 = ir.IntType(8).as_pointer(), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [byte_pointer, int32, int32, int32])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
-        address = builder.bitcast(builder.gep(data, [arguments[1]]), byte_pointer)
-        builder.call(function, [address, int32(0), int32(3), int32(1)])
+        prefetch_line(builder, builder.gep(data, [arguments[1]]))
         return context.get_dummy_value()
 
     return types.void(array, types.intp), generate

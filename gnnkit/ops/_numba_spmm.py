@@ -11,8 +11,9 @@ from numba import njit
 from torch import Tensor
 
 from gnnkit.ops._function import SpmmKernels
-from gnnkit.ops._numba_math import FAST, prefetch_row, stack_array_of
+from gnnkit.ops._numba_math import FAST
 from gnnkit.ops._numba_structure import graph_chunks, user_edge
+from gnnkit.ops._numba_vector import row_sum, vector_lanes
 from gnnkit.ops._parallel import empty, run_chunks
 from gnnkit.ops.structure import CompressedGraph, remember
 
@@ -21,71 +22,75 @@ __all__ = ["backward", "forward", "spmm"]
 # A row that is not in a cache takes about as long as eight others take to be added.
 _AHEAD = 8
 
-# Loops over so few channels are worth a kernel of their own, where their length is a constant.
-_CONSTANT_CHANNELS = (8, 16, 32, 64, 128)
-_MIN_WORK_FOR_CONSTANT = 500_000
+# Features of one batch that are larger than this do not stay in the cache of a core.
+_CACHE_BYTES = 1 << 20
 
 
 @cache
-def _kernels(double: bool, constant: int):
-    """Kernels for a type and a constant number of channels, or any number where `constant` is 0."""
+def _kernels(double: bool, weighted: bool, ahead: int):
+    """Kernels for a type, with or without weights, that ask for rows so far ahead."""
     real = np.float64 if double else np.float32
+    lanes = vector_lanes(double)
+    sum_8, sum_4, sum_2, sum_1 = (row_sum(vectors, weighted, ahead) for vectors in (8, 4, 2, 1))
 
-    per_row = stack_array_of(double, constant)
+    @njit(nogil=True, fastmath=FAST)
+    def add_up(x, start, channels, neighbours, weight, first, last, out, place):
+        """One row of the product, as few vectors wide as it takes; the last one may lie over the one before."""
+        c = 0
+        while c + 8 * lanes <= channels:
+            sum_8(x, start + c, channels, neighbours, weight, first, last, out, place + c)
+            c += 8 * lanes
+        if c + 4 * lanes <= channels:
+            sum_4(x, start + c, channels, neighbours, weight, first, last, out, place + c)
+            c += 4 * lanes
+        if c + 2 * lanes <= channels:
+            sum_2(x, start + c, channels, neighbours, weight, first, last, out, place + c)
+            c += 2 * lanes
+        if c + lanes <= channels:
+            sum_1(x, start + c, channels, neighbours, weight, first, last, out, place + c)
+            c += lanes
+        if c < channels and channels >= lanes:
+            c = channels - lanes
+            sum_1(x, start + c, channels, neighbours, weight, first, last, out, place + c)
+        elif c < channels:
+            for c in range(channels):
+                total = real(0)
+                for p in range(first, last):
+                    value = x[start + np.intp(neighbours[p]) * channels + c]
+                    total += weight[p] * value if weighted else value
+                out[place + c] = total
 
     # No slice of an array is taken inside a loop: each would count references, atomically, on shared memory.
     @njit(nogil=True, cache=True, fastmath=FAST)
     def gather(start, stop, pointers, neighbours, weight, x, out):
-        channels = constant if constant > 0 else x.shape[2]
-        edges, nodes = len(neighbours), x.shape[1]
-        flat = x.reshape(-1)
-        weighted = len(weight) > 0
-        sums = per_row(channels)
+        channels, nodes, targets = x.shape[2], x.shape[1], out.shape[1]
+        values, sums = x.reshape(-1), out.reshape(-1)
         for batch in range(x.shape[0]):
             for i in range(start, stop):
-                for c in range(channels):
-                    sums[c] = real(0)
-                for p in range(pointers[i], pointers[i + 1]):
-                    if p + _AHEAD < edges:
-                        prefetch_row(flat, (batch * nodes + np.intp(neighbours[p + _AHEAD])) * channels, channels)
-                    j = neighbours[p]
-                    w = weight[p] if weighted else real(1)
-                    for c in range(channels):
-                        sums[c] += w * x[batch, j, c]
-                for c in range(channels):
-                    out[batch, i, c] = sums[c]
+                first, last, place = pointers[i], pointers[i + 1], (batch * targets + i) * channels
+                add_up(values, batch * nodes * channels, channels, neighbours, weight, first, last, sums, place)
 
     @njit(nogil=True, cache=True, fastmath=FAST)
     def gather_and_dot(start, stop, pointers, neighbours, slots, weight, x, grad, grad_x, grad_weight):
-        channels = constant if constant > 0 else x.shape[2]
-        edges, nodes = len(neighbours), grad.shape[1]
-        flat = grad.reshape(-1)
-        own, sums = per_row(channels), per_row(channels)
+        channels, nodes, sources = x.shape[2], grad.shape[1], x.shape[1]
+        grads, sums = grad.reshape(-1), grad_x.reshape(-1)
         for batch in range(x.shape[0]):
             for j in range(start, stop):
-                for c in range(channels):
-                    own[c] = x[batch, j, c]
-                    sums[c] = real(0)
-                for p in range(pointers[j], pointers[j + 1]):
-                    if p + _AHEAD < edges:
-                        prefetch_row(flat, (batch * nodes + np.intp(neighbours[p + _AHEAD])) * channels, channels)
-                    i = neighbours[p]
-                    w = weight[p]
-                    dot = real(0)
+                first, last, place = pointers[j], pointers[j + 1], (batch * sources + j) * channels
+                add_up(grads, batch * nodes * channels, channels, neighbours, weight, first, last, sums, place)
+                for p in range(first, last):
+                    i, dot = neighbours[p], real(0)
                     for c in range(channels):
-                        g = grad[batch, i, c]
-                        dot += own[c] * g
-                        sums[c] += w * g
+                        dot += x[batch, j, c] * grad[batch, i, c]
                     grad_weight[slots[p]] += dot
-                for c in range(channels):
-                    grad_x[batch, j, c] = sums[c]
 
     return gather, gather_and_dot
 
 
-def _choose_kernels(graph: CompressedGraph, channels: int, batch: int, dtype: torch.dtype):
-    large = graph.num_edges * channels * batch >= _MIN_WORK_FOR_CONSTANT
-    return _kernels(dtype == torch.float64, channels if large and channels in _CONSTANT_CHANNELS else 0)
+def _choose_kernels(x: Tensor, weighted: bool):
+    _, nodes, channels = x.shape
+    large = nodes * channels * x.element_size() > _CACHE_BYTES
+    return _kernels(x.dtype == torch.float64, weighted, _AHEAD if large else 0)
 
 
 def _ordered(graph: CompressedGraph, weight: Tensor | None, x: Tensor, *, outgoing: bool) -> Tensor:
@@ -109,7 +114,7 @@ def forward(graph: CompressedGraph, x: Tensor, weight: Tensor | None) -> Tensor:
     values = _as_batch(x)
     batch, _, channels = values.shape
     out = empty(batch, graph.num_dst, channels, dtype=x.dtype)
-    gather, _ = _choose_kernels(graph, channels, batch, x.dtype)
+    gather, _ = _choose_kernels(values, weight is not None)
     run_chunks(
         gather,
         graph_chunks(graph, batch * channels),
@@ -129,7 +134,7 @@ def backward(
     grads = _as_batch(grad)
     batch, _, channels = grads.shape
     grad_x = empty(batch, graph.num_src, channels, dtype=x.dtype)
-    gather, gather_and_dot = _choose_kernels(graph, channels, batch, x.dtype)
+    gather, gather_and_dot = _choose_kernels(grads, weight is not None)
     chunks = graph_chunks(graph, batch * channels, outgoing=True)
     pointers, targets = graph.colptr.numpy(), graph.row.numpy()
     ordered = _ordered(graph, weight, x, outgoing=True).numpy()

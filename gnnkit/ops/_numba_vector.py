@@ -1,7 +1,8 @@
-"""Vector instructions for compiled CPU kernels: elementwise maps and a register-blocked matrix tile.
+"""Vector instructions for compiled CPU kernels: elementwise maps, weighted sums of rows, a register-blocked tile.
 
 LLVM does not reliably keep a tile of accumulators in registers, nor turn a loop with an exponential in it into vector
-code, so both are written out here as vector instructions, 256 bits wide; LLVM lowers them to what the machine has.
+code, nor a sum of short rows (it takes several rows at once, entry by entry), so they are written out here as vector
+instructions, 256 bits wide; LLVM lowers them to what the machine has.
 Offsets count elements from the start of an array, and nothing checks them: a caller keeps to its own workspaces.
 """
 
@@ -16,7 +17,19 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["TILE_ROWS", "Lanes", "add_tile", "set_tile", "sigmoid", "tanh", "tile_columns", "vector_map"]
+__all__ = [
+    "TILE_ROWS",
+    "Lanes",
+    "add_tile",
+    "prefetch_line",
+    "row_sum",
+    "set_tile",
+    "sigmoid",
+    "tanh",
+    "tile_columns",
+    "vector_lanes",
+    "vector_map",
+]
 
 VECTOR_BYTES = 32
 TILE_ROWS = 6
@@ -25,6 +38,11 @@ TILE_ROWS = 6
 # Terms of (exp(f) - 1 - f) / f² that are needed on |f| <= ln(2)/2, to half a unit in the last place.
 _EXP_TERMS = {4: 6, 8: 12}
 _MAX_EXPONENT = {4: 87.0, 8: 708.0}
+
+
+def vector_lanes(double: bool) -> int:
+    """Numbers in a vector."""
+    return VECTOR_BYTES // (8 if double else 4)
 
 
 def tile_columns(itemsize: int) -> int:
@@ -181,6 +199,109 @@ def vector_map(function: Callable[..., tuple[Lanes, ...]], inputs: int, outputs:
             return context.get_dummy_value()
 
         return types.void(arrays, types.UniTuple(types.intp, inputs + outputs), types.intp), codegen
+
+    return kernel
+
+
+def prefetch_line(builder: ir.IRBuilder, pointer: ir.Value) -> None:
+    """Ask for the cache line that a pointer lies in, without waiting for it."""
+    byte_pointer, int32 = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [byte_pointer, int32, int32, int32])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+    builder.call(function, [builder.bitcast(pointer, byte_pointer), int32(0), int32(3), int32(1)])
+
+
+def row_sum(vectors: int, weighted: bool, ahead: int) -> Callable[..., None]:
+    """Make the sum of some rows of a matrix, over so many vectors of columns.
+
+    Args:
+        vectors: Vectors of columns, whose sums stay in registers: at most 8.
+        weighted: Whether each row has a weight.
+        ahead: Ask for the row that is needed so many rows later; 0: the rows are taken to be in a cache.
+
+    Returns:
+        For use inside a compiled function: `kernel(x, start, row, neighbours, weight, first, last, out, out_start)`.
+        It sets `out[out_start:]` to the sum over p from `first` up to, not including, `last` of `weight[p]` times
+        `x[start + row · neighbours[p]:]`.
+    """
+
+    @intrinsic
+    def kernel(
+        typingctx: Any,
+        x: Any,
+        start: Any,
+        row: Any,
+        neighbours: Any,
+        weight: Any,
+        first: Any,
+        last: Any,
+        out: Any,
+        out_start: Any,
+    ) -> Any:
+        def codegen(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
+            kinds = signature.args
+            x, start, row, neighbours, weight, first, last, out, out_start = arguments
+            vector, integer = _vector_type(kinds[0]), start.type
+            lanes = ir.Constant(integer, vector.count)
+            count = context.make_array(kinds[3])(context, builder, neighbours).nitems
+            base = _pointer(context, builder, kinds[0], x, start)
+            columns = _pointer(context, builder, kinds[3], neighbours, ir.Constant(integer, 0))
+            factors = _pointer(context, builder, kinds[4], weight, ir.Constant(integer, 0))
+            target = _pointer(context, builder, kinds[7], out, out_start)
+            everywhere = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None)
+            undefined, lane0 = ir.Constant(vector, ir.Undefined), ir.Constant(ir.IntType(32), 0)
+            fused = _fused(builder, vector)
+
+            def row_of(position: ir.Value) -> ir.Value:
+                number = builder.load(builder.gep(columns, [position]))
+                if number.type != integer:
+                    number = builder.sext(number, integer)
+                return builder.gep(base, [builder.mul(number, row)])
+
+            entry = builder.block
+            body, after = builder.append_basic_block("row"), builder.append_basic_block("rows.end")
+            zero, one = ir.Constant(vector, None), ir.Constant(integer, 1)
+            builder.cbranch(builder.icmp_signed("<", first, last), body, after)
+
+            builder.position_at_end(body)
+            p = builder.phi(integer)
+            p.add_incoming(first, entry)
+            sums = [builder.phi(vector) for _ in range(vectors)]
+            following = builder.add(p, one)
+            if ahead:
+                later = builder.add(p, ir.Constant(integer, ahead))
+                asked = row_of(builder.select(builder.icmp_signed("<", later, count), later, p))
+                for place in range(0, vectors * VECTOR_BYTES, 64):
+                    step = ir.Constant(integer, place * vector.count // VECTOR_BYTES)
+                    prefetch_line(builder, builder.gep(asked, [step]))
+            here, spread = row_of(p), None
+            if weighted:
+                scalar = builder.load(builder.gep(factors, [p]))
+                spread = builder.shuffle_vector(builder.insert_element(undefined, scalar, lane0), undefined, everywhere)
+            totals = []
+            for number, total in enumerate(sums):
+                total.add_incoming(zero, entry)
+                place = builder.gep(here, [builder.mul(lanes, ir.Constant(integer, number))])
+                read = _load(builder, place, vector)
+                added = builder.call(fused, [spread, read, total]) if spread else builder.fadd(total, read)
+                total.add_incoming(added, body)
+                totals.append(added)
+            p.add_incoming(following, body)
+            builder.cbranch(builder.icmp_signed("<", following, last), body, after)
+
+            builder.position_at_end(after)
+            for number, added in enumerate(totals):
+                result = builder.phi(vector)
+                result.add_incoming(zero, entry)
+                result.add_incoming(added, body)
+                totals[number] = result
+            for number, result in enumerate(totals):
+                place = builder.gep(target, [builder.mul(lanes, ir.Constant(integer, number))])
+                _store(builder, result, place)
+            return context.get_dummy_value()
+
+        i = types.intp
+        return types.void(x, i, i, neighbours, weight, i, i, out, i), codegen
 
     return kernel
 

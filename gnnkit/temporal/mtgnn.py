@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch_geometric.utils import subgraph
 
 from gnnkit.graph import from_csr, normalized_adjacency
+from gnnkit.graph.propagation import Adjacency, average
 from gnnkit.layers import GraphLearningLayer, mixing_matrix
 from gnnkit.sequence._contract import check_choice, check_dropout, check_size, read_history
 from gnnkit.temporal.mtgnn_block import MTGNNBlock
@@ -168,7 +169,7 @@ class MTGNN(nn.Module):
 
     def _matrices(
         self, edge_index: Tensor | None, edge_weight: Tensor | None, x: Tensor, nodes: Int[Tensor, " M"] | None
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Adjacency, Adjacency]:
         """The graph among some nodes, and the same turned round, as mix-hop layers take them."""
         found = []
         if self.graph_learning is not None:
@@ -185,10 +186,10 @@ class MTGNN(nn.Module):
             options = [{"method": "row", "reverse": reverse} for reverse in (False, True)]
             # The authors take I out of their road graph before mix-hop adds it: no loop of weight 1 counts twice.
             found.append([normalized_adjacency(edge_index, edge_weight, x, count, "missing", **o) for o in options])
-        along, against = (torch.stack(matrices).mean(0) for matrices in zip(*found, strict=True))
+        along, against = (average(matrices) for matrices in zip(*found, strict=True))
         return along, against
 
-    def _predict(self, x: Tensor, along: Tensor, against: Tensor, nodes: Tensor | None) -> Tensor:
+    def _predict(self, x: Tensor, along: Adjacency, against: Adjacency, nodes: Tensor | None) -> Tensor:
         x = pad_history(x, self.steps)
         h = self.start(x)
         skip = self.skip_first(F.dropout(x, self.dropout, self.training))  # [B, 1, N, 2 C]

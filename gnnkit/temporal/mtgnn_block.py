@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from gnnkit.graph.propagation import Adjacency
 from gnnkit.layers import MixHopLayer
 from gnnkit.temporal.temporal_convolution import DilatedInception, gated_convolution
 
@@ -65,7 +66,7 @@ class MTGNNBlock(nn.Module):
             nn.init.zeros_(self.shift)
 
     def forward(
-        self, h: Float[Tensor, "B T N C"], along: Tensor, against: Tensor, nodes: Int[Tensor, " M"] | None = None
+        self, h: Float[Tensor, "B T N C"], along: Adjacency, against: Adjacency, nodes: Int[Tensor, " M"] | None = None
     ) -> tuple[Float[Tensor, "B S N C"], Float[Tensor, "B S N C"]]:
         """Compute z, for the skip, and h', for the next block.
 

@@ -5,8 +5,8 @@ import torch
 from torch_geometric import EdgeIndex
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
-from gnnkit.graph import propagation
-from gnnkit.graph.propagation import SparseAdjacency, normalized_adjacency, propagate
+from gnnkit.graph import propagation, to_dense
+from gnnkit.graph.propagation import SparseAdjacency, average, normalized_adjacency, propagate
 from gnnkit.ops import structure
 
 # Directed and weighted; node 3 has a loop already, node 0 is reached by nobody.
@@ -192,3 +192,26 @@ def test_the_negative_of_a_sparse_matrix(monkeypatch):
     x = torch.randn(4, 3, dtype=torch.float64)
     sparse = normalized_adjacency(EDGES, WEIGHT, x, 4, "missing")
     torch.testing.assert_close(propagate(-sparse, x), -propagate(sparse, x))
+
+
+def test_the_matrix_is_dense_where_that_is_cheaper():
+    ring = torch.stack([torch.arange(120), torch.arange(120).roll(-1)])
+    x = torch.zeros(120, 1)
+    assert isinstance(normalized_adjacency(ring, None, x, 120, False), SparseAdjacency)
+    assert isinstance(normalized_adjacency(ring[:, :50] % 50, None, x, 50, False), torch.Tensor)
+    full = torch.ones(120, 120).nonzero().t()
+    assert isinstance(normalized_adjacency(full, None, x, 120, False), torch.Tensor)
+
+
+def test_the_mean_of_several_matrices_is_dense(monkeypatch):
+    dense = normalized_adjacency(EDGES, WEIGHT, X, 4, "missing")
+    monkeypatch.setattr(propagation, "DENSE_NODES", 3)
+    sparse = normalized_adjacency(EDGES.clone(), WEIGHT, X, 4, "missing")
+    assert average([sparse]) is sparse
+    torch.testing.assert_close(average([sparse, torch.eye(4, dtype=dense.dtype)]), (dense + torch.eye(4)) / 2)
+    diagonal = torch.tensor([1.0, 0.0, 2.0, 0.0], dtype=dense.dtype)
+    whole = SparseAdjacency(EDGES, torch.ones(6, dtype=dense.dtype), diagonal)
+    expected = to_dense(EDGES, None, 4).double() + torch.diag(diagonal)
+    torch.testing.assert_close(average([whole, whole]).double(), expected.double())
+    with pytest.raises(ValueError, match="does not know its number of nodes"):
+        average([SparseAdjacency(EDGES, torch.ones(6)), dense])

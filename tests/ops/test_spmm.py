@@ -77,13 +77,33 @@ def test_random_graphs(backend: str, data: st.DataObject) -> None:
 
 
 @needs_numba
-@pytest.mark.parametrize("channels", [8, 128])
-def test_kernels_for_a_constant_number_of_channels(monkeypatch: pytest.MonkeyPatch, channels: int) -> None:
-    monkeypatch.setattr("gnnkit.ops._numba_spmm._MIN_WORK_FOR_CONSTANT", 0)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("channels", [1, 3, 4, 7, 8, 9, 16, 20, 31, 64, 71, 128, 141])
+def test_kernels_of_any_number_of_vectors(monkeypatch: pytest.MonkeyPatch, channels: int, dtype: torch.dtype) -> None:
     torch.manual_seed(0)
-    edges, x, weight = torch.randint(0, 20, (2, 100)), torch.randn(20, channels).double(), torch.randn(100).double()
-    found = gradients("numba", edges, x.float(), weight.float(), 20)
-    agree(found, gradients("reference", edges, x, weight, 20), 1e-5)
+    edges, weight = torch.randint(0, 20, (2, 100)), torch.randn(100).double()
+    edges[1] %= 17  # three nodes hear nobody
+    x = torch.randn(3, 20, channels).double()
+    for cache in (1 << 20, 0):  # with and without asking for rows ahead
+        monkeypatch.setattr("gnnkit.ops._numba_spmm._CACHE_BYTES", cache)
+        bound = 1e-5 if dtype == torch.float32 else 1e-12
+        found = gradients("numba", edges, x.to(dtype), weight.to(dtype), 20)
+        agree(found, gradients("reference", edges, x, weight, 20), bound)
+        with use_backend("numba"):
+            unweighted = spmm(edges, x.to(dtype))
+        with use_backend("reference"):
+            torch.testing.assert_close(unweighted.double(), spmm(edges, x), rtol=bound, atol=bound)
+
+
+@needs_numba
+def test_nothing_beside_the_rows_is_read() -> None:
+    x = torch.full((4, 12), float("nan"))
+    x[1] = 1.0
+    with use_backend("numba"):
+        out = spmm(torch.tensor([[1, 1, 2], [0, 0, 3]]), x, torch.tensor([0.5, 2.0, 1.0]))
+    assert out[0].tolist() == [2.5] * 12
+    assert (out[1:3] == 0).all()
+    assert out[3].isnan().all()
 
 
 def test_every_form_of_a_graph_gives_the_same() -> None:

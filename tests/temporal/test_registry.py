@@ -72,6 +72,20 @@ def test_the_given_graph_makes_a_difference_unless_a_model_has_none_or_its_own(n
     assert (others > 0) == (MODELS[name].family == "graph" or name.endswith("-joint"))
 
 
+@pytest.mark.parametrize("name", [name for name, entry in MODELS.items() if entry.family == "graph"])
+def test_a_graph_kept_as_edges_gives_what_its_matrix_gives(name, monkeypatch):
+    torch.manual_seed(0)
+    model = build_forecaster(name, **SIZES).double().eval()
+    x, results = torch.randn(2, 6, 4, 2, dtype=torch.float64), []
+    for limit in (1024, 1):
+        monkeypatch.setattr("gnnkit.graph.propagation.DENSE_NODES", limit)
+        out = model(x, EDGES.clone(), torch.tensor([1.0, 0.5, 2.0], dtype=torch.float64))
+        model.zero_grad()
+        out.square().sum().backward()
+        results.append((out.detach(), [p.grad for p in model.parameters() if p.grad is not None]))
+    torch.testing.assert_close(results[0], results[1], rtol=0, atol=1e-10)
+
+
 def test_each_name_is_the_form_that_it_says():
     assert build_forecaster("lstm", **SIZES).form == "per-node"
     assert build_forecaster("lstm", **SIZES).num_nodes is None
