@@ -18,7 +18,8 @@ from functools import cache
 import numpy as np
 from numba import njit
 
-from gnnkit.ops._numba_math import FAST, mix, prefetch_row, stack_array_of
+from gnnkit.ops._numba_cache import compiled
+from gnnkit.ops._numba_math import mix, prefetch_row, stack_array_of
 from gnnkit.ops._numba_rows import channel_rows, head_rows
 
 __all__ = ["CompiledAttention", "attention_kernels"]
@@ -73,7 +74,7 @@ def attention_kernels(double: bool, constant_heads: int, constant_channels: int)
     per_row = stack_array_of(double, constant_heads * constant_channels)
 
     # No slice of an array is taken inside a loop: each would count references, atomically, on shared memory.
-    @njit(nogil=True, cache=True, fastmath=FAST)
+    @compiled(double, constant_heads, constant_channels)
     def forward(start, stop, rowptr, col, perm, x, alpha_src, alpha_dst, edge_logits, slope, dropout, out, stats):
         heads = constant_heads if constant_heads > 0 else x.shape[1]
         channels = constant_channels if constant_channels > 0 else x.shape[2]
@@ -129,7 +130,7 @@ def attention_kernels(double: bool, constant_heads: int, constant_channels: int)
                 for c in range(channels):
                     out[i, k, c] = sums[k * channels + c] * inverse
 
-    @njit(nogil=True, cache=True, fastmath=FAST)
+    @compiled(double, constant_heads, constant_channels)
     def prepare(start, stop, grad, out, stats, alpha_dst, target):
         heads = constant_heads if constant_heads > 0 else grad.shape[1]
         channels = constant_channels if constant_channels > 0 else grad.shape[2]
@@ -143,7 +144,7 @@ def attention_kernels(double: bool, constant_heads: int, constant_channels: int)
                 target[i, 2, k] = stats[i, 1, k]
                 target[i, 3, k] = dot
 
-    @njit(nogil=True, cache=True, fastmath=FAST)
+    @compiled(double, constant_heads, constant_channels)
     def outgoing(
         start, stop, colptr, row, perm_t, user_edge, by_user,
         x, alpha_src, target, edge_logits, slope, dropout, grad, grad_x, grad_src, grad_edge,
@@ -206,7 +207,7 @@ def attention_kernels(double: bool, constant_heads: int, constant_channels: int)
                 for c in range(channels):
                     grad_x[j, k, c] = sums[k * channels + c]
 
-    @njit(nogil=True, cache=True, fastmath=FAST)
+    @compiled(double, constant_heads, constant_channels)
     def row_sums(start, stop, rowptr, order, grad_edge, grad_dst):
         heads = constant_heads if constant_heads > 0 else grad_edge.shape[1]
         in_order = len(order) == 0

@@ -11,6 +11,7 @@ from numba import njit
 from torch import Tensor
 
 from gnnkit.ops._function import SpmmKernels
+from gnnkit.ops._numba_cache import compiled
 from gnnkit.ops._numba_math import FAST
 from gnnkit.ops._numba_structure import graph_chunks, user_edge
 from gnnkit.ops._numba_vector import row_sum, vector_lanes
@@ -61,7 +62,7 @@ def _kernels(double: bool, weighted: bool, ahead: int):
                 out[place + c] = total
 
     # No slice of an array is taken inside a loop: each would count references, atomically, on shared memory.
-    @njit(nogil=True, cache=True, fastmath=FAST)
+    @compiled(double, weighted, ahead)
     def gather(start, stop, pointers, neighbours, weight, x, out):
         channels, nodes, targets = x.shape[2], x.shape[1], out.shape[1]
         values, sums = x.reshape(-1), out.reshape(-1)
@@ -70,7 +71,7 @@ def _kernels(double: bool, weighted: bool, ahead: int):
                 first, last, place = pointers[i], pointers[i + 1], (batch * targets + i) * channels
                 add_up(values, batch * nodes * channels, channels, neighbours, weight, first, last, sums, place)
 
-    @njit(nogil=True, cache=True, fastmath=FAST)
+    @compiled(double, weighted, ahead)
     def gather_and_dot(start, stop, pointers, neighbours, slots, weight, x, grad, grad_x, grad_weight):
         channels, nodes, sources = x.shape[2], grad.shape[1], x.shape[1]
         grads, sums = grad.reshape(-1), grad_x.reshape(-1)

@@ -41,11 +41,9 @@ _ANY_DTYPE = None
 _FULL = (torch.float32, torch.float64)
 _WITH_HALF = (torch.float32, torch.float16, torch.bfloat16)
 
-# Forward and backward of 32 batches with 32 channels on one CPU thread: at 128 nodes the matrix product and the
-# compiled kernel take the same time where a quarter of all entries are edges; at 1000 nodes the kernel is faster even
-# there. Up to 32 nodes it is the call that costs, and the product's is cheaper. A GPU would rather multiply.
-DENSE_MIN_DENSITY = {"cpu": 1 / 4}
-DENSE_MIN_DENSITY_ELSEWHERE = 1 / 40
+# On a CPU thread the compiled kernel is faster than the product until a quarter of all entries are edges.
+DENSE_MIN_DENSITY = {"cpu": 1 / 4, "cuda": 1 / 40}
+# Up to 32 nodes it is the call that costs, and the product's is cheaper.
 DENSE_ANY_ENTRIES = 32 * 32
 DENSE_MAX_ENTRIES = 256 * 256
 
@@ -128,12 +126,11 @@ def _no_weights(situation: Situation) -> str | None:
 
 
 def _small_and_dense(situation: Situation) -> str | None:
-    entries = situation.num_dst * situation.num_src
-    if entries == 0:
+    if (entries := situation.num_dst * situation.num_src) == 0:
         return "the graph's size is zero or not known"
     if entries > DENSE_MAX_ENTRIES:
         return f"the matrix would have {entries} entries, more than {DENSE_MAX_ENTRIES}"
-    density = DENSE_MIN_DENSITY.get(situation.device, DENSE_MIN_DENSITY_ELSEWHERE)
+    density = DENSE_MIN_DENSITY.get(situation.device, 1 / 40)
     if entries > DENSE_ANY_ENTRIES and situation.num_edges < density * entries:
         return f"{situation.num_edges} of {entries} entries are edges, fewer than one in {round(1 / density)}"
     return None
