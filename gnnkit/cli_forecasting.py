@@ -61,7 +61,12 @@ def train(
         named_option(_WHAT, "Predict the change from the last value (--residual).", "--residual/--no-residual"),
     ] = None,
     time_features: Annotated[
-        bool | None, named_option(_WHAT, "Also see time of day and weekday.", "--time-features/--no-time-features")
+        bool | None,
+        named_option(
+            _WHAT,
+            "Also see time of day and, behind a week of rows, weekday.",
+            "--time-features/--no-time-features",
+        ),
     ] = None,
     seed: Annotated[int, named_option(_HOW, "Of the first weights and the order of batches (0).")] = 0,
     epochs: Annotated[int | None, named_option(_HOW, "Most epochs (8).")] = None,

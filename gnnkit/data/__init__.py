@@ -1,6 +1,6 @@
 """Series on graphs: data sets, your own files, chronological splits, scalers and windows."""
 
-from gnnkit.data.clock import clock_features, row_time
+from gnnkit.data.clock import clock_features, knows_weekdays, row_time
 from gnnkit.data.combinations import Combinations, EndlessCombinations, RandomCombinations, random_combinations
 from gnnkit.data.decagon import DecagonData, load_decagon
 from gnnkit.data.defaults import Inferred, infer_settings
@@ -49,6 +49,7 @@ __all__ = [
     "hide_values",
     "infer_settings",
     "kernel_graph",
+    "knows_weekdays",
     "latest_training_rows",
     "load",
     "load_decagon",

@@ -36,7 +36,12 @@ class SeriesStore:
 
     @classmethod
     def from_series(
-        cls, series: GraphSeries, *, time_features: bool = False, hidden: Bool[Tensor, "L N"] | None = None
+        cls,
+        series: GraphSeries,
+        *,
+        time_features: bool = False,
+        weekdays: bool | None = None,
+        hidden: Bool[Tensor, "L N"] | None = None,
     ) -> SeriesStore:
         """Fill the gaps of a series: each with the last value observed before it.
 
@@ -46,6 +51,7 @@ class SeriesStore:
         Args:
             series: The series and its split.
             time_features: True appends time of day and weekday to every node's features. Default False.
+            weekdays: See `clock_features`.
             hidden: True where models must not see a node: gaps like all others. Targets stay as they were observed.
 
         Returns:
@@ -57,9 +63,9 @@ class SeriesStore:
         """
         if hidden is not None:
             targets = series.values[..., 0].detach().cpu()
-            seen = cls.from_series(hide_values(series, hidden), time_features=time_features)
+            seen = cls.from_series(hide_values(series, hidden), time_features=time_features, weekdays=weekdays)
             return replace(seen, targets=targets)
-        clock = clock_features(series) if time_features else None
+        clock = clock_features(series, weekdays=weekdays) if time_features else None
         train = training_values(series.values, series.split.train)
         values = series.values.detach().cpu().contiguous()
         observed = ~values.isnan().numpy()

@@ -251,6 +251,7 @@ def make_windows(
     min_horizon: int | None = None,
     lead: int = 1,
     time_features: bool = False,
+    weekdays: bool | None = None,
     reach_back: bool = False,
     hidden: Bool[Tensor, "L N"] | None = None,
 ) -> WindowSplits:
@@ -265,6 +266,7 @@ def make_windows(
         min_horizon: See `Windows`; default `horizon`. It holds for all three splits.
         lead: See `Windows`; default 1.
         time_features: True appends time of day and weekday to x, the same for every node. Default False.
+        weekdays: False leaves 0 in place of the weekday. Default None: where the training rows are shorter than a week.
         reach_back: True lets the first histories of validation and test lie in the split before, so that every one of
             their rows is a target. Default False: no window leaves its split.
         hidden: True where x must not show a node, in all three splits (see `hide_in_outages`): a gap, filled from the
@@ -301,7 +303,7 @@ def make_windows(
                 f"with horizon={min_horizon or horizon} needs {needed} there (about {in_all} rows in all); "
                 f"give a longer series, or a shorter history or horizon"
             )
-    store = SeriesStore.from_series(series, time_features=time_features, hidden=hidden)
+    store = SeriesStore.from_series(series, time_features=time_features, weekdays=weekdays, hidden=hidden)
     shown = series if hidden is None else hide_values(series, hidden)
     if isinstance(scaler, str):
         scaler = fit_scaler(scaler, shown.values, split.train)

@@ -97,7 +97,11 @@ def forecast_next(fitted: FittedForecaster, series: GraphSeries) -> pd.DataFrame
     x = fitted.scaler.transform(torch.stack(rows[-history:])).unsqueeze(0)  # [1, T, N, F]
     mask = ~series.values[-history:].isnan().unsqueeze(0)
     if config["time_features"]:
-        time = clock_features(series)[-history:].view(1, history, 1, -1).expand(-1, -1, x.size(2), -1)
+        time = (
+            clock_features(series, weekdays=config["weekdays"])[-history:]
+            .view(1, history, 1, -1)
+            .expand(-1, -1, x.size(2), -1)
+        )
         x, mask = torch.cat([x, time], dim=-1), torch.cat([mask, torch.ones_like(time, dtype=torch.bool)], dim=-1)
     fitted.eval()
     with torch.no_grad():

@@ -15,7 +15,7 @@ from gnnkit.compare.scores import Outcome, score_rows
 from gnnkit.compare.spec.comparison import ComparisonSpec, make_spec
 from gnnkit.compare.spec.problems import SpecProblems
 from gnnkit.compare.spec.settings import check_settings
-from gnnkit.data import GraphSeries, make_windows
+from gnnkit.data import GraphSeries, knows_weekdays, make_windows
 from gnnkit.forecasting.fitted import FittedForecaster
 from gnnkit.temporal import MODELS
 from gnnkit.training import FitProgress, fit, isolated_seed, predict, resolve_device
@@ -90,6 +90,7 @@ def train_forecaster(
             target_deviation=windows.scaler.target_deviation,
             step_minutes=series.step_minutes,
             step_unit=series.step_unit,
+            weekdays=knows_weekdays(series),
             unit=series.unit,
             data=series.name,
             spec=_absolute(spec).to_json(),
@@ -140,6 +141,7 @@ def evaluate_forecaster(
         min_horizon=min(spec.horizons),
         scaler=fitted.scaler,
         time_features=config["time_features"],
+        weekdays=config["weekdays"],
         reach_back=spec.reach_back,
     )
     windows = {"val": splits.val, "test": splits.test}[part]

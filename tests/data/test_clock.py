@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import torch
 
-from gnnkit.data import clock_features, row_time, simulate_traffic
+from gnnkit.data import clock_features, knows_weekdays, make_windows, row_time, simulate_traffic
 
 
 @pytest.fixture(scope="module")
@@ -13,7 +13,7 @@ def series():
 
 
 def test_time_of_day_and_weekday_are_pandas(series):
-    found = clock_features(series)
+    found = clock_features(series, weekdays=True)
     times = pd.date_range(series.start, periods=series.num_rows, freq="5min")
     time = (times.hour * 60 + times.minute) / 1440
     torch.testing.assert_close(found[:, 0], torch.tensor(time.to_numpy(copy=True)).float(), rtol=0, atol=1e-7)
@@ -22,7 +22,7 @@ def test_time_of_day_and_weekday_are_pandas(series):
 
 @pytest.mark.parametrize("step", [0.1, 1 / 3, 7.0, 60.0, 1440.0])
 def test_steps_of_any_length_fall_on_the_right_day(series, step):
-    found = clock_features(replace(series, start=pd.Timestamp("2024-02-29 23:45:30"), step_minutes=step))
+    found = clock_features(replace(series, start=pd.Timestamp("2024-02-29 23:45:30"), step_minutes=step), weekdays=True)
     nanoseconds = torch.arange(series.num_rows).double() * step * 6e10
     times = pd.Timestamp("2024-02-29 23:45:30") + pd.to_timedelta(nanoseconds.round().long().numpy())
     seconds = times.hour * 3600 + times.minute * 60 + times.second + times.microsecond / 1e6 + times.nanosecond / 1e9
@@ -32,6 +32,23 @@ def test_steps_of_any_length_fall_on_the_right_day(series, step):
     assert ((found[:, 0] >= 0) & (found[:, 0] < 1)).all()
     days = torch.tensor(times.day_of_week.to_numpy(copy=True)).long()
     assert torch.equal((found[:, 1] * 7).round().long()[~wrong], days[~wrong])
+
+
+def test_the_weekday_is_told_where_the_training_rows_last_a_week(series):
+    week = 7 * 288
+    for rows, told in ((week - 1, False), (week, True)):
+        split = replace(series.split, train=range(rows), val=range(rows, rows + 200), test=range(rows + 200, 9 * 288))
+        given = replace(series, split=split)
+        assert knows_weekdays(given) == told
+        found = clock_features(given)
+        assert (found[:, 1] > 0).any() == told
+        assert torch.equal(found[:, 0], clock_features(given, weekdays=not told)[:, 0])
+        assert (clock_features(given, weekdays=not told)[:, 1] > 0).any() == (not told)
+        for asked in (None, False, True):
+            windows = make_windows(given, history=3, horizon=2, time_features=True, weekdays=asked)
+            x = windows.test.batch(torch.arange(len(windows.test))).x
+            assert (x[..., -1] > 0).any() == (told if asked is None else asked)
+    assert not knows_weekdays(replace(series, step_minutes=None))
 
 
 def test_unknown_times_are_an_error(series):

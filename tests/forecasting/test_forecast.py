@@ -47,6 +47,19 @@ def test_a_forecast_from_a_file_is_the_window_of_the_same_rows(series, fitted, t
     assert found.index.equals(pd.date_range(start, periods=3, freq="5min", name="time"))
 
 
+def test_a_short_file_is_read_with_the_weekdays_of_a_long_training(tmp_path):
+    series = simulate_traffic(num_nodes=4, days=11)
+    trained = train_forecaster(make_spec(models=["stid"], time_features=True, **SMALL), series=series)
+    assert trained.config["weekdays"]
+    windows = make_windows(series, history=6, horizon=3, time_features=True).test
+    first = windows.rows.start
+    latest = read_latest(as_file(series, tmp_path / "latest.csv", slice(first - 30, first + 6)), trained)
+    expected = predict(trained.forecaster, windows, trained.edge_index, trained.edge_weight, device="cpu")[0]
+    torch.testing.assert_close(torch.tensor(forecast_next(trained, latest).to_numpy()), expected, rtol=1e-5, atol=1e-4)
+    trained.config["weekdays"] = False
+    assert not torch.allclose(torch.tensor(forecast_next(trained, latest).to_numpy()), expected, rtol=1e-5, atol=1e-4)
+
+
 def test_columns_may_come_in_another_order(series, fitted, tmp_path):
     path = as_file(series, tmp_path / "latest.csv", slice(100, 120))
     expected = forecast_next(fitted, read_latest(path, fitted))
