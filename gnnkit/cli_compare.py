@@ -145,7 +145,7 @@ def compare(
         bool | None,
         _set(
             _HOW,
-            "Every model also sees time of day and, behind a week of training rows, weekday (--no-time-features).",
+            "Every model also sees time of day and weekday (--no-time-features).",
             "--time-features/--no-time-features",
         ),
     ] = None,

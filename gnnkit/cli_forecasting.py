@@ -64,7 +64,7 @@ def train(
         bool | None,
         named_option(
             _WHAT,
-            "Also see time of day and, behind a week of rows, weekday.",
+            "Also see time of day and weekday.",
             "--time-features/--no-time-features",
         ),
     ] = None,

@@ -1,6 +1,6 @@
 """Series on graphs: data sets, your own files, chronological splits, scalers and windows."""
 
-from gnnkit.data.clock import clock_features, knows_weekdays, row_time
+from gnnkit.data.clock import clock_features, row_time, told_weekdays
 from gnnkit.data.combinations import Combinations, EndlessCombinations, RandomCombinations, random_combinations
 from gnnkit.data.decagon import DecagonData, load_decagon
 from gnnkit.data.defaults import Inferred, infer_settings
@@ -49,7 +49,6 @@ __all__ = [
     "hide_values",
     "infer_settings",
     "kernel_graph",
-    "knows_weekdays",
     "latest_training_rows",
     "load",
     "load_decagon",
@@ -66,4 +65,5 @@ __all__ = [
     "split_by_relation",
     "split_text",
     "text_digest",
+    "told_weekdays",
 ]

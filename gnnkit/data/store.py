@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -40,7 +41,7 @@ class SeriesStore:
         series: GraphSeries,
         *,
         time_features: bool = False,
-        weekdays: bool | None = None,
+        weekdays: Sequence[int] | None = None,
         hidden: Bool[Tensor, "L N"] | None = None,
     ) -> SeriesStore:
         """Fill the gaps of a series: each with the last value observed before it.

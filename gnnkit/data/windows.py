@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -251,7 +252,7 @@ def make_windows(
     min_horizon: int | None = None,
     lead: int = 1,
     time_features: bool = False,
-    weekdays: bool | None = None,
+    weekdays: Sequence[int] | None = None,
     reach_back: bool = False,
     hidden: Bool[Tensor, "L N"] | None = None,
 ) -> WindowSplits:
@@ -266,7 +267,7 @@ def make_windows(
         min_horizon: See `Windows`; default `horizon`. It holds for all three splits.
         lead: See `Windows`; default 1.
         time_features: True appends time of day and weekday to x, the same for every node. Default False.
-        weekdays: False leaves 0 in place of the weekday. Default None: where the training rows are shorter than a week.
+        weekdays: What each weekday is told as, see `clock_features`.
         reach_back: True lets the first histories of validation and test lie in the split before, so that every one of
             their rows is a target. Default False: no window leaves its split.
         hidden: True where x must not show a node, in all three splits (see `hide_in_outages`): a gap, filled from the

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ class FittedForecaster(nn.Module):
         history, horizon, hidden_channels, residual: as in `build_forecaster`.
         settings: the model's own; a table of node features as a tensor or as lists.
         time_features: whether it also sees time of day and weekday.
-        weekdays: False where the training rows were too few to learn weekdays from: it sees 0 in their place.
+        weekdays: what each weekday is told as, from `gnnkit.data.told_weekdays`.
         scaler_rows: 1 for a scaler that all nodes share, else N.
         target_deviation, step_minutes, step_unit, unit, data: of the series that it is trained on.
         spec: what was asked for, and `fit` what training found; kept for the reader.
@@ -67,7 +67,7 @@ class FittedForecaster(nn.Module):
         data: str,
         spec: Mapping[str, Any],
         step_unit: str = "",
-        weekdays: bool = True,
+        weekdays: Sequence[int] = tuple(range(7)),
         fit: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()

@@ -15,7 +15,7 @@ from gnnkit.compare.scores import Outcome, score_rows
 from gnnkit.compare.spec.comparison import ComparisonSpec, make_spec
 from gnnkit.compare.spec.problems import SpecProblems
 from gnnkit.compare.spec.settings import check_settings
-from gnnkit.data import GraphSeries, knows_weekdays, make_windows
+from gnnkit.data import GraphSeries, make_windows, told_weekdays
 from gnnkit.forecasting.fitted import FittedForecaster
 from gnnkit.temporal import MODELS
 from gnnkit.training import FitProgress, fit, isolated_seed, predict, resolve_device
@@ -90,7 +90,7 @@ def train_forecaster(
             target_deviation=windows.scaler.target_deviation,
             step_minutes=series.step_minutes,
             step_unit=series.step_unit,
-            weekdays=knows_weekdays(series),
+            weekdays=told_weekdays(series) if spec.time_features else tuple(range(7)),
             unit=series.unit,
             data=series.name,
             spec=_absolute(spec).to_json(),

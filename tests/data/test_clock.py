@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import torch
 
-from gnnkit.data import clock_features, knows_weekdays, make_windows, row_time, simulate_traffic
+from gnnkit.data import clock_features, make_windows, row_time, simulate_traffic, told_weekdays
 
 
 @pytest.fixture(scope="module")
@@ -13,7 +13,7 @@ def series():
 
 
 def test_time_of_day_and_weekday_are_pandas(series):
-    found = clock_features(series, weekdays=True)
+    found = clock_features(series, weekdays=range(7))
     times = pd.date_range(series.start, periods=series.num_rows, freq="5min")
     time = (times.hour * 60 + times.minute) / 1440
     torch.testing.assert_close(found[:, 0], torch.tensor(time.to_numpy(copy=True)).float(), rtol=0, atol=1e-7)
@@ -22,7 +22,9 @@ def test_time_of_day_and_weekday_are_pandas(series):
 
 @pytest.mark.parametrize("step", [0.1, 1 / 3, 7.0, 60.0, 1440.0])
 def test_steps_of_any_length_fall_on_the_right_day(series, step):
-    found = clock_features(replace(series, start=pd.Timestamp("2024-02-29 23:45:30"), step_minutes=step), weekdays=True)
+    found = clock_features(
+        replace(series, start=pd.Timestamp("2024-02-29 23:45:30"), step_minutes=step), weekdays=range(7)
+    )
     nanoseconds = torch.arange(series.num_rows).double() * step * 6e10
     times = pd.Timestamp("2024-02-29 23:45:30") + pd.to_timedelta(nanoseconds.round().long().numpy())
     seconds = times.hour * 3600 + times.minute * 60 + times.second + times.microsecond / 1e6 + times.nanosecond / 1e9
@@ -34,21 +36,35 @@ def test_steps_of_any_length_fall_on_the_right_day(series, step):
     assert torch.equal((found[:, 1] * 7).round().long()[~wrong], days[~wrong])
 
 
-def test_the_weekday_is_told_where_the_training_rows_last_a_week(series):
-    week = 7 * 288
-    for rows, told in ((week - 1, False), (week, True)):
-        split = replace(series.split, train=range(rows), val=range(rows, rows + 200), test=range(rows + 200, 9 * 288))
-        given = replace(series, split=split)
-        assert knows_weekdays(given) == told
-        found = clock_features(given)
-        assert (found[:, 1] > 0).any() == told
-        assert torch.equal(found[:, 0], clock_features(given, weekdays=not told)[:, 0])
-        assert (clock_features(given, weekdays=not told)[:, 1] > 0).any() == (not told)
-        for asked in (None, False, True):
-            windows = make_windows(given, history=3, horizon=2, time_features=True, weekdays=asked)
-            x = windows.test.batch(torch.arange(len(windows.test))).x
-            assert (x[..., -1] > 0).any() == (told if asked is None else asked)
-    assert not knows_weekdays(replace(series, step_minutes=None))
+def with_training_rows(series, first, last):
+    """Rows of 5 minutes from `first` up to `last` train; rows 0 are a Thursday's midnight."""
+    split = replace(
+        series.split, train=range(first, last), val=range(last, last + 200), test=range(last + 200, 9 * 288)
+    )
+    return replace(series, split=split)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "told"),
+    [
+        (0, 7 * 288, (0, 1, 2, 3, 4, 5, 6)),
+        (0, 7 * 288 - 1, (0, 1, 1, 3, 4, 5, 6)),  # Wednesday lacks five minutes: the nearest is Tuesday
+        (0, 3 * 288, (3, 3, 3, 3, 4, 5, 5)),  # Thursday to Saturday: Sunday is told as Saturday, Monday as Thursday
+        (288 + 144, 4 * 288, (6, 6, 5, 5, 5, 5, 6)),  # only half a Friday beside the weekend
+        (0, 287, (0, 0, 0, 0, 0, 0, 0)),
+    ],
+)
+def test_a_weekday_without_a_day_of_training_rows_is_told_as_the_nearest(series, first, last, told):
+    given = with_training_rows(series, first, last)
+    assert told_weekdays(given) == told
+    plain = clock_features(given, weekdays=range(7))
+    expected = torch.tensor(told)[(plain[:, 1] * 7).round().long()] / 7
+    found = clock_features(given)
+    assert torch.equal(found, torch.stack([plain[:, 0], expected], dim=1))
+    windows = make_windows(given, history=3, horizon=2, time_features=True)
+    assert torch.equal(windows.test.batch(torch.tensor([0])).x[0, :, 0, 1:], found[last + 200 : last + 203])
+    windows = make_windows(given, history=3, horizon=2, time_features=True, weekdays=range(7))
+    assert torch.equal(windows.test.batch(torch.tensor([0])).x[0, :, 0, 1:], plain[last + 200 : last + 203])
 
 
 def test_unknown_times_are_an_error(series):

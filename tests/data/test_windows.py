@@ -296,7 +296,7 @@ def test_los_loop_baselines_are_those_of_the_references(data_root):
 def test_time_features_come_last_are_not_scaled_and_count_as_observed():
     series = simulate_traffic(num_nodes=3, days=2)
     plain = make_windows(series, history=4, horizon=2)
-    timed = make_windows(series, history=4, horizon=2, time_features=True, weekdays=True)
+    timed = make_windows(series, history=4, horizon=2, time_features=True, weekdays=range(7))
     index = torch.tensor([0, 7])
     a, b = plain.val.batch(index), timed.val.batch(index)
     assert (plain.val.num_features, plain.val.time_channels) == (1, 0)

@@ -50,13 +50,13 @@ def test_a_forecast_from_a_file_is_the_window_of_the_same_rows(series, fitted, t
 def test_a_short_file_is_read_with_the_weekdays_of_a_long_training(tmp_path):
     series = simulate_traffic(num_nodes=4, days=11)
     trained = train_forecaster(make_spec(models=["stid"], time_features=True, **SMALL), series=series)
-    assert trained.config["weekdays"]
+    assert trained.config["weekdays"] == (0, 1, 2, 3, 4, 5, 6)
     windows = make_windows(series, history=6, horizon=3, time_features=True).test
     first = windows.rows.start
     latest = read_latest(as_file(series, tmp_path / "latest.csv", slice(first - 30, first + 6)), trained)
     expected = predict(trained.forecaster, windows, trained.edge_index, trained.edge_weight, device="cpu")[0]
     torch.testing.assert_close(torch.tensor(forecast_next(trained, latest).to_numpy()), expected, rtol=1e-5, atol=1e-4)
-    trained.config["weekdays"] = False
+    trained.config["weekdays"] = [0] * 7
     assert not torch.allclose(torch.tensor(forecast_next(trained, latest).to_numpy()), expected, rtol=1e-5, atol=1e-4)
 
 

@@ -78,7 +78,7 @@ class ComparisonSpec(BaseModel, frozen=True):
     residual: bool = True
     """True: every model predicts the change from the last value; false: the value itself."""
     time_features: bool = False
-    """True: every model also sees time of day and, where the training rows last a week, weekday."""
+    """True: every model also sees time of day and weekday."""
     scaler: Literal["standard", "max", "max-node", "max-all", "max-node-all"] = "standard"
     """Scaler of the inputs, fitted on the training rows: by mean and deviation, or by the largest value, of each node
     or of all. "max-all" and "max-node-all" are fitted on all rows, a leak that `allow_leaks` must allow."""
