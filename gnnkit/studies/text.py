@@ -248,7 +248,9 @@ class TextTraining:
                 table.to_csv(part, index=False, float_format="%.6g")
         with replace_file(self.out / "row.json") as part:
             part.write_text(json.dumps(row, indent=2) + "\n", encoding="utf-8")
-        (self.out / _SNAPSHOT).unlink(missing_ok=True)
+        # What a killed process was writing goes too.
+        for path in (self.out / _SNAPSHOT, *self.out.rglob("*.part")):
+            path.unlink(missing_ok=True)
         return row
 
     def _look(self, progress: TextProgress) -> None:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from gnnkit.data import GraphSeries, MaxScaler, Scaler, SeriesStore, StandardScaler, Windows, WindowSplits
-from gnnkit.data.clock import TIME_CHANNELS
+from gnnkit.data.clock import TIME_CHANNELS, told_weekdays
 
 __all__ = [
     "Found",
@@ -271,7 +271,7 @@ def future_time(series: GraphSeries, windows: WindowSplits, reads: ReadsOfSplits
     if series.start is None or series.step_minutes is None:
         return Found("the inputs have time features, but the series knows no times", leak=True)
     days = series.start.tz_localize(None).timestamp() / 86400 + 3  # 1 January 1970 was a Thursday
-    expected = days + np.arange(series.num_rows) * (series.step_minutes / DAY)
+    expected = days + np.arange(series.num_rows, dtype=np.float64) * (series.step_minutes / DAY)
     for clock in clocks.values():
         if clock.size(1) != TIME_CHANNELS:
             return Found(
@@ -280,9 +280,10 @@ def future_time(series: GraphSeries, windows: WindowSplits, reads: ReadsOfSplits
                 leak=True,
             )
         time, weekday = clock.detach().cpu().double().numpy().T
-        # Days of the week, so that a rounded midnight is the same on both sides of it.
-        off = np.abs((weekday * 7).round() + time - expected % 7)
-        wrong = np.flatnonzero(np.minimum(off, 7 - off) > 1e-4)
+        found = (weekday * 7).round() + time
+        # A weekday may be told as itself, or as the training rows have it.
+        off = np.minimum(*(_days_off(found, expected, told) for told in (range(7), told_weekdays(series))))
+        wrong = np.flatnonzero(off > 1e-4)
         if len(wrong):
             row = int(wrong[0])
             at = series.start + row * pd.Timedelta(minutes=series.step_minutes)
@@ -295,6 +296,17 @@ def future_time(series: GraphSeries, windows: WindowSplits, reads: ReadsOfSplits
             row, other = found.wrong_time
             return Found(f"{name} windows give row {row} the time of row {other}", leak=True)
     return Found("The time features of every row are those of its own time.")
+
+
+def _days_off(found: NDArray[np.float64], expected: NDArray[np.float64], told: Sequence[int]) -> NDArray[np.float64]:
+    """By how many days features differ from times; a rounded midnight may lie on either side of it."""
+    names, nearest = np.asarray(told), np.full(len(found), np.inf)
+    for shift in (-5e-5, 0.0, 5e-5):
+        days = (expected + shift) % 7
+        whole = np.floor(days).astype(np.int64) % 7
+        off = np.abs(found - (names[whole] + days - np.floor(days)))
+        nearest = np.minimum(nearest, np.minimum(off, 7 - off))
+    return nearest
 
 
 def _time(days: float) -> str:

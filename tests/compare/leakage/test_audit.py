@@ -242,9 +242,13 @@ def test_features_of_the_past_the_clock_or_a_rhythm_are_no_leak():
 
 def test_time_features_of_another_row():
     series = make_series()
-    windows = windows_of(series, time_features=True)
+    windows = windows_of(series, time_features=True, weekdays=range(7))
     clock = windows.train.store.clock
     assert clock is not None
+    assert statuses(audit(series, windows))["future-time"] == "passed"
+    thursdays = torch.stack([clock[:, 0], torch.full_like(clock[:, 1], 3 / 7)], dim=1)
+    message = failing(series, everywhere(windows, dataclasses.replace(windows.train.store, clock=thursdays)))[1]
+    assert "row 0 is at Fri 22:00, but its time features say Thu 22:00" in message
     later = dataclasses.replace(windows.train.store, clock=clock.roll(-1, dims=0))
     cause, message = failing(series, everywhere(windows, later))
     assert cause == "future-time"
