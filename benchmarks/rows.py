@@ -13,7 +13,7 @@ import torch
 
 from gnnkit.training.environment import environment
 
-__all__ = ["DATA", "RESULTS", "Rows"]
+__all__ = ["DATA", "RESULTS", "Rows", "alone"]
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
@@ -47,7 +47,7 @@ class Rows:
         """Append the rows of a run to what the file holds by now, and write it: aside first, then renamed."""
         fresh = pd.DataFrame([run | row | self.facts for row in rows])
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(self.path):
+        with alone(self.path):
             self._read()
             self.table = fresh if self.table.empty else pd.concat([self.table, fresh], ignore_index=True)
             self.done.add(tuple(_text(run[name]) for name in self.key))
@@ -57,7 +57,7 @@ class Rows:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def alone(path: Path) -> Iterator[None]:
     """Keep other processes from writing meanwhile; the lock is a file beside it, for the file itself is replaced."""
     with path.parent.joinpath(f".{path.stem}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

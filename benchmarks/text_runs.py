@@ -1,27 +1,31 @@
 """The long runs of the text study: both recipes, the ablation, the short book; rows to results/text_runs.csv.
 
-    python benchmarks/text_runs.py                   all of them (some hours on two cores, some minutes on a GPU)
-    python benchmarks/text_runs.py --only report     one group: report, better, short or ablation; repeatable
+    python benchmarks/text_runs.py                           all (some hours on two cores, some minutes on a GPU)
+    python benchmarks/text_runs.py --only report             one group: report, better, short or ablation; repeatable
+    python benchmarks/text_runs.py --only ablation-report    one run by the name of its folder
 
 Each run is a folder in --out (runs/text), and is what this command would make:
 
     gnnkit text train BOOK.txt --preset NAME --steps STEPS --out FOLDER
 
 A run that is there is not made again, and one that was cut off goes on, so the same command can be given any number of
-times. The books are karamazov.txt and heart_of_darkness.txt in the folder `text` of GNNKIT_DATA. In the end the study
-(`gnnkit text study`) of the first three runs is written to --out/study, if all of them are there.
+times; several runs may go side by side. The books are karamazov.txt and heart_of_darkness.txt in the folder `text` of
+GNNKIT_DATA. In the end the study (`gnnkit text study`) of the first three runs is written to --out/study, if all are
+there; its Markdown page, rows and figures are copied to results/text.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 import torch
 from rich.console import Console
+from rows import RESULTS, alone
 
 from gnnkit.studies.text import train_text
 from gnnkit.studies.text_settings import ABLATION, TextSettings, preset
@@ -53,18 +57,19 @@ RUNS = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     groups = list(dict.fromkeys(run.group for run in RUNS))
-    parser.add_argument("--only", action="append", choices=groups, help="a group of runs; repeatable (all)")
+    choices = [*groups, *(run.folder for run in RUNS if run.folder not in groups)]
+    parser.add_argument("--only", action="append", choices=choices, help="a group or a run; repeatable (all)")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of torch on the CPU")
     parser.add_argument("--out", type=Path, default=HERE.parent / "runs" / "text", help="folder of the runs")
-    parser.add_argument("--rows", type=Path, default=HERE / "results" / "text_runs.csv", help="where the rows go")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the rows and the study's page")
     parser.add_argument("--steps-at-most", type=int, default=None, help="to try it out")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     data = Path(os.environ.get("GNNKIT_DATA") or BESIDE) / "text"
     console, rows = Console(stderr=True), []
     for run in RUNS:
-        if options.only and run.group not in options.only:
+        if options.only and not {run.group, run.folder} & set(options.only):
             continue
         steps = min(run.steps, options.steps_at_most or run.steps)
         settings = TextSettings(**{**preset(run.preset), "steps": steps, "device": options.device})
@@ -75,23 +80,29 @@ def main() -> None:
         figures = "accuracy {accuracy:.4f}, {nats:.4f} nats; held out {val_bits:.4f} and {test_bits:.4f} bits"
         print(f"{run.folder:32} {figures.format(**row)}", flush=True)
         # After each: whoever stops here keeps the rows so far.
-        write_rows(rows, options.rows)
+        write_rows(rows, options.results / "text_runs.csv")
     studied = [options.out / run.folder for run in RUNS if run.group in ("report", "better", "short")]
     if all((folder / "row.json").exists() for folder in studied):
         study_texts(studied, options.out / "study", device="cpu")
         print(f"Study: {options.out / 'study' / 'report.html'}")
+        kept = options.results / "text"
+        kept.mkdir(parents=True, exist_ok=True)
+        for pattern in ("report.md", "rows.csv", "*.png"):
+            for file in (options.out / "study").glob(pattern):
+                shutil.copyfile(file, kept / file.name)
 
 
 def write_rows(rows: list[dict], path: Path) -> None:
     """The rows of these runs, and those of other runs that the file holds."""
     table = pd.DataFrame(rows)
-    if path.exists():
-        former = pd.read_csv(path)
-        table = pd.concat([former[~former["run"].isin(table["run"])], table], ignore_index=True)
     order = {run.folder: number for number, run in enumerate(RUNS)}
-    table = table.sort_values("run", key=lambda names: names.map(order))
     path.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(path, index=False, float_format="%.6g")
+    with alone(path):
+        if path.exists():
+            former = pd.read_csv(path)
+            table = pd.concat([former[~former["run"].isin(table["run"])], table], ignore_index=True)
+        table = table.sort_values("run", key=lambda names: names.map(order))
+        table.to_csv(path, index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":
