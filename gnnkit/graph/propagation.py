@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch_geometric.utils import coalesce
 
 from gnnkit.graph.adjacency import normalize_adjacency, to_dense
 from gnnkit.graph.checks import check_edge_index, check_edge_weight
@@ -104,6 +105,7 @@ def normalized_adjacency(
     *,
     method: Method = "symmetric",
     reverse: bool = False,
+    undirected: bool = False,
 ) -> Adjacency:
     """The matrix of a graph in x's dtype, made once per graph; by default the D^-1/2 A D^-1/2 of graph convolution.
 
@@ -118,6 +120,7 @@ def normalized_adjacency(
         add_self_loops: As in `gnnkit.graph.normalize_adjacency`.
         method: As there; default `"symmetric"`.
         reverse: True turns every edge round first. Default False.
+        undirected: True takes (A + A^T) / 2 first, which leaves an undirected graph as it is. Default False.
 
     Returns:
         `[N, N]`, rows are targets; dense up to 100 nodes, up to 1024 on a GPU or where a quarter of all entries are
@@ -132,17 +135,17 @@ def normalized_adjacency(
             f"edge_index is on {edge_index.device}, x on {x.device}; move the graph with edge_index.to(x.device)"
         )
     if is_traced() and edge_index.layout == torch.strided:
-        return _traced(edge_index, edge_weight, x, num_nodes, add_self_loops, method, reverse)
+        return _traced(edge_index, edge_weight, x, num_nodes, add_self_loops, method, reverse, undirected)
     if edge_index.requires_grad or (edge_weight is not None and edge_weight.requires_grad):
-        return _build(edge_index, edge_weight, x.dtype, num_nodes, add_self_loops, method, reverse)
+        return _build(edge_index, edge_weight, x.dtype, num_nodes, add_self_loops, method, reverse, undirected)
 
     def build() -> Adjacency:
         # Made outside inference mode, whatever the caller's: a later call may need it for a gradient.
         with torch.inference_mode(False), torch.no_grad():
-            return _build(edge_index, edge_weight, x.dtype, num_nodes, add_self_loops, method, reverse)
+            return _build(edge_index, edge_weight, x.dtype, num_nodes, add_self_loops, method, reverse, undirected)
 
     tensors = (edge_index,) if edge_weight is None else (edge_index, edge_weight)
-    return remember(("propagation", num_nodes, x.dtype, add_self_loops, method, reverse), tensors, build)
+    return remember(("propagation", num_nodes, x.dtype, add_self_loops, method, reverse, undirected), tensors, build)
 
 
 def _build(
@@ -153,6 +156,7 @@ def _build(
     add_self_loops: AddSelfLoops,
     method: Method,
     reverse: bool,
+    undirected: bool,
 ) -> Adjacency:
     if edge_index.layout != torch.strided:
         if edge_weight is not None:
@@ -168,8 +172,12 @@ def _build(
         raise ValueError(f"edge_weight must have shape [E], got {list(edge_weight.shape)}; flatten it with .view(-1)")
     if reverse:
         edge_index = edge_index.flip(0)
+    edge_weight = edge_weight.to(dtype)
+    if undirected:
+        both, halves = torch.cat([edge_index, edge_index.flip(0)], dim=1), (edge_weight / 2).repeat(2)
+        edge_index, edge_weight = coalesce(both, halves, num_nodes)
     edge_index, weight = normalize_adjacency(
-        edge_index, edge_weight.to(dtype), num_nodes, method=method, add_self_loops=add_self_loops
+        edge_index, edge_weight, num_nodes, method=method, add_self_loops=add_self_loops
     )
     full = edge_index.size(1) > DENSE_SHARE_ON_CPU * num_nodes**2
     if num_nodes <= DENSE_NODES and (full or num_nodes <= DENSE_NODES_ON_CPU or edge_index.device.type != "cpu"):
@@ -185,12 +193,15 @@ def _traced(
     add_self_loops: AddSelfLoops,
     method: Method,
     reverse: bool,
+    undirected: bool,
 ) -> Adjacency:
     """`_build` in operators whose shapes do not depend on what the edges are; nothing is checked in between."""
     if reverse:
         edge_index = edge_index.flip(0)
     source, target = edge_index.long()
     weight = x.new_ones(edge_index.size(1)) if edge_weight is None else edge_weight.to(x.dtype)
+    if undirected:
+        source, target, weight = torch.cat([source, target]), torch.cat([target, source]), (weight / 2).repeat(2)
     degree = weight.new_zeros(num_nodes).index_add(0, source if method == "random-walk" else target, weight)
     own = None
     if add_self_loops:
@@ -208,7 +219,7 @@ def _traced(
     if own is not None:
         own = scale * own * (scale if method == "symmetric" else 1.0)
     if not isinstance(num_nodes, int) or num_nodes > DENSE_NODES:
-        return SparseAdjacency(edge_index, weight, own)
+        return SparseAdjacency(torch.stack([source, target]), weight, own)
     matrix = weight.new_zeros(num_nodes * num_nodes).index_add(0, target * num_nodes + source, weight)
     matrix = matrix.view(num_nodes, num_nodes)
     return matrix if own is None else matrix + torch.diag(own)

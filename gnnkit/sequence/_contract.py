@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-__all__ = ["append_mask", "check_choice", "check_dropout", "check_history", "check_size", "read_history"]
+__all__ = ["append_mask", "check_choice", "check_dropout", "check_history", "check_share", "check_size", "read_history"]
 
 
 def check_size(name: str, value: int) -> int:
@@ -22,6 +22,13 @@ def check_dropout(value: float) -> float:
     """Return `value` if it is a share in [0, 1), else raise a `ValueError`."""
     if not 0.0 <= value < 1.0:
         raise ValueError(f"dropout must be a share from 0 up to, not including, 1, got {value!r}")
+    return float(value)
+
+
+def check_share(name: str, value: float) -> float:
+    """Return `value` if it is a share in (0, 1], else raise a `ValueError` that names it."""
+    if not 0.0 < value <= 1.0:
+        raise ValueError(f"{name} must be a share above 0 and up to 1, got {value!r}")
     return float(value)
 
 

@@ -133,7 +133,7 @@ class _RecurrentForecaster(nn.Module):
         *,
         mask: Bool[Tensor, "B T N F"] | None = None,
         target: Tensor | None = None,
-        step: int | None = None,
+        progress: float | None = None,
     ) -> Float[Tensor, "B P N"]:
         """Predict the next P steps of feature 0.
 
@@ -141,7 +141,7 @@ class _RecurrentForecaster(nn.Module):
             x: The history, scaled, gaps filled from the past.
             edge_index, edge_weight: Ignored: a sequence forecaster sees no graph.
             mask: Observed entries; ignored unless `mask_input=True`, since x has no gaps left.
-            target, step: Ignored: all steps are predicted at once, so there is nothing to force or to schedule.
+            target, progress: Ignored: all steps are predicted at once, so there is nothing to force or to schedule.
 
         Returns:
             The forecast in x's scale.

@@ -58,7 +58,7 @@ class A3TGCN(nn.Module):
         graph_convolution: Literal["input", "input_and_state"] = "input",
         layers: Literal[1, 2] | None = None,
         gate_convolutions: Literal["shared", "separate"] = "shared",
-        add_self_loops: AddSelfLoops = "missing",
+        add_self_loops: AddSelfLoops | None = None,
         mask_input: bool = False,
     ) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class A3TGCN(nn.Module):
         *,
         mask: Bool[Tensor, "B T N F"] | None = None,
         target: Tensor | None = None,
-        step: int | None = None,
+        progress: float | None = None,
     ) -> Float[Tensor, "B P N"]:
         """Predict the next P steps of feature 0; arguments and errors as in `TGCN.forward`."""
         features = read_history(x, mask, self.in_channels, self.mask_input)

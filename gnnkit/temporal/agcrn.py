@@ -144,7 +144,7 @@ class AGCRN(nn.Module):
         *,
         mask: Bool[Tensor, "B T N F"] | None = None,
         target: Tensor | None = None,
-        step: int | None = None,
+        progress: float | None = None,
     ) -> Float[Tensor, "B P N"]:
         """Predict the next P steps of feature 0; arguments and errors as in `TGCN.forward`, the graph is ignored."""
         return self.head(self._run(x, mask)[-1]).transpose(1, 2)

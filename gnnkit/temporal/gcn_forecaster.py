@@ -96,7 +96,7 @@ class GCNForecaster(nn.Module):
         *,
         mask: Bool[Tensor, "B T N F"] | None = None,
         target: Tensor | None = None,
-        step: int | None = None,
+        progress: float | None = None,
     ) -> Float[Tensor, "B P N"]:
         """Predict the next P steps of feature 0.
 
@@ -105,7 +105,7 @@ class GCNForecaster(nn.Module):
             edge_index: Edge list, `EdgeIndex`, or a sparse `adj_t` (with `edge_weight` None).
             edge_weight: One weight per edge; None stands for ones.
             mask: Observed entries; ignored unless `mask_input=True`, since x has no gaps left.
-            target, step: Ignored: all steps are predicted at once, so there is nothing to force or to schedule.
+            target, progress: Ignored: all steps are predicted at once, so there is nothing to force or to schedule.
 
         Returns:
             The forecast in x's scale.

@@ -126,7 +126,7 @@ class GraphWaveNet(nn.Module):
         *,
         mask: Bool[Tensor, "B T N F"] | None = None,
         target: Tensor | None = None,
-        step: int | None = None,
+        progress: float | None = None,
     ) -> Float[Tensor, "B P N"]:
         """Predict the next P steps of feature 0; arguments and errors as in `TGCN.forward`."""
         features = read_history(x, mask, self.in_channels, self.mask_input, num_nodes=self.num_nodes)

@@ -13,7 +13,7 @@ from torch_geometric.utils import subgraph
 from gnnkit.graph import from_csr, normalized_adjacency
 from gnnkit.graph.propagation import Adjacency, average
 from gnnkit.layers import GraphLearningLayer, mixing_matrix
-from gnnkit.sequence._contract import check_choice, check_dropout, check_size, read_history
+from gnnkit.sequence._contract import check_choice, check_dropout, check_share, check_size, read_history
 from gnnkit.temporal.mtgnn_block import MTGNNBlock
 from gnnkit.temporal.temporal_convolution import TemporalConvolution, pad_history
 
@@ -29,9 +29,9 @@ class MTGNN(nn.Module):
     S, S_l and S' take all steps that are left; A is `GraphLearningLayer`'s, the given graph, or the mean of both after
     normalisation. A loop of the given graph stands for the one that mix-hop adds.
 
-    In training, where `target` is given, two things can be left out of the loss by returning their target for them:
+    In training, two things can be left out of the loss by returning their `target` for them:
 
-    - `curriculum_steps=s`: at optimisation step i only the horizons 1 … 1 + i // s are learned;
+    - `curriculum=s`: after each 1/P of the first share s of the training one more horizon is learned;
     - `node_groups=g`: a step trains a random 1/g of the nodes and the graph among them, at 1/g of the cost or less.
 
     Args:
@@ -47,7 +47,7 @@ class MTGNN(nn.Module):
         depth, retain: Of `MixHopLayer`.
         neighbors, embedding_channels, alpha, node_features: Of `GraphLearningLayer`; defaults 20, 40, 3, None.
         dropout: Share dropped of the gated features and of the first skip's input. Default 0.3.
-        curriculum_steps: Optimisation steps before one more horizon counts; None (default): all count at once.
+        curriculum: Share of the training, in (0, 1]; the authors' on METR-LA is 0.8. Default None: all count at once.
         node_groups: Groups that the nodes are split into in training. Default 1.
         mask_input: Append the mask of observed entries to the features. Default False.
 
@@ -87,7 +87,7 @@ class MTGNN(nn.Module):
         alpha: float = 3.0,
         node_features: Float[Tensor, "N D"] | None = None,
         dropout: float = 0.3,
-        curriculum_steps: int | None = None,
+        curriculum: float | None = None,
         node_groups: int = 1,
         mask_input: bool = False,
     ) -> None:
@@ -100,7 +100,7 @@ class MTGNN(nn.Module):
         #: The given graph makes a difference to the forecast.
         self.uses_graph = graph != "learned"
         self.learns_graph = graph != "given"
-        self.curriculum_steps = None if curriculum_steps is None else check_size("curriculum_steps", curriculum_steps)
+        self.curriculum = None if curriculum is None else check_share("curriculum", curriculum)
         self.node_groups = check_size("node_groups", node_groups)
         self.mask_input = mask_input
 
@@ -148,7 +148,7 @@ class MTGNN(nn.Module):
         *,
         mask: Bool[Tensor, "B T N F"] | None = None,
         target: Float[Tensor, "B P N"] | None = None,
-        step: int | None = None,
+        progress: float | None = None,
     ) -> Float[Tensor, "B P N"]:
         """Predict the next P steps as `TGCN.forward` does; what training leaves out comes back as the target."""
         x = read_history(x, mask, self.in_channels, self.mask_input, num_nodes=self.num_nodes, history=self.history)
@@ -159,11 +159,11 @@ class MTGNN(nn.Module):
         matrices = self._matrices(edge_index, edge_weight, x, nodes)
         y = self._predict(x if nodes is None else x[:, :, nodes], *matrices, nodes)
         count = self.horizon
-        if learning and self.curriculum_steps is not None:
-            count = min(self.horizon, 1 + (step or 0) // self.curriculum_steps)
+        if learning and self.curriculum is not None:
+            count = min(self.horizon, 1 + int((progress or 0.0) / self.curriculum * self.horizon))
         if target is None or (nodes is None and count == self.horizon):
             return y
-        out = target.clone()
+        out = target.nan_to_num()
         out[:, :count, slice(None) if nodes is None else nodes] = y[:, :count]
         return out
 

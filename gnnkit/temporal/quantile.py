@@ -114,13 +114,13 @@ class QuantileForecaster(nn.Module):
         *,
         mask: Bool[Tensor, "B T N F"] | None = None,
         target: Float[Tensor, "B P N"] | None = None,
-        step: int | None = None,
+        progress: float | None = None,
     ) -> Float[Tensor, "B P N Q"]:
         """Predict the quantiles of the next P steps of feature 0.
 
         Args:
             x: The history, scaled.
-            edge_index, edge_weight, target, step: Handed to the forecaster.
+            edge_index, edge_weight, target, progress: Handed to the forecaster.
             mask: The observed entries; handed on, and read by the head (None: all were observed).
 
         Returns:
@@ -134,7 +134,7 @@ class QuantileForecaster(nn.Module):
                 f"x has shape {list(x.shape)}, but the quantile head was built for [B, T, N, F] with T = "
                 f"{self.history}; build it with history=T"
             )
-        median = self.forecaster(x, edge_index, edge_weight, mask=mask, target=target, step=step)  # [B, P, N]
+        median = self.forecaster(x, edge_index, edge_weight, mask=mask, target=target, progress=progress)  # [B, P, N]
         steps = self._steps(x, mask, median).to(median.dtype)  # [B, P, N, Q - 1]
         middle = self.quantiles.index(MEDIAN)
         # Added one by one, not by cumsum: rounding then keeps the order, on a GPU too.

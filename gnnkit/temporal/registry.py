@@ -103,7 +103,7 @@ _ENTRIES = (
     ModelEntry(
         "stid",
         "sequence",
-        "a perceptron with embeddings of node, time of day and weekday; ignores the graph",
+        "a perceptron with embeddings of the node and, if told, time of day and weekday; ignores the graph",
         partial(STID, diffusion_steps=0),
         "Shao et al. (2022)",
     ),
@@ -131,7 +131,7 @@ _ENTRIES = (
     ModelEntry(
         "tgcn-official",
         "graph",
-        "T-GCN as in its authors' code: a GRU whose gates are graph convolutions of input and state",
+        "T-GCN with the cell of its authors' code: a GRU whose gates are graph convolutions of input and state",
         partial(TGCN, graph_convolution="input_and_state", layers=1, gate_convolutions="shared"),
         "Zhao et al. (2020)",
     ),

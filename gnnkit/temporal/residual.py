@@ -45,14 +45,15 @@ class ResidualForecaster(nn.Module):
         *,
         mask: Bool[Tensor, "B T N F"] | None = None,
         target: Float[Tensor, "B P N"] | None = None,
-        step: int | None = None,
+        progress: float | None = None,
     ) -> Tensor:
         """Predict the next P steps of feature 0.
 
         Args:
             x: The history, scaled; gaps are filled from the past, so its last step is the last value observed.
-            edge_index, edge_weight, mask, step: Handed to the forecaster.
-            target: The true steps in x's scale; the forecaster gets them as changes from the last value.
+            edge_index, edge_weight, mask, progress: Handed to the forecaster.
+            target: The true steps in x's scale, NaN where unobserved; the forecaster gets them as changes from the last
+                value.
 
         Returns:
             The forecast in x's scale.
@@ -60,7 +61,7 @@ class ResidualForecaster(nn.Module):
         last = x[:, -1, :, 0].unsqueeze(1)  # [B, 1, N]
         if target is not None:
             target = target - last
-        change = self.forecaster(x, edge_index, edge_weight, mask=mask, target=target, step=step)
+        change = self.forecaster(x, edge_index, edge_weight, mask=mask, target=target, progress=progress)
         return change + (last if change.dim() == 3 else last.unsqueeze(-1))
 
     def unroll(self, x: Float[Tensor, "B T N F"], *args: Any, **options: Any) -> list[Tensor]:

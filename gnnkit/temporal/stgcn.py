@@ -88,8 +88,9 @@ class STGCN(nn.Module):
     Source:
         Yu et al., "Spatio-temporal graph convolutional networks" (2018), with the paper's widths 64, 16, 64 for C = 64
         and the residual sums of the authors' code. They predict one step and feed it back; here the last map gives all
-        P steps. They compute λ_max; here its bound 2 stands for it. Their code has ReLU(P + h) for the paper's gate in
-        Γ_1, widths 32 along the graph and 128 in block 2, and a bias for each node in the last map.
+        P steps. Their graph is undirected; of another one (A + A^T) / 2 is taken. They compute λ_max; here its bound 2
+        stands for it. Their code has ReLU(P + h) for the paper's gate in Γ_1, widths 32, 32, 64 in block 1 and 64, 32,
+        128 in block 2, and a bias for each node in the last map.
 
     Example:
         >>> edge_index = torch.tensor([[0, 1], [1, 2]])
@@ -144,12 +145,12 @@ class STGCN(nn.Module):
         *,
         mask: Bool[Tensor, "B T N F"] | None = None,
         target: Tensor | None = None,
-        step: int | None = None,
+        progress: float | None = None,
     ) -> Float[Tensor, "B P N"]:
         """Predict the next P steps of feature 0; arguments and errors as in `TGCN.forward`."""
         sizes = {"num_nodes": self.num_nodes, "history": self.history}
         h = pad_history(read_history(x, mask, self.in_channels, self.mask_input, **sizes), self.steps)
-        laplacian = -normalized_adjacency(edge_index, edge_weight, x, self.num_nodes, False)
+        laplacian = -normalized_adjacency(edge_index, edge_weight, x, self.num_nodes, False, undirected=True)
         for block in (self.block_1, self.block_2):
             h = F.dropout(block(h, laplacian), self.dropout, self.training)
         h = self.norm(self.last(h)).squeeze(1)  # [B, N, C]

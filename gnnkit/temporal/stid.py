@@ -120,7 +120,7 @@ class STID(nn.Module):
         *,
         mask: Bool[Tensor, "B T N F"] | None = None,
         target: Tensor | None = None,
-        step: int | None = None,
+        progress: float | None = None,
     ) -> Float[Tensor, "B P N"]:
         """Predict the next P steps of feature 0; arguments and errors as in `TGCN.forward`."""
         sizes = {"num_nodes": self.num_nodes, "history": self.history}

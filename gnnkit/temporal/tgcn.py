@@ -54,7 +54,7 @@ class TGCN(nn.Module):
         graph_convolution: Literal["input", "input_and_state"] = "input",
         layers: Literal[1, 2] | None = None,
         gate_convolutions: Literal["shared", "separate"] = "shared",
-        add_self_loops: AddSelfLoops = "missing",
+        add_self_loops: AddSelfLoops | None = None,
         mask_input: bool = False,
     ) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class TGCN(nn.Module):
         *,
         mask: Bool[Tensor, "B T N F"] | None = None,
         target: Tensor | None = None,
-        step: int | None = None,
+        progress: float | None = None,
     ) -> Float[Tensor, "B P N"]:
         """Predict the next P steps of feature 0.
 
@@ -93,7 +93,7 @@ class TGCN(nn.Module):
             edge_index: Edge list, `EdgeIndex`, or a sparse `adj_t` (with `edge_weight` None).
             edge_weight: One weight per edge; None stands for ones.
             mask: Observed entries; ignored unless `mask_input=True`, since x has no gaps left.
-            target, step: Ignored: all steps are predicted at once, so there is nothing to force or to schedule.
+            target, progress: Ignored: all steps are predicted at once, so there is nothing to force or to schedule.
 
         Returns:
             The forecast in x's scale.

@@ -46,8 +46,9 @@ class TGCNCell(nn.Module):
         graph_convolution: `"input"` (default) or `"input_and_state"`.
         layers: Graph convolutions of the input, 1 or 2; default None: 2 for `"input"`, 1 for `"input_and_state"`.
         gate_convolutions: `"shared"` (default) or `"separate"`.
-        add_self_loops: `"missing"` (default) adds a loop where the diagonal is empty; True adds one everywhere, as the
-            official code does, so that a diagonal of ones becomes twos; False adds none.
+        add_self_loops: `"missing"` adds a loop where the diagonal is empty; True one everywhere, so that a diagonal of
+            ones becomes twos; False none. Default None: True for `"input_and_state"`, as in the official code, else
+            `"missing"`.
 
     Shape:
         x `[B, N, F]`, edge_index `[2, E]`, edge_weight `[E]`, state `[B, N, C]`; returned `[B, N, C]`.
@@ -57,7 +58,9 @@ class TGCNCell(nn.Module):
 
     Source:
         Zhao et al. (2020), "T-GCN: A Temporal Graph Convolutional Network for Traffic Prediction". The paper names
-        no initial values: weights are Glorot-uniform, and biases 0 but for the official code's gates.
+        no initial values: weights are Glorot-uniform, and biases 0 but for the official code's gates. That code splits
+        its gates `[B, N · 2 C]` in the middle of the nodes, so that node n is reset by gates of node n // 2 and updated
+        by those of node (N + n) // 2. Here each node has its own.
 
     Example:
         >>> import torch
@@ -74,7 +77,7 @@ class TGCNCell(nn.Module):
         graph_convolution: Literal["input", "input_and_state"] = "input",
         layers: Literal[1, 2] | None = None,
         gate_convolutions: Literal["shared", "separate"] = "shared",
-        add_self_loops: AddSelfLoops = "missing",
+        add_self_loops: AddSelfLoops | None = None,
     ) -> None:
         super().__init__()
         self.in_channels = check_size("in_channels", in_channels)
@@ -82,7 +85,7 @@ class TGCNCell(nn.Module):
         check_choice("graph_convolution", graph_convolution, ("input", "input_and_state"))
         check_choice("layers", layers, (1, 2, None))
         check_choice("gate_convolutions", gate_convolutions, ("shared", "separate"))
-        check_choice("add_self_loops", add_self_loops, ("missing", True, False))
+        check_choice("add_self_loops", add_self_loops, ("missing", True, False, None))
         self.convolves_state = graph_convolution == "input_and_state"
         if self.convolves_state and (layers == 2 or gate_convolutions == "separate"):
             raise ValueError(
@@ -92,6 +95,8 @@ class TGCNCell(nn.Module):
         self.graph_convolution = graph_convolution
         self.layers = layers or (1 if self.convolves_state else 2)
         self.gate_convolutions = gate_convolutions
+        if add_self_loops is None:
+            add_self_loops = True if self.convolves_state else "missing"
         self.add_self_loops: AddSelfLoops = add_self_loops
 
         count, channels = 3 if gate_convolutions == "separate" else 1, self.hidden_channels

@@ -149,9 +149,10 @@ def fit(
     bit for bit; the caller's random state stays as it was.
 
     Args:
-        forecaster: called as `forecaster(x, edge_index, edge_weight, mask=, target=, step=)` with scaled windows
+        forecaster: called as `forecaster(x, edge_index, edge_weight, mask=, target=, progress=)` with scaled windows
             [B, T, N, F]; gives [B, P, N], or [B, P, N, Q] with `"pinball"`, in scaled units. In training, `target` is
-            [B, P, N] in scaled units, 0 where nothing was observed, and `step` counts optimisation steps from 0.
+            [B, P, N] in scaled units, NaN where nothing was observed, and `progress` is the share of all steps, or of
+            `max_seconds` if that is more, which is done: 0 at the first step, below 1 at the last.
         windows: training, validation and test windows; the test windows are not touched.
         edge_index: [2, E]
         edge_weight: [E] or None.
@@ -180,11 +181,11 @@ def fit(
     optimizer = torch.optim.Adam(forecaster.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     start = time.perf_counter()
 
-    def rate(step: int) -> float:
+    def done(step: int) -> float:
         spent = 0.0 if settings.max_seconds is None else (time.perf_counter() - start) / settings.max_seconds
-        return _rate(settings.schedule, max(step / total_steps, spent))
+        return max(step / total_steps, spent)
 
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(settings.schedule, done(step)))
     model, wrapped_optimizer = fabric.setup(forecaster, optimizer)
 
     order = torch.Generator().manual_seed(settings.seed)
@@ -202,8 +203,8 @@ def fit(
                 loss_sum = observed_sum = 0.0
                 for number, index in enumerate(shuffled_batches(len(train), settings.batch_size, order), start=1):
                     batch = train.batch(index.to(device))
-                    target = torch.where(batch.y_mask, train.scaler.transform_target(batch.y), 0.0)
-                    output = model(batch.x, *graph, mask=batch.mask, target=target, step=step)
+                    target = torch.where(batch.y_mask, train.scaler.transform_target(batch.y), math.nan)
+                    output = model(batch.x, *graph, mask=batch.mask, target=target, progress=done(step))
                     predicted = _in_unit(train, output)
                     loss, observed = _masked_loss(predicted, batch.y, batch.y_mask, scale, settings)
                     wrapped_optimizer.zero_grad()

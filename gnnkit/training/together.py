@@ -70,9 +70,9 @@ def fit_together(
     shell = copy.deepcopy(forecasters[0]).train()
 
     def call(
-        weights: dict[str, Tensor], state: dict[str, Tensor], x: Tensor, mask: Tensor | None, target: Tensor, step: int
+        weights: dict[str, Tensor], state: dict[str, Tensor], x: Tensor, mask: Tensor | None, y: Tensor, done: float
     ):
-        options = {"mask": mask, "target": target, "step": step}
+        options = {"mask": mask, "target": y, "progress": done}
         return functional_call(shell, (weights, state), (x, *graph), options)
 
     optimizer = torch.optim.Adam(parameters.values(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
@@ -91,12 +91,13 @@ def fit_together(
                 batch = train.batch(torch.cat(index).to(device))
                 x, y, observed = (part.unflatten(0, (len(seeds), -1)) for part in (batch.x, batch.y, batch.y_mask))
                 mask = None if batch.mask is None else batch.mask.unflatten(0, (len(seeds), -1))
-                target = torch.where(observed, train.scaler.transform_target(y), 0.0)
+                target = torch.where(observed, train.scaler.transform_target(y), math.nan)
+                done = step / total
                 if settings.schedule == "cosine":
-                    rate = 0.5 * (1 + math.cos(math.pi * step / total))
+                    rate = 0.5 * (1 + math.cos(math.pi * done))
                     optimizer.param_groups[0]["lr"] = rate * settings.learning_rate
                 dims = (0, 0, 0, None if mask is None else 0, 0, None)
-                output = vmap(call, in_dims=dims, randomness="different")(parameters, buffers, x, mask, target, step)
+                output = vmap(call, in_dims=dims, randomness="different")(parameters, buffers, x, mask, target, done)
                 error = torch.where(observed, train.scaler.inverse_target(output) - y, 0.0) / scale
                 error = POINT_LOSSES[settings.loss](error)
                 losses = error.flatten(1).sum(1) / observed.flatten(1).sum(1).clamp(min=1)

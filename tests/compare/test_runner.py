@@ -160,7 +160,7 @@ class Recorder(nn.Module):
         self.name, self.horizon = name, horizon
         self.level = nn.Parameter(torch.zeros(()))
 
-    def forward(self, x, edge_index, edge_weight, *, mask=None, target=None, step=None):
+    def forward(self, x, edge_index, edge_weight, *, mask=None, target=None, progress=None):
         if self.training:
             self.seen.setdefault(self.name, []).append(x.clone())
         scale = float("nan") if self.name == "tgcn" and self.seen.get("break") else 1.0

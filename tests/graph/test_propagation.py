@@ -160,17 +160,19 @@ def test_a_walker_leaves_along_the_edges_or_against_them():
     torch.testing.assert_close(
         means, torch.tensor([[6.0, 0, 0], [3, 3, 0], [2, 2, 2]], dtype=torch.float64) / 6, rtol=0, atol=1e-15
     )
-    # All four are kept beside each other.
+    undirected = normalized_adjacency(DIRECTED, None, X, 3, False, undirected=True)
+    torch.testing.assert_close(undirected, (1 - torch.eye(3, dtype=torch.float64)) / 2, rtol=0, atol=1e-15)
+    # All are kept beside each other.
     assert normalized_adjacency(DIRECTED, None, X, 3, False, method="random-walk") is along
     assert normalized_adjacency(DIRECTED, None, X, 3, False).tolist() != along.tolist()
 
 
 @pytest.mark.parametrize("method", ["symmetric", "row", "random-walk"])
 @pytest.mark.parametrize("loops", ["missing", True, False])
-@pytest.mark.parametrize("reverse", [False, True])
-def test_traced_it_is_the_same(method, loops, reverse):
+@pytest.mark.parametrize("direction", [{}, {"reverse": True}, {"undirected": True}])
+def test_traced_it_is_the_same(method, loops, direction):
     def product(edges, weight, x):
-        return propagate(normalized_adjacency(edges, weight, x, x.size(0), loops, method=method, reverse=reverse), x)
+        return propagate(normalized_adjacency(edges, weight, x, x.size(0), loops, method=method, **direction), x)
 
     class Model(torch.nn.Module):
         def forward(self, edges, weight, x):

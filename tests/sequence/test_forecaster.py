@@ -90,7 +90,7 @@ def test_the_graph_is_ignored(model, form):
     edge_index = torch.tensor([[0, 1, 2], [1, 2, 3]])
     expected = forecaster(x)
     assert torch.equal(forecaster(x, edge_index, torch.rand(3)), expected)
-    assert torch.equal(forecaster(x, edge_index[:, :0], None, target=history(), step=7), expected)
+    assert torch.equal(forecaster(x, edge_index[:, :0], None, target=history(), progress=0.7), expected)
 
 
 @each_model

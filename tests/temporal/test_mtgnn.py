@@ -124,7 +124,7 @@ def test_without_a_scale_and_a_shift_groups_of_nodes_are_trained_too():
     assert not [name for name, _ in model.named_parameters() if name.endswith(("scale", "shift"))]
     model.reset_parameters()
     target = torch.zeros(B, P, N, dtype=torch.float64)
-    out = model.train()(x, target=target, step=0)
+    out = model.train()(x, target=target, progress=0.0)
     out.square().sum().backward()
     assert sorted((out != 0).all(dim=(0, 1)).tolist()) == [False, False, True, True]
     assert [name for name, p in model.named_parameters() if p.grad is None] == []
@@ -147,13 +147,13 @@ def test_gradients_reach_every_parameter_the_graph_among_them():
 
 
 def test_a_curriculum_learns_the_near_horizons_first():
-    model, x = build(curriculum_steps=10, dropout=0.0, neighbors=N), history()  # all kept: no noise picks
+    model, x = build(curriculum=0.5, dropout=0.0, neighbors=N), history()  # all kept: no noise picks
     target = torch.randn(B, P, N, dtype=torch.float64)
     full = model(x)
-    assert torch.equal(model(x, target=target, step=0), full)  # in evaluation nothing is left out
+    assert torch.equal(model(x, target=target, progress=0.0), full)  # in evaluation nothing is left out
     model.train()
-    for step, count in ((0, 1), (9, 1), (10, 2), (25, 3), (1000, 3)):
-        out = model(x, target=target, step=step)
+    for progress, count in ((0.0, 1), (0.16, 1), (0.17, 2), (0.33, 2), (0.34, 3), (1.0, 3)):
+        out = model(x, target=target, progress=progress)
         torch.testing.assert_close(out[:, :count], full[:, :count], rtol=0, atol=1e-12)
         assert torch.equal(out[:, count:], target[:, count:])
 
@@ -166,7 +166,7 @@ def test_a_group_of_nodes_is_trained_on_the_graph_among_them(graph):
     torch.manual_seed(3)
     nodes = torch.randperm(N)[:2].sort().values
     torch.manual_seed(3)
-    out = model(x, EDGES, WEIGHT, target=target, step=0)
+    out = model(x, EDGES, WEIGHT, target=target, progress=0.0)
     others = [n for n in range(N) if n not in nodes.tolist()]
     assert torch.equal(out[:, :, others], target[:, :, others])
     small = MTGNN(

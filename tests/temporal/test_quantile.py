@@ -19,8 +19,8 @@ class Known(nn.Module):
         super().__init__()
         self.forecast = nn.Parameter(forecast)
 
-    def forward(self, x, edge_index, edge_weight, *, mask=None, target=None, step=None):
-        self.asked = (edge_index, edge_weight, mask, target, step)
+    def forward(self, x, edge_index, edge_weight, *, mask=None, target=None, progress=None):
+        self.asked = (edge_index, edge_weight, mask, target, progress)
         return self.forecast
 
 
@@ -63,9 +63,10 @@ def test_the_arguments_reach_the_forecaster_and_the_mask_the_head():
     model = known(torch.zeros(2, 3, 4))
     x, mask = torch.randn(2, 6, 4, 2), torch.ones(2, 6, 4, 2, dtype=torch.bool)
     target, weight = torch.randn(2, 3, 4), torch.ones(3)
-    whole = model(x, EDGES, weight, mask=mask, target=target, step=7)
-    asked = (EDGES, weight, mask, target, 7)
-    assert all(found is given for found, given in zip(model.forecaster.asked, asked, strict=True))
+    whole = model(x, EDGES, weight, mask=mask, target=target, progress=0.7)
+    *asked, progress = model.forecaster.asked
+    assert all(found is given for found, given in zip(asked, (EDGES, weight, mask, target), strict=True))
+    assert progress == 0.7
     assert torch.equal(whole, model(x))
     mask[0, 2, 1, 0] = False
     changed = (model(x, mask=mask) != whole).any(dim=-1).any(dim=1)  # [B, N]
@@ -97,7 +98,7 @@ def test_every_model_gives_quantiles_around_its_own_forecast(name, residual):
     torch.testing.assert_close(out[..., 2], plain.eval()(x, EDGES, weight, mask=mask), rtol=0, atol=1e-12)
     model.train()
     target = torch.zeros(3, 3, 4, dtype=torch.float64)
-    error = target.unsqueeze(-1) - model(x, EDGES, weight, mask=mask, target=target, step=10**9)
+    error = target.unsqueeze(-1) - model(x, EDGES, weight, mask=mask, target=target, progress=1.0)
     level = torch.tensor(LEVELS, dtype=torch.float64)
     torch.maximum(level * error, (level - 1) * error).mean().backward()
     assert [key for key, p in model.named_parameters() if p.grad is None] == []

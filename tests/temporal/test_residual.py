@@ -15,13 +15,13 @@ class Spy(nn.Module):
         super().__init__()
         self.shape = shape
 
-    def forward(self, x, edge_index, edge_weight, *, mask, target, step):
+    def forward(self, x, edge_index, edge_weight, *, mask, target, progress):
         self.given = {
             "edge_index": edge_index,
             "edge_weight": edge_weight,
             "mask": mask,
             "target": target,
-            "step": step,
+            "progress": progress,
         }
         return x.new_zeros(self.shape)
 
@@ -42,12 +42,12 @@ def test_it_adds_the_last_value_and_hands_on_the_rest():
     torch.testing.assert_close(found, inner(x, EDGES, weight) + x[:, -1:, :, 0])
     spy = ResidualForecaster(Spy((2, 2, 3)))
     target, mask = torch.randn(2, 2, 3), torch.ones_like(x, dtype=torch.bool)
-    spy(x, EDGES, weight, mask=mask, target=target, step=7)
+    spy(x, EDGES, weight, mask=mask, target=target, progress=0.7)
     given = spy.forecaster.given
     assert given["edge_index"] is EDGES
     assert given["edge_weight"] is weight
     assert given["mask"] is mask
-    assert given["step"] == 7
+    assert given["progress"] == 0.7
     torch.testing.assert_close(given["target"], target - x[:, -1:, :, 0])
 
 

@@ -6,10 +6,11 @@ from tests.temporal.four_nodes import EDGES, WEIGHT, C, F, N, P, hear, history, 
 
 
 def scaled_laplacian():
-    """`2 L / λ_max − I` with `L = I − D^-1/2 A D^-1/2` and the bound λ_max = 2."""
+    """`2 L / λ_max − I` with `L = I − D^-1/2 A D^-1/2`, the bound λ_max = 2, and A of the graph made undirected."""
     a = torch.zeros(N, N, dtype=torch.float64)
     for (source, target), weight in zip(EDGES.t().tolist(), WEIGHT, strict=True):
-        a[target, source] += weight
+        a[target, source] += weight / 2
+        a[source, target] += weight / 2
     degree = a.sum(1)
     scale = torch.where(degree > 0, degree.clamp(min=1e-9) ** -0.5, 0.0)
     return 2 * (torch.eye(N) - scale[:, None] * a * scale) / 2 - torch.eye(N)

@@ -139,7 +139,7 @@ def test_the_mask_is_read_only_if_asked_for():
     x, hidden = history(), torch.ones(B, T, N, F, dtype=torch.bool)
     hidden[:, -1] = False
     model, reading = build(), build({"mask_input": True})
-    assert torch.equal(model(x, EDGES, mask=hidden, target=x, step=3), model(x, EDGES))
+    assert torch.equal(model(x, EDGES, mask=hidden, target=x, progress=0.3), model(x, EDGES))
     assert torch.equal(reading(x, EDGES, mask=torch.ones_like(hidden)), reading(x, EDGES))
     assert (reading(x, EDGES, mask=hidden) - reading(x, EDGES)).abs().max() > 1e-4
     unrolled = reading.unroll(x, EDGES, mask=hidden)[-1]

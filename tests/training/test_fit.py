@@ -1,7 +1,9 @@
 """The fit loop on forecasters so small that every number can be worked out by hand."""
 
+import itertools
 import math
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -44,11 +46,11 @@ class Linear(nn.Module):
         super().__init__()
         self.map = nn.Linear(history, horizon)
         self.dropout = nn.Dropout(dropout)
-        self.steps, self.targets = [], []
+        self.shares, self.targets = [], []
 
-    def forward(self, x, edge_index, edge_weight, *, mask=None, target=None, step=None):
+    def forward(self, x, edge_index, edge_weight, *, mask=None, target=None, progress=None):
         if self.training:
-            self.steps.append(step)
+            self.shares.append(progress)
             self.targets.append(target)
         return self.dropout(self.map(x[..., 0].transpose(1, 2))).transpose(1, 2)
 
@@ -61,7 +63,7 @@ class Constant(nn.Module):
         self.level = nn.Parameter(torch.tensor(start))
         self.horizon = horizon
 
-    def forward(self, x, edge_index, edge_weight, *, mask=None, target=None, step=None):
+    def forward(self, x, edge_index, edge_weight, *, mask=None, target=None, progress=None):
         return self.level.expand(x.size(0), self.horizon, x.size(2))
 
 
@@ -154,18 +156,26 @@ def test_max_seconds_ends_training_and_the_epoch_cut_short_is_validated():
     result = fit(model, wave_windows(), EDGES, WEIGHTS, settings)
     assert result.stopped == "seconds"
     assert len(result.epochs) == 1
-    assert model.steps == [0]
+    assert len(model.shares) == 1  # more than all of so short a time is spent before the first step
     assert math.isfinite(result.best_val_mae)
 
 
-def test_the_rate_falls_over_max_seconds_where_they_end_first(monkeypatch):
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock on which every look takes a millisecond, however busy the machine is."""
+    ticks = itertools.count()
+    fake = SimpleNamespace(perf_counter=lambda: next(ticks) / 1000)
+    monkeypatch.setattr(sys.modules["gnnkit.training.fit"], "time", fake)
+
+
+def test_the_rate_falls_over_max_seconds_where_they_end_first(monkeypatch, clock):
     asked = []
     monkeypatch.setattr(sys.modules["gnnkit.training.fit"], "_rate", lambda schedule, done: asked.append(done) or 1.0)
     settings = TrainingSettings(epochs=100_000, max_seconds=0.5, batch_size=64, patience=100_000, device="cpu")
     assert fit(Linear(), wave_windows(), EDGES, WEIGHTS, settings).stopped == "seconds"
     assert asked == sorted(asked)
-    assert asked[0] < 0.1
-    assert asked[-1] >= 0.9
+    assert asked[0] < 0.01
+    assert asked[-1] >= 0.98
     asked.clear()
     fit(Linear(), wave_windows(), EDGES, WEIGHTS, TrainingSettings(epochs=2, batch_size=64, device="cpu"))
     assert asked == [0.0, 0.25, 0.5, 0.75, 1.0][:: 4 // (len(asked) - 1)]
@@ -220,20 +230,40 @@ def test_missing_targets_have_no_gradient():
     assert model.level[1] == 0
 
 
-def test_target_and_step_are_there_for_curricula():
+def test_target_and_progress_are_there_for_curricula():
     windows = wave_windows()
     model = Linear()
     fit(model, windows, EDGES, WEIGHTS, TrainingSettings(epochs=2, batch_size=40, device="cpu"))
-    assert model.steps == [0, 1, 2, 3]
+    assert model.shares == [0.0, 0.25, 0.5, 0.75]
     scaled = torch.cat(model.targets[:2]).flatten(0, 1)
     everything = windows.scaler.transform_target(windows.train.batch(torch.arange(len(windows.train))).y).flatten(0, 1)
     assert torch.allclose(scaled.sort(dim=0).values, everything.sort(dim=0).values, atol=1e-5)
 
 
+def test_progress_is_the_share_of_max_seconds_where_they_end_first(clock):
+    model = Linear()
+    settings = TrainingSettings(epochs=100_000, max_seconds=0.5, batch_size=64, patience=100_000, device="cpu")
+    assert fit(model, wave_windows(), EDGES, WEIGHTS, settings).stopped == "seconds"
+    assert model.shares == sorted(model.shares)
+    assert model.shares[0] < 0.01
+    assert 0.98 < model.shares[-1] < 1.0
+
+
+def test_a_target_that_was_not_observed_is_none():
+    values = waves()
+    values[10:20, 1] = float("nan")
+    windows = make_windows(make_series(values, Split(range(80), range(80, 100), range(100, 120))), history=4, horizon=3)
+    model = Linear()
+    fit(model, windows, EDGES, WEIGHTS, TrainingSettings(epochs=1, batch_size=1000, device="cpu"))
+    (target,) = model.targets
+    assert target.isnan().sum(dim=(0, 1)).tolist() == [0, 30]
+
+
 def test_a_loss_that_is_not_finite_names_epoch_and_step():
     class Breaks(Linear):
-        def forward(self, *args, step=None, **kwargs):
-            return super().forward(*args, step=step, **kwargs) * (float("nan") if step == 5 else 1.0)
+        def forward(self, *args, progress=None, **kwargs):
+            out = super().forward(*args, progress=progress, **kwargs)
+            return out * (float("nan") if progress is not None and len(self.shares) == 6 else 1.0)
 
     settings = TrainingSettings(epochs=5, batch_size=20, device="cpu", learning_rate=0.01)
     with pytest.raises(
@@ -329,7 +359,7 @@ class Levels(nn.Module):
         super().__init__()
         self.levels = nn.Parameter(torch.tensor(start))
 
-    def forward(self, x, edge_index, edge_weight, *, mask=None, target=None, step=None):
+    def forward(self, x, edge_index, edge_weight, *, mask=None, target=None, progress=None):
         return self.levels.expand(x.size(0), 1, x.size(2), -1)
 
 
