@@ -42,7 +42,8 @@ PUBLISHED: dict[str, Any] = {
     "retain": 0.05,
     "affine": False,
 }
-#: Decay and clip of the published code, whose loss is the sum of |e| over a batch; `scaled` says them for ours.
+#: Decay and clip of the published code, whose loss is the sum of |e| over a batch; `scaled` says them for ours. The
+#: clip never acts there, for it is handed parameters that Adam has used up; here it does.
 WEIGHT_DECAY, CLIP = 1e-5, 5.0
 
 

@@ -64,6 +64,8 @@ class GraphLearningLayer(nn.Module):
         for name, value in sizes.items():
             if value < 1:
                 raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+        if isinstance(node_features, list):  # as a file of settings has them
+            node_features = torch.tensor(node_features, dtype=torch.get_default_dtype())
         if node_features is not None and (node_features.dim() != 2 or node_features.size(0) != num_nodes):
             raise ValueError(
                 f"node_features must have shape [{num_nodes}, F], one row for each node, got "
@@ -89,14 +91,15 @@ class GraphLearningLayer(nn.Module):
         self.linear_1.reset_parameters()
         self.linear_2.reset_parameters()
 
-    def forward(self, nodes: Int[Tensor, " M"] | None = None) -> Float[Tensor, "M M"]:
+    def forward(self, nodes: Int[Tensor, " M"] | None = None, *, noise: bool | None = None) -> Float[Tensor, "M M"]:
         """Compute the graph.
 
         Args:
             nodes: Numbers of the nodes that take part; None (default) stands for all.
+            noise: Whether entries are picked under noise. Default None: in training.
 
         Returns:
-            The adjacency; its entries lie in [0, 1), and at most k of a row are above 0.
+            The adjacency; its entries lie in [0, 1], and at most k of a row are above 0.
         """
         features = self.node_features
         one, two = (self.embedding_1, self.embedding_2) if features is None else (features, features)
@@ -109,7 +112,8 @@ class GraphLearningLayer(nn.Module):
         adjacency = torch.tanh(strength).relu()
         if self.neighbors >= adjacency.size(0):
             return adjacency
-        rank = adjacency + _NOISE * torch.rand_like(adjacency) if self.training else strength
+        noisy = self.training if noise is None else noise
+        rank = adjacency + _NOISE * torch.rand_like(adjacency) if noisy else strength
         largest = rank.topk(self.neighbors, dim=1).indices
         return adjacency * torch.zeros_like(adjacency).scatter(1, largest, 1.0)
 

@@ -26,9 +26,9 @@ def check_dropout(value: float) -> float:
 
 
 def check_share(name: str, value: float) -> float:
-    """Return `value` if it is a share in (0, 1], else raise a `ValueError` that names it."""
-    if not 0.0 < value <= 1.0:
-        raise ValueError(f"{name} must be a share above 0 and up to 1, got {value!r}")
+    """Return `value` if it is a share in [0, 1], else raise a `ValueError` that names it."""
+    if not 0.0 <= value <= 1.0:
+        raise ValueError(f"{name} must be a share from 0 to 1, got {value!r}")
     return float(value)
 
 

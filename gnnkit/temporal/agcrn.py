@@ -32,12 +32,21 @@ class _AdaptiveGRU(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw Glorot-uniform pools, scaled so that the nodes' own weights have that size under normal embeddings."""
+        """Draw Glorot-uniform pools, by the shapes that those of the authors' code have, [D, K, F + C, 2 C or C]."""
         embedding, rows, c = self.candidate_pool.shape
-        bound = math.sqrt(6 / (self.input_pool.size(1) + rows + c) / embedding)
-        for pool in (self.input_pool, self.gate_pool, self.candidate_pool):
-            nn.init.uniform_(pool, -bound, bound)
-        nn.init.zeros_(self.bias_pool)
+        width = (self.input_pool.size(1) + rows) // self.terms
+        with torch.no_grad():
+            for part, out in (
+                (self.input_pool[..., : 2 * c], 2 * c),
+                (self.input_pool[..., 2 * c :], c),
+                (self.gate_pool, 2 * c),
+                (self.candidate_pool, c),
+            ):
+                bound = math.sqrt(6 / ((embedding + self.terms) * width * out))
+                part.uniform_(-bound, bound)
+            for part in (self.bias_pool[:, : 2 * c], self.bias_pool[:, 2 * c :]):
+                bound = math.sqrt(6 / (embedding + part.size(1)))
+                part.uniform_(-bound, bound)
 
     def run(self, x: Float[Tensor, "N B T F"], embedding: Tensor, adjacency: Tensor) -> list[Float[Tensor, "B N C"]]:
         """The states of all steps; each is the tensor that the next one is computed from."""
@@ -51,7 +60,7 @@ class _AdaptiveGRU(nn.Module):
             into_gates, into_candidate = inputs.split([2 * c, c], dim=-1)
             reset, update = (into_gates + self._hear(h, adjacency) @ weights[1]).sigmoid().chunk(2, dim=-1)
             candidate = (into_candidate + self._hear(reset * h, adjacency) @ weights[2]).tanh()
-            states.append(torch.lerp(candidate, h, update).transpose(0, 1))
+            states.append((candidate + update * (h - candidate)).transpose(0, 1))  # lerp wants one type
         return states[1:]
 
     def _hear(self, x: Float[Tensor, "N S F"], adjacency: Tensor) -> Float[Tensor, "N S KF"]:
@@ -85,9 +94,9 @@ class AGCRN(nn.Module):
         ValueError: A size below 1.
 
     Source:
-        Bai et al., "Adaptive graph convolutional recurrent network for traffic forecasting" (2020), equations 5 to 7.
-        Its training script redraws all matrices, Glorot-uniform by a tensor's own shape: embeddings and pools begin far
-        smaller than here, and the graph nearly even.
+        Bai et al., "Adaptive graph convolutional recurrent network for traffic forecasting" (2020). Embeddings and
+        pools begin as in its training script, Glorot-uniform by a tensor's own shape: so small that the graph begins
+        all but even. The last map begins as torch's.
 
     Example:
         >>> AGCRN(1, 8, horizon=3, num_nodes=5)(torch.randn(4, 12, 5, 1)).shape
@@ -123,11 +132,11 @@ class AGCRN(nn.Module):
         self.embedding = nn.Parameter(torch.empty(num_nodes, embedding_channels))
         self.cells = nn.ModuleList(_AdaptiveGRU(size, hidden_channels, embedding_channels, terms) for size in widths)
         self.head = nn.Linear(hidden_channels, self.horizon)
-        nn.init.normal_(self.embedding)
+        nn.init.xavier_uniform_(self.embedding)
 
     def reset_parameters(self) -> None:
-        """Draw standard-normal embeddings, and all other weights anew."""
-        nn.init.normal_(self.embedding)
+        """Draw all weights anew."""
+        nn.init.xavier_uniform_(self.embedding)
         for module in (*self.cells, self.head):
             module.reset_parameters()  # pyright: ignore[reportCallIssue]
 

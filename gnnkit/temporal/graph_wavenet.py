@@ -86,6 +86,7 @@ class GraphWaveNet(nn.Module):
             raise ValueError("stacks * layers is 1: the last block reads no neighbour, so give two blocks or more")
         self.steps = 1 + sum(dilations)
         self.learns_graph = adaptive
+        check_size("embedding_channels", embedding_channels)
         self.embedding_1 = nn.Parameter(torch.empty(num_nodes, embedding_channels)) if adaptive else None
         self.embedding_2 = nn.Parameter(torch.empty(num_nodes, embedding_channels)) if adaptive else None
         self.start = nn.Linear(self.in_channels * (2 if mask_input else 1), c)

@@ -29,10 +29,11 @@ class MTGNN(nn.Module):
     S, S_l and S' take all steps that are left; A is `GraphLearningLayer`'s, the given graph, or the mean of both after
     normalisation. A loop of the given graph stands for the one that mix-hop adds.
 
-    In training, two things can be left out of the loss by returning their `target` for them:
+    In training, where `target` is given:
 
-    - `curriculum=s`: after each 1/P of the first share s of the training one more horizon is learned;
-    - `node_groups=g`: a step trains a random 1/g of the nodes and the graph among them, at 1/g of the cost or less.
+    - `curriculum=s`: after each 1/P of the first share s of the training one more horizon has a gradient;
+    - `node_groups=g`: a step trains a random 1/g of the nodes and the graph among them, at 1/g of the cost or less. The
+      others come back as their target, so that the loss, a mean over all, is about 1/g of theirs.
 
     Args:
         in_channels: Features F of a node at a step; the first is what is predicted.
@@ -47,7 +48,7 @@ class MTGNN(nn.Module):
         depth, retain: Of `MixHopLayer`.
         neighbors, embedding_channels, alpha, node_features: Of `GraphLearningLayer`; defaults 20, 40, 3, None.
         dropout: Share dropped of the gated features and of the first skip's input. Default 0.3.
-        curriculum: Share of the training, in (0, 1]; the authors' on METR-LA is 0.8. Default None: all count at once.
+        curriculum: Share of the training, up to 1; 0: all horizons count at once. Default 0.8, the authors' on METR-LA.
         node_groups: Groups that the nodes are split into in training. Default 1.
         mask_input: Append the mask of observed entries to the features. Default False.
 
@@ -87,7 +88,7 @@ class MTGNN(nn.Module):
         alpha: float = 3.0,
         node_features: Float[Tensor, "N D"] | None = None,
         dropout: float = 0.3,
-        curriculum: float | None = None,
+        curriculum: float = 0.8,
         node_groups: int = 1,
         mask_input: bool = False,
     ) -> None:
@@ -97,11 +98,11 @@ class MTGNN(nn.Module):
         self.dropout = check_dropout(dropout)
         check_choice("graph", graph, ("learned", "given", "both"))
         self.graph = graph
-        #: The given graph makes a difference to the forecast.
         self.uses_graph = graph != "learned"
         self.learns_graph = graph != "given"
-        self.curriculum = None if curriculum is None else check_share("curriculum", curriculum)
+        self.curriculum = check_share("curriculum", curriculum)
         self.node_groups = check_size("node_groups", node_groups)
+        self.leaves_nodes_out = self.node_groups > 1  # they come back as their target
         self.mask_input = mask_input
 
         width, c = self.in_channels * (2 if mask_input else 1), check_size("hidden_channels", hidden_channels)
@@ -138,7 +139,7 @@ class MTGNN(nn.Module):
         if self.graph_learning is None:
             raise ValueError("graph='given' learns no graph; build the model with graph='learned' or 'both'")
         with torch.no_grad():
-            return self.graph_learning()
+            return self.graph_learning(noise=False)
 
     def forward(
         self,
@@ -150,7 +151,7 @@ class MTGNN(nn.Module):
         target: Float[Tensor, "B P N"] | None = None,
         progress: float | None = None,
     ) -> Float[Tensor, "B P N"]:
-        """Predict the next P steps as `TGCN.forward` does; what training leaves out comes back as the target."""
+        """Predict the next P steps as `TGCN.forward` does; nodes that training leaves out come back as their target."""
         x = read_history(x, mask, self.in_channels, self.mask_input, num_nodes=self.num_nodes, history=self.history)
         learning, nodes = self.training and target is not None, None
         if learning and self.node_groups > 1:
@@ -158,14 +159,12 @@ class MTGNN(nn.Module):
             nodes = torch.randperm(self.num_nodes, device=x.device)[:size].sort().values
         matrices = self._matrices(edge_index, edge_weight, x, nodes)
         y = self._predict(x if nodes is None else x[:, :, nodes], *matrices, nodes)
-        count = self.horizon
-        if learning and self.curriculum is not None:
-            count = min(self.horizon, 1 + int((progress or 0.0) / self.curriculum * self.horizon))
-        if target is None or (nodes is None and count == self.horizon):
+        if learning and self.curriculum > 0:
+            count = 1 + int((progress or 0.0) / self.curriculum * self.horizon)
+            y = torch.cat([y[:, :count], y[:, count:].detach()], dim=1)
+        if target is None or nodes is None:
             return y
-        out = target.nan_to_num()
-        out[:, :count, slice(None) if nodes is None else nodes] = y[:, :count]
-        return out
+        return target.nan_to_num().to(y.dtype).index_copy(2, nodes, y)
 
     def _matrices(
         self, edge_index: Tensor | None, edge_weight: Tensor | None, x: Tensor, nodes: Int[Tensor, " M"] | None

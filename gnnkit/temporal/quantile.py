@@ -143,7 +143,12 @@ class QuantileForecaster(nn.Module):
             below.append(below[-1] - steps[..., number])
         for number in range(middle, steps.size(-1)):
             above.append(above[-1] + steps[..., number])
-        return torch.stack([*reversed(below), *above[1:]], dim=-1)
+        quantiles = torch.stack([*reversed(below), *above[1:]], dim=-1)
+        if self.training and target is not None and getattr(self.forecaster, "leaves_nodes_out", False):
+            # What came back as its target was not forecast: the spread has nothing to learn from it.
+            left_out = (median == target.nan_to_num().to(median.dtype)).unsqueeze(-1)
+            quantiles = torch.where(left_out, median.unsqueeze(-1), quantiles)
+        return quantiles
 
     def unroll(self, x: Float[Tensor, "B T N F"], *args: Any, **options: Any) -> list[Tensor]:
         """The states h_1 ... h_T of the forecaster, where it has any."""

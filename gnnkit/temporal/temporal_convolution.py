@@ -96,7 +96,7 @@ class DilatedInception(nn.Module):
         ValueError: Fewer channels than kernels.
 
     Source:
-        Wu et al. (2020), equations 9 and 10.
+        Wu et al., "Connecting the dots" (2020), the temporal convolution module.
 
     Example:
         >>> DilatedInception(2, 8)(torch.randn(4, 12, 5, 2)).shape

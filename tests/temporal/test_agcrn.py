@@ -54,3 +54,16 @@ def test_the_learned_graph_shares_out_what_each_node_hears():
     assert model.embedding.grad.abs().max() > 0
     with pytest.raises(ValueError, match="terms must be a whole number of at least 1, got 0"):
         AGCRN(F, C, P, num_nodes=N, terms=0)
+
+
+def test_it_begins_as_in_the_authors_script_with_a_graph_that_is_all_but_even():
+    torch.manual_seed(0)
+    model = AGCRN(1, 64, 12, num_nodes=207)
+    width, terms, d = 65, 2, 10
+    cell = model.cells[0]
+    for part, out in ((cell.gate_pool, 128), (cell.candidate_pool, 64), (cell.input_pool[..., :128], 128)):
+        bound = (6 / (terms * width * out + d * width * out)) ** 0.5  # a tensor [d, terms, width, out]
+        assert 0.95 * bound < part.abs().max() <= bound
+    assert cell.bias_pool[:, :128].abs().max() <= (6 / (d + 128)) ** 0.5 < cell.bias_pool[:, 128:].abs().max()
+    assert 0.95 < model.embedding.abs().max() / (6 / (207 + d)) ** 0.5 <= 1
+    assert (model.learned_adjacency() * 207 - 1).abs().max() < 0.3

@@ -11,7 +11,8 @@ B, T, N, F, C, P = 2, 9, 4, 2, 4, 3
 def build(**settings):
     torch.manual_seed(0)
     settings = {"layers": 2, "embedding_channels": 3, "neighbors": 2, "alpha": 0.5} | settings
-    model = MTGNN(F, C, P, history=T, num_nodes=N, **settings).double().eval()
+    horizon = settings.pop("horizon", P)
+    model = MTGNN(F, C, horizon, history=T, num_nodes=N, **settings).double().eval()
     with torch.no_grad():
         for block in model.blocks:
             if block.scale is not None:
@@ -150,12 +151,27 @@ def test_a_curriculum_learns_the_near_horizons_first():
     model, x = build(curriculum=0.5, dropout=0.0, neighbors=N), history()  # all kept: no noise picks
     target = torch.randn(B, P, N, dtype=torch.float64)
     full = model(x)
-    assert torch.equal(model(x, target=target, progress=0.0), full)  # in evaluation nothing is left out
     model.train()
     for progress, count in ((0.0, 1), (0.16, 1), (0.17, 2), (0.33, 2), (0.34, 3), (1.0, 3)):
         out = model(x, target=target, progress=progress)
-        torch.testing.assert_close(out[:, :count], full[:, :count], rtol=0, atol=1e-12)
-        assert torch.equal(out[:, count:], target[:, count:])
+        torch.testing.assert_close(out, full, rtol=0, atol=1e-12)
+        (taught,) = torch.autograd.grad(out.square().sum(), model.head_2.bias)
+        assert (taught != 0).tolist() == [p < count for p in range(P)]
+    for options in ({"curriculum": 0.0}, {"horizon": 1}):
+        everything = build(dropout=0.0, neighbors=N, **options).train()
+        out = everything(x, target=target[:, : everything.horizon], progress=0.0)
+        (taught,) = torch.autograd.grad(out.square().sum(), everything.head_2.bias)
+        assert (taught != 0).all()
+    with pytest.raises(ValueError, match=r"curriculum must be a share from 0 to 1, got 1.5"):
+        build(curriculum=1.5)
+
+
+def test_the_learned_graph_is_told_without_noise_in_training_too():
+    model = build(neighbors=1)
+    calm = model.learned_adjacency()
+    state = torch.get_rng_state()
+    assert torch.equal(model.train().learned_adjacency(), calm)
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 @pytest.mark.parametrize("graph", ["learned", "given", "both"])

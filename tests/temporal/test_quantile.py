@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -121,6 +123,24 @@ def test_what_is_asked_of_the_forecaster_is_answered_by_it():
     x = torch.randn(2, 6, 4, 2)
     assert torch.equal(gru.unroll(x)[-1], gru.forecaster.unroll(x)[-1])
     assert type(build_forecaster("gru", **SIZES)) is GRUForecaster
+
+
+def test_what_mtgnn_leaves_out_teaches_the_spread_nothing():
+    torch.manual_seed(0)
+    model = build_forecaster("mtgnn", **SIZES, quantiles=LEVELS, node_groups=2, dropout=0.0).double().train()
+    x, target = torch.randn(3, 6, 4, 2).double(), torch.randn(3, 3, 4).double()
+    target[0, 0] = math.nan
+    out = model(x, target=target, progress=1.0)
+    given = target.nan_to_num()
+    left_out = (out[..., 2] == given).flatten(0, 1).all(dim=0)  # [N]
+    assert left_out.sum() == 2
+    # Observed entries only: the others have no loss.
+    seen = out[1:][:, :, left_out]
+    assert torch.equal(seen, given[1:][:, :, left_out].unsqueeze(-1).expand_as(seen))
+    (nothing,) = torch.autograd.grad(seen.sum(), model.outer.weight, retain_graph=True)
+    assert nothing.abs().max() == 0
+    (taught,) = torch.autograd.grad(out[:, :, ~left_out, 0].sum(), model.outer.weight)
+    assert taught.abs().max() > 0
 
 
 @pytest.mark.parametrize("levels", [(0.5,), (0.1, 0.9), (0.5, 0.1), (0.0, 0.5), (0.5, 1.0), (0.5, 0.5, 0.9)])

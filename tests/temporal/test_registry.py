@@ -191,6 +191,22 @@ def test_every_model_can_read_the_mask(name):
     assert not torch.equal(model(x, EDGES, mask=gap), model(x, EDGES))
 
 
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_model_runs_under_autocast(name):
+    torch.manual_seed(0)
+    settings = {"node_groups": 2, "dropout": 0.0} if name.startswith("mtgnn") else {}
+    model = build_forecaster(name, **SIZES, **settings)
+    x, target = torch.randn(2, 6, 4, 2), torch.randn(2, 3, 4)
+    out = []
+    for enabled in (False, True):
+        torch.manual_seed(1)
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            out.append(model.train()(x, EDGES, torch.ones(3), target=target, progress=1.0).float())
+    torch.testing.assert_close(out[1], out[0], rtol=0.05, atol=0.05)
+    out[1].sum().backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+
+
 @pytest.mark.parametrize("name", [name for name in CLASSES if hasattr(CLASSES[name], "unroll")])
 def test_states_are_chained(name):
     torch.manual_seed(0)
