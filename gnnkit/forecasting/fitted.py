@@ -74,9 +74,6 @@ class FittedForecaster(nn.Module):
         # JSON has lists; what they stand for is a tensor again when the model is built from the file.
         settings = {name: value.tolist() if isinstance(value, Tensor) else value for name, value in settings.items()}
         self.config = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
-        own: dict[str, Any] = dict(settings)
-        if own.get("node_features") is not None:
-            own["node_features"] = _table(own["node_features"])
         time_channels = TIME_CHANNELS if time_features else 0
         self.forecaster = build_forecaster(
             model,
@@ -87,7 +84,7 @@ class FittedForecaster(nn.Module):
             hidden_channels=hidden_channels,
             time_channels=time_channels,
             residual=residual,
-            **own,
+            **settings,
         )
         self.register_buffer("center", torch.zeros(scaler_rows, num_features))
         self.register_buffer("scale", torch.ones(scaler_rows, num_features))
@@ -161,16 +158,6 @@ class FittedForecaster(nn.Module):
         """The learned graph as `edge_index` and `edge_weight`; None where the model learns none."""
         adjacency = self.learned_adjacency()
         return None if adjacency is None else from_dense(adjacency, rows="target")
-
-
-def _table(values: Any) -> Tensor:
-    """A table of node features; a `ValueError` where it is none."""
-    try:
-        return torch.tensor(values, dtype=torch.float32)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"node_features must be rows of numbers, one row for each node, e.g. [[0.5],[2]]: {error}"
-        ) from None
 
 
 def _step_text(minutes: float | None, unit: str) -> str:

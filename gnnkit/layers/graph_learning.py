@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -64,8 +66,8 @@ class GraphLearningLayer(nn.Module):
         for name, value in sizes.items():
             if value < 1:
                 raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
-        if isinstance(node_features, list):  # as a file of settings has them
-            node_features = torch.tensor(node_features, dtype=torch.get_default_dtype())
+        if node_features is not None and not isinstance(node_features, Tensor):  # as a file of settings has them
+            node_features = _table(node_features)
         if node_features is not None and (node_features.dim() != 2 or node_features.size(0) != num_nodes):
             raise ValueError(
                 f"node_features must have shape [{num_nodes}, F], one row for each node, got "
@@ -119,3 +121,13 @@ class GraphLearningLayer(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.num_nodes}, neighbors={self.neighbors}, alpha={self.alpha}"
+
+
+def _table(values: Any) -> Tensor:
+    """A table of node features; a `ValueError` where it is none."""
+    try:
+        return torch.tensor(values, dtype=torch.float32)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"node_features must be rows of numbers, one row for each node, e.g. [[0.5],[2]]: {error}"
+        ) from None
