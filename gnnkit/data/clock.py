@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gnnkit.data.own_times import months_of
+from gnnkit.data.own_grid import months_of
 from gnnkit.data.series import GraphSeries
 
 __all__ = ["TIME_CHANNELS", "clock_features", "row_time", "told_weekdays"]

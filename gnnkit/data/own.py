@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from gnnkit.data.own_graph import read_graph
-from gnnkit.data.own_times import Grid, is_time, number_times, put_on_grid, season_of, text_times
+from gnnkit.data.own_grid import Grid, equal_steps, put_on_grid, season_of
+from gnnkit.data.own_times import TIME_TITLES, is_time, number_rows, text_times
 from gnnkit.data.series import GraphSeries
 from gnnkit.data.splits import Split, chronological_split
 from gnnkit.data.tables import MISSING, Table, existing_file, is_number, numbers, read_table
@@ -22,11 +23,11 @@ __all__ = ["read_own"]
 
 @dataclass(frozen=True, eq=False)
 class _Read:
-    """What a series file holds: values `[L, N, F]`, names (None: not given) and times (None: not given)."""
+    """What a series file holds: values `[L, N, F]`, names and the times or numbers of its rows, None: not given."""
 
     values: NDArray[np.float64]
     names: list[str] | None = None
-    times: pd.DatetimeIndex | None = None
+    rows: pd.Index | None = None
 
 
 def read_own(
@@ -47,9 +48,10 @@ def read_own(
     - CSV: a row of numbers for each time, a column for each node; maybe a first line of names and a first column of
       times. Empty cells, NaN, NA and null are missing. A first line of whole numbers counts as names when they are 0,
       1, 2, … or when all of them lie outside the range of the values below (sensor numbers). Times are dates, dates
-      with times of day, months (2015-01), quarters (2015Q1) or ISO weeks (2015-W02), or under a name like date, time or
-      year whole numbers: years, 201501, 20150105, seconds or milliseconds since 1970.
-    - Parquet: the same as a data frame; the times are its index or its first column.
+      with times of day, months (2015-01), quarters (2015Q1) or ISO weeks (2015-W02); or, under a name like date, time,
+      timestamp or year, numbers: years, 201501, 20150105, or seconds, milliseconds, microseconds or nanoseconds since
+      1970. Other numbers that rise evenly under such a name, or under none, are those of rows.
+    - Parquet: the same as a data frame; times or row numbers are its index or its first column.
     - NPZ: an array `[rows, nodes]` or `[rows, nodes, features]` under `data`, or the only one in the file.
 
     The graph is one of
@@ -67,7 +69,7 @@ def read_own(
         season: Rows in a season; default from the step: a day, for daily rows a week, for weekly and monthly rows a
             year, for rows from Monday to Friday five.
         step_minutes: Minutes from row to row; default from the times. Given, it overrides them: the rows are then
-            taken to be equally spaced, whatever the times say.
+            taken to be equally spaced, whatever the times say, and the last one to be at its time.
         graph_format: `"auto"` (default), `"matrix"` or `"edges"`, for a CSV graph.
         header: True, False or None (default: look) for a first line of names in a CSV series.
         unit: Unit of the target, for reports.
@@ -78,8 +80,9 @@ def read_own(
     Raises:
         FileNotFoundError: A file is not there.
         ValueError: A file has an unknown ending, is ragged or not numeric, has infinite values or nothing but NaN;
-            times are not in order or not regular; names repeat; the graph has another size or other names than the
-            series, or a weight that is negative, infinite or missing. The message is one line and names the place.
+            times are not in order, not regular or not in the first column; names repeat; the graph has another size or
+            other names than the series, or a weight that is negative, infinite or missing. The message is one line and
+            names the place.
 
     Example:
         >>> import pathlib, tempfile
@@ -118,11 +121,12 @@ def read_own(
     repeated = next((name for place, name in enumerate(names) if name in names[:place]), None)
     if repeated is not None:
         raise ValueError(f"{path.name}: the node name {repeated!r} comes twice; give every column a name of its own")
-    grid = Grid(values, step_minutes, "", 0)
-    if read.times is not None and step_minutes is None:
-        grid = put_on_grid(values, read.times, path.name)
+    if step_minutes is not None:
+        grid = equal_steps(values, read.rows, step_minutes, path.name)
+    else:
+        grid = Grid(values) if read.rows is None else put_on_grid(values, read.rows, path.name)
     if grid.added:
-        note = f", {grid.added} rows of missing values put in where times are left out"
+        note = f", {grid.added} rows of missing values put in where rows are left out"
     if season is None:
         season = season_of(grid.step_minutes, grid.step_unit)
     edge_index, edge_weight = read_graph(graph_path, names, graph_format)
@@ -137,7 +141,7 @@ def read_own(
         unit=unit,
         step_minutes=grid.step_minutes,
         step_unit=grid.step_unit,
-        start=None if read.times is None else pd.to_datetime(read.times.to_list()[0]),
+        start=grid.start,
         season=season,
         source=f"own data, series {path.name}{graph_note}{note}",
     )
@@ -151,27 +155,43 @@ def _read_csv(path: Path, header: bool | None) -> _Read:
         names, table = table.cells[0], table.rows_from(1)
     if not table.cells:
         raise ValueError(f"{path.name}: a line of names and no row of values")
-    times = None
+    rows: pd.Index | None = None
     if timed:
         _check_wide(table)
-        times = text_times(table.column(0), table.lines, path.name)
-    elif names is not None and table.width > 1:
-        times = number_times(names[0], table.column(0))
-    # A data frame that was saved with its row numbers has them in a first column without a name.
-    numbered = names is not None and names[0] in ("", "Unnamed: 0") and table.width > 1 and _counts(table.column(0))
-    if times is not None or numbered:
+        rows = text_times(table.column(0), table.lines, path.name)
+    elif table.width > 1:
+        rows = number_rows(names[0] if names is not None else None, table.column(0), table.lines, path.name)
+    _check_one_column_of_times(table, names, rows)
+    if rows is not None:
         table, names = table.columns_from(1), names[1:] if names else None
     if table.width == 0:
         raise ValueError(f"{path.name}: a column of times and no column of values")
-    return _Read(numbers(table)[..., None], names, times)
+    return _Read(numbers(table)[..., None], names, rows)
 
 
 def _check_wide(table: Table) -> None:
     times = table.column(0)
-    if table.width > 2 and len(set(times)) < len(times) and not all(is_number(cell) for cell in table.column(1)):
+    long = table.width > 2 and len(set(times)) < len(times) and not is_time(table.cells[-1][1])
+    if long and not all(is_number(cell) for cell in table.column(1)):
         raise ValueError(
             f"{table.path.name}: a row for each time and node, with the node's name in column 2; give a row for each "
             f"time and a column for each node (in pandas: frame.pivot(index=…, columns=…, values=…))"
+        )
+
+
+def _check_one_column_of_times(table: Table, names: list[str] | None, rows: pd.Index | None) -> None:
+    times = [column for column in range(1, table.width) if is_time(table.cells[-1][column])]
+    titles = [] if names is None else [title.lower() for title in names]
+    parts = titles[1:2] and titles[1] in TIME_TITLES and rows is not None and not rows.is_unique
+    if parts or (times[:1] == [1] and rows is not None):
+        raise ValueError(
+            f"{table.path.name}: columns 1 and 2 hold parts of a time, {table.cells[-1][0]!r} and "
+            f"{table.cells[-1][1]!r}; write it whole in column 1, as YYYY-MM-DD hh:mm"
+        )
+    if times:
+        raise ValueError(
+            f"{table.path.name}: column {times[0] + 1} holds times like {table.cells[-1][times[0]]!r}; "
+            f"put it first, or leave it out"
         )
 
 
@@ -204,17 +224,35 @@ def _read_parquet(path: Path) -> _Read:
         frame = pd.read_parquet(path)
     except (ValueError, OSError) as error:  # pyarrow's own errors are of these kinds
         raise ValueError(f"{path.name}: not a Parquet file ({_line(error)})") from None
-    times = frame.index if isinstance(frame.index, pd.DatetimeIndex) else None
-    if times is None and len(frame.columns) and pd.api.types.is_datetime64_any_dtype(frame.dtypes.iloc[0]):
-        times, frame = pd.DatetimeIndex(frame.iloc[:, 0]), frame.iloc[:, 1:]
+    rows, frame = _parquet_rows(frame, path.name)
     if frame.empty:
         raise ValueError(f"{path.name}: no values, its shape is {frame.shape[0]} × {frame.shape[1]}")
     for column, kind in frame.dtypes.items():
         if not pd.api.types.is_numeric_dtype(kind):
             raise ValueError(f"{path.name}: column {column!r} is not numeric (its type is {kind})")
-    return _Read(
-        frame.to_numpy(dtype=np.float64, na_value=np.nan)[..., None], [str(name) for name in frame.columns], times
-    )
+    values = frame.to_numpy(dtype=np.float64, na_value=np.nan)
+    return _Read(values[..., None], [str(name) for name in frame.columns], rows)
+
+
+def _parquet_rows(frame: pd.DataFrame, name: str) -> tuple[pd.Index | None, pd.DataFrame]:
+    """The times or numbers of a frame's rows, from its index or its first column, and the frame without that column."""
+    lines = list(range(1, len(frame) + 1))
+
+    def rows_of(labels: pd.Index, title: str) -> pd.Index | None:
+        if isinstance(labels, pd.DatetimeIndex):
+            return labels
+        if isinstance(labels, pd.PeriodIndex):
+            return labels.to_timestamp()
+        cells = [str(label) for label in labels]
+        if pd.api.types.is_numeric_dtype(labels.dtype):
+            return number_rows(title, cells, lines, name)
+        return text_times(cells, lines, name) if cells and is_time(cells[-1]) else None
+
+    rows = None if isinstance(frame.index, pd.RangeIndex) else rows_of(frame.index, str(frame.index.name or ""))
+    if rows is None and len(frame.columns) > 1:
+        rows = rows_of(pd.Index(frame.iloc[:, 0]), str(frame.columns[0]))
+        frame = frame if rows is None else frame.iloc[:, 1:]
+    return rows, frame
 
 
 def _read_npz(path: Path) -> _Read:

@@ -1,42 +1,28 @@
-"""Times in files: read in the ways people write them, and put on a regular grid of rows."""
+"""Times in files: the ways in which people write them."""
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["Grid", "is_time", "months_of", "number_times", "put_on_grid", "season_of", "text_times"]
+from gnnkit.data.own_grid import number_places, time_places
 
-DAY = 24 * 60
-WEEK = 7 * DAY
-TIME_TITLES = frozenset({"", "date", "datetime", "day", "hour", "month", "period", "time", "timestamp", "week", "when",
-                         "year", "yearmonth", "index", "unnamed: 0"})  # fmt: skip
+__all__ = ["TIME_TITLES", "is_time", "number_rows", "text_times"]
+
+#: What a data frame calls its row labels where they have no name.
+_UNNAMED = frozenset({"", "index", "unnamed: 0"})
+TIME_TITLES = frozenset({"date", "datetime", "day", "epoch", "hour", "month", "period", "time", "timestamp", "ts",
+                         "unix", "week", "when", "year", "yearmonth"})  # fmt: skip
+"""Names of columns of times, in lower case."""
 ISO_WEEK = re.compile(r"(\d{4})-?W(\d{1,2})")
+QUARTER = re.compile(r"(\d{4})-?Q([1-4])", re.IGNORECASE)
 DATE = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4}|\d{2})\b(.*)", re.DOTALL)
-MONTH_NAMES = {1: "month", 3: "quarter", 6: "half-year", 12: "year"}
-
-
-@dataclass(frozen=True, eq=False)
-class Grid:
-    """Values on a regular grid of rows.
-
-    Args:
-        values: `[L, N, F]`, NaN in rows whose time was left out.
-        step_minutes: Minutes from row to row; None where they are not the same for all rows, or unknown.
-        step_unit: What a row is where it has no fixed number of minutes: `"month"`, `"quarter"`, `"year"`, `"weekday"`.
-        added: Rows put in.
-    """
-
-    values: NDArray[np.float64]
-    step_minutes: float | None
-    step_unit: str
-    added: int
+CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[ap]\.?m\.?)?", re.IGNORECASE)
+YEAR = re.compile(r"\d{4}")
 
 
 def is_time(cell: str) -> bool:
@@ -47,8 +33,10 @@ def is_time(cell: str) -> bool:
         pass
     else:
         return False
-    if ISO_WEEK.fullmatch(cell) or DATE.fullmatch(cell):
+    if any(form.fullmatch(cell) for form in (ISO_WEEK, QUARTER, DATE, CLOCK)):
         return True
+    if not YEAR.search(cell):  # a name like May or T10
+        return False
     try:
         return not pd.isna(pd.Timestamp(cell))
     except ValueError:
@@ -69,14 +57,25 @@ def text_times(cells: list[str], lines: list[int], name: str) -> pd.DatetimeInde
         The times; where their offsets from UTC differ, all with the first one's.
 
     Raises:
-        ValueError: A cell that is no time (its line is named), or dates that can be read in both ways.
+        ValueError: A cell that is no time (its line is named), times of day without a date, or dates that can be read
+            in both ways.
     """
+    if any(CLOCK.fullmatch(cell) for cell in cells):
+        row = next(row for row, cell in enumerate(cells) if CLOCK.fullmatch(cell))
+        raise ValueError(
+            f"{name}: line {lines[row]}, column 1: {cells[row]!r} is a time of day without a date; "
+            f"write times as YYYY-MM-DD hh:mm"
+        )
     weeks = [ISO_WEEK.fullmatch(cell) for cell in cells]
+    quarters = [QUARTER.fullmatch(cell) for cell in cells]
     dates = [DATE.fullmatch(cell) for cell in cells]
     try:
         if all(weeks):
             text = [f"{week[1]}-W{week[2]}-1" for week in weeks if week]
             return pd.DatetimeIndex(pd.to_datetime(text, format="%G-W%V-%u"))
+        if all(quarters):
+            text = [f"{quarter[1]}-{3 * int(quarter[2]) - 2:02}-01" for quarter in quarters if quarter]
+            return pd.DatetimeIndex(pd.to_datetime(text))
         if not all(dates):
             return _parse(cells)
     except ValueError:
@@ -115,7 +114,7 @@ def _in_either_order(dates: list[re.Match[str]], name: str) -> pd.DatetimeIndex:
     if not read:
         raise ValueError(f"{name}: column 1 has dates like {dates[0][0]!r} that are none; write them as YYYY-MM-DD")
     rising = {order: times for order, times in read.items() if times.is_monotonic_increasing and times.is_unique}
-    regular = {order: times for order, times in rising.items() if _steps(times) is not None}
+    regular = {order: times for order, times in rising.items() if time_places(times) is not None}
     kept = regular or rising or read
     if len(kept) == 1 or dates[0][2] == ".":
         return kept.get("day", next(iter(kept.values())))
@@ -127,158 +126,95 @@ def _in_either_order(dates: list[re.Match[str]], name: str) -> pd.DatetimeIndex:
     )
 
 
-def number_times(title: str, cells: list[str]) -> pd.DatetimeIndex | None:
-    """Read times that are written as whole numbers, in a column that is named as one of times or has no name.
+def number_rows(title: str | None, cells: list[str], lines: list[int], name: str) -> pd.Index | None:
+    """Read times that are written as numbers, or the numbers of rows, in a first column.
 
     Args:
-        title: The column's name.
+        title: The column's name; None: it has no line of names above it.
         cells: The column.
-
-    Returns:
-        The times of years (2015), months (201501), days (20150105), or seconds or milliseconds since 1970; None where
-        the column holds something else.
-    """
-    if title.lower() not in TIME_TITLES or not all(cell.isdecimal() and len(cell) < 15 for cell in cells):
-        return None
-    numbers = [int(cell) for cell in cells]
-    if any(later <= number for number, later in itertools.pairwise(numbers)):
-        return None
-    readings: dict[str, Callable[[], pd.DatetimeIndex]] = {
-        "year": lambda: pd.DatetimeIndex(pd.to_datetime(cells, format="%Y")),
-        "month": lambda: pd.DatetimeIndex(pd.to_datetime(cells, format="%Y%m")),
-        "day": lambda: pd.DatetimeIndex(pd.to_datetime(cells, format="%Y%m%d")),
-        "seconds": lambda: pd.DatetimeIndex(pd.to_datetime(numbers, unit="s")),
-        "milliseconds": lambda: pd.DatetimeIndex(pd.to_datetime(numbers, unit="ms")),
-    }
-    ranges = {
-        "year": (1600, 2200),
-        "month": (160001, 220012),
-        "day": (16000101, 22001231),
-        "seconds": (10**8, 10**10),
-        "milliseconds": (10**11, 10**13),
-    }
-    for kind, (low, high) in ranges.items():
-        if low <= numbers[0] and numbers[-1] <= high:
-            try:
-                return readings[kind]()
-            except ValueError:
-                return None
-    return None
-
-
-def put_on_grid(values: NDArray[np.float64], times: pd.DatetimeIndex, name: str) -> Grid:
-    """Put each row at its time on a regular grid; rows whose time is left out become NaN.
-
-    Rows are equally spaced in minutes, or months, quarters or years, or days from Monday to Friday.
-
-    Args:
-        values: `[rows, nodes, features]`.
-        times: Time of each row.
+        lines: Line of the file that each cell came from.
         name: Name of the file, for messages.
 
     Returns:
-        The grid.
+        The times of years (2015), months (201501), days (20150105), or seconds, milliseconds, microseconds or
+        nanoseconds since 1970; or numbers that rise evenly. None where the column holds a node: its name is not one of
+        times, or it has none and the numbers are no seconds since 1970 that rise evenly.
 
     Raises:
-        ValueError: A time is missing, is not later than the one before, or is on no regular grid.
-    """
-    if times.hasnans:
-        raise ValueError(f"{name}: row {int(times.isna().argmax())} (counted from 0) has no time")
-    if len(times) < 2:
-        return Grid(values, None, "", 0)
-    gaps = np.diff(times.as_unit("ns").asi8)
-    if (gaps <= 0).any():
-        row = int((gaps <= 0).argmax()) + 1
-        back = times.tz is None and gaps[row - 1] > -2 * 3600e9
-        raise ValueError(
-            f"{name}: row {row} (counted from 0) is at {times[row]}, not later than the row before; "
-            + ("write times in UTC if clocks were set back there, else sort the rows" if back else "sort the rows")
-        )
-    steps = _steps(times)
-    if steps is None:
-        row = int((gaps != np.median(gaps)).argmax()) + 1
-        raise ValueError(
-            f"{name}: the times are not regular: row {row} (counted from 0) comes {pd.Timedelta(gaps[row - 1])} "
-            f"after the one before, the shortest step is {pd.Timedelta(int(gaps.min()))}; "
-            f"pass step_minutes to take the rows as equally spaced"
-        )
-    places, step_minutes, unit = steps
-    filled = np.full((int(places[-1]) + 1, *values.shape[1:]), np.nan)
-    filled[places] = values
-    return Grid(filled, step_minutes, unit, len(filled) - len(values))
-
-
-def _steps(times: pd.DatetimeIndex) -> tuple[NDArray[np.int64], float | None, str] | None:
-    """The row of each of some rising times on a regular grid, the grid's minutes and its unit; None: there is none."""
-    gaps = np.diff(times.as_unit("ns").asi8)
-    if len(gaps) == 0:
-        return np.zeros(1, dtype=np.int64), None, ""
-    months = _whole_steps(times.year.to_numpy() * 12 + times.month.to_numpy()) if _are_calendar(times) else None
-    if months is not None:
-        places, step = months
-        return places, None, MONTH_NAMES.get(step, f"{step} months")
-    fixed = _whole_steps(np.concatenate([[0], np.cumsum(gaps)]))
-    if fixed is None:
-        return None
-    places, step = fixed
-    week_ends = times.day_of_week.to_numpy() >= 5
-    if step == DAY * 60 * 10**9 and len(times) >= 10 and not week_ends.any():
-        days = times.tz_localize(None).to_numpy().astype("datetime64[D]")
-        return np.busday_count(days[0], days).astype(np.int64), None, "weekday"
-    return places, step / 60e9, ""
-
-
-def _whole_steps(numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], int] | None:
-    """Places on a grid of the shortest step; None where a number is beside it, or most places would be empty."""
-    step = int(np.diff(numbers).min())
-    if step <= 0 or ((numbers - numbers[0]) % step).any():
-        return None
-    places = (numbers - numbers[0]) // step
-    return (places, step) if places[-1] + 1 <= 2 * len(numbers) else None
-
-
-def _are_calendar(times: pd.DatetimeIndex) -> bool:
-    """Whether all times are on one day of the month, or on the last, at one time of day, a month or more apart."""
-    same_hour = (times - times.normalize()).nunique() == 1
-    return same_hour and (times.day.nunique() == 1 or bool(times.is_month_end.all()))
-
-
-def season_of(step_minutes: float | None, step_unit: str) -> int | None:
-    """Rows in a season: a day of rows that are shorter, a week of days, a year of weeks, months or quarters.
-
-    Args:
-        step_minutes: Minutes from row to row; None: unknown, or not the same for all rows.
-        step_unit: See `Grid`.
-
-    Returns:
-        Rows, at least 2; None where the step has no such season.
+        ValueError: The column is called like one of times and holds something else.
 
     Example:
-        >>> season_of(60, ""), season_of(7 * 24 * 60, ""), season_of(None, "month"), season_of(None, "")
-        (24, 52, 12, None)
+        >>> number_rows("time", ["1700000000", "1700003600"], [2, 3], "speeds.csv")[1]
+        Timestamp('2023-11-14 23:13:20')
+        >>> number_rows("", ["100", "101", "103"], [2, 3, 4], "speeds.csv").tolist()
+        [100.0, 101.0, 103.0]
+        >>> number_rows("north", ["100", "101"], [2, 3], "speeds.csv") is None
+        True
     """
-    if step_unit == "weekday":
-        return 5
-    if step_unit:
-        months = months_of(step_unit)
-        return 12 // months if months is not None and months < 12 and 12 % months == 0 else None
-    if step_minutes is None:
+    named = title is not None and title.lower() in TIME_TITLES
+    if not (named or title is None or title.lower() in _UNNAMED):
         return None
-    if step_minutes < DAY:
-        rows = DAY / step_minutes
-        return round(rows) if abs(rows - round(rows)) < 1e-6 else None
-    return {DAY: 7, WEEK: 52, 2 * WEEK: 26, 4 * WEEK: 13}.get(int(step_minutes)) if step_minutes % DAY == 0 else None
+    numbers = np.array([_number(cell) for cell in cells], dtype=np.float64)
+    if np.isnan(numbers).any():
+        if not named:
+            return None
+        row = int(np.isnan(numbers).argmax())
+        raise ValueError(
+            f"{name}: line {lines[row]}, column 1 ({title!r}): {cells[row]!r} is no time; "
+            f"write times as YYYY-MM-DD hh:mm"
+        )
+    times = _number_times(numbers)
+    even = number_places(numbers) is not None
+    if title is None:
+        return times if even and numbers[0] >= _KINDS["seconds"][0] else None
+    # 1700, 1701, … without a name are the rows of a longer table, more often than years.
+    if times is not None and (named or numbers[0] > _KINDS["year"][1]):
+        return times
+    if even:
+        return pd.Index(numbers)
+    shown = ", ".join(cells[:3])
+    raise ValueError(
+        f"{name}: column 1 ({title!r}) holds {shown}, …, which are neither times nor row numbers that rise evenly; "
+        f"write times as YYYY-MM-DD hh:mm, or, if it is a node, give it another name"
+    )
 
 
-def months_of(step_unit: str) -> int | None:
-    """The months in a row of such a unit; None where it is none of months.
+_KINDS: dict[str, tuple[float, float]] = {
+    "year": (1600, 2200),
+    "month": (160001, 220012),
+    "day": (16000101, 22001231),
+    "seconds": (1e8, 1e10),
+    "milliseconds": (1e11, 1e13),
+    "microseconds": (1e14, 1e16),
+    "nanoseconds": (1e17, 9e18),
+}
+"""From where to where numbers are times of each kind."""
 
-    Example:
-        >>> months_of("quarter"), months_of("2 months"), months_of("weekday")
-        (3, 2, None)
-    """
-    names = {name: count for count, name in MONTH_NAMES.items()}
-    if step_unit in names:
-        return names[step_unit]
-    count = step_unit.removesuffix(" months")
-    return int(count) if count != step_unit and count.isdecimal() else None
+
+def _number_times(numbers: NDArray[np.float64]) -> pd.DatetimeIndex | None:
+    kind = next((kind for kind, (low, high) in _KINDS.items() if low <= numbers.min() and numbers.max() <= high), None)
+    whole = bool((numbers == np.floor(numbers)).all())
+    if kind is None or not (whole or kind == "seconds"):
+        return None
+    text = [f"{number:.0f}" for number in numbers]
+    readings: dict[str, Callable[[], pd.Index]] = {
+        "year": lambda: pd.to_datetime(text, format="%Y"),
+        "month": lambda: pd.to_datetime(text, format="%Y%m"),
+        "day": lambda: pd.to_datetime(text, format="%Y%m%d"),
+        # A double holds seconds to the millisecond and better, nanoseconds to 256 of them.
+        "seconds": lambda: pd.to_datetime(np.round(numbers * 1e3).astype(np.int64), unit="ms"),
+        "milliseconds": lambda: pd.to_datetime(numbers.astype(np.int64), unit="ms"),
+        "microseconds": lambda: pd.to_datetime(numbers.astype(np.int64), unit="us"),
+        "nanoseconds": lambda: pd.to_datetime(np.round(numbers / 1e3).astype(np.int64), unit="us"),
+    }
+    try:
+        return pd.DatetimeIndex(readings[kind]())
+    except ValueError:
+        return None
+
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return float("nan")

@@ -77,7 +77,18 @@ def test_a_data_frame_s_own_row_numbers_are_no_node(tmp_path):
     assert same(series)
 
 
-@pytest.mark.parametrize("times", ["none", "index", "column"])
+def test_rows_of_a_longer_data_frame(tmp_path):
+    frame = pd.DataFrame({"a": np.arange(300.0), "b": 1.0}).iloc[100:].drop(index=[150])
+    frame.to_csv(tmp_path / "series.csv")
+    frame.to_parquet(tmp_path / "series.parquet")
+    for name in ("series.csv", "series.parquet"):
+        series = read_own(tmp_path / name)
+        assert (series.node_names, series.num_rows, series.start) == (("a", "b"), 200, None)
+        assert series.values[[49, 51], 0, 0].tolist() == [149, 151]
+        assert series.values[50].isnan().all()
+
+
+@pytest.mark.parametrize("times", ["none", "index", "column", "texts", "epoch", "periods"])
 def test_parquet(tmp_path, times):
     frame = pd.DataFrame(EXPECTED.numpy(), columns=["a", "b", "c"])
     when = pd.date_range("2024-03-01", periods=4, freq="5min")
@@ -85,11 +96,18 @@ def test_parquet(tmp_path, times):
         frame.index = when
     elif times == "column":
         frame.insert(0, "when", when)
+    elif times == "texts":
+        frame.index = when.strftime("%d.%m.%Y %H:%M")
+    elif times == "epoch":
+        frame.insert(0, "time", when.as_unit("s").asi8)
+    elif times == "periods":
+        frame.index = when.to_period("5min")
     frame.to_parquet(tmp_path / "series.parquet")
     series = read_own(tmp_path / "series.parquet")
     assert same(series)
     assert series.node_names == ("a", "b", "c")
     assert series.season == (None if times == "none" else 288)
+    assert series.start == (None if times == "none" else when[0])
 
 
 def test_npz(tmp_path):

@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from gnnkit.data import read_own
-from gnnkit.data.own_times import is_time, number_times, put_on_grid, season_of, text_times
+from gnnkit.data.own_grid import equal_steps, put_on_grid, season_of
+from gnnkit.data.own_times import is_time, number_rows, text_times
 
 
 def read(cells):
@@ -19,6 +20,7 @@ def days(*texts):
     [
         (["2015-01", "2015-02"], days("2015-01-01", "2015-02-01")),
         (["2015Q1", "2015Q2"], days("2015-01-01", "2015-04-01")),
+        (["2015-q3", "2015-q4"], days("2015-07-01", "2015-10-01")),
         (["2020-W53", "2021-W01"], days("2020-12-28", "2021-01-04")),
         (["2021W1", "2021W2"], days("2021-01-04", "2021-01-11")),
         # Day first or month first: whichever is in order and regular.
@@ -54,6 +56,8 @@ def test_summer_time_with_offsets_stays_one_hour_apart():
     [
         (["2024-01-01", "soon"], "t.csv: line 2, column 1: 'soon' is not a time"),
         (["31.31.2024", "01.02.2024"], "dates like '31.31.2024' that are none"),
+        (["00:15", "00:30"], "t.csv: line 1, column 1: '00:15' is a time of day without a date"),
+        (["2024-01-01", "9:30:00 pm"], "line 2, column 1: '9:30:00 pm' is a time of day without a date"),
     ],
 )
 def test_times_that_are_none(cells, message):
@@ -61,29 +65,57 @@ def test_times_that_are_none(cells, message):
         read(cells)
 
 
-@pytest.mark.parametrize("cell", ["3", "20150105", "nan", "", "a", "r1"])
+@pytest.mark.parametrize("cell", ["3", "20150105", "nan", "", "a", "r1", "May", "T10", "now", "10 am"])
 def test_a_number_or_a_name_alone_is_no_time(cell):
     assert not is_time(cell)
+
+
+NIGHT = days("2023-11-14 22:13:20", "2023-11-14 23:13:20")
 
 
 @pytest.mark.parametrize(
     ("title", "cells", "expected"),
     [
         ("year", ["1999", "2000"], days("1999-01-01", "2000-01-01")),
+        ("year", ["2000", "1999"], days("2000-01-01", "1999-01-01")),  # the grid complains of their order
         ("", ["199912", "200001"], days("1999-12-01", "2000-01-01")),
         ("Date", ["20150131", "20150201"], days("2015-01-31", "2015-02-01")),
-        ("timestamp", ["1700000000", "1700003600"], days("2023-11-14 22:13:20", "2023-11-14 23:13:20")),
-        ("time", ["1700000000000", "1700003600000"], days("2023-11-14 22:13:20", "2023-11-14 23:13:20")),
+        ("timestamp", ["1700000000", "1700003600"], NIGHT),
+        ("unix", ["1700000000.0", "1.7000036e9"], NIGHT),
+        ("epoch", ["1700000000.25", "1700000000.75"], days("2023-11-14 22:13:20.25", "2023-11-14 22:13:20.75")),
+        ("time", ["1700000000000", "1700003600000"], NIGHT),
+        ("time", ["1700000000000000", "1700003600000000"], NIGHT),
+        ("ts", ["1700000000000000000", "1700003600000000000"], NIGHT),
+        (None, ["1700000000", "1700003600"], NIGHT),
+        (None, ["1700003600", "1700000000"], None),
+        (None, ["1999", "2000"], None),
         ("sensor", ["1999", "2000"], None),
-        ("year", ["2000", "1999"], None),
-        ("year", ["2000", "2000.5"], None),
-        ("date", ["20150131", "20150199"], None),
-        ("index", ["7", "8"], None),
+        ("", ["r1", "r2"], None),
+        ("index", ["7", "8"], pd.Index([7.0, 8.0])),
+        ("", ["1999", "2000", "2002"], pd.Index([1999.0, 2000.0, 2002.0])),
+        ("time", ["0", "0.1", "0.2", "0.4"], pd.Index([0.0, 0.1, 0.2, 0.4])),
     ],
 )
-def test_times_written_as_whole_numbers(title, cells, expected):
-    found = number_times(title, cells)
+def test_times_and_row_numbers_written_as_numbers(title, cells, expected):
+    found = number_rows(title, cells, [1, 2, 3, 4], "t.csv")
+    assert type(found) is type(expected)
     assert (None if found is None else found.tolist()) == (None if expected is None else expected.tolist())
+
+
+@pytest.mark.parametrize(
+    ("title", "cells", "message"),
+    [
+        ("hour", ["22", "23", "0", "1"], r"t.csv: column 1 \('hour'\) holds 22, 23, 0, …, which are neither times nor"),
+        ("date", ["20150131", "20150199", "20150201"], "which are neither times nor row numbers that rise evenly"),
+        ("year", ["2000", "2000.5", "2000.7"], "which are neither times nor row numbers that rise evenly"),
+        ("", ["5", "4", "3"], "or, if it is a node, give it another name"),
+        ("", ["1", "2", "3", "9"], "which are neither times nor row numbers"),  # most rows would be empty
+        ("time", ["1700000000", "", "1700003600"], r"t.csv: line 2, column 1 \('time'\): '' is no time"),
+    ],
+)
+def test_a_column_called_like_times_that_holds_none(title, cells, message):
+    with pytest.raises(ValueError, match=message):
+        number_rows(title, cells, [1, 2, 3, 4], "t.csv")
 
 
 @pytest.mark.parametrize(
@@ -119,9 +151,17 @@ def test_trading_days_have_no_missing_week_ends():
     [
         (
             ["2024-01-01", "2024-01-02", "2024-01-02"],
-            "row 2 .counted from 0. .*; write times in UTC if clocks were set",
+            "row 2 .counted from 0. is at .* like the row before; keep one row a time, or write times in UTC if clocks",
         ),
-        (["2024-01-05", "2024-01-02"], "not later than the row before; sort the rows"),
+        (["2024-01-05", "2024-01-02"], "not later than the row before; sort the rows$"),
+        (
+            ["2024-01-01 02:00", "2024-01-01 03:00", "2024-01-01 02:30"],
+            "sort the rows, or write times in UTC",
+        ),
+        (
+            ["2024-01-03", "2024-01-02", "2024-01-01"],
+            "t.csv: the rows go from the newest to the oldest",
+        ),
         (["2024-01-01 00:00", "2024-01-01 01:00", "2024-01-01 02:10"], "the times are not regular: row 1"),
         (["2024-01-01", "2024-01-02", "2024-06-01"], "the times are not regular"),
         (["2015-01-31", "2015-02-28", "2015-03-30"], "the times are not regular"),
@@ -130,6 +170,27 @@ def test_trading_days_have_no_missing_week_ends():
 def test_times_that_are_on_no_grid(times, message):
     with pytest.raises(ValueError, match=message):
         put_on_grid(np.zeros((len(times), 1, 1)), days(*times), "t.csv")
+
+
+def test_rows_that_are_numbered_go_to_their_number():
+    grid = put_on_grid(np.arange(4.0)[:, None, None], pd.Index([100.0, 101.0, 103.0, 104.0]), "t.csv")
+    assert grid.values.ravel().tolist()[:2] + grid.values.ravel().tolist()[3:] == [0, 1, 2, 3]
+    assert np.isnan(grid.values[2])
+    assert (grid.step_minutes, grid.step_unit, grid.start, grid.added) == (None, "", None, 1)
+
+
+def test_a_given_step_keeps_the_time_of_the_last_row():
+    times = days("2024-10-27 02:00", "2024-10-27 02:30", "2024-10-27 02:00", "2024-10-27 02:30", "2024-10-27 03:00")
+    grid = equal_steps(np.zeros((5, 1, 1)), times, 30, "t.csv")  # clocks were set back
+    assert (grid.start, grid.step_minutes, grid.added) == (pd.Timestamp("2024-10-27 01:00"), 30.0, 0)
+    assert equal_steps(np.zeros((5, 1, 1)), None, 30, "t.csv").start is None
+    with pytest.raises(ValueError, match="the rows go from the newest to the oldest"):
+        equal_steps(np.zeros((5, 1, 1)), days(*(f"2024-01-0{day}" for day in (5, 4, 3, 2, 1))), 30, "t.csv")
+    with pytest.raises(ValueError, match=r"row 1 .* is at 2024-01-01 .*; sort the rows$"):
+        equal_steps(np.zeros((3, 1, 1)), days("2024-01-02", "2024-01-01", "2024-01-03"), 30, "t.csv")
+    for step in (0, -5, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=f"step_minutes is {step:g}; give the minutes from row to row"):
+            equal_steps(np.zeros((5, 1, 1)), None, step, "t.csv")
 
 
 @pytest.mark.parametrize(
@@ -165,3 +226,13 @@ def test_files_with_such_times(tmp_path):
         of("date,region,cases\n2024-01-01,x,1\n2024-01-01,y,2\n2024-01-02,x,3\n2024-01-02,y,3\n")
     with pytest.raises(ValueError, match=r"line 3, column 2: 'fast' is not a number"):
         of("t,a\n2024-01-01,1\n2024-01-02,fast\n2024-01-03,1\n")
+    with pytest.raises(ValueError, match="columns 1 and 2 hold parts of a time, '2024-01-02' and '00:00'; write"):
+        of("date,time,a\n2024-01-01,00:00,1\n2024-01-01,12:00,2\n2024-01-02,00:00,3\n")
+    with pytest.raises(ValueError, match="columns 1 and 2 hold parts of a time, '2024' and '3'"):
+        of("year,month,a\n2024,1,1\n2024,2,2\n2024,3,3\n")
+    with pytest.raises(ValueError, match="column 3 holds times like '2024-01-03'; put it first, or leave it out"):
+        of("a,b,when\n1,2,2024-01-01\n1,2,2024-01-02\n3,4,2024-01-03\n")
+    series = of("time,a,b\n0,5,6\n0.5,7,8\n1.5,9,10\n2,11,12\n")
+    assert (series.node_names, series.num_rows, series.start, series.step_minutes) == (("a", "b"), 5, None, None)
+    series = of("1700000000,5\n1700003600,7\n1700007200,9\n")
+    assert (series.node_names, series.step_minutes) == (("0",), 60.0)

@@ -36,7 +36,7 @@ BAD = {
     "settings.gru.dropout: True is not allowed: give a number (default 0)": {"gru": {"dropout": True}},
     "settings.gru.num_layers: 1.5 is not allowed: give a whole number (default 1)": {"gru": {"num_layers": 1.5}},
     "settings.gru.mask_input: 1 is not allowed: give true or false": {"gru": {"mask_input": 1}},
-    "settings.tgcn.add_self_loops: 1 is not allowed: give a text (default 'missing')": {"tgcn": {"add_self_loops": 1}},
+    "settings.gcn.add_self_loops: 1 is not allowed: give a text (default 'missing')": {"gcn": {"add_self_loops": 1}},
     "settings.gru.hidden_channels: 0 is not allowed: give a whole number of at least 1": {
         "gru": {"hidden_channels": 0}
     },
