@@ -274,7 +274,7 @@ def _compare(given: dict[str, Any], file: Path | None, resume: Path | None, out:
         typer.echo(f"gnnkit: stopped; {text if kept else 'no fit was finished'}", err=True)
         raise typer.Exit(130) from None
     # A pipe has no width of its own; tables get the room that they ask for.
-    render_terminal(results, console if console.is_terminal else Console(width=100))
+    render_terminal(results, console if console.is_terminal else Console(width=200))
     for failure in results.failures:
         typer.echo(f"gnnkit: {failure['model']}, seed {failure['seed']} failed: {failure['error']}", err=True)
     typer.echo(f"Report: {page}")

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Argument
 
 from gnnkit.cli_options import named_option, parse_options, parse_whole_numbers
+
+if TYPE_CHECKING:
+    from gnnkit.data import GraphSeries
 
 __all__ = ["evaluate", "forecast", "forecasting", "train"]
 
@@ -49,12 +54,12 @@ def train(
     step_minutes: Annotated[float | None, named_option(_DATA, "Minutes in a row of own files.")] = None,
     season: Annotated[int | None, named_option(_DATA, "Rows in a season of own files, e.g. 288.")] = None,
     horizon: Annotated[
-        str | None, named_option(_WHAT, "Steps ahead that are scored (3,6,12); the longest is predicted.")
+        str | None, named_option(_WHAT, "Steps ahead that are scored, e.g. 3,6,12 (by the data).")
     ] = None,
-    history: Annotated[int | None, named_option(_WHAT, "Rows that the model sees (12).")] = None,
+    history: Annotated[int | None, named_option(_WHAT, "Rows that the model sees (by the data).")] = None,
     hidden: Annotated[int | None, named_option(_WHAT, "Width of the model (16).", "--hidden")] = None,
     setting: Annotated[
-        list[str] | None, named_option(_WHAT, "NAME=VALUE for the model, e.g. layers=2; repeatable.")
+        list[str] | None, named_option(_WHAT, "NAME=VALUE for the model, e.g. dropout=0.1; repeatable.")
     ] = None,
     residual: Annotated[
         bool | None,
@@ -80,7 +85,7 @@ def train(
     scaler: Annotated[str | None, named_option(_HOW, "standard or max, fitted on training rows (standard).")] = None,
     max_seconds: Annotated[float | None, named_option(_HOW, "Wall-clock limit (none).")] = None,
     device: Annotated[str | None, named_option(_HOW, "auto, cpu, cuda, cuda:1, mps (auto).")] = None,
-    precision: Annotated[str | None, named_option(_HOW, "As in Lightning Fabric (32-true).")] = None,
+    precision: Annotated[str | None, named_option(_HOW, "32-true, bf16-mixed or 16-mixed (32-true).")] = None,
     out: Annotated[Path, named_option(_OUT, "Folder for the model (gnnkit-model).")] = Path("gnnkit-model"),
 ) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see `gnnkit.cli`: threads that wait sleep
@@ -88,7 +93,7 @@ def train(
 
     from rich.console import Console
 
-    from gnnkit.compare import make_spec
+    from gnnkit.compare import load_series, make_spec
     from gnnkit.forecasting import evaluate_forecaster, save_fitted, train_forecaster
     from gnnkit.training import open_progress
 
@@ -126,13 +131,16 @@ def train(
     )
     settings = parse_options(setting, "setting")
     _check_folder(out)
+    read = load_series(spec)
+    typer.echo(f"{read.name}: {read.num_rows} rows × {read.num_nodes} nodes, {_step(read)}{_edges(read)}")
     try:
         with open_progress(Console(stderr=True)) or nullcontext() as progress:
-            fitted = train_forecaster(spec, settings, progress)
+            fitted = train_forecaster(spec, settings, progress, series=read)
     except FloatingPointError as error:
         typer.echo(f"gnnkit: {model} failed: {error}", err=True)
         raise typer.Exit(1) from None
     save_fitted(fitted, out)
+    typer.echo(_fit(fitted.config))
     _report(evaluate_forecaster(fitted, device=spec.device), fitted.config["unit"], out / "evaluation.csv")
     typer.echo(f"Model: {out}")
 
@@ -152,6 +160,7 @@ def evaluate(
 ) -> None:
     from gnnkit.forecasting import evaluate_forecaster, load_fitted, read_series
 
+    _check_file(out)
     fitted = load_fitted(folder)
     if series is None and step_minutes is not None:
         raise ValueError("step_minutes: only for another series; give --series, or leave it out")
@@ -176,9 +185,19 @@ def forecast(
 ) -> None:
     from gnnkit.forecasting import forecast_next, load_fitted, read_latest
 
+    _check_file(out)
     fitted = load_fitted(folder)
-    table = forecast_next(fitted, read_latest(series, fitted, step_minutes=step_minutes))
-    text = table.to_csv(float_format="%.6g")
+    latest = read_latest(series, fitted, step_minutes=step_minutes)
+    history = fitted.config["history"]
+    silent = latest.values[-history:, :, 0].isnan().all(dim=0).nonzero().flatten().tolist()
+    if silent:
+        names = ", ".join(latest.node_names[node] for node in silent[:5]) + (", …" if len(silent) > 5 else "")
+        typer.echo(
+            f"gnnkit: {len(silent)} of {latest.num_nodes} nodes have no value in the last {history} rows: {names}; "
+            f"the last value before them stands in, or the training mean",
+            err=True,
+        )
+    text = forecast_next(fitted, latest).to_csv()  # float32 in as many digits as tell it apart
     if out is None:
         typer.echo(text, nl=False)
     else:
@@ -187,11 +206,20 @@ def forecast(
 
 
 def _check_folder(out: Path) -> None:
-    """Refuse a folder that holds something else, before anything is trained."""
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"out: {out} is a file; give a folder")
+    """Refuse a folder that holds something else or cannot be made, before anything is trained."""
+    from gnnkit.compare import check_folder
+
+    check_folder(out)
     if out.is_dir() and any(out.iterdir()) and not _holds_model(out):
         raise ValueError(f"out: {out} holds other files; give a new folder, an empty one or that of a former model")
+
+
+def _check_file(out: Path | None) -> None:
+    """Refuse a file that cannot be written, before anything is computed."""
+    if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
+        raise ValueError(
+            f"out: {out} {'is a folder' if out.is_dir() else 'lies in no folder that is there'}; name a file"
+        )
 
 
 def _holds_model(folder: Path) -> bool:
@@ -204,6 +232,28 @@ def _holds_model(folder: Path) -> bool:
     return isinstance(config, dict) and "node_names" in config
 
 
+def _step(series: GraphSeries) -> str:
+    if series.step_minutes is not None:
+        return f"a row every {series.step_minutes:g} minutes"
+    return f"a row a {series.step_unit}" if series.step_unit else "times unknown"
+
+
+def _edges(series: GraphSeries) -> str:
+    edges = series.edge_index.size(1)
+    return f", {edges} edges" if edges else ", no graph"
+
+
+def _fit(config: Mapping[str, Any]) -> str:
+    """What a fit did, in a line."""
+    fit, unit = config["fit"], f" {config['unit']}" if config["unit"] else ""
+    why = {"epochs": "", "patience": ", stopped: no better for a while", "seconds": ", stopped: out of time"}
+    return (
+        f"{config['model']}: {fit['parameters']:,} parameters, {config['history']} rows in, {config['horizon']} out; "
+        f"{fit['epochs']} epochs in {fit['wall_seconds']:.0f} s{why[fit['stopped']]}; "
+        f"the best is {fit['best_epoch']}, validation MAE {fit['best_val_mae']:.5g}{unit}"
+    )
+
+
 def _report(rows, unit: str, out: Path | None) -> None:
     """Print MAE and RMSE as a table, and write all rows where a file is named."""
     if out is not None:
@@ -211,4 +261,6 @@ def _report(rows, unit: str, out: Path | None) -> None:
     shown = rows[rows["metric"].isin(["mae", "rmse"])].assign(score=rows["score"] + " " + rows["metric"])
     table = shown.pivot_table(index=["horizon", "model"], columns="score", values="value", sort=False)
     typer.echo(f"errors on the test rows{f', {unit}' if unit else ''}")
-    typer.echo(table.to_string(float_format="%.4f"))
+    least = table.to_numpy()[table.to_numpy() > 0].min(initial=1.0)
+    places = max(0, 3 - math.floor(math.log10(least)))  # four digits of the smallest error
+    typer.echo(table.to_string(float_format=f"%.{places}f"))

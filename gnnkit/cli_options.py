@@ -67,7 +67,8 @@ def parse_options(pairs: list[str] | None, name: str = "data-option") -> dict[st
     for pair in pairs:
         key, sign, value = pair.partition("=")
         if not sign or not key.isidentifier():
-            raise ValueError(f"{name}: {pair!r} is not NAME=VALUE; write e.g. num_nodes=16")
+            example = "num_nodes=16" if name == "data-option" else "dropout=0.1"
+            raise ValueError(f"{name}: {pair!r} is not NAME=VALUE; write e.g. {example}")
         options[key] = _json_or_text(value)
     return options
 

@@ -1,4 +1,5 @@
 import io
+import re
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,9 @@ def files(tmp_path):
     (tmp_path / "another").mkdir()  # another program's model
     (tmp_path / "another" / "config.json").write_text('{"model_type": "another", "config": null}')
     (tmp_path / "another" / "weights.safetensors").write_bytes(b"")
+    (tmp_path / "binary").mkdir()
+    (tmp_path / "binary" / "config.json").write_bytes(b"\xff\xfe")
+    (tmp_path / "binary" / "weights.safetensors").write_bytes(b"")
     np.savetxt(tmp_path / "graph.csv", np.eye(3, k=1), delimiter=",", fmt="%g")
     return tmp_path
 
@@ -32,7 +36,12 @@ def test_train_evaluate_forecast(files, capsys):
     own = ["--series", files / "speeds.csv", "--graph", files / "graph.csv", "--unit", "mph"]
     assert call("train", "mtgnn", *own, *QUICK, "--setting", "neighbors=1", "--out", files / "model") == 0
     shown = capsys.readouterr().out
+    assert "speeds: 120 rows × 3 nodes, times unknown, 2 edges\n" in shown
+    assert re.search(
+        r"mtgnn: [\d,]+ parameters, 4 rows in, 3 out; 1 epochs in \d+ s; the best is 1, validation MAE", shown
+    )
     assert "errors on the test rows, mph" in shown
+    assert (files / "model" / "weights.safetensors").stat().st_mode == (files / "speeds.csv").stat().st_mode
     assert f"Model: {files / 'model'}" in shown
     assert sorted(path.name for path in (files / "model").iterdir()) == [
         "config.json",
@@ -55,7 +64,7 @@ def test_train_evaluate_forecast(files, capsys):
     fitted = load_fitted(files / "model")
     expected = forecast_next(fitted, read_latest(files / "latest.csv", fitted))
     assert list(printed.columns) == ["a", "b", "c"]
-    np.testing.assert_allclose(printed, expected, rtol=1e-5)
+    assert (printed.to_numpy(dtype=np.float32) == expected.to_numpy()).all()
     assert call("forecast", files / "model", "--series", files / "latest.csv", "--out", files / "next.csv") == 0
     assert pd.read_csv(files / "next.csv", index_col="step").equals(printed)
 
@@ -72,8 +81,17 @@ def test_train_evaluate_forecast(files, capsys):
         (["train", "gru", *QUICK, "--setting", "dropout=x"], "setting dropout: 'x' is not allowed: give a number"),
         (["evaluate", "{files}/another"], "holds no forecaster of `gnnkit train`"),
         (["evaluate", "{files}"], "holds no config.json"),
-        (["forecast", "{files}/model", "--series", "{files}/latest.csv"], "holds no config.json"),
+        (["forecast", "{files}/model", "--series", "{files}/latest.csv"], "model: there is no such folder"),
         (["forecast", "{files}"], "series"),
+        (["forecast", "{files}/nowhere", "--series", "{files}/latest.csv"], "nowhere: there is no such folder"),
+        (["evaluate", "{files}/binary"], "binary holds no forecaster of `gnnkit train`"),
+        (["evaluate", "{files}/another", "--out", "{files}"], "is a folder; name a file"),
+        (["evaluate", "{files}/another", "--out", "{files}/a/b.csv"], "lies in no folder that is there; name a file"),
+        (["train", "gru", "--out", "{files}/graph.csv/model"], "cannot be made"),
+        (["train", "gru", "--precision", "64-true"], "precision: '64-true' is not allowed"),
+        (["train", "gru", "--data-option", "num_nodes=x"], "num_nodes='x': give a whole number (default 64)"),
+        (["train", "gru", "--data-option", "noise=[1]"], "noise=[1]: give a number (default 1)"),
+        (["train", "gru", "--setting", "3=2"], "write e.g. dropout=0.1"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(files, words, message, capsys):
@@ -88,3 +106,19 @@ def test_a_fit_that_breaks_gives_exit_code_1(files, capsys):
     assert call("train", "gru", *own, *QUICK, "--epochs", "4") == 1
     assert "gnnkit: gru failed: " in capsys.readouterr().err
     assert not (files / "model").exists()
+
+
+def test_what_is_not_observed_is_said(files, capsys):
+    assert call("train", "dlinear", "--series", files / "speeds.csv", *QUICK, "--out", files / "model") == 0
+    table = pd.read_csv(files / "speeds.csv")
+    table.tail(9).assign(b=np.nan).to_csv(files / "silent.csv", index=False)
+    capsys.readouterr()
+    assert call("forecast", files / "model", "--series", files / "silent.csv") == 0
+    shown = capsys.readouterr()
+    assert "gnnkit: 1 of 3 nodes have no value in the last 4 rows: b; " in shown.err
+    assert pd.read_csv(io.StringIO(shown.out)).notna().all().all()
+    table.where(np.arange(360).reshape(120, 3) < 270).to_csv(files / "ended.csv", index=False)
+    assert call("evaluate", files / "model", "--series", files / "ended.csv") == 2
+    assert "ended: no value is observed in the test rows, so there is nothing to score" in capsys.readouterr().err
+    assert call("evaluate", files / "model", "--series", files / "latest.csv") == 2
+    assert "latest: the last 2 of its 9 rows would be scored, and those before" in capsys.readouterr().err

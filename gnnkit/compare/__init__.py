@@ -2,7 +2,7 @@
 
 from gnnkit.compare.baselines import BASELINES, historical_average, last_value, rolling_average
 from gnnkit.compare.conditions import Condition
-from gnnkit.compare.output import check_output, kept_spec, write_output
+from gnnkit.compare.output import check_folder, check_output, kept_spec, write_output
 from gnnkit.compare.report.html import write_report
 from gnnkit.compare.report.latex import write_latex
 from gnnkit.compare.report.markdown import write_markdown
@@ -23,6 +23,7 @@ __all__ = [
     "Condition",
     "Interval",
     "Results",
+    "check_folder",
     "check_output",
     "historical_average",
     "kept_spec",

@@ -17,7 +17,7 @@ from gnnkit.compare.results import Results
 from gnnkit.compare.spec.comparison import ComparisonSpec, make_spec
 from gnnkit.training import replace_file
 
-__all__ = ["check_kept", "check_output", "keep_spec", "kept_spec", "kept_threads", "write_output"]
+__all__ = ["check_folder", "check_kept", "check_output", "keep_spec", "kept_spec", "kept_threads", "write_output"]
 
 OUTPUT_FILES = ("rows.csv", "rows.parquet", "report.html", "report.md", "tables.tex", "results.json")
 _KEPT = ("spec.json", "jobs")
@@ -26,6 +26,29 @@ _GROWING = ("models", "seeds", "train_shares", "hidden_shares", "ablate_graph")
 """What may get more entries while a run is not over: all that is there stays part of it."""
 _SAME_DATA = ("data_root", "series", "graph")
 """Where the data lie; whether they are the same is told by their SHA-256."""
+
+
+def check_folder(directory: str | Path) -> Path:
+    """Refuse a folder that cannot be made or written to.
+
+    Args:
+        directory: a folder that is there or not.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ValueError: it is a file, or cannot be written.
+    """
+    directory = Path(directory)
+    if directory.exists() and not directory.is_dir():
+        raise ValueError(f"out: {directory} is a file; give a folder")
+    existing = directory.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise ValueError(f"out: {directory} cannot be made, as {existing} is not a folder that can be written to")
+    return directory
 
 
 def check_output(directory: str | Path) -> Path:
@@ -40,20 +63,13 @@ def check_output(directory: str | Path) -> Path:
     Raises:
         ValueError: it is a file, holds something else, or cannot be written.
     """
-    directory = Path(directory)
-    if directory.exists() and not directory.is_dir():
-        raise ValueError(f"out: {directory} is a file; give a folder")
+    directory = check_folder(directory)
     if directory.is_dir():
         foreign = sorted(path.name for path in directory.iterdir() if path.name not in (*OUTPUT_FILES, *_KEPT))
         if foreign:
             raise ValueError(f"out: {directory} holds other files ({foreign[0]}); give a new or an empty folder")
         if any(directory.iterdir()) and not _is_result(directory):
             raise ValueError(f"out: {directory} is not empty and not a former result; give a new or an empty folder")
-    existing = directory.absolute()
-    while not existing.exists():
-        existing = existing.parent
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
-        raise ValueError(f"out: {directory} cannot be made, as {existing} is not a folder that can be written to")
     return directory
 
 

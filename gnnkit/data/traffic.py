@@ -71,11 +71,21 @@ def load(name: str, root: str | Path | None = None, **options: Any) -> GraphSeri
             raise ValueError(
                 f"{option}={options[option]!r}: data set {name!r} takes {', '.join(allowed) or 'no options'}"
             )
+        _check_type(option, options[option], inspect.signature(loader).parameters[option].default)
     if name in loaders:
         return loader(root, **options)
     if root is not None:
         raise ValueError(f"root={str(root)!r}: the simulated network is generated and has no files; leave root out")
     return simulate_traffic(**options)
+
+
+def _check_type(option: str, value: Any, default: Any) -> None:
+    """A `ValueError` where a number is asked for and something else is given."""
+    numbers: dict[type, tuple[type, ...]] = {int: (int,), float: (int, float)}
+    known = type(default)
+    if known in numbers and (not isinstance(value, numbers[known]) or isinstance(value, bool)):
+        kind = "a whole number" if known is int else "a number"
+        raise ValueError(f"{option}={value!r}: give {kind} (default {default:g})")
 
 
 def los_loop(root: str | Path | None = None) -> GraphSeries:

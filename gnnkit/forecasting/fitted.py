@@ -213,7 +213,8 @@ def load_fitted(directory: str | Path) -> FittedForecaster:
     """
     try:
         module, _ = load_checkpoint(directory, FittedForecaster)
-    except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:  # another program's config.json
+    except (AttributeError, KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        # another program's config.json
         raise ValueError(f"{directory} holds no forecaster of `gnnkit train`; give the folder that it wrote") from error
     assert isinstance(module, FittedForecaster)  # for the type checker: it is what was built
     return module

@@ -126,14 +126,20 @@ def evaluate_forecaster(
         series' unit.
 
     Raises:
-        ValueError: the series has other nodes, features or steps, or is too short; or the files that the forecaster
-            was trained on are gone or have changed.
+        ValueError: the series has other nodes, features or steps, is too short or has no value in those rows; or the
+            files that the forecaster was trained on are gone or have changed.
     """
     config = fitted.config
     # Neither the training device nor, for another series, the training files need to be on this machine.
     given = config["spec"] | {"device": "auto"} | (dict.fromkeys(_SOURCES) if series is not None else {})
     asked = make_spec(**{field: value for field, value in given.items() if value is not None})
-    spec, series, _ = settle(asked, fitted.arrange(_trained_on(fitted, asked) if series is None else series))
+    series = fitted.arrange(_trained_on(fitted, asked) if series is None else series)
+    if len(series.split.train) < config["history"] + config["horizon"]:
+        raise ValueError(
+            f"{series.name}: the last {len(series.split.test)} of its {series.num_rows} rows would be scored, and "
+            f"those before hold no window of {config['history']} rows and {config['horizon']} steps; give more rows"
+        )
+    spec, series, _ = settle(asked, series)
     splits = make_windows(
         series,
         history=config["history"],
@@ -148,6 +154,8 @@ def evaluate_forecaster(
     predicted = predict(fitted.forecaster, windows, fitted.edge_index, fitted.edge_weight, device=device)
     fitted.cpu()
     batch = windows.batch(torch.arange(len(windows)))
+    if not batch.y_mask.any():
+        raise ValueError(f"{series.name}: no value is observed in the {part} rows, so there is nothing to score")
     outcomes = [
         Outcome("last-value", "baseline", 0, last_value(series, windows), None),
         Outcome(config["model"], MODELS[config["model"]].family, spec.seeds[0], predicted, None),

@@ -11,6 +11,7 @@ from safetensors.torch import load_model, save_model
 from torch import nn
 
 from gnnkit import __version__
+from gnnkit.training.snapshot import replace_file
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
@@ -42,7 +43,8 @@ def save_checkpoint(directory: str | Path, forecaster: nn.Module, config: Mappin
     text = json.dumps(dict(config))  # before anything is written: a bad config leaves no folder behind
     directory.mkdir(parents=True, exist_ok=True)
     weights = directory / _WEIGHTS
-    save_model(forecaster, str(weights))
+    with replace_file(weights) as part:
+        save_model(forecaster, str(part))
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     document = {"format": FORMAT, "gnnkit": __version__, "weights_sha256": digest, "config": json.loads(text)}
     (directory / _CONFIG).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
@@ -63,6 +65,8 @@ def load_checkpoint(directory: str | Path, build: Callable[..., nn.Module]) -> t
         ValueError: the files do not belong together, are of a later layout, or do not fit what `build` gives.
     """
     directory = Path(directory)
+    if not directory.is_dir():
+        raise FileNotFoundError(f"{directory}: there is no such folder")
     for name in (_CONFIG, _WEIGHTS):
         if not (directory / name).is_file():
             raise FileNotFoundError(f"{directory} holds no {name}: it is not a checkpoint of gnnkit")

@@ -29,14 +29,14 @@ __all__ = [
     "resolve_device",
 ]
 
-Precision = Literal["32-true", "64-true", "16-mixed", "bf16-mixed", "bf16-true", "16-true"]
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 #: Loss -> what it makes of each error over σ, for forecasters that give one value.
 POINT_LOSSES: dict[str, Callable[[Tensor], Tensor]] = {
     "mae": torch.abs,
     "mse": torch.square,
     "huber": lambda error: 2 * F.huber_loss(error, torch.zeros_like(error), reduction="none"),
 }
-_PRECISIONS = ("32-true", "64-true", "16-mixed", "bf16-mixed", "bf16-true", "16-true")
+_PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
 @dataclass(frozen=True)

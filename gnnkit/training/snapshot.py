@@ -135,7 +135,10 @@ def replace_file(path: str | Path) -> Iterator[Path]:
     # The process is in the name: one that was given up, and still writes, must not write into another's.
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
+        part.touch()
+        mode = part.stat().st_mode
         yield part
+        part.chmod(mode)  # as any new file: safetensors lets its owner alone read what it writes
         # On the disk before its name is: a machine that loses power must not keep a name without its content.
         with part.open("rb+") as file:
             os.fsync(file.fileno())

@@ -38,7 +38,8 @@ def test_a_short_series_gets_the_history_and_horizons_of_a_comparison():
     found = evaluate_forecaster(fitted, short, device="cpu")
     rows = run(spec, series=short).rows
     keys = ["model", "horizon", "score", "metric"]
-    both = found.set_index(keys)[["value", "windows"]].join(rows.set_index(keys)[["value", "windows"]], rsuffix="_run")
+    there = rows.set_index(keys)[["value", "windows"]].add_suffix("_run")
+    both = found.set_index(keys)[["value", "windows"]].join(there)
     assert (both["value"] == both["value_run"]).all()
     # Histories reach back: each of the 12 test rows is a target.
     assert set(both["windows"]) == set(both["windows_run"]) == {12, 11, 10}

@@ -116,7 +116,7 @@ class ComparisonSpec(BaseModel, frozen=True):
     """Of the learning rate: it falls to 0 over `epochs`, or over `max_seconds` where these end first, or stays."""
     device: str = "auto"
     """Where to train: auto, cpu, cuda, cuda:1, mps."""
-    precision: Literal["32-true", "64-true", "16-mixed", "bf16-mixed", "bf16-true", "16-true"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     """Precision, as in Lightning Fabric."""
     threads: int | None = Field(default=None, ge=1)
     """Threads of each fit on the processor; none: chosen. The same number gives the same rows, byte for byte."""
