@@ -68,10 +68,14 @@ def hide_in_outages(
     lengths = np.diff(np.minimum(ends[:count], out), prepend=0)
     up = places - out
     if count > up + 1:
-        raise ValueError(
-            f"mean_rows is {mean_rows:g}: {count} outages of such a length cannot lie apart in the {up} rows that "
-            f"{100 * share:g}% hidden leave; give mean_rows of at least {share / (1 - share):.3g}, or a smaller share"
-        )
+        least = share / (1 - share)
+        if mean_rows < least:
+            raise ValueError(
+                f"mean_rows is {mean_rows:g}: {count} outages of such a length cannot lie apart in the {up} rows that "
+                f"{100 * share:g}% hidden leave; give mean_rows of at least {least:.3g}, or a smaller share"
+            )
+        # By chance, in a series of a few rows: those that have no place of their own lengthen the last one.
+        lengths, count = np.append(lengths[:up], lengths[up:].sum()), up + 1
     # Before which of the rows that stay (or after the last) each outage lies; no two at one place, so none touch.
     slots = np.sort(rng.choice(up + 1, size=count, replace=False))
     starts = slots + np.concatenate([[0], lengths.cumsum()[:-1]]).astype(np.int64)[:count]

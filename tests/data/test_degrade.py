@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gnnkit.data import (
@@ -48,6 +48,7 @@ def spells(hidden: torch.Tensor) -> list[int]:
     st.sampled_from([5.0, 12.0, 30.0]),
     st.integers(0, 1000),
 )
+@example(3, 2, 0.8, 5.0, 2)  # more outages than rows between them
 def test_exactly_the_share_is_hidden(rows, nodes, share, mean_rows, seed):
     series = plain_series(rows, nodes)
     hidden = hide_in_outages(series, share, seed=seed, mean_rows=mean_rows)
