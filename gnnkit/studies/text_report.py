@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -13,6 +14,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 __all__ = ["Block", "Sample", "findings", "report_blocks", "write_reports"]
 
 _DASH = "–"
+_MEAN = 500
+"""Steps that a figure of training is a mean over, as in a run's row."""
+_RECIPE = (
+    *("stateful", "window", "batch_size", "hidden_channels", "embedding_channels", "num_layers", "dropout", "tied"),
+    *("learning_rate", "warmup", "weight_decay", "clip"),
+)
 
 
 class Sample(str):
@@ -232,11 +239,17 @@ def _run_blocks(document: dict[str, Any], run: dict[str, Any], number: int) -> l
 
 
 def _by_size(runs: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Models of shorter books, and for each that of the longest book."""
-    ordered = sorted(runs, key=lambda run: run["row"]["characters"])
-    large = ordered[-1]
-    small = [run for run in ordered if run["row"]["characters"] < large["row"]["characters"]]
-    return small, [large] * len(small)
+    """Models of shorter books, and for each that of the longest book, of the most similar recipe if it has several."""
+    longest = max(run["row"]["characters"] for run in runs)
+    small = sorted(
+        (run for run in runs if run["row"]["characters"] < longest), key=lambda run: run["row"]["characters"]
+    )
+    large = [run for run in runs if run["row"]["characters"] == longest]
+
+    def alike(one: dict[str, Any], other: dict[str, Any]) -> int:
+        return sum(one["row"][name] == other["row"][name] for name in _RECIPE)
+
+    return small, [max(large, key=lambda run: alike(run, one)) for one in small]
 
 
 def _against(small: dict[str, Any], large: dict[str, Any]) -> str:
@@ -256,7 +269,29 @@ def _against(small: dict[str, Any], large: dict[str, Any]) -> str:
         f"{one['steps']:,} steps against {other['steps']:,}): {accuracy} training accuracy ({one['accuracy']:.3f} "
         f"against {other['accuracy']:.3f}), {bits} held-out bits ({one['test_bits']:.3f} against "
         f"{other['test_bits']:.3f}), {runs} copied runs ({copies(small):.1f} against {copies(large):.1f} characters, "
-        f"mean over the rules)."
+        f"mean over the rules)." + _after_the_same_steps(small, large)
+    )
+
+
+def _after_the_same_steps(small: dict[str, Any], large: dict[str, Any]) -> str:
+    """Both where the one with fewer steps ended; empty where the other one was not validated there."""
+    step = min(small["row"]["steps"], large["row"]["steps"])
+    if any(step not in run["validation"]["step"] for run in (small, large)):
+        return ""
+
+    def at(run: dict[str, Any]) -> tuple[float, float, float]:
+        points = run["curve"]["step"]
+        last = [place for place, point in enumerate(points) if step - _MEAN < point <= step]
+        # The points of a very long curve are further apart.
+        last = last or [min(range(len(points)), key=lambda place: abs(points[place] - step))]
+        nats, accuracy = (fmean(run["curve"][name][place] for place in last) for name in ("nats", "accuracy"))
+        return accuracy, nats / math.log(2), run["validation"]["bits"][run["validation"]["step"].index(step)]
+
+    (accuracy, trained, held), (other_accuracy, other_trained, other_held) = at(small), at(large)
+    return (
+        f" After {step:,} steps of both: training accuracy {accuracy:.3f} against {other_accuracy:.3f}, validation "
+        f"bits {held:.3f} against {other_held:.3f}; these less the training bits, {held - trained:+.3f} against "
+        f"{other_held - other_trained:+.3f}."
     )
 
 
