@@ -258,18 +258,23 @@ def _against(small: dict[str, Any], large: dict[str, Any]) -> str:
     def copies(run: dict[str, Any]) -> float:
         return fmean(rule["longest_mean"] for rule in run["rules"] if rule["rule"] != "held-out text")
 
+    def own(run: dict[str, Any]) -> float | None:
+        return next((rule["longest_mean"] for rule in run["rules"] if rule["rule"] == "held-out text"), None)
+
     def side(a: float, b: float, more: str, less: str) -> str:
         return more if a > b else less if a < b else "the same"
 
     accuracy = side(one["accuracy"], other["accuracy"], "higher", "lower")
     bits = side(one["test_bits"], other["test_bits"], "worse", "better")
     runs = side(copies(small), copies(large), "longer", "shorter")
+    texts = (own(small), own(large))
+    yardstick = "" if None in texts else f"; held-out text itself {texts[0]:.1f} against {texts[1]:.1f}"
     return (
         f"{small['name']} against {large['name']} ({one['characters']:,} characters against {other['characters']:,}, "
         f"{one['steps']:,} steps against {other['steps']:,}): {accuracy} training accuracy ({one['accuracy']:.3f} "
         f"against {other['accuracy']:.3f}), {bits} held-out bits ({one['test_bits']:.3f} against "
         f"{other['test_bits']:.3f}), {runs} copied runs ({copies(small):.1f} against {copies(large):.1f} characters, "
-        f"mean over the rules)." + _after_the_same_steps(small, large)
+        f"mean over the rules{yardstick})." + _after_the_same_steps(small, large)
     )
 
 
