@@ -17,6 +17,7 @@ from gnnkit import cli_relations, cli_text
 from gnnkit.cli_compare import compare, comparison, report
 from gnnkit.cli_forecasting import forecasting
 from gnnkit.cli_nodes import graph_app, nodes_app
+from gnnkit.cli_options import help_text
 from gnnkit.cli_options import named_option as _set
 from gnnkit.cli_options import parse_seeds as _seeds
 from gnnkit.cli_options import parse_whole_numbers as _whole_numbers
@@ -51,7 +52,7 @@ longer ones, from one seed:
 """
 
 
-@app.command(help=_SEQUENCE)
+@app.command(help=help_text(_SEQUENCE))
 def sequence(
     lengths: Annotated[str, _set(_WHAT, "Numbers in a combination (5,10,15).")] = "5,10,15",
     cells: Annotated[str, _set(_WHAT, "Of rnn, lstm, gru, birnn, bilstm, bigru (lstm,bilstm).")] = "lstm,bilstm",

@@ -11,8 +11,8 @@ import typer
 from typer import Argument
 from typer.core import TyperCommand
 
-from gnnkit.cli_options import named_option as _set
 from gnnkit.cli_options import (
+    help_text,
     parse_model_settings,
     parse_names,
     parse_options,
@@ -20,6 +20,7 @@ from gnnkit.cli_options import (
     parse_shares,
     parse_whole_numbers,
 )
+from gnnkit.cli_options import named_option as _set
 
 __all__ = ["compare", "comparison", "report"]
 
@@ -27,32 +28,42 @@ comparison = typer.Typer(rich_markup_mode="rich")
 
 _PURPOSE = "Train sequence and graph models on the same windows of the same data: which is better, and how surely?"
 
-# Line breaks inside a paragraph would be kept, whatever the terminal's width: a paragraph is one string.
-_HELP = "\n\n".join(
-    (
-        _PURPOSE,
-        "Each model is trained once a seed to predict the longest horizon, is scored at every horizon on the test "
-        "rows, and stands in the table beside the last value and the averages, which need no training. The folder gets "
-        "report.html, the rows it is drawn from, and the finished fits: a run that was cut off goes on with --resume.",
-        "[bold]A worked example[/bold]: own speeds (a row a time, a column a sensor) and own graph (a matrix; row i, "
-        "column j is the edge i → j), 15, 30 and 60 minutes ahead, three seeds:",
-        "\b\n    gnnkit compare --series speeds.csv --graph adjacency.csv \\\n"
-        "      --step-minutes 5 --season 288 --horizon 3,6,12 \\\n"
-        "      --models lstm,gru,tgcn --seeds 3 --out mine",
-        "[bold]The same as a file[/bold], spec.toml, whose keys are those of --schema; options beside it override it:",
-        '\b\n    series = "speeds.csv"        # relative to this file\n'
-        '    graph = "adjacency.csv"\n'
-        "    horizons = [3, 6, 12]\n"
-        '    models = ["lstm", "gru", "mtgnn"]\n'
-        '    ablate_graph = "all"         # does the graph matter?\n'
-        "    \\[settings.mtgnn]\n"  # not a style of rich
-        "    dropout = 0.1",
-        "\b\n    gnnkit compare --spec spec.toml --jobs 2 --out mine\n"
-        "    gnnkit compare --resume mine      # after it was cut off",
-        "[bold]With no option[/bold], a simulated network of 64 road sensors over a week; and real traffic:",
-        "\b\n    gnnkit compare\n    gnnkit compare --data los-loop --horizon 3,6,9,12 --out los-loop",
-    )
-)
+_HELP = f"""
+{_PURPOSE}
+
+Each model is trained once a seed to predict the longest horizon, is scored at every horizon on the test rows, and
+stands in the table beside the last value and the averages, which need no training. The folder gets report.html, the
+rows it is drawn from, and the finished fits: a run that was cut off goes on with --resume.
+
+[bold]A worked example[/bold]: own speeds (a row a time, a column a sensor) and own graph (a matrix; row i, column j is
+the edge i → j), 15, 30 and 60 minutes ahead, three seeds:
+
+\b
+    gnnkit compare --series speeds.csv --graph adjacency.csv \\
+      --step-minutes 5 --season 288 --horizon 3,6,12 \\
+      --models lstm,gru,tgcn --seeds 3 --out mine
+
+[bold]The same as a file[/bold], spec.toml, whose keys are those of --schema; options beside it override it:
+
+\b
+    series = "speeds.csv"        # relative to this file
+    graph = "adjacency.csv"
+    horizons = [3, 6, 12]
+    models = ["lstm", "gru", "mtgnn"]
+    ablate_graph = "all"         # does the graph matter?
+    \\[settings.mtgnn]
+    dropout = 0.1
+
+\b
+    gnnkit compare --spec spec.toml --jobs 2 --out mine
+    gnnkit compare --resume mine      # after it was cut off
+
+[bold]With no option[/bold], a simulated network of 64 road sensors over a week; and real traffic:
+
+\b
+    gnnkit compare
+    gnnkit compare --data los-loop --horizon 3,6,9,12 --out los-loop
+"""
 
 _DATA, _WHAT, _HOW, _OUT = "Data", "What is compared", "Training, the same for every model", "Output"
 _BUDGET, _ASKED = "Budget", "What else is asked"
@@ -72,7 +83,7 @@ class _CompareCommand(TyperCommand):
         return super().parse_args(ctx, given)
 
 
-@comparison.command(help=_HELP, short_help=_PURPOSE, cls=_CompareCommand)
+@comparison.command(help=help_text(_HELP), short_help=_PURPOSE, cls=_CompareCommand)
 def compare(
     ctx: typer.Context,
     spec: Annotated[Path | None, _set(_WHAT, "TOML file with all of it; options override it (none).")] = None,
@@ -295,7 +306,7 @@ Nothing is trained, and no number changes: a report that an older gnnkit wrote g
 """
 
 
-@comparison.command(help=_REPORT, short_help="Draw a report again, or set two side by side.")
+@comparison.command(help=help_text(_REPORT), short_help="Draw a report again, or set two side by side.")
 def report(
     first: Annotated[Path, Argument(metavar="DIR", help="Folder that `gnnkit compare` wrote.")],
     second: Annotated[Path | None, Argument(metavar="[DIR2]", help="Another one, to set beside it.")] = None,

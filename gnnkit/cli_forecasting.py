@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument
 
-from gnnkit.cli_options import named_option, parse_options, parse_whole_numbers
+from gnnkit.cli_options import help_text, named_option, parse_options, parse_whole_numbers
 
 if TYPE_CHECKING:
     from gnnkit.data import GraphSeries
@@ -38,7 +38,7 @@ one. Options that are left out are those of `gnnkit compare`.
 """
 
 
-@forecasting.command(help=_TRAIN, short_help="Train one model and keep it.")
+@forecasting.command(help=help_text(_TRAIN), short_help="Train one model and keep it.")
 def train(
     model: Annotated[str, Argument(help="A name of `gnnkit list`.")],
     data: Annotated[str | None, named_option(_DATA, "A data set of `gnnkit list` (simulated).")] = None,
@@ -176,7 +176,7 @@ are filled from the past. With times in its first column, the forecast's rows ha
 """
 
 
-@forecasting.command(help=_FORECAST, short_help="Forecast the next steps from the latest rows.")
+@forecasting.command(help=help_text(_FORECAST), short_help="Forecast the next steps from the latest rows.")
 def forecast(
     folder: Annotated[Path, Argument(help=_FOLDER)],
     series: Annotated[Path, named_option(_DATA, "The latest rows: CSV, Parquet or NPZ of time × nodes.")],

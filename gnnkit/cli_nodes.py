@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer import Argument, Option
 
-from gnnkit.cli_options import parse_options, parse_seeds, parse_whole_numbers
+from gnnkit.cli_options import help_text, parse_options, parse_seeds, parse_whole_numbers
 
 __all__ = ["depth", "graph_app", "nodes_app", "report", "train"]
 
@@ -32,7 +32,7 @@ cut off, and more seeds add to what is there.
 """
 
 
-@nodes_app.command(help=_TRAIN, short_help="Train a node classifier by a paper's recipe.")
+@nodes_app.command(help=help_text(_TRAIN), short_help="Train a node classifier by a paper's recipe.")
 def train(
     data: Annotated[str, Option(help="A data set of nodes.")] = "cora",
     model: Annotated[str, Option(help="gcn, gat or own.")] = "gcn",
@@ -124,7 +124,7 @@ report.json, report.png and, with --save-edges, graph.graphml with each edge's c
 """
 
 
-@graph_app.command(help=_REPORT, short_help="Report on a graph of your own.")
+@graph_app.command(help=help_text(_REPORT), short_help="Report on a graph of your own.")
 def report(
     edges: Annotated[Path, Argument(metavar="EDGES.csv", help="The edges.", show_default=False)],
     undirected: Annotated[bool, Option(help="Every edge counts in both directions.")] = False,

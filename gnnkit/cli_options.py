@@ -8,6 +8,7 @@ from typing import Any
 from typer import Option
 
 __all__ = [
+    "help_text",
     "named_option",
     "parse_model_settings",
     "parse_names",
@@ -16,6 +17,15 @@ __all__ = [
     "parse_shares",
     "parse_whole_numbers",
 ]
+
+
+def help_text(text: str) -> str:
+    """The help of a verb: each paragraph as one string, but for examples.
+
+    Line breaks inside a paragraph would be kept, whatever the terminal's width.
+    """
+    parts = text.strip().split("\n\n")
+    return "\n\n".join(part if part.startswith("\b") else " ".join(part.split("\n")) for part in parts)
 
 
 def named_option(panel: str, text: str, *names: str) -> Any:

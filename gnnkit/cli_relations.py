@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Option
 
+from gnnkit.cli_options import help_text
+
 if TYPE_CHECKING:
     from gnnkit.studies.relations_task import LinkTask
 
@@ -43,7 +45,7 @@ stood in training.
 """
 
 
-@app.command(help=_TRAIN, short_help="Train a model and keep it in a folder.")
+@app.command(help=help_text(_TRAIN), short_help="Train a model and keep it in a folder.")
 def train(
     data: Annotated[str, Option(help="decagon, or a folder or file of triples (decagon).")] = "decagon",
     data_root: Annotated[Path | None, Option(help="Folder of Decagon's files (GNNKIT_DATA).")] = None,
@@ -133,7 +135,7 @@ def evaluate(
         typer.echo(f"Scores by relation: {csv}")
 
 
-@app.command(help=_PREDICT, short_help="Rank relations of a pair, or partners under a relation.")
+@app.command(help=help_text(_PREDICT), short_help="Rank relations of a pair, or partners under a relation.")
 def predict(
     folder: Annotated[Path, typer.Argument(help="What `gnnkit relations train` wrote.")],
     first: Annotated[str, Option(help="An entity, e.g. a drug; the head where links have a direction.")],

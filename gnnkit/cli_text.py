@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer import Argument, Option
+from typer import Argument
+
+from gnnkit.cli_options import help_text
+from gnnkit.cli_options import named_option as _set
 
 __all__ = ["app", "study", "train", "write"]
 
@@ -15,16 +18,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="A character LSTM that writes: train it on a text file, let it write, and say honestly how good it is.",
 )
-
-
-def _set(panel: str, text: str, *names: str) -> Any:
-    return Option(*names, help=text, rich_help_panel=panel, show_default=False)
-
-
-def _paragraphs(text: str) -> str:
-    """Each paragraph as one string, but for examples: line breaks inside one would be kept, whatever the width."""
-    parts = text.strip().split("\n\n")
-    return "\n\n".join(part if part.startswith("\b") else " ".join(part.split("\n")) for part in parts)
 
 
 @app.callback(invoke_without_command=True)
@@ -54,7 +47,7 @@ tied, schedule), or one of them with parts put in or taken out; other options co
 """
 
 
-@app.command(help=_paragraphs(_TRAIN), short_help="Train a character LSTM on a text file.")
+@app.command(help=help_text(_TRAIN), short_help="Train a character LSTM on a text file.")
 def train(
     book: Annotated[Path, Argument(help="A text file.", show_default=False)],
     out: Annotated[Path, _set(_OUT, "Folder for the model.")],
@@ -151,7 +144,7 @@ other way to say it, and --greedy always takes the likeliest character.
 """
 
 
-@app.command(help=_paragraphs(_WRITE), short_help="Let a trained model write.")
+@app.command(help=help_text(_WRITE), short_help="Let a trained model write.")
 def write(
     directory: Annotated[Path, Argument(metavar="DIR", help="Folder of gnnkit text train.", show_default=False)],
     start: Annotated[str | None, _set(_WHAT, "What it begins with (a random letter for each sample).")] = None,
@@ -218,7 +211,7 @@ on held-out text, and copying measured: the longest run that stands word for wor
 """
 
 
-@app.command(help=_paragraphs(_STUDY), short_help="Make the report's tables and figures again, and measure copying.")
+@app.command(help=help_text(_STUDY), short_help="Make the report's tables and figures again, and measure copying.")
 def study(
     directories: Annotated[list[Path], Argument(metavar="DIR...", help="Folders of gnnkit text train.")],
     out: Annotated[Path, _set(_OUT, "Folder for the study (gnnkit-text-study).")] = Path("gnnkit-text-study"),

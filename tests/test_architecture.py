@@ -34,9 +34,9 @@ ALLOWED = {
     "cli_options": set(),
     "cli_compare": {"cli_options", "training", "compare"},
     "cli_forecasting": {"cli_options", "data", "training", "compare", "forecasting"},
-    "cli_text": {"sequence", "training", "studies"},
+    "cli_text": {"cli_options", "sequence", "training", "studies"},
     "cli_nodes": {"graph", "data", "studies", "cli_options"},
-    "cli_relations": {"data", "studies"},
+    "cli_relations": {"cli_options", "data", "studies"},
     "cli": {*_MODELS, *_CLI, "data", "metrics", "training", "studies", "compare"},
     "__main__": {"cli"},
 }
