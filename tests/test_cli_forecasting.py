@@ -117,6 +117,11 @@ def test_what_is_not_observed_is_said(files, capsys):
     shown = capsys.readouterr()
     assert "gnnkit: 1 of 3 nodes have no value in the last 4 rows: b; " in shown.err
     assert pd.read_csv(io.StringIO(shown.out)).notna().all().all()
+    for last in (70, 96):  # nothing to validate or to test on
+        table.where(np.arange(360).reshape(120, 3) < 3 * last).to_csv(files / "ended.csv", index=False)
+        assert call("train", "dlinear", "--series", files / "ended.csv", *QUICK, "--out", files / "never") == 2
+        assert " split of ended has no observed target in rows " in capsys.readouterr().err
+        assert not (files / "never").exists()
     table.where(np.arange(360).reshape(120, 3) < 270).to_csv(files / "ended.csv", index=False)
     assert call("evaluate", files / "model", "--series", files / "ended.csv") == 2
     assert "ended: no value is observed in the test rows, so there is nothing to score" in capsys.readouterr().err

@@ -27,7 +27,7 @@ from gnnkit.data.defaults import infer_settings
 from gnnkit.training import MatrixProgress, resolve_device
 from gnnkit.training.environment import environment
 
-__all__ = ["load_series", "run", "settle"]
+__all__ = ["apply_split", "check_observed", "load_series", "run", "settle"]
 
 _STATUSES = ("passed", "warning", "allowed")
 """Of a finding of the audit, the better one first."""
@@ -141,7 +141,7 @@ def load_series(spec: ComparisonSpec) -> GraphSeries:
         names = ("graph_format", "target", "unit", "step_minutes", "season")
         options = {name: getattr(spec, name) for name in names if getattr(spec, name) is not None}
         series = read_own(spec.series, spec.graph, **options)
-    return _split(spec, series)
+    return apply_split(spec, series)
 
 
 def settle(spec: ComparisonSpec, series: GraphSeries) -> tuple[FinalSpec, GraphSeries, list[str]]:
@@ -157,13 +157,14 @@ def settle(spec: ComparisonSpec, series: GraphSeries) -> tuple[FinalSpec, GraphS
     Raises:
         ValueError: the series is too short for a window, or for what is asked.
     """
-    series = _split(spec, series)
+    series = apply_split(spec, series)
     inferred = infer_settings(series, history=spec.history, horizons=spec.horizons)
     final = resolve(spec, history=inferred.history, horizons=inferred.horizons, reach_back=inferred.reach_back)
     return final, dataclasses.replace(series, season=inferred.season), list(inferred.sentences)
 
 
-def _split(spec: ComparisonSpec, series: GraphSeries) -> GraphSeries:
+def apply_split(spec: ComparisonSpec, series: GraphSeries) -> GraphSeries:
+    """The series, split as a spec says; as it is where the spec says nothing."""
     if spec.split is None:
         return series
     return dataclasses.replace(series, split=chronological_split(series.num_rows, spec.split))
@@ -240,6 +241,15 @@ def _check_windows(spec: FinalSpec, series: GraphSeries) -> None:
     # Asked for in full: a split that is too short for the longest horizon is an error, not a row without windows.
     options = {"scaler": spec.scaler, "time_features": spec.time_features, "reach_back": spec.reach_back}
     windows = make_windows(series, history=spec.history, horizon=longest, **options)
+    check_observed(series, windows)
+
+
+def check_observed(series: GraphSeries, windows: WindowSplits) -> None:
+    """Refuse a series of whose validation or test targets nothing is known.
+
+    Raises:
+        ValueError: there is no observed value among them; the message names the rows.
+    """
     for part in ("val", "test"):
         chosen = getattr(windows, part)
         if not chosen.batch(torch.arange(len(chosen))).y_mask.any():

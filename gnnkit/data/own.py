@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from gnnkit.data.own_graph import read_graph
-from gnnkit.data.own_grid import Grid, equal_steps, put_on_grid, season_of
-from gnnkit.data.own_times import TIME_TITLES, is_time, number_rows, text_times
+from gnnkit.data.own_grid import Grid, equal_steps, number_places, put_on_grid, season_of
+from gnnkit.data.own_times import CLOCK, TIME_TITLES, UNNAMED, is_time, number_rows, text_times
 from gnnkit.data.series import GraphSeries
 from gnnkit.data.splits import Split, chronological_split
 from gnnkit.data.tables import MISSING, Table, existing_file, is_number, numbers, read_table
@@ -49,8 +49,9 @@ def read_own(
       times. Empty cells, NaN, NA and null are missing. A first line of whole numbers counts as names when they are 0,
       1, 2, … or when all of them lie outside the range of the values below (sensor numbers). Times are dates, dates
       with times of day, months (2015-01), quarters (2015Q1) or ISO weeks (2015-W02); or, under a name like date, time,
-      timestamp or year, numbers: years, 201501, 20150105, or seconds, milliseconds, microseconds or nanoseconds since
-      1970. Other numbers that rise evenly under such a name, or under none, are those of rows.
+      timestamp or year, numbers: years, 201501, 20150105, 2015010512 and so on, or seconds, milliseconds, microseconds
+      or nanoseconds since 1970. Other numbers that rise evenly under such a name, or under an empty one, are those of
+      rows.
     - Parquet: the same as a data frame; times or row numbers are its index or its first column.
     - NPZ: an array `[rows, nodes]` or `[rows, nodes, features]` under `data`, or the only one in the file.
 
@@ -68,8 +69,8 @@ def read_own(
         target: Feature that is forecast, for an array with features; default the first. It becomes feature 0.
         season: Rows in a season; default from the step: a day, for daily rows a week, for weekly and monthly rows a
             year, for rows from Monday to Friday five.
-        step_minutes: Minutes from row to row; default from the times. Given, it overrides them: the rows are then
-            taken to be equally spaced, whatever the times say, and the last one to be at its time.
+        step_minutes: Minutes from row to row; default from the times. Given, it overrides their distances: the rows
+            are then taken to be equally spaced, and the last one to be at its time.
         graph_format: `"auto"` (default), `"matrix"` or `"edges"`, for a CSV graph.
         header: True, False or None (default: look) for a first line of names in a CSV series.
         unit: Unit of the target, for reports.
@@ -155,18 +156,31 @@ def _read_csv(path: Path, header: bool | None) -> _Read:
         names, table = table.cells[0], table.rows_from(1)
     if not table.cells:
         raise ValueError(f"{path.name}: a line of names and no row of values")
+    if names is not None and _numbered_times(names, table):
+        names, table = names[1:], table.columns_from(1)
+        timed = is_time(table.cells[-1][0])
+    _check_one_column_of_times(table, names)
     rows: pd.Index | None = None
     if timed:
         _check_wide(table)
         rows = text_times(table.column(0), table.lines, path.name)
     elif table.width > 1:
         rows = number_rows(names[0] if names is not None else None, table.column(0), table.lines, path.name)
-    _check_one_column_of_times(table, names, rows)
     if rows is not None:
         table, names = table.columns_from(1), names[1:] if names else None
     if table.width == 0:
         raise ValueError(f"{path.name}: a column of times and no column of values")
     return _Read(numbers(table)[..., None], names, rows)
+
+
+def _numbered_times(names: list[str], table: Table) -> bool:
+    """Whether a data frame's row numbers stand in column 1, before the times."""
+    return (
+        names[0].lower() in UNNAMED
+        and table.width > 2
+        and (names[1].lower() in TIME_TITLES or is_time(table.cells[-1][1]))
+        and all(is_number(cell) for cell in table.column(0))
+    )
 
 
 def _check_wide(table: Table) -> None:
@@ -179,19 +193,19 @@ def _check_wide(table: Table) -> None:
         )
 
 
-def _check_one_column_of_times(table: Table, names: list[str] | None, rows: pd.Index | None) -> None:
-    times = [column for column in range(1, table.width) if is_time(table.cells[-1][column])]
-    titles = [] if names is None else [title.lower() for title in names]
-    parts = titles[1:2] and titles[1] in TIME_TITLES and rows is not None and not rows.is_unique
-    if parts or (times[:1] == [1] and rows is not None):
+def _check_one_column_of_times(table: Table, names: list[str] | None) -> None:
+    cells = table.cells[-1]
+    times = [column for column in range(1, table.width) if is_time(cells[column])]
+    titled = names is not None and len(names) > 1 and {names[0].lower(), names[1].lower()} <= TIME_TITLES
+    if titled or (times[:1] == [1] and any(CLOCK.fullmatch(cell) for cell in cells[:2])):
         raise ValueError(
-            f"{table.path.name}: columns 1 and 2 hold parts of a time, {table.cells[-1][0]!r} and "
-            f"{table.cells[-1][1]!r}; write it whole in column 1, as YYYY-MM-DD hh:mm"
+            f"{table.path.name}: columns 1 and 2 hold parts of a time, {cells[0]!r} and {cells[1]!r}; write it whole "
+            f"in column 1, as YYYY-MM-DD hh:mm, and leave column 2 out"
         )
     if times:
         raise ValueError(
-            f"{table.path.name}: column {times[0] + 1} holds times like {table.cells[-1][times[0]]!r}; "
-            f"put it first, or leave it out"
+            f"{table.path.name}: column {times[0] + 1} holds times like {cells[times[0]]!r}; one column of times, the "
+            f"first, is read"
         )
 
 
@@ -224,9 +238,11 @@ def _read_parquet(path: Path) -> _Read:
         frame = pd.read_parquet(path)
     except (ValueError, OSError) as error:  # pyarrow's own errors are of these kinds
         raise ValueError(f"{path.name}: not a Parquet file ({_line(error)})") from None
-    rows, frame = _parquet_rows(frame, path.name)
     if frame.empty:
         raise ValueError(f"{path.name}: no values, its shape is {frame.shape[0]} × {frame.shape[1]}")
+    rows, frame = _parquet_rows(frame, path.name)
+    if not len(frame.columns):
+        raise ValueError(f"{path.name}: a column of times and no column of values")
     for column, kind in frame.dtypes.items():
         if not pd.api.types.is_numeric_dtype(kind):
             raise ValueError(f"{path.name}: column {column!r} is not numeric (its type is {kind})")
@@ -235,7 +251,10 @@ def _read_parquet(path: Path) -> _Read:
 
 
 def _parquet_rows(frame: pd.DataFrame, name: str) -> tuple[pd.Index | None, pd.DataFrame]:
-    """The times or numbers of a frame's rows, from its index or its first column, and the frame without that column."""
+    """The times of a frame's rows, from its index or its first column, and the frame without that column.
+
+    Numbers in an index without a name are those of rows, if there are no times and they rise evenly.
+    """
     lines = list(range(1, len(frame) + 1))
 
     def rows_of(labels: pd.Index, title: str) -> pd.Index | None:
@@ -246,13 +265,21 @@ def _parquet_rows(frame: pd.DataFrame, name: str) -> tuple[pd.Index | None, pd.D
         cells = [str(label) for label in labels]
         if pd.api.types.is_numeric_dtype(labels.dtype):
             return number_rows(title, cells, lines, name)
-        return text_times(cells, lines, name) if cells and is_time(cells[-1]) else None
+        return text_times(cells, lines, name) if is_time(cells[-1]) else None
 
-    rows = None if isinstance(frame.index, pd.RangeIndex) else rows_of(frame.index, str(frame.index.name or ""))
-    if rows is None and len(frame.columns) > 1:
-        rows = rows_of(pd.Index(frame.iloc[:, 0]), str(frame.columns[0]))
-        frame = frame if rows is None else frame.iloc[:, 1:]
-    return rows, frame
+    index, title = frame.index, str(frame.index.name or "")
+    if not pd.api.types.is_numeric_dtype(index.dtype) or title.lower() in TIME_TITLES:
+        rows = rows_of(index, title)
+        if rows is not None:
+            return rows, frame
+    first = str(frame.columns[0])
+    if len(frame.columns) > 1 and first.lower() not in UNNAMED:
+        rows = rows_of(pd.Index(frame.iloc[:, 0]), first)
+        if rows is not None:
+            return rows, frame.iloc[:, 1:]
+    if isinstance(index, pd.RangeIndex) or not pd.api.types.is_numeric_dtype(index.dtype):
+        return None, frame
+    return (pd.Index(index.to_numpy()) if number_places(index.to_numpy()) is not None else None), frame
 
 
 def _read_npz(path: Path) -> _Read:

@@ -64,13 +64,20 @@ def put_on_grid(values: NDArray[np.float64], rows: pd.Index, name: str) -> Grid:
         if numbered is None:
             raise ValueError(f"{name}: the row numbers in column 1 do not rise evenly")
         places, step_minutes, unit, start = numbered, None, "", None
+    filled = _at_places(values, places)
+    return Grid(filled, step_minutes, unit, start, len(filled) - len(values))
+
+
+def _at_places(values: NDArray[np.float64], places: NDArray[np.int64]) -> NDArray[np.float64]:
     filled = np.full((int(places[-1]) + 1, *values.shape[1:]), np.nan)
     filled[places] = values
-    return Grid(filled, step_minutes, unit, start, len(filled) - len(values))
+    return filled
 
 
 def equal_steps(values: NDArray[np.float64], rows: pd.Index | None, step_minutes: float, name: str) -> Grid:
     """Take rows as equally spaced, whatever their times say; the last one is where its time says.
+
+    Rows that have numbers and no times go to their numbers.
 
     Args:
         values: `[rows, nodes, features]`.
@@ -79,11 +86,11 @@ def equal_steps(values: NDArray[np.float64], rows: pd.Index | None, step_minutes
         name: Name of the file, for messages.
 
     Returns:
-        The grid, with no row put in.
+        The grid.
 
     Raises:
         ValueError: The step is not positive, a time is missing, or the rows are out of order by more than clocks that
-            are set back.
+            are set back now and then.
     """
     if not 0 < step_minutes < np.inf:
         raise ValueError(f"step_minutes is {step_minutes:g}; give the minutes from row to row, a number above 0")
@@ -91,19 +98,28 @@ def equal_steps(values: NDArray[np.float64], rows: pd.Index | None, step_minutes
     if isinstance(rows, pd.DatetimeIndex):
         _check_order(rows, name, back=SET_BACK)
         start = pd.to_datetime(rows.to_list()[-1]) - pd.to_timedelta((len(rows) - 1) * step_minutes, unit="min")
+    elif rows is not None and (places := number_places(rows.to_numpy())) is not None:
+        filled = _at_places(values, places)
+        return Grid(filled, float(step_minutes), added=len(filled) - len(values))
     return Grid(values, float(step_minutes), start=start)
 
 
 def _check_order(times: pd.DatetimeIndex, name: str, *, back: int) -> None:
-    """Refuse times that are missing, or, but for steps back of up to so many nanoseconds, in no order."""
+    """Refuse times that are missing or in no order, but for steps back, now and then, of up to so many nanoseconds."""
     if times.hasnans:
         raise ValueError(f"{name}: row {int(times.isna().argmax())} (counted from 0) has no time")
     gaps = np.diff(times.as_unit("ns").asi8)
-    wrong = gaps < -back if back else gaps <= 0
-    if not wrong.any():
-        return
     if len(gaps) > 1 and (gaps < 0).all():
         raise ValueError(f"{name}: the rows go from the newest to the oldest; turn them round")
+    set_back = back and (gaps < 0).sum() <= 1 + len(gaps) // 1000
+    wrong = gaps < -back if set_back else gaps < 0 if back else gaps <= 0
+    if not wrong.any():
+        return
+    if 2 * times.nunique() <= len(times):
+        raise ValueError(
+            f"{name}: {len(times)} rows have only {times.nunique()} times; if there is a row for each time and node, "
+            f"give a row for each time and a column for each node (in pandas: frame.pivot)"
+        )
     row = int(wrong.argmax()) + 1
     clocks = "or write times in UTC if clocks were set back there"
     if gaps[row - 1] == 0:
@@ -140,12 +156,11 @@ def number_places(numbers: NDArray[np.float64]) -> NDArray[np.int64] | None:
         return np.zeros(1, dtype=np.int64)
     if not (steps > 0).all():
         return None
-    # The shortest of many equal steps is a little too short where numbers are decimal fractions.
-    step = float(np.median(steps[steps < 1.5 * steps.min()]))
-    exact = (numbers - numbers[0]) / step
-    places = np.round(exact).astype(np.int64)
-    even = np.abs(exact - places).max() < 0.01 and np.diff(places).min() > 0
-    return places if even and places[-1] + 1 <= 2 * len(numbers) else None
+    # Steps between rounded numbers differ a little: each is counted, and what they are on the mean is the grid's.
+    places = np.concatenate([[0], np.cumsum(np.round(steps / np.median(steps[steps < 1.5 * steps.min()])))])
+    exact = (numbers - numbers[0]) / (numbers[-1] - numbers[0]) * places[-1]
+    even = np.abs(exact - places).max() < 0.05 and np.diff(places).min() > 0
+    return places.astype(np.int64) if even and places[-1] + 1 <= 2 * len(numbers) else None
 
 
 def time_places(times: pd.DatetimeIndex) -> tuple[NDArray[np.int64], float | None, str] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -11,10 +10,10 @@ from numpy.typing import NDArray
 
 from gnnkit.data.own_grid import number_places, time_places
 
-__all__ = ["TIME_TITLES", "is_time", "number_rows", "text_times"]
+__all__ = ["CLOCK", "TIME_TITLES", "UNNAMED", "is_time", "number_rows", "text_times"]
 
 #: What a data frame calls its row labels where they have no name.
-_UNNAMED = frozenset({"", "index", "unnamed: 0"})
+UNNAMED = frozenset({"", "index", "unnamed: 0"})
 TIME_TITLES = frozenset({"date", "datetime", "day", "epoch", "hour", "month", "period", "time", "timestamp", "ts",
                          "unix", "week", "when", "year", "yearmonth"})  # fmt: skip
 """Names of columns of times, in lower case."""
@@ -22,7 +21,18 @@ ISO_WEEK = re.compile(r"(\d{4})-?W(\d{1,2})")
 QUARTER = re.compile(r"(\d{4})-?Q([1-4])", re.IGNORECASE)
 DATE = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4}|\d{2})\b(.*)", re.DOTALL)
 CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[ap]\.?m\.?)?", re.IGNORECASE)
-YEAR = re.compile(r"\d{4}")
+YEAR = re.compile(r"\d{4}|\d{1,2}[-. /][A-Z]{3,9}\.?[-. /,]+\d{2}\b", re.IGNORECASE)
+_YEARLY = frozenset({"date", "period", "when", "year"})
+"""Names under which four digits are a year."""
+_FIRST_YEAR, _LAST_YEAR = 1678, 2261
+"""Between them, nanoseconds fit into 64 bits."""
+_UNITS = {
+    (1e8, 1e10): (1e3, "ms"),
+    (1e11, 1e13): (1.0, "ms"),
+    (1e14, 1e16): (1.0, "us"),
+    (1e17, 9e18): (1e-3, "us"),
+}
+"""From where to where numbers are seconds, milliseconds, microseconds or nanoseconds; what they are read as."""
 
 
 def is_time(cell: str) -> bool:
@@ -136,12 +146,13 @@ def number_rows(title: str | None, cells: list[str], lines: list[int], name: str
         name: Name of the file, for messages.
 
     Returns:
-        The times of years (2015), months (201501), days (20150105), or seconds, milliseconds, microseconds or
-        nanoseconds since 1970; or numbers that rise evenly. None where the column holds a node: its name is not one of
-        times, or it has none and the numbers are no seconds since 1970 that rise evenly.
+        The times of years (2015), months (201501), weeks (202452 under the name week), days (20150105, 2015005), hours,
+        minutes or seconds (2015010500, …), or of seconds, milliseconds, microseconds or nanoseconds since 1970; or
+        numbers that rise evenly. None where the column holds a node: its name is not one of times, or it has none, and
+        the numbers are not times since 1970 that rise evenly.
 
     Raises:
-        ValueError: The column is called like one of times and holds something else.
+        ValueError: The column is called like one of times, or like none, and holds something else.
 
     Example:
         >>> number_rows("time", ["1700000000", "1700003600"], [2, 3], "speeds.csv")[1]
@@ -151,9 +162,8 @@ def number_rows(title: str | None, cells: list[str], lines: list[int], name: str
         >>> number_rows("north", ["100", "101"], [2, 3], "speeds.csv") is None
         True
     """
-    named = title is not None and title.lower() in TIME_TITLES
-    if not (named or title is None or title.lower() in _UNNAMED):
-        return None
+    known = None if title is None else title.lower()
+    named = known in TIME_TITLES
     numbers = np.array([_number(cell) for cell in cells], dtype=np.float64)
     if np.isnan(numbers).any():
         if not named:
@@ -163,54 +173,60 @@ def number_rows(title: str | None, cells: list[str], lines: list[int], name: str
             f"{name}: line {lines[row]}, column 1 ({title!r}): {cells[row]!r} is no time; "
             f"write times as YYYY-MM-DD hh:mm"
         )
-    times = _number_times(numbers)
     even = number_places(numbers) is not None
-    if title is None:
-        return times if even and numbers[0] >= _KINDS["seconds"][0] else None
-    # 1700, 1701, … without a name are the rows of a longer table, more often than years.
-    if times is not None and (named or numbers[0] > _KINDS["year"][1]):
+    if not named and known not in UNNAMED:
+        since = _since_1970(numbers)
+        # Without names, seconds of 2001 to 2033 that never fall are times that have a gap, and no node.
+        likely = known is None and 1e9 <= numbers[0] <= 2e9 and bool((np.diff(numbers) >= 0).all())
+        return since if even or likely else None
+    times = _calendar_times(numbers, known or "")
+    times = _since_1970(numbers) if times is None else times
+    if times is not None:
         return times
-    if even:
+    if even and not (named and _are_clocks(numbers)):
         return pd.Index(numbers)
     shown = ", ".join(cells[:3])
     raise ValueError(
         f"{name}: column 1 ({title!r}) holds {shown}, …, which are neither times nor row numbers that rise evenly; "
-        f"write times as YYYY-MM-DD hh:mm, or, if it is a node, give it another name"
+        f"write times as YYYY-MM-DD hh:mm, take the column out, or, if it is a node, give it another name"
     )
 
 
-_KINDS: dict[str, tuple[float, float]] = {
-    "year": (1600, 2200),
-    "month": (160001, 220012),
-    "day": (16000101, 22001231),
-    "seconds": (1e8, 1e10),
-    "milliseconds": (1e11, 1e13),
-    "microseconds": (1e14, 1e16),
-    "nanoseconds": (1e17, 9e18),
-}
-"""From where to where numbers are times of each kind."""
-
-
-def _number_times(numbers: NDArray[np.float64]) -> pd.DatetimeIndex | None:
-    kind = next((kind for kind, (low, high) in _KINDS.items() if low <= numbers.min() and numbers.max() <= high), None)
-    whole = bool((numbers == np.floor(numbers)).all())
-    if kind is None or not (whole or kind == "seconds"):
+def _calendar_times(numbers: NDArray[np.float64], title: str) -> pd.DatetimeIndex | None:
+    """Times whose digits are those of a calendar, year first; None: some are not."""
+    if not (numbers == np.floor(numbers)).all() or numbers.min() < 1000:
         return None
     text = [f"{number:.0f}" for number in numbers]
-    readings: dict[str, Callable[[], pd.Index]] = {
-        "year": lambda: pd.to_datetime(text, format="%Y"),
-        "month": lambda: pd.to_datetime(text, format="%Y%m"),
-        "day": lambda: pd.to_datetime(text, format="%Y%m%d"),
-        # A double holds seconds to the millisecond and better, nanoseconds to 256 of them.
-        "seconds": lambda: pd.to_datetime(np.round(numbers * 1e3).astype(np.int64), unit="ms"),
-        "milliseconds": lambda: pd.to_datetime(numbers.astype(np.int64), unit="ms"),
-        "microseconds": lambda: pd.to_datetime(numbers.astype(np.int64), unit="us"),
-        "nanoseconds": lambda: pd.to_datetime(np.round(numbers / 1e3).astype(np.int64), unit="us"),
-    }
+    digits = {len(cell) for cell in text}
+    formats = {6: "%Y%m", 8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+    # 1700, 1701, … without a name are the rows of a longer table, more often than years.
+    formats |= {4: "%Y"} if title in _YEARLY else {}
+    formats |= {7: "%Y%j"} if title in TIME_TITLES else {}
+    if title == "week":
+        formats, text = {6: "%G-W%V-%u"}, [f"{cell[:4]}-W{cell[4:]}-1" for cell in text]
+    form = formats.get(digits.pop()) if len(digits) == 1 else None
+    if form is None or not all(_FIRST_YEAR <= int(cell[:4]) <= _LAST_YEAR for cell in text):
+        return None
     try:
-        return pd.DatetimeIndex(readings[kind]())
+        return pd.DatetimeIndex(pd.to_datetime(text, format=form))
     except ValueError:
         return None
+
+
+def _since_1970(numbers: NDArray[np.float64]) -> pd.DatetimeIndex | None:
+    """Times of numbers of one unit since 1970, from 1973 to 2286; None: they are none."""
+    for (low, high), (factor, unit) in _UNITS.items():
+        if low <= numbers.min() and numbers.max() <= high:
+            # A double holds seconds to the millisecond and better, nanoseconds to 256 of them.
+            whole = np.round(numbers * factor).astype(np.int64)
+            return pd.DatetimeIndex(pd.to_datetime(whole, unit=unit))
+    return None
+
+
+def _are_clocks(numbers: NDArray[np.float64]) -> bool:
+    """Whether numbers look like times of day without a date, 0, 5, …, 55, 100, and not like row numbers."""
+    minutes = numbers % 100
+    return bool(numbers.max() < 2400 and (minutes < 60).all() and (np.diff(minutes) < 0).any())
 
 
 def _number(cell: str) -> float:

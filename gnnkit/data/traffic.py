@@ -9,6 +9,7 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from numbers import Integral, Real
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -81,11 +82,11 @@ def load(name: str, root: str | Path | None = None, **options: Any) -> GraphSeri
 
 def _check_type(option: str, value: Any, default: Any) -> None:
     """A `ValueError` where a number is asked for and something else is given."""
-    numbers: dict[type, tuple[type, ...]] = {int: (int,), float: (int, float)}
-    known = type(default)
-    if known in numbers and (not isinstance(value, numbers[known]) or isinstance(value, bool)):
-        kind = "a whole number" if known is int else "a number"
-        raise ValueError(f"{option}={value!r}: give {kind} (default {default:g})")
+    asked: dict[type, tuple[type, str]] = {int: (Integral, "a whole number"), float: (Real, "a number")}
+    if type(default) in asked:
+        kind, words = asked[type(default)]
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise ValueError(f"{option}={value!r}: give {words} (default {default:g})")
 
 
 def los_loop(root: str | Path | None = None) -> GraphSeries:

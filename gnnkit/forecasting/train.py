@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from gnnkit.compare.baselines import last_value
-from gnnkit.compare.runner import load_series, settle
+from gnnkit.compare.runner import apply_split, check_observed, load_series, settle
 from gnnkit.compare.scores import Outcome, score_rows
 from gnnkit.compare.spec.comparison import ComparisonSpec, make_spec
 from gnnkit.compare.spec.problems import SpecProblems
@@ -77,6 +77,7 @@ def train_forecaster(
     windows = make_windows(
         series, scaler=spec.scaler, min_horizon=min(spec.horizons), reach_back=spec.reach_back, **options
     )
+    check_observed(series, windows)
     with isolated_seed(seed):
         fitted = FittedForecaster(
             model=name,
@@ -131,9 +132,10 @@ def evaluate_forecaster(
     """
     config = fitted.config
     # Neither the training device nor, for another series, the training files need to be on this machine.
-    given = config["spec"] | {"device": "auto"} | (dict.fromkeys(_SOURCES) if series is not None else {})
+    given = config["spec"] | {"device": "auto", "precision": None}
+    given |= dict.fromkeys(_SOURCES) if series is not None else {}
     asked = make_spec(**{field: value for field, value in given.items() if value is not None})
-    series = fitted.arrange(_trained_on(fitted, asked) if series is None else series)
+    series = apply_split(asked, fitted.arrange(_trained_on(fitted, asked) if series is None else series))
     if len(series.split.train) < config["history"] + config["horizon"]:
         raise ValueError(
             f"{series.name}: the last {len(series.split.test)} of its {series.num_rows} rows would be scored, and "

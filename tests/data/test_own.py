@@ -88,6 +88,26 @@ def test_rows_of_a_longer_data_frame(tmp_path):
         assert series.values[50].isnan().all()
 
 
+def test_parquet_with_what_is_left_of_an_index(tmp_path):
+    def of(frame):
+        frame.to_parquet(tmp_path / "series.parquet")
+        return read_own(tmp_path / "series.parquet")
+
+    when = pd.date_range("2024-03-01", periods=8, freq="5min")
+    frame = pd.DataFrame({"time": when, "a": np.arange(8.0), "b": 1.0})
+    for index in ([0, 1, 2, 3, 6, 7], [0, 2, 3, 4, 6, 7]):  # rows that were dropped
+        series = of(frame.loc[index])
+        assert (series.node_names, series.start, series.step_minutes) == (("a", "b"), when[0], 5.0)
+        assert series.values[:, 0, 0].nan_to_num(nan=-1).tolist() == [row if row in index else -1 for row in range(8)]
+    series = of(pd.concat([frame[["a", "b"]], frame[["a", "b"]]]))  # 0 to 7, twice
+    assert (series.num_rows, series.node_names, series.start) == (16, ("a", "b"), None)
+    series = of(frame[["a", "b"]].set_index(pd.RangeIndex(1990, 1998, name="year")))
+    assert (series.step_unit, series.start) == ("year", pd.Timestamp("1990-01-01"))
+    for empty in (frame.iloc[:0], frame.set_index("time")[[]]):
+        with pytest.raises(ValueError, match=r"series\.parquet: no values, its shape is"):
+            of(empty)
+
+
 @pytest.mark.parametrize("times", ["none", "index", "column", "texts", "epoch", "periods"])
 def test_parquet(tmp_path, times):
     frame = pd.DataFrame(EXPECTED.numpy(), columns=["a", "b", "c"])

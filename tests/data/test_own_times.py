@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from gnnkit.data import read_own
-from gnnkit.data.own_grid import equal_steps, put_on_grid, season_of
+from gnnkit.data.own_grid import equal_steps, number_places, put_on_grid, season_of
 from gnnkit.data.own_times import is_time, number_rows, text_times
 
 
@@ -32,6 +32,8 @@ def days(*texts):
         (["01.02.2024", "02.02.2024"], days("2024-02-01", "2024-02-02")),
         (["1/31/2024 11:00 PM", "2/1/2024 12:00 AM"], days("2024-01-31 23:00", "2024-02-01 00:00")),
         (["31.01.2024 23:30", "01.02.2024 00:00"], days("2024-01-31 23:30", "2024-02-01 00:00")),
+        (["01-Mar-24", "02-Mar-24"], days("2024-03-01", "2024-03-02")),
+        (["1 Mar 24 00:00", "1 Mar 24 12:00"], days("2024-03-01 00:00", "2024-03-01 12:00")),
     ],
 )
 def test_times_as_people_write_them(cells, expected):
@@ -86,6 +88,14 @@ NIGHT = days("2023-11-14 22:13:20", "2023-11-14 23:13:20")
         ("time", ["1700000000000", "1700003600000"], NIGHT),
         ("time", ["1700000000000000", "1700003600000000"], NIGHT),
         ("ts", ["1700000000000000000", "1700003600000000000"], NIGHT),
+        ("week", ["202052", "202053", "202101"], days("2020-12-21", "2020-12-28", "2021-01-04")),
+        ("day", ["2023365", "2024001"], days("2023-12-31", "2024-01-01")),
+        ("date", ["2024030123", "2024030200"], days("2024-03-01 23:00", "2024-03-02 00:00")),
+        ("time", ["202403012355", "202403020000"], days("2024-03-01 23:55", "2024-03-02 00:00")),
+        ("", ["20240301235500", "20240302000000"], days("2024-03-01 23:55", "2024-03-02 00:00")),
+        ("utc", ["1700000000", "1700003600"], NIGHT),  # under any name
+        ("bytes", ["1700000000", "1700003600", "1700003601"], None),
+        (None, ["1700000000", "1700003600", "1700100000"], days(*map(str, [*NIGHT, "2023-11-16 02:00:00"]))),
         (None, ["1700000000", "1700003600"], NIGHT),
         (None, ["1700003600", "1700000000"], None),
         (None, ["1999", "2000"], None),
@@ -94,6 +104,7 @@ NIGHT = days("2023-11-14 22:13:20", "2023-11-14 23:13:20")
         ("index", ["7", "8"], pd.Index([7.0, 8.0])),
         ("", ["1999", "2000", "2002"], pd.Index([1999.0, 2000.0, 2002.0])),
         ("time", ["0", "0.1", "0.2", "0.4"], pd.Index([0.0, 0.1, 0.2, 0.4])),
+        ("time", ["1800", "1860"], pd.Index([1800.0, 1860.0])),  # seconds, not years
     ],
 )
 def test_times_and_row_numbers_written_as_numbers(title, cells, expected):
@@ -108,6 +119,8 @@ def test_times_and_row_numbers_written_as_numbers(title, cells, expected):
         ("hour", ["22", "23", "0", "1"], r"t.csv: column 1 \('hour'\) holds 22, 23, 0, …, which are neither times nor"),
         ("date", ["20150131", "20150199", "20150201"], "which are neither times nor row numbers that rise evenly"),
         ("year", ["2000", "2000.5", "2000.7"], "which are neither times nor row numbers that rise evenly"),
+        ("time", ["2350", "2355", "0"], "which are neither times nor row numbers"),
+        ("time", ["50", "55", "100", "105"], "which are neither times nor row numbers"),
         ("", ["5", "4", "3"], "or, if it is a node, give it another name"),
         ("", ["1", "2", "3", "9"], "which are neither times nor row numbers"),  # most rows would be empty
         ("time", ["1700000000", "", "1700003600"], r"t.csv: line 2, column 1 \('time'\): '' is no time"),
@@ -177,6 +190,19 @@ def test_rows_that_are_numbered_go_to_their_number():
     assert grid.values.ravel().tolist()[:2] + grid.values.ravel().tolist()[3:] == [0, 1, 2, 3]
     assert np.isnan(grid.values[2])
     assert (grid.step_minutes, grid.step_unit, grid.start, grid.added) == (None, "", None, 1)
+    given = equal_steps(np.arange(4.0)[:, None, None], pd.Index([100.0, 101.0, 103.0, 104.0]), 5, "t.csv")
+    assert np.array_equal(given.values, grid.values, equal_nan=True)
+    assert (given.step_minutes, given.added) == (5.0, 1)
+
+
+@pytest.mark.parametrize(
+    ("step", "digits", "count"),
+    [(1 / 12, 3, 100), (1 / 12, 6, 5000), (0.735, 2, 100), (1 / 30, 3, 3000), (1 / 24, 4, 60)],
+)
+def test_rounded_numbers_are_on_their_grid(step, digits, count):
+    numbers = np.round(45000 * step * 24 + step * np.arange(count), digits)
+    assert number_places(numbers).tolist() == list(range(count))
+    assert number_places(np.delete(numbers, [10, 11])).tolist() == [*range(10), *range(12, count)]
 
 
 def test_a_given_step_keeps_the_time_of_the_last_row():
@@ -186,6 +212,11 @@ def test_a_given_step_keeps_the_time_of_the_last_row():
     assert equal_steps(np.zeros((5, 1, 1)), None, 30, "t.csv").start is None
     with pytest.raises(ValueError, match="the rows go from the newest to the oldest"):
         equal_steps(np.zeros((5, 1, 1)), days(*(f"2024-01-0{day}" for day in (5, 4, 3, 2, 1))), 30, "t.csv")
+    newest_first = pd.date_range("2024-01-01", periods=30, freq="5min")[::-1]
+    with pytest.raises(ValueError, match="the rows go from the newest to the oldest"):
+        equal_steps(np.zeros((30, 1, 1)), newest_first, 5, "t.csv")
+    with pytest.raises(ValueError, match="not later than the row before; sort the rows"):
+        equal_steps(np.zeros((30, 1, 1)), newest_first[np.random.default_rng(0).permutation(30)], 5, "t.csv")
     with pytest.raises(ValueError, match=r"row 1 .* is at 2024-01-01 .*; sort the rows$"):
         equal_steps(np.zeros((3, 1, 1)), days("2024-01-02", "2024-01-01", "2024-01-03"), 30, "t.csv")
     for step in (0, -5, float("nan"), float("inf")):
@@ -230,8 +261,17 @@ def test_files_with_such_times(tmp_path):
         of("date,time,a\n2024-01-01,00:00,1\n2024-01-01,12:00,2\n2024-01-02,00:00,3\n")
     with pytest.raises(ValueError, match="columns 1 and 2 hold parts of a time, '2024' and '3'"):
         of("year,month,a\n2024,1,1\n2024,2,2\n2024,3,3\n")
-    with pytest.raises(ValueError, match="column 3 holds times like '2024-01-03'; put it first, or leave it out"):
+    with pytest.raises(ValueError, match="column 3 holds times like '2024-01-03'; one column of times, the first"):
         of("a,b,when\n1,2,2024-01-01\n1,2,2024-01-02\n3,4,2024-01-03\n")
+    with pytest.raises(ValueError, match="columns 1 and 2 hold parts of a time, '3' and '1'"):
+        of("day,month,year,a\n1,1,2024,5\n2,1,2024,6\n3,1,2024,7\n")
+    with pytest.raises(ValueError, match="column 2 holds times like '2024-01-03 01:00'; one column of times"):
+        of("start,end,a\n2024-01-01 00:00,2024-01-01 01:00,5\n2024-01-03 00:00,2024-01-03 01:00,6\n")
+    for times in (("2024-01-01", "2024-01-02", "2024-01-03"), (1704067200, 1704153600, 1704240000)):
+        series = of(",time,a,b\n" + "".join(f"{row},{time},{row},5\n" for row, time in enumerate(times)))
+        assert (series.node_names, series.start, series.step_minutes) == (("a", "b"), days("2024-01-01")[0], 1440.0)
+    with pytest.raises(ValueError, match="6 rows have only 3 times; if there is a row for each time and node"):
+        of("time,sensor,value\n" + "".join(f"2024-01-0{day},{node},5\n" for node in (7, 9) for day in (1, 2, 3)))
     series = of("time,a,b\n0,5,6\n0.5,7,8\n1.5,9,10\n2,11,12\n")
     assert (series.node_names, series.num_rows, series.start, series.step_minutes) == (("a", "b"), 5, None, None)
     series = of("1700000000,5\n1700003600,7\n1700007200,9\n")

@@ -150,3 +150,17 @@ def test_settings_of_another_type(series, model, settings, message):
 def test_what_would_be_passed_over_is_refused(series, asked, message):
     with pytest.raises(ValueError, match=message):
         train_forecaster(make_spec(models=["gru"], **SMALL, **asked), series=series)
+
+
+def test_a_split_of_the_spec_is_that_of_another_series_too(series):
+    spec = make_spec(models=["dlinear"], split=[0.9, 0.05, 0.05], **SMALL)
+    fitted = train_forecaster(spec, series=series)
+    fitted.config["spec"]["precision"] = "64-true"  # of a gnnkit that had it; nothing is trained now
+    short, nine = (
+        dataclasses.replace(series, values=series.values[:rows], split=chronological_split(rows), extra={})
+        for rows in (60, 9)
+    )
+    found = evaluate_forecaster(fitted, short, device="cpu")
+    assert found.groupby("horizon")["windows"].first().tolist() == [2, 1]  # of 3 test rows, and not of 12
+    with pytest.raises(ValueError, match="the last 1 of its 9 rows would be scored, and those before hold no window"):
+        evaluate_forecaster(fitted, nine, device="cpu")
