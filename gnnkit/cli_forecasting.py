@@ -15,6 +15,8 @@ from typer import Argument
 from gnnkit.cli_options import help_text, named_option, parse_options, parse_whole_numbers
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from gnnkit.data import GraphSeries
 
 __all__ = ["evaluate", "forecast", "forecasting", "train"]
@@ -51,7 +53,9 @@ def train(
     graph_format: Annotated[str | None, named_option(_DATA, "Of a CSV graph: auto, matrix or edges (auto).")] = None,
     target: Annotated[int | None, named_option(_DATA, "Number of the feature to predict, of several (0).")] = None,
     unit: Annotated[str | None, named_option(_DATA, "Unit of own values.")] = None,
-    step_minutes: Annotated[float | None, named_option(_DATA, "Minutes in a row of own files.")] = None,
+    step_minutes: Annotated[
+        float | None, named_option(_DATA, "Minutes in a row of own files (from their times).")
+    ] = None,
     season: Annotated[int | None, named_option(_DATA, "Rows in a season of own files, e.g. 288.")] = None,
     horizon: Annotated[
         str | None, named_option(_WHAT, "Steps ahead that are scored, e.g. 3,6,12 (by the data).")
@@ -132,7 +136,11 @@ def train(
     settings = parse_options(setting, "setting")
     _check_folder(out)
     read = load_series(spec)
-    typer.echo(f"{read.name}: {read.num_rows} rows × {read.num_nodes} nodes, {_step(read)}{_edges(read)}")
+    typer.echo(
+        f"{read.name}: {read.num_rows} rows × {read.num_nodes} nodes, {_step(read)}{_edges(read)}; {read.source}"
+    )
+    train_rows = read.values[read.split.train.start : read.split.train.stop, :, 0]
+    _warn(read, train_rows.isnan().all(dim=0), "the training rows", "their forecasts are guesses")
     try:
         with open_progress(Console(stderr=True)) or nullcontext() as progress:
             fitted = train_forecaster(spec, settings, progress, series=read)
@@ -146,7 +154,8 @@ def train(
 
 
 @forecasting.command(
-    help="Score a trained model, beside the last value, on the test rows of its data or of another series.",
+    help="Score a trained model, beside the last value, on the test rows of its data or of another series: the last "
+    "fifth, unless the training's spec has a split.",
     short_help="Score a trained model.",
 )
 def evaluate(
@@ -160,7 +169,7 @@ def evaluate(
 ) -> None:
     from gnnkit.forecasting import evaluate_forecaster, load_fitted, read_series
 
-    _check_file(out)
+    _check_file(out, series)
     fitted = load_fitted(folder)
     if series is None and step_minutes is not None:
         raise ValueError("step_minutes: only for another series; give --series, or leave it out")
@@ -185,18 +194,16 @@ def forecast(
 ) -> None:
     from gnnkit.forecasting import forecast_next, load_fitted, read_latest
 
-    _check_file(out)
+    _check_file(out, series)
     fitted = load_fitted(folder)
     latest = read_latest(series, fitted, step_minutes=step_minutes)
     history = fitted.config["history"]
-    silent = latest.values[-history:, :, 0].isnan().all(dim=0).nonzero().flatten().tolist()
-    if silent:
-        names = ", ".join(latest.node_names[node] for node in silent[:5]) + (", …" if len(silent) > 5 else "")
-        typer.echo(
-            f"gnnkit: {len(silent)} of {latest.num_nodes} nodes have no value in the last {history} rows: {names}; "
-            f"the last value before them stands in, or the training mean",
-            err=True,
-        )
+    _warn(
+        latest,
+        latest.values[-history:, :, 0].isnan().all(dim=0),
+        f"the last {history} rows",
+        "the last value before them stands in, or the training mean",
+    )
     text = forecast_next(fitted, latest).to_csv()  # float32 in as many digits as tell it apart
     if out is None:
         typer.echo(text, nl=False)
@@ -214,12 +221,15 @@ def _check_folder(out: Path) -> None:
         raise ValueError(f"out: {out} holds other files; give a new folder, an empty one or that of a former model")
 
 
-def _check_file(out: Path | None) -> None:
-    """Refuse a file that cannot be written, before anything is computed."""
-    if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
-        raise ValueError(
-            f"out: {out} {'is a folder' if out.is_dir() else 'lies in no folder that is there'}; name a file"
-        )
+def _check_file(out: Path | None, series: Path | None) -> None:
+    """Refuse a file that cannot be written, or that is the input, before anything is computed."""
+    if out is None:
+        return
+    if out.is_dir() or not out.absolute().parent.is_dir():
+        reason = "is a folder" if out.is_dir() else "lies in no folder that is there"
+        raise ValueError(f"out: {out} {reason}; name a file")
+    if series is not None and out.exists() and series.exists() and out.samefile(series):
+        raise ValueError(f"out: {out} is the series that is read; name another file")
 
 
 def _holds_model(folder: Path) -> bool:
@@ -230,6 +240,16 @@ def _holds_model(folder: Path) -> bool:
         return False
     config = document.get("config") if isinstance(document, dict) else None
     return isinstance(config, dict) and "node_names" in config
+
+
+def _warn(series: GraphSeries, silent: Tensor, where: str, what: str) -> None:
+    """Name, on the error stream, the nodes of which nothing is known."""
+    nodes = silent.nonzero().flatten().tolist()
+    if nodes:
+        names = ", ".join(series.node_names[node] for node in nodes[:5]) + (", …" if len(nodes) > 5 else "")
+        typer.echo(
+            f"gnnkit: {len(nodes)} of {series.num_nodes} nodes have no value in {where}: {names}; {what}", err=True
+        )
 
 
 def _step(series: GraphSeries) -> str:
@@ -260,7 +280,8 @@ def _report(rows, unit: str, out: Path | None) -> None:
         rows.to_csv(out, index=False, float_format="%.6g")
     shown = rows[rows["metric"].isin(["mae", "rmse"])].assign(score=rows["score"] + " " + rows["metric"])
     table = shown.pivot_table(index=["horizon", "model"], columns="score", values="value", sort=False)
-    typer.echo(f"errors on the test rows{f', {unit}' if unit else ''}")
+    windows = int(rows["windows"].max())
+    typer.echo(f"{rows['data'].iloc[0]}: errors on the test rows, {windows} windows{f', {unit}' if unit else ''}")
     least = table.to_numpy()[table.to_numpy() > 0].min(initial=1.0)
     places = max(0, 3 - math.floor(math.log10(least)))  # four digits of the smallest error
     typer.echo(table.to_string(float_format=f"%.{places}f"))

@@ -36,11 +36,11 @@ def test_train_evaluate_forecast(files, capsys):
     own = ["--series", files / "speeds.csv", "--graph", files / "graph.csv", "--unit", "mph"]
     assert call("train", "mtgnn", *own, *QUICK, "--setting", "neighbors=1", "--out", files / "model") == 0
     shown = capsys.readouterr().out
-    assert "speeds: 120 rows × 3 nodes, times unknown, 2 edges\n" in shown
+    assert "speeds: 120 rows × 3 nodes, times unknown, 2 edges; own data, series speeds.csv, graph graph.csv\n" in shown
     assert re.search(
         r"mtgnn: [\d,]+ parameters, 4 rows in, 3 out; 1 epochs in \d+ s; the best is 1, validation MAE", shown
     )
-    assert "errors on the test rows, mph" in shown
+    assert "speeds: errors on the test rows, 23 windows, mph" in shown
     assert (files / "model" / "weights.safetensors").stat().st_mode == (files / "speeds.csv").stat().st_mode
     assert f"Model: {files / 'model'}" in shown
     assert sorted(path.name for path in (files / "model").iterdir()) == [
@@ -117,6 +117,15 @@ def test_what_is_not_observed_is_said(files, capsys):
     shown = capsys.readouterr()
     assert "gnnkit: 1 of 3 nodes have no value in the last 4 rows: b; " in shown.err
     assert pd.read_csv(io.StringIO(shown.out)).notna().all().all()
+    before = (files / "silent.csv").read_text()
+    silent = ["--series", files / "silent.csv", "--out", files / "silent.csv"]
+    for verb in ("forecast", "evaluate"):
+        assert call(verb, files / "model", *silent) == 2
+        assert "silent.csv is the series that is read; name another file" in capsys.readouterr().err
+    assert (files / "silent.csv").read_text() == before
+    table.assign(c=np.nan).to_csv(files / "dead.csv", index=False)
+    assert call("train", "dlinear", "--series", files / "dead.csv", *QUICK, "--out", files / "dead") == 0
+    assert "gnnkit: 1 of 3 nodes have no value in the training rows: c; " in capsys.readouterr().err
     for last in (70, 96):  # nothing to validate or to test on
         table.where(np.arange(360).reshape(120, 3) < 3 * last).to_csv(files / "ended.csv", index=False)
         assert call("train", "dlinear", "--series", files / "ended.csv", *QUICK, "--out", files / "never") == 2

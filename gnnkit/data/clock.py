@@ -71,6 +71,8 @@ def clock_features(series: GraphSeries, *, weekdays: Sequence[int] | None = None
 
 def _times(series: GraphSeries) -> tuple[Tensor, Tensor]:
     """The time of day as a share, float64, and the weekday of every row."""
+    if series.step_unit:
+        raise ValueError(f"{series.name}: rows of a {series.step_unit} have no time of day; leave time features out")
     if series.start is None or series.step_minutes is None:
         unknown = [name for name in ("start", "step_minutes") if getattr(series, name) is None]
         raise ValueError(

@@ -70,7 +70,8 @@ def read_own(
         season: Rows in a season; default from the step: a day, for daily rows a week, for weekly and monthly rows a
             year, for rows from Monday to Friday five.
         step_minutes: Minutes from row to row; default from the times. Given, it overrides their distances: the rows
-            are then taken to be equally spaced, and the last one to be at its time.
+            are then taken to be equally spaced, and the last one to be at its time. For times that jitter, or clocks
+            that are set back; most must be about so far apart.
         graph_format: `"auto"` (default), `"matrix"` or `"edges"`, for a CSV graph.
         header: True, False or None (default: look) for a first line of names in a CSV series.
         unit: Unit of the target, for reports.
@@ -318,5 +319,5 @@ def _target_first(values: NDArray[np.float64], target: int | None, name: str) ->
 
 def _split(num_rows: int, name: str) -> Split:
     if num_rows < 3:
-        raise ValueError(f"{name}: {num_rows} rows are too few to split in train, validation and test")
+        raise ValueError(f"{name}: {num_rows} rows are too few; a series has at least 3")
     return chronological_split(num_rows)

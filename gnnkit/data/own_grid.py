@@ -89,14 +89,20 @@ def equal_steps(values: NDArray[np.float64], rows: pd.Index | None, step_minutes
         The grid.
 
     Raises:
-        ValueError: The step is not positive, a time is missing, or the rows are out of order by more than clocks that
-            are set back now and then.
+        ValueError: The step is not positive or far from that of most times, a time is missing, or the rows are out of
+            order by more than clocks that are set back now and then.
     """
     if not 0 < step_minutes < np.inf:
         raise ValueError(f"step_minutes is {step_minutes:g}; give the minutes from row to row, a number above 0")
     start = None
     if isinstance(rows, pd.DatetimeIndex):
         _check_order(rows, name, back=SET_BACK)
+        median = float(np.median(np.diff(rows.as_unit("ns").asi8))) / 60e9 if len(rows) > 1 else step_minutes
+        if not 2 / 3 < median / step_minutes < 3 / 2:
+            raise ValueError(
+                f"{name}: step_minutes is {step_minutes:g}, but the times are {median:g} minutes apart on the median; "
+                f"give the file's step, or leave it out"
+            )
         start = pd.to_datetime(rows.to_list()[-1]) - pd.to_timedelta((len(rows) - 1) * step_minutes, unit="min")
     elif rows is not None and (places := number_places(rows.to_numpy())) is not None:
         filled = _at_places(values, places)
@@ -135,6 +141,13 @@ def _check_order(times: pd.DatetimeIndex, name: str, *, back: int) -> None:
 
 def _irregular(times: pd.DatetimeIndex, name: str) -> str:
     gaps = np.diff(times.as_unit("ns").asi8)
+    step = int(gaps.min())
+    if not (gaps % step).any():
+        rows, widest = int(gaps.sum()) // step + 1, int(gaps.argmax()) + 1
+        return (
+            f"{name}: the times are {pd.Timedelta(step)} apart, but {rows - len(times)} of {rows} rows are left out, "
+            f"the most before row {widest} (counted from 0); give a part with fewer gaps, or more rows"
+        )
     row = int((gaps != np.median(gaps)).argmax()) + 1
     return (
         f"{name}: the times are not regular: row {row} (counted from 0) comes {pd.Timedelta(gaps[row - 1])} "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ class FittedForecaster(nn.Module):
         settings: the model's own; a table of node features as a tensor or as lists.
         time_features: whether it also sees time of day and weekday.
         weekdays: what each weekday is told as, from `gnnkit.data.told_weekdays`.
+        utc_offset: minutes of the training data's clock before UTC; None: its times have no offset.
         scaler_rows: 1 for a scaler that all nodes share, else N.
         target_deviation, step_minutes, step_unit, unit, data: of the series that it is trained on.
         spec: what was asked for, and `fit` what training found; kept for the reader.
@@ -68,6 +70,7 @@ class FittedForecaster(nn.Module):
         spec: Mapping[str, Any],
         step_unit: str = "",
         weekdays: Sequence[int] = tuple(range(7)),
+        utc_offset: float | None = None,
         fit: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -113,7 +116,7 @@ class FittedForecaster(nn.Module):
             getattr(self, name).copy_(value)
 
     def arrange(self, series: GraphSeries) -> GraphSeries:
-        """A series with its nodes in the forecaster's order.
+        """A series with its nodes in the forecaster's order, its times by the clock of the training data.
 
         Raises:
             ValueError: the series has other nodes, features or steps than the one that the forecaster was trained on.
@@ -137,6 +140,9 @@ class FittedForecaster(nn.Module):
                 f"{series.name}: a row is {_step_text(*step)}, but the forecaster was trained on rows of "
                 f"{_step_text(*trained)}; give rows of the same step{hint}"
             )
+        offset = config["utc_offset"]
+        if offset is not None and series.start is not None and series.start.tzinfo is not None:
+            series = replace(series, start=series.start.tz_convert(timezone(timedelta(minutes=offset))))
         if names == wanted:
             return series
         order = torch.tensor([names.index(name) for name in wanted])

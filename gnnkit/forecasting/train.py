@@ -92,6 +92,7 @@ def train_forecaster(
             step_minutes=series.step_minutes,
             step_unit=series.step_unit,
             weekdays=told_weekdays(series) if spec.time_features else tuple(range(7)),
+            utc_offset=_utc_offset(series),
             unit=series.unit,
             data=series.name,
             spec=_absolute(spec).to_json(),
@@ -165,6 +166,11 @@ def evaluate_forecaster(
     rows = score_rows(outcomes, batch.y, batch.y_mask, {p: windows.count(p) for p in spec.horizons})
     columns = ["model", "seed", "horizon", "score", "metric", "value", "windows"]
     return pd.DataFrame(rows)[columns].assign(data=series.name, data_hash=series.digest())
+
+
+def _utc_offset(series: GraphSeries) -> float | None:
+    offset = None if series.start is None else series.start.utcoffset()
+    return None if offset is None else offset.total_seconds() / 60
 
 
 def _check_spec(spec: ComparisonSpec) -> None:

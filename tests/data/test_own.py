@@ -51,7 +51,7 @@ def test_times_that_are_left_out_become_missing_rows(tmp_path):
     series = read_own(write(tmp_path, text))
     assert series.values.flatten().nan_to_num(nan=-1).tolist() == [1, 2, -1, -1, 5, 6]
     assert "2 rows of missing values put in" in series.source
-    assert read_own(write(tmp_path, text), step_minutes=60).values.flatten().tolist() == [1, 2, 5, 6]
+    assert read_own(write(tmp_path, text), step_minutes=1440).values.flatten().tolist() == [1, 2, 5, 6]
 
 
 def test_names_that_are_numbers(tmp_path, data_root):
@@ -162,7 +162,7 @@ def test_missing_values_stay_missing_in_the_windows(tmp_path):
         ("a,a\n1,2\n3,4\n5,6\n", "series.csv: the node name 'a' comes twice"),
         ("", "series.csv: the file is empty"),
         ("a,b\n", "series.csv: a line of names and no row of values"),
-        ("a,b\n1,2\n3,4\n", "series.csv: 2 rows are too few"),
+        ("a,b\n1,2\n3,4\n", "series.csv: 2 rows are too few; a series has at least 3"),
         ("2024-01-01,1\n2024-01-03,2\n2024-01-02,3\n", "row 2 .counted from 0. is at 2024-01-02 00:00:00, not later"),
         ("2024-01-31,1\n2024-02-28,2\n2024-03-31,3\n", "the times are not regular: row 1"),
         ("t,a\n2024-01-01,1\nsoon,2\n2024-01-02,3\n", "line 3, column 1: 'soon' is not a time"),

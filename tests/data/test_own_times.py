@@ -176,7 +176,10 @@ def test_trading_days_have_no_missing_week_ends():
             "t.csv: the rows go from the newest to the oldest",
         ),
         (["2024-01-01 00:00", "2024-01-01 01:00", "2024-01-01 02:10"], "the times are not regular: row 1"),
-        (["2024-01-01", "2024-01-02", "2024-06-01"], "the times are not regular"),
+        (
+            ["2024-01-01", "2024-01-02", "2024-06-01"],
+            "the times are 1 days 00:00:00 apart, but 150 of 153 rows are left out, the most before row 2",
+        ),
         (["2015-01-31", "2015-02-28", "2015-03-30"], "the times are not regular"),
     ],
 )
@@ -219,6 +222,8 @@ def test_a_given_step_keeps_the_time_of_the_last_row():
         equal_steps(np.zeros((30, 1, 1)), newest_first[np.random.default_rng(0).permutation(30)], 5, "t.csv")
     with pytest.raises(ValueError, match=r"row 1 .* is at 2024-01-01 .*; sort the rows$"):
         equal_steps(np.zeros((3, 1, 1)), days("2024-01-02", "2024-01-01", "2024-01-03"), 30, "t.csv")
+    with pytest.raises(ValueError, match="step_minutes is 60, but the times are 120 minutes apart on the median"):
+        equal_steps(np.zeros((9, 1, 1)), pd.date_range("2024-01-01", periods=9, freq="2h"), 60, "t.csv")
     for step in (0, -5, float("nan"), float("inf")):
         with pytest.raises(ValueError, match=f"step_minutes is {step:g}; give the minutes from row to row"):
             equal_steps(np.zeros((5, 1, 1)), None, step, "t.csv")

@@ -105,9 +105,10 @@ def test_files_that_do_not_fit(series, fitted, tmp_path):
     path = as_file(series, tmp_path / "latest.csv", slice(100, 105))
     with pytest.raises(ValueError, match=r"latest\.csv: 5 rows are too few; the forecaster reads the latest 6"):
         read_latest(path, fitted)
-    path = as_file(series, tmp_path / "latest.csv", slice(100, 110))
+    path = as_file(series, tmp_path / "latest.csv", slice(100, 110), times=False)
     with pytest.raises(ValueError, match=r"a row is 15 minutes, but the forecaster was trained on rows of 5"):
         read_latest(path, fitted, step_minutes=15)
+    path = as_file(series, tmp_path / "latest.csv", slice(100, 110))
     pd.read_csv(path).rename(columns={"sensor 2": "elsewhere"}).to_csv(path, index=False)
     with pytest.raises(
         ValueError, match="latest has 4 nodes, the forecaster knows 4; 'elsewhere' is only in the series"
@@ -154,3 +155,27 @@ def test_rows_of_another_kind_of_step(tmp_path):
     assert (latest.num_rows, latest.step_unit) == (12, "weekday")
     with pytest.raises(ValueError, match="a row is 1440 minutes, but the forecaster was trained on rows of a weekday"):
         read_latest(write("few.csv", pd.bdate_range("2024-03-01", periods=8)), fitted)
+
+
+def test_the_same_instants_on_another_clock_are_forecast_alike(tmp_path):
+    values = 50 + np.random.default_rng(0).normal(size=(400, 2)).cumsum(axis=0)
+    times = pd.date_range("2024-03-25", periods=400, freq="h", tz="Europe/Berlin")  # clocks are set on 31 March
+    table = pd.DataFrame(values, columns=["a", "b"], index=times)
+    table.to_csv(tmp_path / "all.csv")
+    spec = make_spec(models=["stid"], series=tmp_path / "all.csv", time_features=True, **SMALL)
+    fitted = train_forecaster(spec)
+    assert fitted.config["utc_offset"] == 60
+    table.iloc[-20:].to_csv(tmp_path / "local.csv")
+    table.iloc[-20:].tz_convert("UTC").to_csv(tmp_path / "utc.csv")
+    found = [forecast_next(fitted, read_latest(tmp_path / f"{name}.csv", fitted)) for name in ("all", "local", "utc")]
+    assert found[0].index[0] == times[-1] + pd.Timedelta(hours=1)
+    assert found[1].equals(found[0])
+    assert found[2].equals(found[0])
+
+
+def test_rows_of_a_month_have_no_time_of_day(tmp_path):
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 2)), columns=["a", "b"])
+    table.index = pd.date_range("2015-01-01", periods=60, freq="MS")
+    table.to_csv(tmp_path / "sales.csv")
+    with pytest.raises(ValueError, match="sales: rows of a month have no time of day; leave time features out"):
+        train_forecaster(make_spec(models=["gru"], series=tmp_path / "sales.csv", time_features=True, **SMALL))
