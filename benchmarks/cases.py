@@ -7,6 +7,7 @@ before anything is timed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 
 import numpy as np
@@ -163,7 +164,26 @@ def _cora_training(device: torch.device, *, model: str) -> list[Side]:
     ]
 
 
-def _tgcn(device: torch.device, *, peer: str, num_nodes: int = 207) -> list[Side]:
+def _captured(step: Step) -> Step:
+    """The same step as one CUDA graph: its kernels are launched at once, and no Python runs between them."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            step()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        results = step()
+
+    def replay() -> Sequence[Tensor]:
+        graph.replay()
+        return results
+
+    return replay
+
+
+def _tgcn(device: torch.device, *, peer: str, num_nodes: int = 207, captured: bool = False) -> list[Side]:
     """Twelve steps of T-GCN, batch 64, hidden 64, in PyG-Temporal's form: a graph convolution of X_t for each gate."""
     torch.manual_seed(0)
     batch, history, hidden = 64, 12, 64
@@ -204,6 +224,8 @@ def _tgcn(device: torch.device, *, peer: str, num_nodes: int = 207) -> list[Side
 
         sides.append(side("torch.nn.GRU, same size", torch.__version__, gru, rows, upstream.flatten(0, 1)))
     ours = side("gnnkit", version("gnnkit"), cell, lambda own: cell.last(own, edge_index, edge_weight), upstream)
+    if captured:
+        ours = replace(ours, name="gnnkit, a CUDA graph", step=_captured(ours.step))
     return [ours, *sides]
 
 
@@ -289,6 +311,11 @@ def _growth(layer: str, factor: int) -> Callable[[torch.device], list[Side]]:
     return lambda device: _gat(device, **size, channels=128, heads=8, out=16)[:1]
 
 
+def _moved(num_nodes: int, num_edges: int, channels: int) -> int:
+    """Bytes of a layer's step in float32: a row an edge, forward and back; inputs, outputs and their gradients once."""
+    return 4 * channels * (2 * (num_edges + num_nodes) + 4 * num_nodes)
+
+
 def _cases() -> list[Case]:
     big = {"num_nodes": ARXIV["num_nodes"], "num_edges": 10 * ARXIV["num_edges"]}
     attention = {"channels": 128, "heads": 8, "out": 16}
@@ -307,6 +334,7 @@ def _cases() -> list[Case]:
             memory=True,
             first_call=True,
             warm_up="gat-cora",
+            moved=_moved(**ARXIV, channels=128),
         ),
         Case(
             "gcn-arxiv",
@@ -317,6 +345,7 @@ def _cases() -> list[Case]:
             memory=True,
             first_call=True,
             warm_up="gcn-cora",
+            moved=_moved(**ARXIV, channels=128),
         ),
         Case(
             "gat-arxiv-fresh",
@@ -340,20 +369,29 @@ def _cases() -> list[Case]:
             20,
             first_call=True,
         ),
+        Case(
+            "tgcn-graph",
+            "T-GCN, 12 steps, as a CUDA graph",
+            lambda d: _tgcn(d, peer="tgcn2", captured=True),
+            40,
+            devices=("cuda",),
+        ),
         Case("tgcn-gru", "T-GCN against a GRU of its size", lambda d: _tgcn(d, peer="gru"), 1.0, 1.43, gate=None),
-        Case("hop-levels", "hop levels, 1024 sources, 169 k nodes", _hop_levels, 10, 50, gate=0, cuda=False),
-        Case("windows", "windows of 207 × 34,272", _windows, timed=False, memory=True, gate=None, cuda=False),
+        Case("hop-levels", "hop levels, 1024 sources, 169 k nodes", _hop_levels, 10, 50, gate=0, devices=("cpu",)),
+        Case("windows", "windows of 207 × 34,272", _windows, timed=False, memory=True, gate=None, devices=("cpu",)),
         Case(
             "gat-large",
             "GATLayer, 23 M edges",
             lambda d: _gat(d, **big, **attention)[: 2 if d.type == "cuda" else 1],
             3,
+            moved=_moved(**big, channels=128),
         ),
         Case(
             "gcn-large",
             "GCNLayer, 23 M edges",
             lambda d: _gcn(d, **big, channels=128)[: 2 if d.type == "cuda" else 1],
             3,
+            moved=_moved(**big, channels=128),
         ),
     ]
     for factor in (1, 2, 4, 8):

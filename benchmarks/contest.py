@@ -31,7 +31,10 @@ class Side:
 
 @dataclass(frozen=True)
 class Case:
-    """A row of the table. `at_least` and `aim` are the peer's median over gnnkit's."""
+    """A row of the table. `at_least` and `aim` are the peer's median over gnnkit's.
+
+    `moved` are the bytes that no step can help moving, for the share of a GPU's bandwidth that is made use of.
+    """
 
     name: str
     title: str
@@ -43,5 +46,6 @@ class Case:
     first_call: bool = False
     warm_up: str | None = None
     gate: float | None = 1e-4
-    cuda: bool = True
+    devices: tuple[str, ...] = ("cpu", "cuda")
+    moved: int | None = None
     facts: dict[str, int] = field(default_factory=dict)

@@ -81,6 +81,14 @@ def seconds(step: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - start_time
 
 
+def copy_bandwidth(device: torch.device) -> float:
+    """Bytes a second that a copy within the device's memory reads and writes: what a step can hope for."""
+    source = torch.rand(2**28, device=device)
+    target = torch.empty_like(source)
+    times = [seconds(lambda: target.copy_(source), device) for _ in range(21)]
+    return 2 * 4 * source.numel() / statistics.median(times)
+
+
 def run_case(case: Case, device: torch.device) -> list[dict[str, object]]:
     """Rows of one case: the gate, a warm-up, then the rounds in alternation."""
     sides = case.build(device)
@@ -119,6 +127,10 @@ def run_case(case: Case, device: torch.device) -> list[dict[str, object]]:
                 **case.facts,
             }
         )
+    if case.moved is not None and device.type == "cuda":
+        bound = case.moved / copy_bandwidth(device)
+        for row in rows:
+            row |= {"bound_seconds": bound, "share_of_bound": bound / row["seconds"]}
     return rows
 
 
@@ -248,8 +260,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if unknown:
         parser.error(f"no case {', '.join(unknown)}; there are {', '.join(CASES)}")
     chosen = [c for name, c in CASES.items() if (options.only is None or name in options.only)]
-    if device.type == "cuda":
-        chosen = [c for c in chosen if c.cuda]
+    chosen = [c for c in chosen if device.type in c.devices]
 
     facts = environment(device)
     target = options.out / f"speed-{device.type}.csv"

@@ -69,6 +69,16 @@ def _markdown(rows: pd.DataFrame) -> str:
     if len(slopes):
         lines += ["", "| growth, log over log | slope | at most |", "|---|--:|--:|"]
         lines += [f"| {row.title} | {row.slope:.2f} | {row.at_most:g} |" for row in slopes.itertuples()]
+    if "share_of_bound" in rows:
+        lines += [
+            "",
+            "| what must move, at the speed of a copy | side | bound | share of it reached |",
+            "|---|---|--:|--:|",
+        ]
+        lines += [
+            f"| {row.title} | {row.side} | {_seconds(row.bound_seconds)} | {row.share_of_bound:.0%} |"
+            for row in rows[rows["share_of_bound"].notna()].itertuples()
+        ]
     return "\n".join(lines) + "\n"
 
 
