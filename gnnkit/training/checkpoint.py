@@ -1,5 +1,6 @@
 """A fitted forecaster as a folder: weights in safetensors, configuration in JSON. Nothing is pickled."""
 
+import copy
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -43,8 +44,11 @@ def save_checkpoint(directory: str | Path, forecaster: nn.Module, config: Mappin
     text = json.dumps(dict(config))  # before anything is written: a bad config leaves no folder behind
     directory.mkdir(parents=True, exist_ok=True)
     weights = directory / _WEIGHTS
+    apart = copy.deepcopy(forecaster)
+    for parameter in apart.parameters():  # cuDNN lays an RNN's weights into one buffer, which safetensors refuses
+        parameter.data = parameter.data.clone()
     with replace_file(weights) as part:
-        save_model(forecaster, str(part))
+        save_model(apart, str(part))
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     document = {"format": FORMAT, "gnnkit": __version__, "weights_sha256": digest, "config": json.loads(text)}
     (directory / _CONFIG).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

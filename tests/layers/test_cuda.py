@@ -24,7 +24,7 @@ def test_values_and_gradients_of_every_graph(graph, dtype, make, assert_near):
     x = torch.randn(num_nodes, 5, dtype=dtype)
     results = []
     for device, module in (("cpu", layer), ("cuda", copy.deepcopy(layer).cuda())):
-        given = x.to(device).requires_grad_()
+        given = x.clone().to(device).requires_grad_()
         out = module(given, edges.to(device))
         out.square().sum().backward()
         gradients = [given.grad, *(parameter.grad for _, parameter in sorted(module.named_parameters()))]

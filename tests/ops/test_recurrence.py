@@ -53,7 +53,7 @@ def run(backend, inputs, return_sequence):
     leaves = [tensor.detach().clone().requires_grad_() for tensor in inputs]
     with use_backend(backend):
         output = gated_recurrence(*leaves, return_sequence=return_sequence)
-        above = torch.linspace(-1, 2, output.numel(), dtype=output.dtype).reshape(output.shape)
+        above = torch.linspace(-1, 2, output.numel(), dtype=output.dtype).reshape(output.shape).to(output.device)
         grads = torch.autograd.grad(output, leaves, above, allow_unused=True)
     return [output, *(torch.zeros_like(a) if g is None else g for g, a in zip(grads, leaves, strict=True))]
 

@@ -37,6 +37,31 @@ def test_round_trip_is_exact_and_the_copy_is_in_evaluation_mode(tmp_path):
     assert torch.equal(again(x), model.eval()(x))
 
 
+class OneBuffer(nn.Module):
+    """Weights that are parts of one buffer, as cuDNN makes an LSTM's on a GPU."""
+
+    def __init__(self, flat):
+        super().__init__()
+        self.lstm = nn.LSTM(2, 3)
+        if not flat:
+            return
+        buffer = torch.cat([parameter.detach().flatten() for parameter in self.lstm.parameters()])
+        first = 0
+        for parameter in self.lstm.parameters():
+            parameter.data = buffer[first : first + parameter.numel()].view(parameter.shape)
+            first += parameter.numel()
+
+
+def test_weights_in_one_buffer_are_kept_each_for_itself(tmp_path):
+    model = OneBuffer(flat=True)
+    save_checkpoint(tmp_path, model, {"flat": False})
+    again, _ = load_checkpoint(tmp_path, OneBuffer)
+    for name, weight in model.state_dict().items():
+        assert torch.equal(again.state_dict()[name], weight), name
+    first, second = list(model.lstm.parameters())[:2]
+    assert first.untyped_storage().data_ptr() == second.untyped_storage().data_ptr()  # the model itself is as it was
+
+
 def test_files_are_safetensors_and_json(tmp_path):
     save_checkpoint(tmp_path, nn.Linear(2, 1), {"in_features": 2, "out_features": 1})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "weights.safetensors"]

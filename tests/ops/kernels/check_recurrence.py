@@ -138,6 +138,7 @@ def test_the_operator_is_well_formed(device: str) -> None:
             torch.library.opcheck(gated_recurrence_op, (*inputs, return_sequence))
 
 
-def test_a_wide_state_is_for_another_backend() -> None:
+def test_a_wide_state_is_for_another_backend(device: str) -> None:
+    inputs = [tensor.to(device) for tensor in make((1, 1, 1, 1, 129))]
     with use_backend("triton"), pytest.raises(RuntimeError, match="the state has 129 channels, more than 128"):
-        every(*make((1, 1, 1, 1, 129)))
+        every(*inputs)
