@@ -79,10 +79,11 @@ def _protocol(rows: pd.DataFrame, trained: pd.DataFrame, trials: pd.DataFrame) -
     counts = ", ".join(f"{count:.0f} at {horizon * 5} minutes" for horizon, count in windows.items())
     seeds, budgets = trained.groupby("model")["seed"].nunique(), sorted(set(trained["budget"]))
     budget = " or ".join(f"{value:.0f} seconds of wall clock" if value else "no limit" for value in budgets)
+    hardware = " or ".join(sorted(set(trained["hardware"])))
     commits = ", ".join(f"`{commit}`" for commit in sorted(set(trained["commit"])))
     return (
         f"{len(seeds)} models, {seeds.min()} seeds each, one 12-step model a seed, budget of a fit: {budget} on "
-        f"{first['threads']} of {first['cores']} cores of {first['hardware']}, torch {first['torch']}, commit "
+        f"{first['threads']} of {first['cores']} cores of {hardware}, torch {first['torch']}, commit "
         f"{commits}. Every model predicts the change from the last value. The epoch and the settings are chosen on the "
         f"last tenth of the training rows: {len(trials)} trials in all, the same {trials['trial'].nunique()} settings "
         f"for every model, {trials['budget'].max():.0f} seconds at most each. Test windows: {counts}.\n\n"
@@ -138,9 +139,10 @@ def _given(trained: pd.DataFrame) -> str:
                 f"{fits['epoch_seconds'].median():.2f}",
                 f"{fits['wall_seconds'].mean():.0f}",
                 f"{cut} of {len(fits)}",
+                ", ".join(dict.fromkeys(fits["hardware"])),
             ]
         )
-    titles = ["model", "settings", "parameters", "epochs", "best", "s an epoch", "seconds", "fits cut off"]
+    titles = ["model", "settings", "parameters", "epochs", "best", "s an epoch", "seconds", "fits cut off", "hardware"]
     return _table(titles, lines)
 
 

@@ -10,8 +10,8 @@ Each run is a folder in --out (runs/text), and is what this command would make:
 
 A run that is there is not made again, and one that was cut off goes on, so the same command can be given any number of
 times; several runs may go side by side. The books are karamazov.txt and heart_of_darkness.txt in the folder `text` of
-GNNKIT_DATA. In the end the study (`gnnkit text study`) of the first four runs is written to --out/study, if all are
-there; its Markdown page, rows and figures are copied to results/text.
+GNNKIT_DATA. In the end the study (`gnnkit text study`) of what was made, the ablation aside, is written to --out/study
+(with --only NAME to --out/study-NAME); its Markdown page, rows and figures are copied to results/text (text/NAME).
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     data = Path(os.environ.get("GNNKIT_DATA") or BESIDE) / "text"
     console, rows = Console(stderr=True), []
+    named = ["+".join(options.only)] if options.only else []
     for run in RUNS:
         if options.only and not {run.group, run.folder} & set(options.only):
             continue
@@ -82,14 +83,14 @@ def main() -> None:
         print(f"{run.folder:32} {figures.format(**row)}", flush=True)
         # After each: whoever stops here keeps the rows so far.
         write_rows(rows, options.results / "text_runs.csv")
-    studied = [options.out / run.folder for run in RUNS if run.group in ("report", "better", "short")]
-    if not options.only and all((folder / "row.json").exists() for folder in studied):
-        study_texts(studied, options.out / "study", device="cpu")
-        print(f"Study: {options.out / 'study' / 'report.html'}")
-        kept = options.results / "text"
+    studied = [options.out / row["run"] for row in rows if row["group"] != "ablation"]
+    if studied:
+        study, kept = options.out / "-".join(["study", *named]), options.results.joinpath("text", *named)
+        study_texts(studied, study, device="cpu")
+        print(f"Study: {study / 'report.html'}")
         kept.mkdir(parents=True, exist_ok=True)
         for pattern in ("report.md", "rows.csv", "*.png"):
-            for file in (options.out / "study").glob(pattern):
+            for file in study.glob(pattern):
                 shutil.copyfile(file, kept / file.name)
 
 

@@ -77,7 +77,7 @@ def reference_way(product: Callable[[Tensor, Tensor], Tensor]) -> Iterator[None]
 def step(model: nn.Module, x: Tensor, y: Tensor, graph: tuple[Tensor, Tensor]) -> list[Tensor]:
     """Forward and backward; the forecast and all gradients."""
     model.zero_grad(set_to_none=True)
-    out = model(x, *graph, target=y, step=10**9)
+    out = model(x, *graph, target=y, progress=math.inf)  # DCRNN is not fed the target
     (out - y).abs().mean().backward()
     return [out.detach(), *(parameter.grad for parameter in model.parameters() if parameter.grad is not None)]
 

@@ -22,7 +22,8 @@ def test_every_forecaster(name, tmp_path):
     fitted = train_forecaster(make_spec(models=[name], seeds=[0], device="cuda", **sizes), series=series)
     save_fitted(fitted, tmp_path)
     expected = evaluate_forecaster(fitted, series, device="cuda")
-    for device, near in (("cuda", 1e-6), ("cpu", 1e-4)):
+    # cuDNN multiplies in TF32, with ten bits behind the point: 3.6e-4 from the CPU's float32 at most was seen.
+    for device, near in (("cuda", 1e-6), ("cpu", 2e-3)):
         found = evaluate_forecaster(load_fitted(tmp_path), series, device=device)
         torch.testing.assert_close(
             torch.tensor(found["value"].to_numpy()), torch.tensor(expected["value"].to_numpy()), rtol=near, atol=near
