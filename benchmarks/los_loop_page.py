@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pandas as pd
+from rows import markdown_table
 
 from gnnkit.compare.report.published import MARKS, PUBLISHED_NOTE, published_scores
 from gnnkit.temporal import MODELS
@@ -115,7 +116,7 @@ def _scores(rows: pd.DataFrame, score: str, with_published: bool) -> str:
                 cells.append(text)
             lines.append([f"published: {name}", "", *cells])
     titles = ["model", "family", *(f"MAE / RMSE, {5 * horizon} min" for horizon in horizons)]
-    return _table(titles, lines) + ("\n† The budget cut off at least one of the fits.\n\n" if cut else "\n")
+    return markdown_table(titles, lines) + ("\n† The budget cut off at least one of the fits.\n\n" if cut else "\n")
 
 
 def _figure(value: float | None) -> str:
@@ -143,9 +144,4 @@ def _given(trained: pd.DataFrame) -> str:
             ]
         )
     titles = ["model", "settings", "parameters", "epochs", "best", "s an epoch", "seconds", "fits cut off", "hardware"]
-    return _table(titles, lines)
-
-
-def _table(titles: list[str], lines: list[list[str]]) -> str:
-    rows = [titles, ["---"] * len(titles), *lines]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in rows) + "\n"
+    return markdown_table(titles, lines)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from rows import markdown_table
 
 from gnnkit.studies.node_recipes import NODE_RECIPES
 
@@ -25,11 +26,6 @@ def _where(rows: Any) -> str:
     commits = ", ".join(f"`{commit}`" for commit in sorted(set(rows["commit"])))
     threads = " and ".join(str(count) for count in sorted(set(rows["threads"])))
     return f"{first['hardware']}, {threads} thread(s), torch {first['torch']}, commit {commits}"
-
-
-def _table(titles: list[str], lines: list[list[str]]) -> str:
-    rows = [titles, ["---"] * len(titles), *lines]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in rows) + "\n"
 
 
 def _accuracy(rows: Any) -> str:
@@ -54,7 +50,7 @@ def _accuracy(rows: Any) -> str:
     return (
         "## Accuracy, public split (140/500/1000)\n\n`gnnkit nodes train --data cora --model NAME --seeds 100`, mean ± "
         "standard deviation over seeds. Seconds are wall time of a machine that did other work beside it.\n\n"
-        f"{_table(titles, lines)}\nWhat the papers leave open, and how it was settled:\n\n{settled}\n"
+        f"{markdown_table(titles, lines)}\nWhat the papers leave open, and how it was settled:\n\n{settled}\n"
     )
 
 
@@ -76,7 +72,7 @@ def _search(rows: Any) -> str:
         f"## How `own` was chosen\n\n`python benchmarks/nodes.py search`: {len(rows)} trials of "
         f"{rows['seeds'].iloc[0]} seeds each (1000 and up, none of which is among the 100 above); the highest mean "
         "validation accuracy wins. No test accuracy was looked at.\n\n"
-        f"{_table(titles, lines)}\n{_where(rows)}.\n"
+        f"{markdown_table(titles, lines)}\n{_where(rows)}.\n"
     )
 
 
@@ -104,7 +100,7 @@ def _seeds(rows: Any) -> str:
     ]
     return (
         "## Many seeds of GCN together\n\n`python benchmarks/nodes.py seeds`: both sides in one run, "
-        f"{rows['epochs'].iloc[0]} epochs a seed.\n\n{_table(titles, lines)}\n{_where(rows)}.\n"
+        f"{rows['epochs'].iloc[0]} epochs a seed.\n\n{markdown_table(titles, lines)}\n{_where(rows)}.\n"
     )
 
 
@@ -123,7 +119,7 @@ def _influence(rows: Any) -> str:
     titles = ["case", "side", "seconds", "times PyG", "in processor time", "largest relative difference"]
     return (
         "## Influence by hop\n\n`python benchmarks/nodes.py influence`, on Cora, float32, fastest of five rounds; "
-        f"PyG's `total_influence` with max_hops = depth + 1.\n\n{_table(titles, lines)}\n{_where(rows)}.\n"
+        f"PyG's `total_influence` with max_hops = depth + 1.\n\n{markdown_table(titles, lines)}\n{_where(rows)}.\n"
     )
 
 
@@ -167,7 +163,7 @@ def _depth(folder: Path) -> str:
         "training there is energy everywhere, and it tells little: a GCN of 8 layers or more is no better than "
         "guessing. A residual alone keeps the energy of 16 and 32 layers, but does not make them trainable; GCNII does "
         "both.\n\n"
-        f"{_table(titles, lines)}\n{_where(rows)}.\n\n"
+        f"{markdown_table(titles, lines)}\n{_where(rows)}.\n\n"
         "![accuracy](depth/accuracy.png)\n\n![energy](depth/energy.png)\n\n![influence](depth/influence.png)\n"
     )
 

@@ -13,7 +13,7 @@ import torch
 
 from gnnkit.training.environment import environment
 
-__all__ = ["DATA", "RESULTS", "Rows", "alone"]
+__all__ = ["DATA", "RESULTS", "Rows", "alone", "markdown_table"]
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
@@ -62,6 +62,12 @@ def alone(path: Path) -> Iterator[None]:
     with path.parent.joinpath(f".{path.stem}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def markdown_table(titles: list[str], lines: list[list[str]]) -> str:
+    """A table of Markdown, with its line end."""
+    rows = [titles, ["---"] * len(titles), *lines]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in rows) + "\n"
 
 
 def _text(value: Any) -> str:

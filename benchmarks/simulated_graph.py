@@ -2,9 +2,10 @@
 
     python benchmarks/simulated_graph.py learned         MTGNN's learned graph against the true one, precision at k
     python benchmarks/simulated_graph.py shuffled        every graph model on the true graph and on a shuffled one
+    python benchmarks/simulated_graph.py page            results/simulated_graph.md, from the rows of both
 
 The true graph joins sensors within 3 miles along the road; k is the number of its pairs. Chance is k over all pairs.
-Both go on where they were cut off.
+The first two go on where they were cut off. GRU sees no graph, and shows what the graph models gain from theirs.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import torch
 from rows import RESULTS, Rows
+from simulated_graph_page import write_page
 
 from gnnkit.compare import make_spec
 from gnnkit.data import GraphSeries, simulate_traffic
@@ -62,8 +64,10 @@ def training(fitted: FittedForecaster) -> dict[str, float | str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("stage", choices=["learned", "shuffled"])
-    parser.add_argument("--models", default=None, help="default: mtgnn, agcrn, graph-wavenet; or every graph model")
+    parser.add_argument("stage", choices=["learned", "shuffled", "page"])
+    parser.add_argument(
+        "--models", default=None, help="default: mtgnn, agcrn, graph-wavenet; or every graph model and gru"
+    )
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--nodes", type=int, default=64)
     parser.add_argument("--days", type=int, default=14)
@@ -80,7 +84,10 @@ def main() -> None:
     key = ["model", "seed", "nodes", "days", "epochs", "budget"]
     learned = Rows(options.out / "simulated_learned_graph.csv", key, options.device)
     shuffled = Rows(options.out / "simulated_shuffled_graph.csv", ["graph", *key], options.device)
-    given = [name for name, entry in MODELS.items() if entry.family == "graph"]
+    if options.stage == "page":
+        write_page(learned.table, shuffled.table, options.out / "simulated_graph.md")
+        return
+    given = [name for name, entry in MODELS.items() if entry.family == "graph"] + ["gru"]
     names = options.models.split(",") if options.models else None
     size = {"nodes": options.nodes, "days": options.days, "epochs": options.epochs, "budget": options.max_seconds}
     for name in names or (["mtgnn", "agcrn", "graph-wavenet"] if options.stage == "learned" else given):
