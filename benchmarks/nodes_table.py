@@ -171,10 +171,11 @@ def _depth(folder: Path) -> str:
 def _six(rows: Any) -> str:
     table = rows.pivot(index="layers", columns="hop", values="influence")
     lines = [[str(depth), *(f"{value:.3g}" for value in table.loc[depth])] for depth in table.index]
+    titles = ["layers", *(f"{hop} hops" for hop in table.columns)]
     return (
         "## The six-node graph\n\n`python benchmarks/nodes.py six`: the Jacobian's absolute sum by hop for node E of a "
         "GCN without activations, float64. News from C, four hops away, arrives with the fourth layer.\n\n"
-        f"{_table(['layers', *(f'{hop} hops' for hop in table.columns)], lines)}\n![Jacobian by hop](six_nodes.png)\n"
+        f"{markdown_table(titles, lines)}\n![Jacobian by hop](six_nodes.png)\n"
     )
 
 
