@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -167,14 +168,19 @@ def evaluate(
     device: Annotated[str, named_option(_HOW, "auto, cpu, cuda, cuda:1, mps (auto).")] = "auto",
     out: Annotated[Path | None, named_option(_OUT, "CSV file for the rows.")] = None,
 ) -> None:
-    from gnnkit.forecasting import evaluate_forecaster, load_fitted, read_series
+    from gnnkit.forecasting import TrainedRowsWarning, evaluate_forecaster, load_fitted, read_series
 
     _check_file(out, series)
     fitted = load_fitted(folder)
     if series is None and step_minutes is not None:
         raise ValueError("step_minutes: only for another series; give --series, or leave it out")
     other = None if series is None else read_series(series, fitted, step_minutes=step_minutes)
-    _report(evaluate_forecaster(fitted, other, device=device), fitted.config["unit"], out)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", TrainedRowsWarning)
+        rows = evaluate_forecaster(fitted, other, device=device)
+    for warning in caught:
+        typer.echo(f"gnnkit: {warning.message}", err=True)
+    _report(rows, fitted.config["unit"], out)
 
 
 _FORECAST = """

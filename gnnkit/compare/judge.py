@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor
 
 from gnnkit.compare.baselines import BASELINES, baseline_notes
@@ -24,7 +23,7 @@ from gnnkit.compare.statistics.significance import significance
 from gnnkit.compare.statistics.verdicts import verdicts
 from gnnkit.compare.statistics.where import best_by_validation, where_error_lives
 from gnnkit.compare.store import StoredJob
-from gnnkit.data import GraphSeries, Windows, WindowSplits
+from gnnkit.data import GraphSeries, WindowSplits
 
 __all__ = ["Evidence", "judge"]
 
@@ -64,7 +63,7 @@ def judge(evidence: Evidence) -> Results:
     The predictions lie in files that are mapped into memory; each is read when its turn comes.
     """
     spec, series, windows = evidence.spec, evidence.series, evidence.windows
-    true, mask = _targets(windows.test)
+    true, mask = windows.test.targets()
     counted = {p: windows.test.count(p) for p in spec.horizons}
     longest = windows.test.count(max(spec.horizons))
     baselines = [
@@ -81,7 +80,7 @@ def judge(evidence: Evidence) -> Results:
         base,
         true,
         mask,
-        *_targets(windows.val),
+        *windows.val.targets(),
         counted,
         coverage=spec.coverage,
         levels=interval_levels(spec.coverage),
@@ -158,12 +157,6 @@ def _failures(evidence: Evidence) -> list[dict[str, Any]]:
         if error is not None:
             found.append({"model": job.model, "seed": job.seed, "condition": job.condition.label, "error": error})
     return found
-
-
-def _targets(windows: Windows) -> tuple[Tensor, Tensor]:
-    """All targets [W, P, N] of one split in the data's unit, and which of them were observed."""
-    batch = windows.batch(torch.arange(len(windows)))
-    return batch.y, batch.y_mask
 
 
 def _curve(outcome: Outcome) -> list[dict[str, Any]]:

@@ -245,14 +245,16 @@ def _check_windows(spec: FinalSpec, series: GraphSeries) -> None:
 
 
 def check_observed(series: GraphSeries, windows: WindowSplits) -> None:
-    """Refuse a series of whose validation or test targets nothing is known.
+    """Refuse a series of whose training, validation or test targets nothing is known.
 
     Raises:
         ValueError: there is no observed value among them; the message names the rows.
     """
-    for part in ("val", "test"):
+    for part in ("train", "val", "test"):
         chosen = getattr(windows, part)
-        if not chosen.batch(torch.arange(len(chosen))).y_mask.any():
+        first = chosen.rows.start + chosen.history + chosen.lead - 1  # each row from here on is a target
+        _, observed = chosen.store.target(torch.arange(first, chosen.rows.stop))
+        if observed is not None and not observed.any():
             rows = series.split.parts[part]
             raise ValueError(
                 f"the {part} split of {series.name} has no observed target in rows {rows.start} to {rows.stop - 1}; "

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gnnkit.data.clock import TIME_CHANNELS
@@ -156,19 +156,25 @@ class Windows:
             ValueError: A window number that is not there.
         """
         x_rows = self._origins(index)[:, None] + torch.arange(self.history, device=self.device)  # [B, T]
-        y_rows = self.target_rows(index)  # [B, P]
-        inside = (y_rows < self.rows.stop)[..., None]  # [B, P, 1]
-        # A target that sticks out belongs to another split: point it at the last row of this one, and mask it.
-        y_rows = y_rows.clamp(max=self.rows.stop - 1)
         x = self.scaler.transform(self.store.filled[x_rows])
-        y, observed = self.store.target(y_rows)
-        y_mask = inside.expand_as(y).clone() if observed is None else observed & inside
         mask = self.store.observed(x_rows)
         if self.store.clock is not None:
             time = self.store.clock[x_rows].unsqueeze(2).expand(-1, -1, x.size(2), -1)  # [B, T, N, 2]
             x = torch.cat([x, time], dim=-1)
             mask = None if mask is None else torch.cat([mask, torch.ones_like(time, dtype=torch.bool)], dim=-1)
-        return Batch(x, mask, y, y_mask)
+        return Batch(x, mask, *self.targets(index))
+
+    def targets(self, index: Int[Tensor, " B"] | None = None) -> tuple[Float[Tensor, "B P N"], Bool[Tensor, "B P N"]]:
+        """The targets of some windows, or of all, and which were observed: `y` and `y_mask` of `batch`, and no history.
+
+        Raises:
+            ValueError: A window number that is not there.
+        """
+        rows = self.target_rows(torch.arange(len(self)) if index is None else index)  # [B, P]
+        inside = (rows < self.rows.stop)[..., None]  # [B, P, 1]
+        # A target that sticks out belongs to another split: point it at the last row of this one, and mask it.
+        y, observed = self.store.target(rows.clamp(max=self.rows.stop - 1))
+        return y, inside.expand_as(y).clone() if observed is None else observed & inside
 
     @property
     def time_channels(self) -> int:

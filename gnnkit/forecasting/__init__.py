@@ -2,10 +2,11 @@
 
 from gnnkit.forecasting.fitted import FittedForecaster, load_fitted, save_fitted
 from gnnkit.forecasting.forecast import forecast_next, read_latest, read_series
-from gnnkit.forecasting.train import evaluate_forecaster, train_forecaster
+from gnnkit.forecasting.train import TrainedRowsWarning, evaluate_forecaster, train_forecaster
 
 __all__ = [
     "FittedForecaster",
+    "TrainedRowsWarning",
     "evaluate_forecaster",
     "forecast_next",
     "load_fitted",

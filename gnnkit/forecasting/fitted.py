@@ -16,7 +16,7 @@ from gnnkit.data import GraphSeries, Scaler, WindowSplits
 from gnnkit.data.clock import TIME_CHANNELS
 from gnnkit.data.scaling import training_values
 from gnnkit.graph import from_dense
-from gnnkit.temporal import ResidualForecaster, build_forecaster
+from gnnkit.temporal import build_forecaster
 from gnnkit.training import load_checkpoint, save_checkpoint
 
 __all__ = ["FittedForecaster", "load_fitted", "save_fitted"]
@@ -35,6 +35,7 @@ class FittedForecaster(nn.Module):
         time_features: whether it also sees time of day and weekday.
         weekdays: what each weekday is told as, from `gnnkit.data.told_weekdays`.
         utc_offset: minutes of the training data's clock before UTC; None: its times have no offset.
+        trained_until: time of the last row that training or the choice of the epoch read, ISO 8601; None: unknown.
         scaler_rows: 1 for a scaler that all nodes share, else N.
         target_deviation, step_minutes, step_unit, unit, data: of the series that it is trained on.
         spec: what was asked for, and `fit` what training found; kept for the reader.
@@ -71,6 +72,7 @@ class FittedForecaster(nn.Module):
         step_unit: str = "",
         weekdays: Sequence[int] = tuple(range(7)),
         utc_offset: float | None = None,
+        trained_until: str | None = None,
         fit: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -156,9 +158,8 @@ class FittedForecaster(nn.Module):
 
     def learned_adjacency(self) -> Tensor | None:
         """The learned graph `[N, N]`, rows are targets; None where the model learns none."""
-        wrapped = self.forecaster
-        core: Any = wrapped.forecaster if isinstance(wrapped, ResidualForecaster) else wrapped
-        return core.learned_adjacency() if getattr(core, "learns_graph", False) else None
+        forecaster: Any = self.forecaster
+        return forecaster.learned_adjacency() if getattr(forecaster, "learns_graph", False) else None
 
     def learned_edges(self) -> tuple[Tensor, Tensor] | None:
         """The learned graph as `edge_index` and `edge_weight`; None where the model learns none."""

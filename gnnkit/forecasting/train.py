@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
 import pandas as pd
-import torch
 
 from gnnkit.compare.baselines import last_value
 from gnnkit.compare.runner import apply_split, check_observed, load_series, settle
@@ -15,13 +15,18 @@ from gnnkit.compare.scores import Outcome, score_rows
 from gnnkit.compare.spec.comparison import ComparisonSpec, make_spec
 from gnnkit.compare.spec.problems import SpecProblems
 from gnnkit.compare.spec.settings import check_settings
-from gnnkit.data import GraphSeries, make_windows, told_weekdays
+from gnnkit.data import GraphSeries, Windows, make_windows, row_time, told_weekdays
 from gnnkit.forecasting.fitted import FittedForecaster
 from gnnkit.temporal import MODELS
 from gnnkit.training import FitProgress, fit, isolated_seed, predict, resolve_device
 from gnnkit.training.environment import environment
 
-__all__ = ["evaluate_forecaster", "train_forecaster"]
+__all__ = ["TrainedRowsWarning", "evaluate_forecaster", "train_forecaster"]
+
+
+class TrainedRowsWarning(UserWarning):
+    """The rows that are scored are not after all those that the forecaster was trained on."""
+
 
 #: Fields of a spec that say where data come from.
 _SOURCES = (
@@ -93,6 +98,7 @@ def train_forecaster(
             step_unit=series.step_unit,
             weekdays=told_weekdays(series) if spec.time_features else tuple(range(7)),
             utc_offset=_utc_offset(series),
+            trained_until=_time_text(series, series.split.val.stop - 1),
             unit=series.unit,
             data=series.name,
             spec=_absolute(spec).to_json(),
@@ -127,6 +133,9 @@ def evaluate_forecaster(
         A row for each model, horizon, score ("averaged" over the steps 1 … P, or "last-step") and metric, in the
         series' unit.
 
+    Warns:
+        TrainedRowsWarning: by their times, test rows of another series were read in training.
+
     Raises:
         ValueError: the series has other nodes, features or steps, is too short or has no value in those rows; or the
             files that the forecaster was trained on are gone or have changed.
@@ -154,18 +163,39 @@ def evaluate_forecaster(
         reach_back=spec.reach_back,
     )
     windows = {"val": splits.val, "test": splits.test}[part]
+    if part == "test":
+        _warn_of_trained_rows(fitted, series, windows)
     predicted = predict(fitted.forecaster, windows, fitted.edge_index, fitted.edge_weight, device=device)
     fitted.cpu()
-    batch = windows.batch(torch.arange(len(windows)))
-    if not batch.y_mask.any():
+    y, y_mask = windows.targets()
+    if not y_mask.any():
         raise ValueError(f"{series.name}: no value is observed in the {part} rows, so there is nothing to score")
     outcomes = [
         Outcome("last-value", "baseline", 0, last_value(series, windows), None),
         Outcome(config["model"], MODELS[config["model"]].family, spec.seeds[0], predicted, None),
     ]
-    rows = score_rows(outcomes, batch.y, batch.y_mask, {p: windows.count(p) for p in spec.horizons})
+    rows = score_rows(outcomes, y, y_mask, {p: windows.count(p) for p in spec.horizons})
     columns = ["model", "seed", "horizon", "score", "metric", "value", "windows"]
     return pd.DataFrame(rows)[columns].assign(data=series.name, data_hash=series.digest())
+
+
+def _warn_of_trained_rows(fitted: FittedForecaster, series: GraphSeries, windows: Windows) -> None:
+    until, first = fitted.config["trained_until"], row_time(series, windows.rows.start + windows.history)
+    if until is None or first is None:
+        return
+    last = pd.Timestamp(until)
+    if (first.tzinfo is None) == (last.tzinfo is None) and first <= last:
+        warnings.warn(
+            f"{series.name}: it is scored from {first} on, but the forecaster was trained on rows up to {last}; scores "
+            "of rows that were trained on say nothing of new ones; give later rows",
+            TrainedRowsWarning,
+            stacklevel=3,
+        )
+
+
+def _time_text(series: GraphSeries, row: int) -> str | None:
+    time = row_time(series, row)
+    return None if time is None else time.isoformat()
 
 
 def _utc_offset(series: GraphSeries) -> float | None:

@@ -32,13 +32,14 @@ class GraphLearningLayer(nn.Module):
         embedding_channels: Width D of M_1 and M_2.
         neighbors: Entries k that a row keeps; more than N stands for N. Default 20.
         alpha: Saturation α of the tanh. Default 3.
-        node_features: Features `[N, F]` that the embeddings are computed from; None (default): learned embeddings.
+        node_features: Features `[N, F]` that the embeddings are computed from, a tensor or lists; columns of the size
+            of one, for large ones saturate the tanh. None (default): learned embeddings.
 
     Shape:
         `nodes`: `[M]`; returned: `[N, N]`, or `[M, M]` for M chosen nodes.
 
     Raises:
-        ValueError: A size below 1, or features that are not `[N, F]`.
+        ValueError: A size below 1, or features that are not `[N, F]` or not finite.
 
     Source:
         Wu et al., "Connecting the dots" (2020), equations 1 to 6, with the noise of the authors' code, which adds it
@@ -66,7 +67,7 @@ class GraphLearningLayer(nn.Module):
         for name, value in sizes.items():
             if value < 1:
                 raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
-        if node_features is not None and not isinstance(node_features, Tensor):  # as a file of settings has them
+        if node_features is not None:
             node_features = _table(node_features)
         if node_features is not None and (node_features.dim() != 2 or node_features.size(0) != num_nodes):
             raise ValueError(
@@ -103,8 +104,10 @@ class GraphLearningLayer(nn.Module):
         Returns:
             The adjacency; its entries lie in [0, 1], and at most k of a row are above 0.
         """
-        features = self.node_features
-        one, two = (self.embedding_1, self.embedding_2) if features is None else (features, features)
+        if self.node_features is None:
+            one, two = self.embedding_1, self.embedding_2
+        else:
+            one = two = self.node_features.to(self.linear_1.weight.dtype)
         if nodes is not None:
             one, two = one[nodes], two[nodes]
         one = torch.tanh(self.alpha * self.linear_1(one))
@@ -124,10 +127,14 @@ class GraphLearningLayer(nn.Module):
 
 
 def _table(values: Any) -> Tensor:
-    """A table of node features; a `ValueError` where it is none."""
+    """A table of node features, a tensor or lists as a file of settings has them; a `ValueError` where it is none."""
     try:
-        return torch.tensor(values, dtype=torch.float32)
+        table = torch.as_tensor(values).detach().clone()
+        table = table if table.is_floating_point() else table.to(torch.get_default_dtype())
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"node_features must be rows of numbers, one row for each node, e.g. [[0.5],[2]]: {error}"
         ) from None
+    if not table.isfinite().all():
+        raise ValueError("node_features hold values that are not finite; fill the gaps, e.g. with a column's mean")
+    return table

@@ -148,12 +148,14 @@ class DCRNN(nn.Module):
     ) -> Float[Tensor, "B P N"]:
         """Predict the next P steps of feature 0; arguments and errors as in `TGCN.forward`.
 
-        In training, `target` is read with a probability that falls with `progress`.
+        In training, `target` is read with a probability that falls with `progress`; with None, the end of training, it
+        is not read.
         """
         features = read_history(x, mask, self.in_channels, self.mask_input)
         matrices = transition_matrices(edge_index, edge_weight, x)
         states = [layer[-1] for layer in self._encode(features, matrices)]
-        share = self._forced(progress or 0.0) if self.training and target is not None else 0.0
+        forced = self.training and target is not None and progress is not None
+        share = self._forced(progress) if forced else 0.0
         read = x.new_zeros(x.size(0), x.size(2), 1)
         written = []
         for number in range(self.horizon):

@@ -102,6 +102,11 @@ class QuantileForecaster(nn.Module):
         """Whether the forecaster learns a graph."""
         return getattr(self.forecaster, "learns_graph", False)
 
+    @property
+    def curriculum(self) -> float:
+        """The share of the training after which the forecaster learns all horizons."""
+        return getattr(self.forecaster, "curriculum", 0.0)
+
     def learned_adjacency(self) -> Float[Tensor, "N N"]:
         """The graph that the forecaster learned, where it learns one."""
         return self.forecaster.learned_adjacency()

@@ -37,6 +37,25 @@ class ResidualForecaster(nn.Module):
         """Draw all weights of the forecaster anew."""
         self.forecaster.reset_parameters()  # pyright: ignore[reportCallIssue]
 
+    @property
+    def uses_graph(self) -> bool:
+        """Whether the graph makes a difference to the forecaster."""
+        return self.forecaster.uses_graph
+
+    @property
+    def learns_graph(self) -> bool:
+        """Whether the forecaster learns a graph."""
+        return getattr(self.forecaster, "learns_graph", False)
+
+    @property
+    def curriculum(self) -> float:
+        """The share of the training after which the forecaster learns all horizons."""
+        return getattr(self.forecaster, "curriculum", 0.0)
+
+    def learned_adjacency(self) -> Float[Tensor, "N N"]:
+        """The graph that the forecaster learned, where it learns one."""
+        return self.forecaster.learned_adjacency()
+
     def forward(
         self,
         x: Float[Tensor, "B T N F"],

@@ -27,6 +27,7 @@ __all__ = [
     "fit",
     "predict",
     "resolve_device",
+    "schedule_rate",
 ]
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
@@ -49,7 +50,8 @@ class TrainingSettings:
         learning_rate: of Adam, at the start (default 2e-3).
         weight_decay: L2 penalty in Adam (default 0).
         clip: largest norm of the gradient (default 5).
-        patience: epochs without a better validation MAE before training stops (default 10).
+        patience: epochs without a better validation MAE before training stops (default 10); those in which a forecaster
+            does not yet learn all horizons (`curriculum`) do not count.
         loss: `"mae"` (default), `"mse"`, `"huber"`, or `"pinball"` for a forecaster that gives quantiles.
         schedule: `"cosine"` (default: the rate falls to 0 over `epochs`, or over `max_seconds` where these end first)
             or `"constant"`.
@@ -185,13 +187,14 @@ def fit(
         spent = 0.0 if settings.max_seconds is None else (time.perf_counter() - start) / settings.max_seconds
         return max(step / total_steps, spent)
 
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(settings.schedule, done(step)))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: schedule_rate(settings.schedule, done(step)))
     model, wrapped_optimizer = fabric.setup(forecaster, optimizer)
 
     order = torch.Generator().manual_seed(settings.seed)
     records: list[EpochRecord] = []
     best: dict[str, Tensor] = {}
     best_mae, best_epoch, step, number, stopped = math.inf, 0, 0, 0, "epochs"
+    curriculum, learns_all = getattr(forecaster, "curriculum", 0.0), 0  # the epoch from which all horizons are learned
     memory = PeakMemory(device)
     if progress:
         progress.begin_fit(total_steps)
@@ -226,13 +229,17 @@ def fit(
                     if settings.max_seconds is not None and time.perf_counter() - start >= settings.max_seconds:
                         stopped = "seconds"
                         break
+                if not observed_sum and stopped != "seconds":
+                    raise ValueError("the training windows hold no observed target; give a series with values there")
                 val_mae = _mean_absolute_error(model, val, graph, settings)
                 _check_finite("the validation MAE", val_mae, epoch, number, settings)
-                records.append(EpochRecord(epoch, loss_sum / observed_sum, val_mae, time.perf_counter() - epoch_start))
+                train_loss = loss_sum / observed_sum if observed_sum else math.nan  # an epoch cut off in a gap
+                records.append(EpochRecord(epoch, train_loss, val_mae, time.perf_counter() - epoch_start))
+                learns_all = epoch if done(step) < curriculum else learns_all
                 if val_mae < best_mae:
                     best_mae, best_epoch = val_mae, epoch
                     best = {name: tensor.detach().clone() for name, tensor in forecaster.state_dict().items()}
-                elif epoch - best_epoch >= settings.patience:
+                elif epoch - max(best_epoch, learns_all) >= settings.patience:
                     stopped = "patience"
                 if stopped != "epochs":
                     break
@@ -353,14 +360,14 @@ def _mean_absolute_error(model: nn.Module, windows: "Windows", graph: tuple, set
             predicted = _in_unit(windows, model(batch.x, *graph, mask=batch.mask))
             if settings.quantiles:
                 predicted = predicted[..., settings.quantiles.index(0.5)]
-            total += torch.where(batch.y_mask, predicted - batch.y, 0.0).abs().sum(dtype=torch.float64).item()
+            total += torch.where(batch.y_mask, predicted - batch.y, 0.0).abs().cpu().sum(dtype=torch.float64).item()
             observed += int(batch.y_mask.sum())
     if not observed:
         raise ValueError("the validation windows hold no observed target; give a series with values there")
     return total / observed
 
 
-def _rate(schedule: str, done: float) -> float:
+def schedule_rate(schedule: str, done: float) -> float:
     """Factor on the learning rate when this share of the budget is spent."""
     return 0.5 * (1 + math.cos(math.pi * min(done, 1.0))) if schedule == "cosine" else 1.0
 

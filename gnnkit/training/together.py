@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from gnnkit.training.fit import POINT_LOSSES, TrainingSettings, resolve_device
+from gnnkit.training.fit import POINT_LOSSES, TrainingSettings, resolve_device, schedule_rate
 from gnnkit.training.seeding import isolated_seed, shuffled_batches
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def fit_together(
         For each forecaster, its validation score after each epoch.
 
     Raises:
-        FloatingPointError: a loss is not finite.
+        FloatingPointError: a loss or a validation score is not finite.
         ValueError: not one seed for each forecaster, or the loss is `"pinball"`.
     """
     if len(seeds) != len(forecasters) or not seeds:
@@ -92,10 +92,9 @@ def fit_together(
                 x, y, observed = (part.unflatten(0, (len(seeds), -1)) for part in (batch.x, batch.y, batch.y_mask))
                 mask = None if batch.mask is None else batch.mask.unflatten(0, (len(seeds), -1))
                 target = torch.where(observed, train.scaler.transform_target(y), math.nan)
-                done = step / total
-                if settings.schedule == "cosine":
-                    rate = 0.5 * (1 + math.cos(math.pi * done))
-                    optimizer.param_groups[0]["lr"] = rate * settings.learning_rate
+                spent = 0.0 if settings.max_seconds is None else (time.perf_counter() - start) / settings.max_seconds
+                done = max(step / total, spent)
+                optimizer.param_groups[0]["lr"] = schedule_rate(settings.schedule, done) * settings.learning_rate
                 dims = (0, 0, 0, None if mask is None else 0, 0, None)
                 output = vmap(call, in_dims=dims, randomness="different")(parameters, buffers, x, mask, target, done)
                 error = torch.where(observed, train.scaler.inverse_target(output) - y, 0.0) / scale
@@ -113,6 +112,11 @@ def fit_together(
             for number, forecaster in enumerate(forecasters):
                 _take(forecaster, {name: tensor.detach()[number] for name, tensor in parameters.items()})
                 history[number].append(score(*_predictions(forecaster, moved.val, graph)))
+                if not math.isfinite(history[number][-1]):
+                    raise FloatingPointError(
+                        f"the validation score of seed {seeds[number]} is {history[number][-1]} after epoch "
+                        f"{len(history[number])}: lower learning_rate or clip"
+                    )
                 if history[number][-1] == min(history[number]):
                     best[number] = {name: tensor.detach()[number].clone() for name, tensor in parameters.items()}
             if settings.max_seconds is not None and time.perf_counter() - start >= settings.max_seconds:
@@ -126,7 +130,8 @@ def fit_together(
 def _clip(parameters: dict[str, Tensor], largest: float) -> None:
     """Scale each seed's gradient down to the norm `largest`."""
     gradients = [tensor.grad for tensor in parameters.values() if tensor.grad is not None]
-    norms = torch.stack([gradient.flatten(1).square().sum(1) for gradient in gradients]).sum(0).sqrt()  # [S]
+    squares = [gradient.reshape(len(gradient), -1).square().sum(1) for gradient in gradients]
+    norms = torch.stack(squares).sum(0).sqrt()  # [S]
     factors = (largest / (norms + 1e-6)).clamp(max=1.0)
     for gradient in gradients:
         gradient.mul_(factors.view(-1, *[1] * (gradient.dim() - 1)))

@@ -310,9 +310,12 @@ def test_a_series_that_is_too_short_for_the_longest_horizon_is_refused():
         run(make_spec(models=["gru"], horizons=[2, 11], history=3, **SMALL), series=random_series(60))
 
 
-def test_a_test_split_without_values_is_refused():
+def test_a_split_without_values_is_refused():
+    spec = make_spec(models=["gru"], horizons=[2], history=3, **SMALL)
     with pytest.raises(ValueError, match="the test split of mine has no observed target in rows 50 to 59"):
-        run(make_spec(models=["gru"], horizons=[2], history=3, **SMALL), series=random_series(60, range(50, 60)))
+        run(spec, series=random_series(60, range(50, 60)))
+    with pytest.raises(ValueError, match="the train split of mine has no observed target in rows 0 to"):
+        run(spec, series=random_series(60, range(3, 45)))
 
 
 def test_a_split_that_is_asked_for_holds_for_a_given_series(recorded):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -269,6 +271,20 @@ def scores(predicted: torch.Tensor, true: torch.Tensor) -> tuple[float, ...]:
     accuracy = 1 - error.norm() / true.norm()
     explained = 1 - error.square().sum() / (true - true.mean()).square().sum()
     return error.square().mean().sqrt().item(), error.abs().mean().item(), accuracy.item(), explained.item()
+
+
+def test_all_targets_are_those_of_the_batches():
+    series = simulate_traffic(num_nodes=4, days=1)
+    values = series.values.clone()
+    values[200:210, 1] = float("nan")
+    windows = make_windows(replace(series, values=values), history=6, horizon=5, min_horizon=2).test
+    y, y_mask = windows.targets()
+    batch = windows.batch(torch.arange(len(windows)))
+    assert torch.equal(y, batch.y)
+    assert torch.equal(y_mask, batch.y_mask)
+    assert not y_mask[-1, 2:].any()
+    assert y_mask[-1, :2].all()
+    assert torch.equal(windows.targets(torch.tensor([3, 0]))[0], y[[3, 0]])
 
 
 def test_los_loop_baselines_are_those_of_the_references(data_root):

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from gnnkit.compare import make_spec, run
-from gnnkit.data import chronological_split, simulate_traffic
-from gnnkit.forecasting import evaluate_forecaster, read_series, train_forecaster
+from gnnkit.data import chronological_split, row_time, simulate_traffic
+from gnnkit.forecasting import TrainedRowsWarning, evaluate_forecaster, read_series, train_forecaster
 
 SMALL = {"seeds": [3], "epochs": 2, "hidden_channels": 4, "horizons": [2, 3], "history": 6, "device": "cpu"}
 
@@ -54,6 +54,28 @@ def test_settings_and_time_features_arrive(series):
     assert fitted.config["fit"]["data_hash"] == series.digest()
     with pytest.raises(ValueError, match="model 'gru' has no setting 'layers'"):
         train_forecaster(make_spec(models=["gru"], **SMALL), {"layers": 2}, series=series)
+
+
+def test_rows_that_were_trained_on_are_not_scored_without_a_word(series, recwarn):
+    fitted = train_forecaster(make_spec(models=["dlinear"], **SMALL), series=series)
+    last = series.split.val.stop - 1
+    assert fitted.config["trained_until"] == row_time(series, last).isoformat()
+
+    def rows(first, stop):
+        values, split = series.values[first:stop], chronological_split(stop - first)
+        return dataclasses.replace(series, values=values, split=split, extra={}, start=row_time(series, first))
+
+    evaluate_forecaster(fitted, series, device="cpu")
+    stop = series.num_rows
+    later = rows(stop - 100, stop)  # of which 20 are scored, the first of them that after `last` or later
+    assert last < stop - 20
+    evaluate_forecaster(fitted, later, device="cpu")
+    untimed = dataclasses.replace(rows(0, 300), start=None)
+    evaluate_forecaster(fitted, untimed, device="cpu")
+    evaluate_forecaster(fitted, rows(0, 300), part="val", device="cpu")
+    assert [warning for warning in recwarn if warning.category is TrainedRowsWarning] == []
+    with pytest.warns(TrainedRowsWarning, match="give later rows"):
+        evaluate_forecaster(fitted, rows(0, 300), device="cpu")
 
 
 def test_validation_rows_can_be_scored(series):
@@ -160,7 +182,8 @@ def test_a_split_of_the_spec_is_that_of_another_series_too(series):
         dataclasses.replace(series, values=series.values[:rows], split=chronological_split(rows), extra={})
         for rows in (60, 9)
     )
-    found = evaluate_forecaster(fitted, short, device="cpu")
+    with pytest.warns(TrainedRowsWarning, match="scored from .* on, but the forecaster was trained on rows up to"):
+        found = evaluate_forecaster(fitted, short, device="cpu")
     assert found.groupby("horizon")["windows"].first().tolist() == [2, 1]  # of 3 test rows, and not of 12
     with pytest.raises(ValueError, match="the last 1 of its 9 rows would be scored, and those before hold no window"):
         evaluate_forecaster(fitted, nine, device="cpu")

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 from torch_geometric.data import Data
 
-from gnnkit.graph import draw_receptive_field, six_node_graph
+from gnnkit.graph import draw_adjacency, draw_receptive_field, six_node_graph
 
 
 def shown(figure):
@@ -66,3 +66,28 @@ def test_mistakes_are_named():
         draw_receptive_field(six_node_graph(), "E", num_updates=-1)
     with pytest.raises(ValueError, match="node 'Z' is not in the graph"):
         draw_receptive_field(six_node_graph(), "Z")
+
+
+def test_an_adjacency_is_drawn_as_it_multiplies_rows_hear_columns():
+    weights = torch.tensor([[0.0, 0.5], [0.25, 1.0]], requires_grad=True)
+    axes = draw_adjacency(weights, ["a", "b"], title="who").axes[0]
+    assert axes.images[0].get_array().tolist() == weights.tolist()
+    assert axes.images[0].get_clim() == (0.0, 1.0)
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["a", "b"]
+    assert (axes.get_title(), axes.get_xlabel(), axes.get_ylabel()) == ("who", "is heard", "hears")
+
+
+def test_the_names_of_many_nodes_are_left_out():
+    for count, written in ((40, True), (41, False)):
+        axes = draw_adjacency(torch.eye(count), [f"node {i}" for i in range(count)]).axes[0]
+        assert ("node 1" in [label.get_text() for label in axes.get_yticklabels()]) == written
+
+
+def test_an_adjacency_is_drawn_on_the_axes_that_are_given_and_has_to_be_square():
+    figure = Figure()
+    axes = figure.add_subplot()
+    assert draw_adjacency(torch.eye(2), axes=axes) is figure
+    assert len(axes.images) == 1
+    with pytest.raises(ValueError, match=r"adjacency must be square, \[N, N\], got \[2, 3\]"):
+        draw_adjacency(torch.zeros(2, 3))

@@ -39,6 +39,15 @@ def test_static_features_take_the_place_of_embeddings():
     assert "node_features" in layer.state_dict()
 
 
+@pytest.mark.parametrize("features", [torch.eye(4, dtype=torch.float64), torch.eye(4).long(), torch.eye(4).tolist()])
+def test_features_of_any_type_are_computed_with(features):
+    torch.manual_seed(0)
+    layer = GraphLearningLayer(4, 3, neighbors=2, alpha=0.7, node_features=features).eval()
+    expected = by_hand(*[torch.eye(4)] * 2, layer, 2)
+    assert layer().dtype == torch.float32
+    torch.testing.assert_close(layer().double(), expected, rtol=0, atol=1e-6)
+
+
 def test_gradients_reach_the_embeddings_through_what_is_kept():
     torch.manual_seed(0)
     layer = GraphLearningLayer(4, 3, neighbors=1, alpha=0.5).double().eval()

@@ -65,8 +65,11 @@ def test_in_training_it_reads_the_truth_at_first_and_its_own_words_at_last():
     torch.testing.assert_close(late, free, rtol=0, atol=1e-11)
     early = model(x, EDGES, WEIGHT, target=target, progress=0.0)
     torch.testing.assert_close(early, forced, rtol=0, atol=1e-11)
+    untold = model(x, EDGES, WEIGHT, target=target)
+    torch.testing.assert_close(untold, free, rtol=0, atol=1e-11)
     never = ready(DCRNN(F, C, P, half_forced=0)).train()
-    torch.testing.assert_close(never(x, EDGES, WEIGHT, target=target), by_hand(never, x), rtol=0, atol=1e-11)
+    no_truth = never(x, EDGES, WEIGHT, target=target, progress=0.0)
+    torch.testing.assert_close(no_truth, by_hand(never, x), rtol=0, atol=1e-11)
     model.eval()
     torch.testing.assert_close(model(x, EDGES, WEIGHT, target=target, progress=0.0), free, rtol=0, atol=1e-11)
 

@@ -152,7 +152,7 @@ def test_a_curriculum_learns_the_near_horizons_first():
     target = torch.randn(B, P, N, dtype=torch.float64)
     full = model(x)
     model.train()
-    for progress, count in ((0.0, 1), (0.16, 1), (0.17, 2), (0.33, 2), (0.34, 3), (1.0, 3)):
+    for progress, count in ((0.0, 1), (0.16, 1), (0.17, 2), (0.33, 2), (0.34, 3), (1.0, 3), (None, 3)):
         out = model(x, target=target, progress=progress)
         torch.testing.assert_close(out, full, rtol=0, atol=1e-12)
         (taught,) = torch.autograd.grad(out.square().sum(), model.head_2.bias)

@@ -171,6 +171,13 @@ def test_every_model_keeps_the_contract(name):
     model.train()
     model(x, EDGES, weight, target=torch.zeros(3, 3, 4, dtype=torch.float64), progress=1.0).square().sum().backward()
     assert [key for key, p in model.named_parameters() if p.grad is None] == []
+    core = build_forecaster(name, **SIZES)
+    for wrapped in (model, build_forecaster(name, **SIZES, quantiles=[0.1, 0.5])):
+        assert wrapped.uses_graph == core.uses_graph
+        assert wrapped.learns_graph == getattr(core, "learns_graph", False)
+        assert wrapped.curriculum == getattr(core, "curriculum", 0.0)
+    if model.learns_graph:
+        assert torch.equal(model.learned_adjacency(), model.forecaster.learned_adjacency())
     model.reset_parameters()
     if name != "dlinear":  # whose first weights are not drawn
         assert not torch.equal(model.eval()(x, EDGES, weight), out)

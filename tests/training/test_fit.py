@@ -150,6 +150,17 @@ def test_patience_stops_training_that_many_epochs_after_the_best():
     assert len(result.epochs) == result.best_epoch + 3
 
 
+def test_patience_begins_when_all_horizons_are_learned():
+    model = Constant(horizon=1, start=-4.0)
+    model.curriculum = 0.5
+    settings = TrainingSettings(
+        epochs=40, patience=3, batch_size=64, learning_rate=0.3, schedule="constant", device="cpu"
+    )
+    result = fit(model, planted(), EDGES, WEIGHTS, settings)
+    assert result.best_epoch + 3 < 22  # where it would have ended without
+    assert (len(result.epochs), result.stopped) == (22, "patience")  # the first 19 of 40 are below one half
+
+
 def test_max_seconds_ends_training_and_the_epoch_cut_short_is_validated():
     settings = TrainingSettings(epochs=1000, max_seconds=1e-6, batch_size=4, device="cpu")
     model = Linear()
@@ -170,7 +181,9 @@ def clock(monkeypatch):
 
 def test_the_rate_falls_over_max_seconds_where_they_end_first(monkeypatch, clock):
     asked = []
-    monkeypatch.setattr(sys.modules["gnnkit.training.fit"], "_rate", lambda schedule, done: asked.append(done) or 1.0)
+    monkeypatch.setattr(
+        sys.modules["gnnkit.training.fit"], "schedule_rate", lambda schedule, done: asked.append(done) or 1.0
+    )
     settings = TrainingSettings(epochs=100_000, max_seconds=0.5, batch_size=64, patience=100_000, device="cpu")
     assert fit(Linear(), wave_windows(), EDGES, WEIGHTS, settings).stopped == "seconds"
     assert asked == sorted(asked)
@@ -421,3 +434,12 @@ def test_a_validation_split_without_values_is_refused():
     windows = make_windows(make_series(values, split), history=4, horizon=3)
     with pytest.raises(ValueError, match="validation windows hold no observed target"):
         fit(Linear(), windows, EDGES, WEIGHTS, TrainingSettings(device="cpu"))
+
+
+def test_training_windows_without_values_are_refused():
+    values = waves()
+    values[4:80] = float("nan")
+    split = Split(range(80), range(80, 100), range(100, 120))
+    windows = make_windows(make_series(values, split), history=4, horizon=3)
+    with pytest.raises(ValueError, match="training windows hold no observed target"):
+        fit(Linear(), windows, EDGES, WEIGHTS, TrainingSettings(epochs=1, device="cpu"))

@@ -1,3 +1,7 @@
+import itertools
+import sys
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -45,6 +49,43 @@ def test_one_seed_for_each_forecaster():
             seeds=(0, 1),
             score=mae,
         )
+
+
+class Told(torch.nn.Module):
+    """Says what it was told of the progress, and predicts its one weight."""
+
+    def __init__(self, heard):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.heard = heard
+
+    def __deepcopy__(self, memo):
+        return Told(self.heard)
+
+    def forward(self, x, edge_index, edge_weight, *, mask=None, target=None, progress=None):
+        self.heard.append(progress)
+        return self.weight.expand(x.size(0), 2, 4)
+
+
+def test_progress_is_the_share_of_max_seconds_where_they_end_first(monkeypatch):
+    ticks = itertools.count()
+    fake = SimpleNamespace(perf_counter=lambda: next(ticks))
+    monkeypatch.setattr(sys.modules["gnnkit.training.together"], "time", fake)
+    windows = make_windows(simulate_traffic(num_nodes=4, days=1), history=6, horizon=2)
+    settings = TrainingSettings(epochs=1000, batch_size=64, device="cpu", max_seconds=4.0)
+    edges, heard = torch.zeros(2, 0, dtype=torch.long), []
+    models = [Told(heard), Told(heard)]
+    fit_together(models, windows, edges, None, settings, seeds=(0, 1), score=mae)
+    # A look a step, and the clock began at 0; validation is told nothing.
+    assert [value for value in heard if value is not None] == [0.25, 0.5, 0.75, 1.0]
+
+
+def test_a_score_that_is_not_finite_ends_it():
+    windows = make_windows(simulate_traffic(num_nodes=4, days=1), history=6, horizon=2)
+    edges = torch.zeros(2, 0, dtype=torch.long)
+    settings = TrainingSettings(epochs=1, device="cpu")
+    with pytest.raises(FloatingPointError, match="the validation score of seed 7 is nan after epoch 1: lower"):
+        fit_together([Told([])], windows, edges, None, settings, seeds=(7,), score=lambda *_: float("nan"))
 
 
 def test_quantiles_are_not_trained_together():
