@@ -137,6 +137,9 @@ Let a trained model write, character by character.
 --tau multiplies the logits: it is 1 / temperature. 2 is careful, 1 as the model thinks, 0.5 wild. --temperature is the
 other way to say it, and --greedy always takes the likeliest character.
 
+A model that was trained on one stream, its state carried (--preset better), first reads the last paragraphs of the text
+that it was trained on.
+
 [bold]A worked example[/bold]:
 
 \b

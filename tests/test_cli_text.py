@@ -1,11 +1,13 @@
 """`gnnkit text`: what it answers, and how it takes bad input."""
 
-import subprocess
+import io
 import sys
 
 import pytest
 
 from gnnkit.cli import main
+from gnnkit.sequence import Sampling
+from gnnkit.studies.text_model import CharWriter
 
 TINY = ("--steps", 40, "--window", 8, "--batch-size", 8, "--hidden", 12, "--embedding", 6, "--learning-rate", 0.02)
 TINY += ("--validate-every", 20, "--device", "cpu")
@@ -86,11 +88,38 @@ def test_several_samples_are_told_apart(model, capsys):
     assert [line for line in lines if line.startswith("---")] == ["--- sample 2 ---", "--- sample 3 ---"]
 
 
-def test_it_streams_character_by_character(model):
-    words = [sys.executable, "-m", "gnnkit", "text", "write", str(model), "--length", "1000000", "--start", "He"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-        assert process.stdout.read(12).startswith(b"He")  # long before a million are written
-        process.kill()
+class Pipe(io.StringIO):
+    """Keeps what had been written at each flush."""
+
+    def __init__(self):
+        super().__init__()
+        self.shown = []
+
+    def flush(self):
+        self.shown.append(self.getvalue())
+
+
+def test_it_streams_character_by_character(model, monkeypatch):
+    pipe = Pipe()
+    monkeypatch.setattr(sys, "stdout", pipe)
+    assert call("write", model, "--length", 6, "--start", "He") == 0
+    lengths = [len(text) for text in pipe.shown]
+    assert lengths[:6] == [3, 4, 5, 6, 7, 8]  # the start and one more, then one at a time
+    assert pipe.shown[0].startswith("He")
+
+
+def test_a_model_trained_on_one_stream_reads_on_before_it_writes(model, tmp_path, capsys):
+    out = tmp_path / "stateful"
+    assert call("train", model.parent / "book.txt", *TINY, "--preset", "report+stateful", "--out", out) == 0
+    capsys.readouterr()
+    assert call("write", out, "--length", 20, "--start", "He", "--greedy") == 0
+    written = capsys.readouterr().out
+    writer = CharWriter.load(out)
+    assert len(writer.context) == 500
+    assert writer.context in (out / "book.txt").read_text()
+    blank = CharWriter(writer.model, writer.codec)
+    assert written == "He" + blank.texts([writer.context + "He"], 20, Sampling(greedy=True), seed=0)[0] + "\n"
+    assert CharWriter.load(model).context == ""  # its windows began at a zero state
 
 
 def test_the_study_ends_in_a_page(model, tmp_path, capsys):

@@ -32,7 +32,8 @@ def read_text(path: str | Path, *, encoding: str = "utf-8") -> str:
     """
     path = Path(path)
     try:
-        codecs.lookup(encoding)
+        codec = codecs.lookup(encoding)
+        b" ".decode(encoding, errors="ignore")  # some codecs make bytes of bytes, or text of text
     except LookupError:
         raise ValueError(f"encoding is {encoding!r}, which is unknown; write e.g. utf-8 or latin-1") from None
     if path.is_dir():
@@ -44,7 +45,9 @@ def read_text(path: str | Path, *, encoding: str = "utf-8") -> str:
         raise ValueError(f"{path} is empty; give a text of some thousand characters")
     # No text in any encoding of one to three bytes a character holds a zero byte; those of two and four are named.
     zero = content.find(b"\0")
-    if zero >= 0 and not encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32")):
+    if zero >= 0 and not codec.name.startswith(("utf-16", "utf-32")):
+        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise ValueError(f"{path} begins like UTF-16; name its encoding: utf-16")
         raise ValueError(f"{path} is binary, not text: byte {zero + 1} is 0x00; give a plain text file")
     try:
         text = content.decode(encoding)

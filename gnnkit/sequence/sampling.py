@@ -65,7 +65,9 @@ class Sampling:
         """The probabilities that characters are drawn with; those cut off have exactly 0."""
         if self.greedy:
             return F.one_hot(logits.argmax(dim=-1), logits.size(-1)).to(logits.dtype)
-        logits = self.tau * logits
+        # The likeliest stands at 0, so that it stays there whatever τ is, and the others fall to -inf at most.
+        tau = min(self.tau, torch.finfo(logits.dtype).max)
+        logits = tau * (logits - logits.amax(dim=-1, keepdim=True))
         if self.top_k is not None and self.top_k < logits.size(-1):
             # By rank, not by value: of equal logits at the border only so many are kept.
             dropped = logits.argsort(dim=-1, descending=True, stable=True)[..., self.top_k :]
@@ -74,7 +76,9 @@ class Sampling:
         if self.top_p is not None and self.top_p < 1:
             ordered, place = shares.sort(dim=-1, descending=True, stable=True)
             # A character goes when those before it already have the share; the first never does.
-            ordered = torch.where(ordered.cumsum(dim=-1) - ordered < self.top_p, ordered, 0.0)
+            before = ordered.cumsum(dim=-1) - ordered
+            before[..., 0] = -1.0  # whatever top_p rounds to
+            ordered = torch.where(before < self.top_p, ordered, 0.0)
             shares = torch.zeros_like(shares).scatter(-1, place, ordered)
             shares = shares / shares.sum(dim=-1, keepdim=True)
         return shares

@@ -32,6 +32,8 @@ _BLOCK = 10
 _LAST = 500
 # Weights are kept whenever the smoothed accuracy first passes a multiple of this; the stages are picked at the end.
 _MARK = 0.02
+# Characters that a model trained on one stream reads before it writes.
+_CONTEXT = 500
 _SNAPSHOT = "training.safetensors"
 
 
@@ -125,6 +127,28 @@ def train_step(
     return step
 
 
+def context_before(text: str) -> str:
+    """What a model that was trained with its state carried reads before it writes: the last whole paragraphs.
+
+    Args:
+        text: The part of the book that is trained on.
+
+    Returns:
+        Up to 500 characters that end where a paragraph does, or a line, or the text.
+
+    Example:
+        >>> context_before("One.\\n\\nTwo. Thr")
+        'One.\\n\\n'
+    """
+    last = text[-2 * _CONTEXT :]
+    for mark in ("\n\n", "\n"):
+        end = last.rfind(mark)
+        if end >= 0:
+            last = last[: end + len(mark)]
+            break
+    return last[-_CONTEXT:]
+
+
 class TextTraining:
     """One training in a folder: model, optimizer, place in the text, and what it has seen so far.
 
@@ -153,6 +177,7 @@ class TextTraining:
         )
         self._train_step = train_step(self.model, self.optimizer, parameters, settings.clip)
         self.state = self.model.zero_state(settings.batch_size) if settings.stateful else None
+        self.context = context_before(text[: split.train.stop]) if settings.stateful else ""
         self.step = 0
         self.history = torch.zeros(settings.steps, 2)  # loss and accuracy of each step
         self.validations: list[dict[str, float]] = []
@@ -220,7 +245,7 @@ class TextTraining:
     def finish(self, facts: dict[str, Any]) -> dict[str, Any]:
         """Score the test part, and write the model, the stages, the curves and the row; the row comes last."""
         test = score_stream(self.model, self.test)
-        CharWriter(self.model, self.codec).save(self.out, self.settings.model())
+        CharWriter(self.model, self.codec, self.context).save(self.out, self.settings.model())
         last = self.history[-_LAST:].double().mean(dim=0).tolist()
         best = min(self.validations, key=lambda entry: entry["bits"])
         steps = range(1, self.settings.steps + 1)
@@ -280,7 +305,7 @@ class TextTraining:
     def _validate(self, progress: TextProgress) -> None:
         score = score_stream(self.model, self.val)
         self.validations.append({"step": self.step, "bits": score.bits, "accuracy": score.accuracy})
-        writer = CharWriter(self.model, self.codec)
+        writer = CharWriter(self.model, self.codec, self.context)
         start = writer.first_characters(1, seed=self.step)
         sample = start[0] + writer.texts(start, 80, Sampling(tau=2.0), seed=self.step)[0]
         progress.validated(self.step, score.bits, sample)

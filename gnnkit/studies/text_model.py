@@ -68,6 +68,8 @@ class CharWriter:
     Args:
         model: The model.
         codec: Its vocabulary.
+        context: A text that is read before every start, and not written. Default empty: writing begins from a zero
+            state, which a model that was trained on one long stream has hardly ever seen.
 
     Example:
         >>> codec = CharCodec.from_text("the same time")
@@ -79,10 +81,12 @@ class CharWriter:
 
     model: CharLSTM
     codec: CharCodec
+    context: str = ""
 
     def save(self, directory: str | Path, settings: dict[str, Any]) -> None:
         """Write weights and configuration; `settings` are the model's arguments but the vocabulary's size."""
-        save_checkpoint(directory, self.model, {"characters": self.codec.characters, "model": settings})
+        config = {"characters": self.codec.characters, "model": settings, "context": self.context}
+        save_checkpoint(directory, self.model, config)
 
     @classmethod
     def load(cls, directory: str | Path, *, device: torch.device | str = "cpu") -> CharWriter:
@@ -102,7 +106,8 @@ class CharWriter:
         if not (directory / "row.json").is_file():
             raise ValueError(f"the training in {directory} is not finished; the command that began it goes on with it")
         model, config = load_checkpoint(directory, _build)
-        return cls(model.to(device), CharCodec(config["characters"]))  # pyright: ignore[reportArgumentType]
+        codec = CharCodec(config["characters"])
+        return cls(model.to(device), codec, config.get("context", ""))  # pyright: ignore[reportArgumentType]
 
     def at(self, weights: str | Path) -> CharWriter:
         """The same model at an earlier stage of its training.
@@ -126,12 +131,12 @@ class CharWriter:
             model.load_state_dict(load_file(str(weights)))
         except (OSError, RuntimeError, SafetensorError) as error:
             raise ValueError(f"{weights} does not hold weights of this model: {str(error).splitlines()[-1]}") from None
-        return CharWriter(model.to(device).eval(), self.codec)
+        return CharWriter(model.to(device).eval(), self.codec, self.context)
 
     def write(
         self, starts: Sequence[str], length: int, sampling: Sampling, *, seed: int, replacement: str | None = None
     ) -> Iterator[list[str]]:
-        """Go on after each start, all of them in one batch, one character of each at a time.
+        """Go on after each start, all of them in one batch, one character of each at a time; the context is read first.
 
         Args:
             starts: Texts of the same length, at least one character each.
@@ -151,6 +156,8 @@ class CharWriter:
         if len({len(start) for start in starts}) > 1:
             raise ValueError("starts must have the same length, as they are read in one batch; write them one by one")
         tokens = torch.stack([self.codec.encode(start, replacement=replacement) for start in starts]).long()
+        before = self.codec.encode(self.context).long().expand(len(starts), -1)
+        tokens = torch.cat([before, tokens], dim=1)
         generator = torch.Generator().manual_seed(seed)
         characters = write_characters(self.model, tokens, length, sampling, generator=generator)
         return ([self.codec.characters[number] for number in column.tolist()] for column in characters)
@@ -171,7 +178,7 @@ class CharWriter:
 
 
 def _build(**config: Any) -> CharLSTM:
-    if set(config) != {"characters", "model"}:
+    if set(config) - {"context"} != {"characters", "model"}:  # a model of an earlier gnnkit has no context
         raise ValueError(f"the configuration is not a character model's: it has {', '.join(sorted(config))}")
     return CharLSTM(len(config["characters"]), **config["model"])
 

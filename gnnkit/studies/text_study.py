@@ -170,21 +170,25 @@ def study_run(
 
 
 def study_rows(document: dict[str, Any]) -> pd.DataFrame:
-    """A study as rows: a model, what was looked at (training, a stage, a rule), a measure and its value."""
+    """A study as rows: a model, what was looked at (training, a stage, a rule), a measure, its value, and the samples
+    behind it: how many, and of how many characters."""
     rows = []
 
-    def add(run: dict[str, Any], what: str, **values: float | None) -> None:
-        rows.extend({"run": run["name"], "what": what, "measure": m, "value": v} for m, v in values.items())
+    def add(run: dict[str, Any], what: str, size: tuple[int, int] | None, **values: float | None) -> None:
+        samples, length = size or (None, None)
+        named = {"run": run["name"], "what": what, "samples": samples, "length": length}
+        rows.extend({**named, "measure": m, "value": v} for m, v in values.items())
 
     for run in document["runs"]:
         names = ("parameters", "accuracy", "nats", "val_bits", "best_val_bits", "best_val_step", "test_bits", "seconds")
-        add(run, "training", **{name: run["row"][name] for name in names})
+        add(run, "training", None, **{name: run["row"][name] for name in names})
         for stage in run["stages"]:
             what = f"greedy at {stage['third']}/3 of the {stage['kind']}"
             periods = [period for period in stage["periods"] if period is not None]
             add(
                 run,
                 what,
+                (len(stage["periods"]), stage["characters"]),
                 step=stage["step"],
                 accuracy=stage["accuracy"],
                 identical_share=stage["identical_share"],
@@ -193,10 +197,11 @@ def study_rows(document: dict[str, Any]) -> pd.DataFrame:
             )
         for rule in run["rules"]:
             names = ("word_share", "copied_share", "longest_mean", "longest_max", "looped_share")
-            add(run, rule["rule"], **{name: rule[name] for name in names})
-    table = pd.DataFrame(rows)
+            size = (len(rule["longest_each"]), rule["characters"])
+            add(run, rule["rule"], size, **{name: rule[name] for name in names})
+    columns = ["run", "what", "measure", "value", "samples", "length"]
+    table = pd.DataFrame(rows)[columns].astype({"samples": "Int64", "length": "Int64"})
     hardware = {run["name"]: run["row"]["hardware"] for run in document["runs"]}
-    table["samples"], table["length"] = document["samples"], document["length"]
     table["trained_on"] = [hardware[name] for name in table["run"]]
     return table.assign(**document["environment"])
 
@@ -211,8 +216,9 @@ def _stages(folder: Path, writer: CharWriter, row: dict[str, Any], seed: int) ->
     found = []
     for stage in stages:
         at = writer if stage["file"] is None else writer.at(folder / "stages" / stage["file"])
-        texts = [a + b for a, b in zip(first, at.texts(first, _LOOP, _RULES["greedy"], seed=seed), strict=True)]
         mark = row["window"]
+        length = max(_LOOP, mark + 20)
+        texts = [a + b for a, b in zip(first, at.texts(first, length, _RULES["greedy"], seed=seed), strict=True)]
         found.append(
             {
                 **{name: stage[name] for name in ("kind", "third", "step", "accuracy")},
@@ -221,6 +227,7 @@ def _stages(folder: Path, writer: CharWriter, row: dict[str, Any], seed: int) ->
                 "identical_share": identical_share([text[mark : max(_SHOWN, mark + 20)] for text in texts]),
                 "periods": [loop_period(text) for text in texts],
                 "loops": [_loop(text) for text in texts],
+                "characters": length + 1,
             }
         )
     return found

@@ -11,13 +11,15 @@ def test_reading_makes_line_ends_alike_and_drops_the_mark(tmp_path):
     path.write_bytes("café".encode("latin-1"))
     assert read_text(path, encoding="latin-1") == "café"
     path.write_bytes("wide".encode("utf-16"))
-    assert read_text(path, encoding="utf-16") == "wide"
+    for name in ("utf-16", "utf16", "UTF_16", "u16"):
+        assert read_text(path, encoding=name) == "wide"
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"", "book.txt is empty; give a text of some thousand characters"),
+        ("wide".encode("utf-16"), "book.txt begins like UTF-16; name its encoding: utf-16"),
         (b"ab\0cd", "book.txt is binary, not text: byte 3 is 0x00"),
         (b"two\nlines caf\xe9", r"book.txt is not utf-8: byte 14 \(line 2\) is 0xe9; save it as UTF-8, or name its"),
     ],
@@ -35,6 +37,9 @@ def test_files_that_are_not_there_and_encodings_that_are_none(tmp_path):
         read_text(tmp_path)
     with pytest.raises(ValueError, match="encoding is 'klingon', which is unknown"):
         read_text(tmp_path / "book.txt", encoding="klingon")
+    for name in ("rot13", "hex", "bz2"):  # codecs of other things than texts
+        with pytest.raises(ValueError, match=f"encoding is '{name}', which is unknown; write e.g. utf-8"):
+            read_text(tmp_path / "book.txt", encoding=name)
 
 
 def test_the_books(data_root):

@@ -128,3 +128,10 @@ def test_the_seed_decides_and_the_iterator_is_lazy():
 def test_a_length_below_one_is_refused_at_once():
     with pytest.raises(ValueError, match="length must be a whole number of at least 1, got 0"):
         write_characters(model(), torch.zeros(1, 1, dtype=torch.int64), 0)
+
+
+@pytest.mark.parametrize("options", [{"tau": 1e39}, {"tau": 1e308}, {"top_p": 1e-50}])
+def test_extremes_are_greedy(options):
+    sampling = Sampling(**options)
+    assert sampling.distribution(LOGITS + 30)[0].tolist() == [1, 0, 0, 0]
+    assert sampling.choose(LOGITS * 1e3).tolist() == [0]

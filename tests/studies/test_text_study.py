@@ -89,6 +89,11 @@ def test_rows_hold_every_figure(study):
     assert value("training", "test_bits") == run["row"]["test_bits"]
     assert value("τ = 2", "copied_share") == run["rules"][3]["copied_share"]
     assert value("greedy at 3/3 of the steps", "step") == 120
+    behind = rows.groupby("what", sort=False)[["samples", "length"]].first()
+    assert behind.loc["training"].isna().all()
+    assert behind.loc["greedy at 1/3 of the steps"].tolist() == [5, 601]
+    assert behind.loc["τ = 2"].tolist() == [4, 81]
+    assert behind.loc["held-out text"].tolist() == [4, run["rules"][-1]["characters"]]
     assert {"samples", "length", "trained_on", "hardware", "threads", "commit", "torch"} <= set(rows.columns)
 
 
