@@ -66,6 +66,10 @@ def train(
     setting: Annotated[
         list[str] | None, named_option(_WHAT, "NAME=VALUE for the model, e.g. dropout=0.1; repeatable.")
     ] = None,
+    node_features: Annotated[
+        Path | None,
+        named_option(_WHAT, "CSV of nodes × numbers, standardised, for a graph that is learned from them (none)."),
+    ] = None,
     residual: Annotated[
         bool | None,
         named_option(_WHAT, "Predict the change from the last value (--residual).", "--residual/--no-residual"),
@@ -99,6 +103,7 @@ def train(
     from rich.console import Console
 
     from gnnkit.compare import load_series, make_spec
+    from gnnkit.data import read_node_features
     from gnnkit.forecasting import evaluate_forecaster, save_fitted, train_forecaster
     from gnnkit.training import open_progress
 
@@ -134,12 +139,16 @@ def train(
     spec = make_spec(
         models=[model], seeds=[seed], **{name: value for name, value in given.items() if value is not None}
     )
-    settings = parse_options(setting, "setting")
+    settings = parse_options(setting, "setting") or {}
     _check_folder(out)
     read = load_series(spec)
     typer.echo(
         f"{read.name}: {read.num_rows} rows × {read.num_nodes} nodes, {_step(read)}{_edges(read)}; {read.source}"
     )
+    if node_features is not None:
+        if "node_features" in settings:
+            raise ValueError("node_features: given twice; leave out the setting, or the file")
+        settings["node_features"] = read_node_features(node_features, read.node_names)
     train_rows = read.values[read.split.train.start : read.split.train.stop, :, 0]
     _warn(read, train_rows.isnan().all(dim=0), "the training rows", "their forecasts are guesses")
     try:

@@ -32,6 +32,22 @@ def files(tmp_path):
     return tmp_path
 
 
+def test_a_graph_is_learned_from_a_table_of_nodes(files, capsys):
+    (files / "nodes.csv").write_text("node,lat\nc,3\na,1\nb,2\n")
+    own = ["--series", files / "speeds.csv", "--node-features", files / "nodes.csv", *QUICK, "--out", files / "model"]
+    assert call("train", "mtgnn", *own) == 0
+    fitted = load_fitted(files / "model")
+    features = fitted.forecaster.forecaster.graph_learning.node_features
+    assert features.flatten().tolist() == pytest.approx([-(1.5**0.5), 0.0, 1.5**0.5])
+    capsys.readouterr()
+    for model, setting, message in (
+        ("gru", [], "model 'gru' has no setting 'node_features'"),
+        ("mtgnn", ["--setting", "node_features=[[1],[2],[3]]"], "node_features: given twice"),
+    ):
+        assert call("train", model, *own, *setting) == 2
+        assert message in capsys.readouterr().err
+
+
 def test_train_evaluate_forecast(files, capsys):
     own = ["--series", files / "speeds.csv", "--graph", files / "graph.csv", "--unit", "mph"]
     assert call("train", "mtgnn", *own, *QUICK, "--setting", "neighbors=1", "--out", files / "model") == 0

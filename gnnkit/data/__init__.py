@@ -6,6 +6,7 @@ from gnnkit.data.decagon import DecagonData, load_decagon
 from gnnkit.data.defaults import Inferred, infer_settings
 from gnnkit.data.degrade import hide_in_outages, hide_values, latest_training_rows
 from gnnkit.data.detectors import kernel_graph, metr_la, pems_bay
+from gnnkit.data.node_features import read_node_features
 from gnnkit.data.own import read_own
 from gnnkit.data.relations import Triples, TripleSplit, check_no_leak, split_by_relation
 from gnnkit.data.scaling import SCALERS, MaxScaler, Scaler, StandardScaler, fit_scaler
@@ -58,6 +59,7 @@ __all__ = [
     "metr_la",
     "pems_bay",
     "random_combinations",
+    "read_node_features",
     "read_own",
     "read_text",
     "row_time",

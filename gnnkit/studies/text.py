@@ -24,7 +24,7 @@ from gnnkit.studies.text_settings import TextSettings
 from gnnkit.training import isolated_seed, load_snapshot, replace_file, resolve_device, save_snapshot
 from gnnkit.training.environment import environment, hardware
 
-__all__ = ["Stage", "TextTraining", "train_step", "train_text"]
+__all__ = ["Stage", "TextTraining", "context_before", "train_step", "train_text"]
 
 # Steps whose figures are fetched from the device at once, and over which the accuracy is smoothed for the stages.
 _BLOCK = 10
