@@ -53,6 +53,8 @@ def published(name: str) -> pd.DataFrame:
 def write_page(rows: pd.DataFrame, trials: pd.DataFrame, out: Path) -> None:
     """Scores up to and at each horizon, what each model was given, and what beats what."""
     rows = rows[rows["metric"].isin(["mae", "rmse"])]
+    order = {name: number for number, name in enumerate(MODELS)}  # baselines before them, as they were written
+    rows = rows.sort_values("model", key=lambda names: names.map(order).fillna(-1), kind="stable")
     trained = rows[rows["settings"].notna()]
     parts = [HEAD, _protocol(rows, trained, trials)]
     parts += ["## Up to the horizon, all steps averaged\n\n", _scores(rows, "averaged", with_published=True)]
@@ -143,5 +145,5 @@ def _given(trained: pd.DataFrame) -> str:
                 ", ".join(dict.fromkeys(fits["hardware"])),
             ]
         )
-    titles = ["model", "settings", "parameters", "epochs", "best", "s an epoch", "seconds", "fits cut off", "hardware"]
+    titles = ["model", "settings", "parameters", "epochs", "best", "s an epoch", "seconds", "fits cut off", "on"]
     return markdown_table(titles, lines)
