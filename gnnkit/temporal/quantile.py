@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gnnkit.sequence._contract import check_size
+from gnnkit.temporal.wrapper import ForecasterWrapper
 
 __all__ = ["QuantileForecaster"]
 
@@ -20,7 +20,7 @@ FIRST_SPREAD = 0.3
 """The deviation, in scaled units, of the normal distribution whose quantiles an untrained head is near."""
 
 
-class QuantileForecaster(nn.Module):
+class QuantileForecaster(ForecasterWrapper):
     r"""Give quantiles in place of one value: the forecaster's own forecast is the median, steps lead away from it.
 
     With `m = f(x)` the forecast, `.5 = τ_k` among the levels and `δ ≥ 0` from a perceptron:
@@ -68,9 +68,8 @@ class QuantileForecaster(nn.Module):
         history: int,
         spread_channels: int = 32,
     ) -> None:
-        super().__init__()
+        super().__init__(forecaster)
         self.quantiles = _check_levels(quantiles)
-        self.forecaster: Any = forecaster  # any module with the call of a forecaster
         self.horizon = check_size("horizon", horizon)
         self.history = check_size("history", history)
         width = 2 * self.history + check_size("in_channels", in_channels) + self.horizon
@@ -80,7 +79,7 @@ class QuantileForecaster(nn.Module):
 
     def reset_parameters(self) -> None:
         """Draw all weights of the forecaster and of the head anew."""
-        self.forecaster.reset_parameters()
+        super().reset_parameters()
         self._reset_spread()
 
     def _reset_spread(self) -> None:
@@ -91,25 +90,6 @@ class QuantileForecaster(nn.Module):
             nn.init.normal_(self.outer.weight, std=0.01)
             # softplus⁻¹, so that the first quantiles are those of a normal distribution.
             self.outer.bias.copy_(step.expm1().log().repeat(self.horizon))
-
-    @property
-    def uses_graph(self) -> bool:
-        """Whether the graph makes a difference to the forecaster."""
-        return self.forecaster.uses_graph
-
-    @property
-    def learns_graph(self) -> bool:
-        """Whether the forecaster learns a graph."""
-        return getattr(self.forecaster, "learns_graph", False)
-
-    @property
-    def curriculum(self) -> float:
-        """The share of the training after which the forecaster learns all horizons."""
-        return getattr(self.forecaster, "curriculum", 0.0)
-
-    def learned_adjacency(self) -> Float[Tensor, "N N"]:
-        """The graph that the forecaster learned, where it learns one."""
-        return self.forecaster.learned_adjacency()
 
     def forward(
         self,
@@ -154,10 +134,6 @@ class QuantileForecaster(nn.Module):
             left_out = (median == target.nan_to_num().to(median.dtype)).unsqueeze(-1)
             quantiles = torch.where(left_out, median.unsqueeze(-1), quantiles)
         return quantiles
-
-    def unroll(self, x: Float[Tensor, "B T N F"], *args: Any, **options: Any) -> list[Tensor]:
-        """The states h_1 ... h_T of the forecaster, where it has any."""
-        return self.forecaster.unroll(x, *args, **options)
 
     def _steps(
         self, x: Float[Tensor, "B T N F"], mask: Bool[Tensor, "B T N F"] | None, median: Float[Tensor, "B P N"]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
+
+from gnnkit.temporal.wrapper import ForecasterWrapper
 
 __all__ = ["ResidualForecaster"]
 
 
-class ResidualForecaster(nn.Module):
+class ResidualForecaster(ForecasterWrapper):
     r"""Add the last value to what a forecaster predicts: `ŷ_{t+p} = x_t + f(x)_p`.
 
     A forecaster that has learned nothing is then persistence, which most traffic models do not beat; what is left to
@@ -28,33 +28,6 @@ class ResidualForecaster(nn.Module):
         >>> model(torch.randn(2, 12, 5, 1)).shape
         torch.Size([2, 3, 5])
     """
-
-    def __init__(self, forecaster: nn.Module) -> None:
-        super().__init__()
-        self.forecaster: Any = forecaster  # any module with the call of a forecaster
-
-    def reset_parameters(self) -> None:
-        """Draw all weights of the forecaster anew."""
-        self.forecaster.reset_parameters()  # pyright: ignore[reportCallIssue]
-
-    @property
-    def uses_graph(self) -> bool:
-        """Whether the graph makes a difference to the forecaster."""
-        return self.forecaster.uses_graph
-
-    @property
-    def learns_graph(self) -> bool:
-        """Whether the forecaster learns a graph."""
-        return getattr(self.forecaster, "learns_graph", False)
-
-    @property
-    def curriculum(self) -> float:
-        """The share of the training after which the forecaster learns all horizons."""
-        return getattr(self.forecaster, "curriculum", 0.0)
-
-    def learned_adjacency(self) -> Float[Tensor, "N N"]:
-        """The graph that the forecaster learned, where it learns one."""
-        return self.forecaster.learned_adjacency()
 
     def forward(
         self,
@@ -82,7 +55,3 @@ class ResidualForecaster(nn.Module):
             target = target - last
         change = self.forecaster(x, edge_index, edge_weight, mask=mask, target=target, progress=progress)
         return change + (last if change.dim() == 3 else last.unsqueeze(-1))
-
-    def unroll(self, x: Float[Tensor, "B T N F"], *args: Any, **options: Any) -> list[Tensor]:
-        """The states h_1 ... h_T of the forecaster, where it has any."""
-        return self.forecaster.unroll(x, *args, **options)  # pyright: ignore[reportCallIssue]
