@@ -154,8 +154,9 @@ class DCRNN(nn.Module):
         features = read_history(x, mask, self.in_channels, self.mask_input)
         matrices = transition_matrices(edge_index, edge_weight, x)
         states = [layer[-1] for layer in self._encode(features, matrices)]
-        forced = self.training and target is not None and progress is not None
-        share = self._forced(progress) if forced else 0.0
+        share = 0.0
+        if self.training and target is not None and progress is not None:
+            share = self._forced(progress)
         read = x.new_zeros(x.size(0), x.size(2), 1)
         written = []
         for number in range(self.horizon):
