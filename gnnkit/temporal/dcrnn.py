@@ -148,15 +148,12 @@ class DCRNN(nn.Module):
     ) -> Float[Tensor, "B P N"]:
         """Predict the next P steps of feature 0; arguments and errors as in `TGCN.forward`.
 
-        In training, `target` is read with a probability that falls with `progress`; with None, the end of training, it
-        is not read.
+        In training, `target` is read with a probability that falls with `progress`; None stands for the end: never.
         """
         features = read_history(x, mask, self.in_channels, self.mask_input)
         matrices = transition_matrices(edge_index, edge_weight, x)
         states = [layer[-1] for layer in self._encode(features, matrices)]
-        share = 0.0
-        if self.training and target is not None and progress is not None:
-            share = self._forced(progress)
+        share = self._forced(progress) if self.training and target is not None else 0.0
         read = x.new_zeros(x.size(0), x.size(2), 1)
         written = []
         for number in range(self.horizon):
@@ -171,9 +168,9 @@ class DCRNN(nn.Module):
                 read = torch.where(forced & ~truth.isnan(), truth, read)
         return torch.cat(written, dim=-1).transpose(1, 2)
 
-    def _forced(self, progress: float) -> float:
+    def _forced(self, progress: float | None) -> float:
         """Probability of reading the truth."""
-        if self.half_forced == 0:
+        if self.half_forced == 0 or progress is None:
             return 0.0
         return 1 / (1 + 2000 ** min(progress / self.half_forced - 1, 50.0))
 
