@@ -48,8 +48,7 @@ class MTGNN(nn.Module):
         depth, retain: Of `MixHopLayer`.
         neighbors, embedding_channels, alpha, node_features: Of `GraphLearningLayer`; defaults 20, 40, 3, None.
         dropout: Share dropped of the gated features and of the first skip's input. Default 0.3.
-        curriculum: Share of the training, up to 1, by which all horizons are learned; 0: all count at once. Default .3.
-            The authors' is 0.8 on METR-LA, at a constant rate; when the rate falls, little is left for far horizons.
+        curriculum: Share of the training; 0: all horizons count at once. Default .3; the authors' is .8 at a constant rate.
         node_groups: Groups that the nodes are split into in training. Default 1.
         mask_input: Append the mask of observed entries to the features. Default False.
 
