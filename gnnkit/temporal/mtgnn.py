@@ -48,7 +48,7 @@ class MTGNN(nn.Module):
         depth, retain: Of `MixHopLayer`.
         neighbors, embedding_channels, alpha, node_features: Of `GraphLearningLayer`; defaults 20, 40, 3, None.
         dropout: Share dropped of the gated features and of the first skip's input. Default 0.3.
-        curriculum: Share of the training; 0: all horizons count at once. Default .3; the authors' .8 is at a fixed rate.
+        curriculum: Share of the training; 0: all horizons count at once. Default .3; the authors' .8 is at a flat rate.
         node_groups: Groups that the nodes are split into in training. Default 1.
         mask_input: Append the mask of observed entries to the features. Default False.
 
