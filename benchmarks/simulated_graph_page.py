@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -40,8 +41,8 @@ def write_page(learned: pd.DataFrame, shuffled: pd.DataFrame, out: Path) -> None
     """How much of the true graph is learned, and what a wrong one costs each model."""
     if learned.empty or shuffled.empty:
         raise SystemExit("there are no rows of both stages; run `learned` and `shuffled` first")
-    parts = [HEAD, _protocol(shuffled), "## Is the learned graph the true one?\n\n", _learned(learned)]
-    parts += ["\n## What a shuffled graph costs\n\n", _shuffled(shuffled)]
+    parts = [HEAD, "## Is the learned graph the true one?\n\n", _protocol(learned), _learned(learned)]
+    parts += ["\n## What a shuffled graph costs\n\n", _protocol(shuffled), _shuffled(shuffled)]
     out.write_text("".join(parts), encoding="utf-8")
 
 
@@ -57,13 +58,16 @@ def _protocol(rows: pd.DataFrame) -> str:
 
 def _learned(rows: pd.DataFrame) -> str:
     lines = []
-    for name, part in rows.groupby("model", sort=False):
+    for (name, settings), part in rows.groupby(["model", "settings"], sort=False):
         cells = [f"{part[column].mean():.3f} ± {part[column].std():.3f}" for column in _PRECISIONS]
         chance, ties = part["chance"].iloc[0], part["ties_at_k"].mean()
         cells += [f"{chance:.3f}", f"{part['precision_at_k'].mean() / chance:.1f} ×", f"{ties:.0f}"]
-        lines.append([f"`{name}`", *cells])
+        said = ", ".join(f"{key} {value:g}" for key, value in json.loads(settings).items())
+        cells += [f"{part['test_mae'].mean():.3f}", f"{part['fit_epochs'].mean():.0f}"]
+        lines.append([f"`{name}`", said, *cells])
     k = int(rows["k"].iloc[0])
-    titles = ["model", f"precision at {k}", f"precision at {max(1, k // 10)}", "chance", "times chance", "tied at k"]
+    titles = ["model", "settings", f"precision at {k}", f"precision at {max(1, k // 10)}", "chance", "times chance"]
+    titles += ["tied at k", "MAE, 60 min", "epochs"]
     return markdown_table(titles, lines) + (
         f"\nPrecision at k: the share of the k strongest learned pairs that are true, either way round; {k} pairs are. "
         "Entries that saturate are tied, and count as what they give on the mean.\n"
