@@ -31,7 +31,8 @@ class GraphLearningLayer(nn.Module):
         num_nodes: Nodes N.
         embedding_channels: Width D of M_1 and M_2.
         neighbors: Entries k that a row keeps; more than N stands for N. Default 20.
-        alpha: Saturation α of the tanh. Default 3.
+        alpha: Saturation α of the tanh. Default 3, the authors': entries then begin at 0 or 1 and hardly learn; with .3
+            they do.
         node_features: Features `[N, F]` that the embeddings are computed from, a tensor or lists; columns of the size
             of one, for large ones saturate the tanh. None (default): learned embeddings.
 
