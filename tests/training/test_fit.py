@@ -427,19 +427,11 @@ def test_a_forecaster_without_the_quantiles_of_the_settings_is_refused():
             fit(model, windows, EDGES, WEIGHTS, TrainingSettings(device="cpu", **chosen))
 
 
-def test_a_validation_split_without_values_is_refused():
+@pytest.mark.parametrize(("part", "rows"), [("training", slice(4, 80)), ("validation", slice(80, 100))])
+def test_a_split_without_values_is_refused(part, rows):
     values = waves()
-    values[80:100] = float("nan")
+    values[rows] = float("nan")
     split = Split(range(80), range(80, 100), range(100, 120))
     windows = make_windows(make_series(values, split), history=4, horizon=3)
-    with pytest.raises(ValueError, match="validation windows hold no observed target"):
-        fit(Linear(), windows, EDGES, WEIGHTS, TrainingSettings(device="cpu"))
-
-
-def test_training_windows_without_values_are_refused():
-    values = waves()
-    values[4:80] = float("nan")
-    split = Split(range(80), range(80, 100), range(100, 120))
-    windows = make_windows(make_series(values, split), history=4, horizon=3)
-    with pytest.raises(ValueError, match="training windows hold no observed target"):
+    with pytest.raises(ValueError, match=f"the {part} windows hold no observed target"):
         fit(Linear(), windows, EDGES, WEIGHTS, TrainingSettings(epochs=1, device="cpu"))
