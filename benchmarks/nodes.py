@@ -160,8 +160,8 @@ def run_influence(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def run_report(options: argparse.Namespace) -> list[dict[str, Any]]:
-    from cases import ARXIV
     from inputs import power_law_graph
+    from sides import ARXIV
     from torch_geometric.data import Data
 
     from gnnkit.graph import report_graph

@@ -9,62 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from gnnkit.data import GraphSeries, Split, make_windows
+from gnnkit.data import Split, make_windows
 from gnnkit.training import TrainingSettings, fit, predict
-
-EDGES, WEIGHTS = torch.tensor([[0], [1]]), torch.ones(1)
-
-
-def make_series(values, split):
-    values = torch.as_tensor(values, dtype=torch.float32)
-    values = values if values.dim() == 3 else values[:, :, None]
-    return GraphSeries(
-        name="toy",
-        values=values,
-        edge_index=EDGES,
-        edge_weight=WEIGHTS,
-        node_names=tuple(f"n{i}" for i in range(values.size(1))),
-        split=split,
-    )
-
-
-def waves(rows=120, nodes=2, seed=0):
-    time = torch.arange(rows)[:, None]
-    noise = torch.randn(rows, nodes, generator=torch.Generator().manual_seed(seed))
-    return 50 + 10 * torch.sin(time / 5 + torch.arange(nodes)) + noise
-
-
-def wave_windows(horizon=3, **options):
-    split = Split(range(80), range(80, 100), range(100, 120))
-    return make_windows(make_series(waves(), split), history=4, horizon=horizon, **options)
-
-
-class Linear(nn.Module):
-    """History of a node → its next steps; counts what it is given."""
-
-    def __init__(self, history=4, horizon=3, dropout=0.0):
-        super().__init__()
-        self.map = nn.Linear(history, horizon)
-        self.dropout = nn.Dropout(dropout)
-        self.shares, self.targets = [], []
-
-    def forward(self, x, edge_index, edge_weight, *, mask=None, target=None, progress=None):
-        if self.training:
-            self.shares.append(progress)
-            self.targets.append(target)
-        return self.dropout(self.map(x[..., 0].transpose(1, 2))).transpose(1, 2)
-
-
-class Constant(nn.Module):
-    """One number, the same everywhere, in scaled units."""
-
-    def __init__(self, horizon, start=0.0):
-        super().__init__()
-        self.level = nn.Parameter(torch.tensor(start))
-        self.horizon = horizon
-
-    def forward(self, x, edge_index, edge_weight, *, mask=None, target=None, progress=None):
-        return self.level.expand(x.size(0), self.horizon, x.size(2))
+from tests.training.toys import EDGES, WEIGHTS, Constant, Linear, make_series, wave_windows, waves
 
 
 def weights_after(settings, dropout=0.3):
@@ -363,68 +310,6 @@ def test_predict_does_not_depend_on_the_batch_size():
     batch = windows.test.batch(torch.arange(len(windows.test)))
     expected = windows.scaler.inverse_target(model(batch.x, EDGES, WEIGHTS))
     assert torch.allclose(whole, expected, atol=1e-5)
-
-
-class Levels(nn.Module):
-    """One number for each quantile, the same everywhere, in scaled units."""
-
-    def __init__(self, start):
-        super().__init__()
-        self.levels = nn.Parameter(torch.tensor(start))
-
-    def forward(self, x, edge_index, edge_weight, *, mask=None, target=None, progress=None):
-        return self.levels.expand(x.size(0), 1, x.size(2), -1)
-
-
-def normal_windows():
-    """Two nodes of noise, N(0, 1) and N(100, 10²); a fifth of the values is missing."""
-    draw = torch.Generator().manual_seed(0)
-    values = torch.randn(2400, 2, generator=draw) * torch.tensor([1.0, 10.0]) + torch.tensor([0.0, 100.0])
-    values[torch.rand(2400, 2, generator=draw) < 0.2] = math.nan
-    split = Split(range(2000), range(2000, 2200), range(2200, 2400))
-    return make_windows(make_series(values, split), history=1, horizon=1)
-
-
-def test_the_pinball_loss_of_the_first_step_by_hand():
-    windows, quantiles = normal_windows(), (0.2, 0.5, 0.9)
-    settings = {"epochs": 1, "batch_size": 10_000, "device": "cpu"}
-    model = Levels([-0.5, 0.0, 1.5])
-    result = fit(model, windows, EDGES, WEIGHTS, TrainingSettings(loss="pinball", quantiles=quantiles, **settings))
-    batch = windows.train.batch(torch.arange(len(windows.train)))
-    scaler = windows.scaler
-    parts = []
-    for level, start in zip(quantiles, (-0.5, 0.0, 1.5), strict=True):
-        above = (batch.y - (start * scaler.scale[:, 0] + scaler.center[:, 0]))[batch.y_mask]
-        parts.append(torch.where(above > 0, level * above, (level - 1) * above).mean().item())
-    assert result.epochs[0].train_loss == pytest.approx(2 * sum(parts) / 3 / scaler.target_deviation, rel=1e-5)
-    plain = fit(Constant(horizon=1), windows, EDGES, WEIGHTS, TrainingSettings(**settings))
-    assert plain.epochs[0].train_loss == pytest.approx(2 * parts[1] / scaler.target_deviation, rel=1e-5)
-
-
-def test_pinball_finds_the_quantiles_and_predict_gives_them_in_the_unit_of_each_node():
-    windows, quantiles = normal_windows(), (0.1, 0.5, 0.8)
-    options = {"epochs": 30, "batch_size": 250, "learning_rate": 0.03, "patience": 30, "device": "cpu"}
-    settings = TrainingSettings(loss="pinball", quantiles=quantiles, **options)
-    model = Levels([-1.0, 2.5, 0.6])  # the best epoch is the median's: it has the longest way
-    result = fit(model, windows, EDGES, WEIGHTS, settings)
-    normal = torch.special.ndtri(torch.tensor(quantiles))
-    assert (model.levels.detach() - normal).abs().max() < 0.1
-    found = predict(model, windows.val, EDGES, WEIGHTS, device="cpu")
-    assert found.shape == (len(windows.val), 1, 2, 3)
-    expected = model.levels.detach() * windows.scaler.scale + windows.scaler.center  # [N, 3]
-    torch.testing.assert_close(found[0, 0], expected)
-    batch = windows.val.batch(torch.arange(len(windows.val)))
-    error = (found[..., 1] - batch.y)[batch.y_mask].abs().mean().item()
-    assert result.best_val_mae == pytest.approx(error, rel=1e-5)
-
-
-def test_a_forecaster_without_the_quantiles_of_the_settings_is_refused():
-    windows, pinball = normal_windows(), {"loss": "pinball", "quantiles": (0.1, 0.5)}
-    for model, chosen in ((Constant(1), pinball), (Levels([0.0]), pinball), (Levels([0.0, 0.1]), {})):
-        with pytest.raises(
-            ValueError, match=r"^the forecaster gives \[.*\], but loss '(pinball|mae)' needs \[32, 1, 2"
-        ):
-            fit(model, windows, EDGES, WEIGHTS, TrainingSettings(device="cpu", **chosen))
 
 
 @pytest.mark.parametrize(("part", "rows"), [("training", slice(4, 80)), ("validation", slice(80, 100))])
