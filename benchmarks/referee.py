@@ -1,6 +1,6 @@
 """The comparisons of specs/*.toml: every model on Los-loop and on the simulated network; rows and reports.
 
-    python benchmarks/referee.py                    both, two fits at a time (about three quarters of an hour)
+    python benchmarks/referee.py                    both, two fits at a time (about an hour)
     python benchmarks/referee.py los-loop --jobs 1
     python benchmarks/referee.py --only-judge       the finished fits again, with the statistics of now; trains nothing
 
