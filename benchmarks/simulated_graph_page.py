@@ -8,6 +8,8 @@ from pathlib import Path
 import pandas as pd
 from rows import markdown_table
 
+from gnnkit.temporal import MODELS
+
 __all__ = ["growth", "write_page"]
 
 HEAD = """# A simulated road network, whose graph is known
@@ -48,10 +50,11 @@ def write_page(learned: pd.DataFrame, shuffled: pd.DataFrame, out: Path) -> None
 
 def _protocol(rows: pd.DataFrame) -> str:
     first, seeds = rows.iloc[0], rows["seed"].nunique()
+    threads = "1 thread" if first["threads"] == 1 else f"{first['threads']:.0f} threads"
     hardware, commits = (", ".join(dict.fromkeys(rows[name])) for name in ("hardware", "commit"))
     return (
         f"{first['nodes']:.0f} sensors, {first['days']:.0f} days of 5 minutes, {seeds} seeds a model, at most "
-        f"{first['epochs']:.0f} epochs or {first['budget']:.0f} seconds a fit, {first['threads']:.0f} thread(s) of "
+        f"{first['epochs']:.0f} epochs or {first['budget']:.0f} seconds a fit, {threads} of "
         f"{hardware}, torch {first['torch']}, commit {commits}.\n\n"
     )
 
@@ -81,9 +84,10 @@ def _shuffled(rows: pd.DataFrame) -> str:
     cut = set(rows.loc[rows["stopped"] == "seconds", "model"])
     found = growth(rows[(rows["metric"] == "mae") & (rows["score"] == "averaged")])
     lines = []
-    for name, part in found.groupby("model", sort=False):
+    for name in [model for model in MODELS if model in set(found["model"])]:
+        part = found[found["model"] == name]
         cells = [
-            f"{row.given:.3f} → {row.shuffled:.3f}, {100 * row.growth:+.1f} ± {100 * row.deviation:.1f} %"
+            f"{row.given:.3f} → {row.shuffled:.3f}, {_percent(row.growth)} ± {100 * row.deviation:.1f} %"
             for row in part.itertuples()
         ]
         lines.append([f"`{name}`" + " †" * (name in cut), *cells])
@@ -94,3 +98,9 @@ def _shuffled(rows: pd.DataFrame) -> str:
         "seed's error, mean ± standard deviation. A model that learns its own graph alone, or has none, is not told of "
         f"the change: its error is the same but for fits that the budget cut off.\n{note}"
     )
+
+
+def _percent(share: float) -> str:
+    """With its sign, and without one where it rounds to nothing."""
+    rounded = round(100 * share, 1)
+    return f"{rounded:+.1f}" if rounded else "0.0"
