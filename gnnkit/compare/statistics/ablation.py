@@ -248,7 +248,7 @@ class _Trial:
             answer = f"does not help {when}"
             if all(low > -MARGIN for _, low, _ in bounds):
                 answer = f"does not matter {when}, to within {100 * MARGIN:g}% of the MAE"
-            return "no", f"The graph {answer}: {claims} ({size})."
+            return "no", f"The given graph {answer}: {claims} ({size})."
         claims = self._claims({model: self._deciding(model) for model in self.models})
         if self._seeds(self.models) < 2:
             claims = f"one seed cannot tell what the graph does from luck, give three or more; {claims}"

@@ -118,7 +118,7 @@ def test_a_graph_that_harms_every_model_is_said_to_harm():
         + on_graphs("tgcn", given=base, identity=base, shuffled=base)
     )
     assert unharmed["verdict"] == "no"
-    assert unharmed["sentence"].startswith("The graph does not help up to 10 minutes (2 steps) ahead: gcn has an MAE")
+    assert unharmed["sentence"].startswith("The given graph does not help up to 10 minutes (2 steps) ahead: gcn has an")
     assert unharmed["notes"] == harm["notes"]
 
 
@@ -134,7 +134,7 @@ def test_a_margin_is_named_only_where_both_bounds_are_within_it(gain, deviation,
     spread = _centred(np.random.default_rng(0).normal(0, 2 * deviation, WINDOWS))
     found = judged(on_graphs("gcn", given=base, identity=base + 2 * gain + spread, shuffled=base + 1))
     assert found["verdict"] == "no"
-    assert found["sentence"].startswith(f"The graph {answer} has an MAE of ")
+    assert found["sentence"].startswith(f"The given graph {answer} has an MAE of ")
     assert found["notes"] == []
 
 
@@ -263,7 +263,7 @@ def test_other_horizons_stand_in_the_notes_and_the_largest_decides():
     found = judged(early, {2: WINDOWS - 1, 1: WINDOWS})
     assert (found["verdict"], found["horizon"]) == ("yes", 2)
     assert "n = 119 test windows" in found["sentence"]
-    assert found["notes"][0].startswith("The graph does not matter up to 5 minutes (1 step) ahead, to within 1% of")
+    assert found["notes"][0].startswith("The given graph does not matter up to 5 minutes (1 step) ahead, to within 1%")
     assert {row["horizon"] for row in found["rows"]} == {2}
 
 
