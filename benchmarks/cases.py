@@ -28,6 +28,13 @@ def _growth(layer: str, factor: int) -> Callable[[torch.device], list[Side]]:
     return lambda device: gat_sides(device, **size, channels=128, heads=8, out=16)[:1]
 
 
+def _same_features(model: str, form: str) -> Case:
+    title = f"{model.upper()} training step, Cora's size, {form} features on both sides"
+    return Case(
+        f"{model}-cora-step-{form}", title, lambda d: cora_sides(d, model=model, ours=form, theirs=form), at_least=1.0
+    )
+
+
 def _moved(num_nodes: int, num_edges: int, channels: int) -> int:
     """Bytes of a layer's step in float32: a row an edge, forward and back; inputs, outputs and their gradients once."""
     return 4 * channels * (2 * (num_edges + num_nodes) + 4 * num_nodes)
@@ -42,6 +49,7 @@ def _cases() -> list[Case]:
         Case("gcn-cora", "GCNLayer 16 → 16, Cora's size", lambda d: gcn_sides(d, **CORA, channels=16), 1.0, 1.5),
         Case("gat-cora-step", "GAT training step, Cora's size", lambda d: cora_sides(d, model="gat"), 4, 10),
         Case("gcn-cora-step", "GCN training step, Cora's size", lambda d: cora_sides(d, model="gcn"), 4, 10),
+        *(_same_features(model, form) for model in ("gat", "gcn") for form in ("dense", "sparse")),
         Case(
             "gat-arxiv",
             "GATLayer 128 → 8 × 16, 2.3 M edges",

@@ -10,6 +10,9 @@ One 12-step model a seed; the epoch is chosen on the last tenth of the training 
 windows that hold it, averaged over its steps and at its last step. A model's settings are those of the trial with the
 least sum of MAE and RMSE, each over that of the last value, mean over the four horizons, on the validation rows. A fit
 that the budget cut off says so in `stopped`. Trials and table go on where they were cut off.
+
+The errors of every test window stand in los_loop_honest_windows.parquet, and the page tests pairs of models on them. A
+model whose fits are older than that file has none there; `table --models NAME` trains it again and replaces its rows.
 """
 
 from __future__ import annotations
@@ -26,10 +29,11 @@ from rows import DATA, RESULTS, Rows
 
 from gnnkit.compare import make_spec
 from gnnkit.compare.baselines import BASELINES
-from gnnkit.compare.scores import Outcome, score_rows
+from gnnkit.compare.scores import Outcome, score_rows, window_errors
 from gnnkit.data import GraphSeries, los_loop, make_windows
 from gnnkit.forecasting import FittedForecaster, evaluate_forecaster, train_forecaster
 from gnnkit.temporal import MODELS
+from gnnkit.training import predict
 
 HORIZONS = [3, 6, 9, 12]
 #: The same for every model and trial. The learning rate falls to zero over the epochs, or over the budget if that ends
@@ -78,15 +82,40 @@ def relative_error(scores: pd.DataFrame, name: str) -> float:
 
 def baseline_rows(series: GraphSeries) -> dict[str, list[dict[str, Any]]]:
     """Scores of the forecasts that need no training, on the same windows."""
-    windows = make_windows(series, history=12, horizon=max(HORIZONS), min_horizon=min(HORIZONS)).test
+    windows = test_windows(series)
     batch = windows.batch(torch.arange(len(windows)))
     counts = {horizon: windows.count(horizon) for horizon in HORIZONS}
     found = {}
-    for name, predict in BASELINES.items():
-        rows = score_rows([Outcome(name, "baseline", 0, predict(series, windows), None)], batch.y, batch.y_mask, counts)
+    for name, baseline in BASELINES.items():
+        outcome = Outcome(name, "baseline", 0, baseline(series, windows), None)
+        rows = score_rows([outcome], batch.y, batch.y_mask, counts)
         kept = ("horizon", "score", "metric", "value", "windows")
         found[name] = [{column: row[column] for column in kept} for row in rows]
     return found
+
+
+def test_windows(series: GraphSeries, **more: Any):
+    """The windows of the test rows that hold the shortest horizon."""
+    return make_windows(series, history=12, horizon=max(HORIZONS), min_horizon=min(HORIZONS), **more).test
+
+
+def error_rows(model: FittedForecaster, series: GraphSeries, device: str) -> list[dict[str, Any]]:
+    """Mean absolute and mean squared error of each test window over the steps up to each horizon."""
+    config = model.config
+    windows = test_windows(
+        series, scaler=model.scaler, time_features=config["time_features"], weekdays=config["weekdays"]
+    )
+    predicted = predict(model.forecaster, windows, model.edge_index, model.edge_weight, device=device)
+    model.cpu()
+    outcome = Outcome(config["model"], MODELS[config["model"]].family, 0, predicted, None)
+    counts = {horizon: windows.count(horizon) for horizon in HORIZONS}
+    absolute, squared, targets = window_errors([outcome], *windows.targets(), counts)
+    rows = []
+    for horizon in HORIZONS:
+        tables = [table[config["model"]][str(horizon)][0] for table in (absolute, squared)]
+        for window, (mae, mse, count) in enumerate(zip(*tables, targets[str(horizon)], strict=True)):
+            rows.append({"horizon": horizon, "window": window, "mae": mae, "mse": mse, "targets": count})
+    return rows
 
 
 def run_trials(names: list[str], series: GraphSeries, trials: Rows, options) -> None:
@@ -103,7 +132,7 @@ def run_trials(names: list[str], series: GraphSeries, trials: Rows, options) -> 
             print(name, trial, f"relative error {found['relative_error']:.4f}", found["stopped"], flush=True)
 
 
-def run_table(names: list[str], series: GraphSeries, trials: Rows, table: Rows, options) -> None:
+def run_table(names: list[str], series: GraphSeries, trials: Rows, table: Rows, errors: Rows, options) -> None:
     shared = {"device_asked": options.device, "budget": options.max_seconds}
     for name, rows in baseline_rows(series).items():
         if not table.has(model=name, seed=0, **shared):
@@ -116,13 +145,15 @@ def run_table(names: list[str], series: GraphSeries, trials: Rows, table: Rows, 
         trial = json.loads(tried.loc[tried["relative_error"].idxmin(), "trial"])
         for seed in (int(text) for text in options.seeds.split(",")):
             run = {"model": name, "seed": seed, **shared}
-            if table.has(**run):
+            if table.has(**run) and errors.has(**run):
                 continue
             model = fitted(name, seed, trial, series, options)
             scores = evaluate_forecaster(model, series, device=options.device)
+            by_window = error_rows(model, series, options.device)
             rows = scores[scores["model"] == name].drop(columns=["model", "seed"]).to_dict("records")
             more = facts(model) | {"settings": json.dumps(trial), "trials": len(tried)}
             table.add([row | more for row in rows], **run)
+            errors.add(by_window, **run)
             shown = scores[(scores["model"] == name) & (scores["score"] == "averaged")]
             figures = shown[shown["metric"].isin(["mae", "rmse"])]["value"].round(3).tolist()
             print(name, seed, figures, more["stopped"], flush=True)
@@ -145,18 +176,24 @@ def main() -> None:
     where = ["device_asked", "budget"]
     trials = Rows(options.out / "los_loop_honest_trials.csv", ["model", "trial", *where], options.device)
     table = Rows(options.out / "los_loop_honest.csv", ["model", "seed", *where], options.device)
+    errors = Rows(options.out / "los_loop_honest_windows.parquet", ["model", "seed", *where], options.device)
     if options.stage == "page":
         rows, tried = table.table, trials.table
         rows = rows[(rows["device_asked"] == options.device) & (rows["budget"] == options.max_seconds)]
         if rows.empty:
             raise SystemExit(f"no rows of {options.device} with {options.max_seconds:g} seconds; run the stage `table`")
-        write_page(rows, tried[tried["device_asked"] == options.device], options.out / "los_loop_honest.md")
+        tried = tried[tried["device_asked"] == options.device]
+        by_window = errors.table
+        by_window = by_window[
+            (by_window["device_asked"] == options.device) & (by_window["budget"] == options.max_seconds)
+        ]
+        write_page(rows, tried, by_window, options.out / "los_loop_honest.md")
         return
     series, names = los_loop(DATA), options.models.split(",")
     if options.stage == "trials":
         run_trials(names, series, trials, options)
     else:
-        run_table(names, series, trials, table, options)
+        run_table(names, series, trials, table, errors, options)
 
 
 if __name__ == "__main__":

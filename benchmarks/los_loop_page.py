@@ -5,20 +5,25 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from rows import markdown_table
 
 from gnnkit.compare.report.published import MARKS, PUBLISHED_NOTE, published_scores
+from gnnkit.compare.statistics.bootstrap import paired_interval
+from gnnkit.compare.statistics.significance import diebold_mariano, holm
 from gnnkit.temporal import MODELS
 
 __all__ = ["all_below", "write_page"]
 
 HEAD = """# Los-loop under the honest protocol: every model, one wall budget
 
-Written by `python benchmarks/los_loop_honest.py page` from `los_loop_honest.csv` and `los_loop_honest_trials.csv`; do
-not edit.
+Written by `python benchmarks/los_loop_honest.py page` from `los_loop_honest.csv`, `los_loop_honest_trials.csv` and
+`los_loop_honest_windows.parquet`; do not edit.
 
 """
+#: The pairs that are tested: one model with its neighbours and without.
+PAIRS = [("stid-graph", "stid")]
 
 
 def all_below(rows: pd.DataFrame, reference: pd.DataFrame) -> list[str]:
@@ -50,7 +55,7 @@ def published(name: str) -> pd.DataFrame:
     )
 
 
-def write_page(rows: pd.DataFrame, trials: pd.DataFrame, out: Path) -> None:
+def write_page(rows: pd.DataFrame, trials: pd.DataFrame, errors: pd.DataFrame, out: Path) -> None:
     """Scores up to and at each horizon, what each model was given, and what beats what."""
     rows = rows[rows["metric"].isin(["mae", "rmse"])]
     order = {name: number for number, name in enumerate(MODELS)}  # baselines before them, as they were written
@@ -72,7 +77,12 @@ def write_page(rows: pd.DataFrame, trials: pd.DataFrame, out: Path) -> None:
         )
     marks = "; ".join(f"[{mark}] {meaning}" for mark, meaning in MARKS.items())
     parts += [f"\nMarks: {marks}. {PUBLISHED_NOTE}\n\n", "## At the horizon, the last step alone\n\n"]
-    parts += [_scores(rows, "last-step", with_published=False), "\n## What each model was given\n\n", _given(trained)]
+    parts += [
+        _scores(rows, "last-step", with_published=False),
+        _tests(errors),
+        "\n## What each model was given\n\n",
+        _given(trained),
+    ]
     out.write_text("".join(parts), encoding="utf-8")
 
 
@@ -119,6 +129,40 @@ def _scores(rows: pd.DataFrame, score: str, with_published: bool) -> str:
             lines.append([f"published: {name}", "", *cells])
     titles = ["model", "family", *(f"MAE / RMSE, {5 * horizon} min" for horizon in horizons)]
     return markdown_table(titles, lines) + ("\n† The budget cut off at least one of the fits.\n\n" if cut else "\n")
+
+
+def _tests(errors: pd.DataFrame) -> str:
+    """The pairs of `PAIRS`, tested window by window."""
+    lines, p_values = [], []
+    for name, against in PAIRS:
+        if not {name, against} <= set(errors["model"]):
+            continue
+        for horizon, part in errors[errors["model"].isin([name, against])].groupby("horizon"):
+            counts = part.drop_duplicates("window").sort_values("window")["targets"].to_numpy(dtype=np.float64)
+            for metric, column in (("MAE", "mae"), ("RMSE", "mse")):
+                tables = [
+                    part[part["model"] == one].pivot_table(index="seed", columns="window", values=column).to_numpy()
+                    for one in (name, against)
+                ]
+                squared = metric == "RMSE"
+                interval = paired_interval(*tables, counts, block=12 + horizon, squared=squared, resamples=10_000)
+                p_values.append(diebold_mariano(*tables, counts, lag=horizon - 1, squared=squared).p_value)
+                difference = f"{interval.difference:+.4f} ({interval.low:+.4f} to {interval.high:+.4f})"
+                seeds = " and ".join(str(len(table)) for table in tables)
+                lines.append(
+                    [f"`{name}` less `{against}`", f"{5 * horizon} min", metric, difference, seeds, str(len(counts))]
+                )
+    if not lines:
+        return ""
+    adjusted = holm(p_values)
+    lines = [[*line, f"{p:.2g}", f"{q:.2g}"] for line, p, q in zip(lines, p_values, adjusted, strict=True)]
+    titles = ["pair", "up to", "error", "difference (95%)", "seeds", "windows", "p", f"p, Holm over these {len(lines)}"]
+    return (
+        "\n## With neighbours and without, tested window by window\n\nOne model with its neighbours' histories and "
+        "without them. Intervals are of a moving-block bootstrap over windows, with the noise between seeds added; p is "
+        "Diebold and Mariano's with fixed smoothing, the noise between seeds included.\n\n"
+        + markdown_table(titles, lines)
+    )
 
 
 def _figure(value: float | None) -> str:

@@ -1,9 +1,9 @@
-"""Results of long runs as rows of a CSV file: written one run at a time, so that a run that was cut off goes on."""
+"""Results of long runs as rows of a file: written one run at a time, so that a run that was cut off goes on."""
 
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,10 @@ DATA: Path | None = _SHARED if _SHARED.is_dir() else None
 
 
 class Rows:
-    """A CSV file that grows by whole runs, of this process and of others beside it.
+    """A file of rows that grows by whole runs, of this process and of others beside it.
 
     Args:
-        path: the file; it and its folder are made when they are missing.
+        path: the file, `.csv`, or `.parquet` for many rows; it and its folder are made when they are missing.
         key: the columns that say which run a row is of.
         device: what is computed on, for the columns that say with what a figure was measured.
     """
@@ -36,24 +36,34 @@ class Rows:
         self._read()
 
     def _read(self) -> None:
-        self.table = pd.read_csv(self.path) if self.path.is_file() else pd.DataFrame(columns=self.key)
-        self.done = {tuple(map(_text, values)) for values in self.table[self.key].itertuples(index=False)}
+        read = pd.read_parquet if self.path.suffix == ".parquet" else pd.read_csv
+        self.table = read(self.path) if self.path.is_file() else pd.DataFrame(columns=self.key)
+        self.done = {self._run(values) for values in self.table[self.key].itertuples(index=False)}
 
     def has(self, **run: Any) -> bool:
         """Whether this run has its rows already."""
-        return tuple(_text(run[name]) for name in self.key) in self.done
+        return self._run(run[name] for name in self.key) in self.done
 
     def add(self, rows: list[dict[str, Any]], **run: Any) -> None:
-        """Append the rows of a run to what the file holds by now, and write it: aside first, then renamed."""
+        """Put a run's rows, in place of those that it had, beside all others: written aside first, then renamed."""
         fresh = pd.DataFrame([run | row | self.facts for row in rows])
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with alone(self.path):
             self._read()
-            self.table = fresh if self.table.empty else pd.concat([self.table, fresh], ignore_index=True)
-            self.done.add(tuple(_text(run[name]) for name in self.key))
+            mine = self._run(run[name] for name in self.key)
+            others = self.table[[self._run(row) != mine for row in self.table[self.key].itertuples(index=False)]]
+            self.table = fresh if others.empty else pd.concat([others, fresh], ignore_index=True)
+            self.done.add(mine)
             part = self.path.with_suffix(".part")
-            self.table.to_csv(part, index=False, float_format="%.6g")
+            if self.path.suffix == ".parquet":
+                self.table.to_parquet(part, index=False)
+            else:
+                self.table.to_csv(part, index=False, float_format="%.6g")
             part.replace(self.path)
+
+    @staticmethod
+    def _run(values: Iterable[Any]) -> tuple[str, ...]:
+        return tuple(map(_text, values))
 
 
 @contextmanager
