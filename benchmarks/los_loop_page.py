@@ -159,8 +159,8 @@ def _tests(errors: pd.DataFrame) -> str:
     titles = ["pair", "up to", "error", "difference (95%)", "seeds", "windows", "p", f"p, Holm over these {len(lines)}"]
     return (
         "\n## With neighbours and without, tested window by window\n\nOne model with its neighbours' histories and "
-        "without them. Intervals are of a moving-block bootstrap over windows, with the noise between seeds added; p is "
-        "Diebold and Mariano's with fixed smoothing, the noise between seeds included.\n\n"
+        "without them. Intervals are of a moving-block bootstrap over windows, with the noise between seeds added; p "
+        "is Diebold and Mariano's with fixed smoothing, the noise between seeds included.\n\n"
         + markdown_table(titles, lines)
     )
 
