@@ -7,12 +7,13 @@ VENV := .venv/bin/python
 PIP := $(VENV) -m pip --disable-pip-version-check install --quiet --constraint .github/constraints.txt
 TESTS ?= tests
 
-.PHONY: browser demo test lint format bench los-loop clean help
+.PHONY: browser cases demo test lint format bench los-loop clean help
 
 help:
 	@echo "make demo      compare sequence and graph models on the simulated road network; the report lands in demo/"
 	@echo "make test      the whole test suite"
 	@echo "make browser   a Chromium for the tests of the report, where there is none (Debian, as root)"
+	@echo "make cases     what strangers' cases say, before and now; the table lands in tests/cases/CASES.md"
 	@echo "make lint      ruff (format and lint) and pyright"
 	@echo "make bench     gnnkit against its peers; rows and table land in benchmarks/"
 	@echo "make los-loop  the Los-loop table; rows land in benchmarks/results/los_loop.csv"
@@ -22,6 +23,10 @@ demo: .venv/installed
 
 test: .venv/installed-scatter
 	$(VENV) -m pytest $(TESTS)
+
+# GNNKIT_CASES names the folder of the cases; the default lies beside the checkout.
+cases: .venv/installed-dev
+	GNNKIT_CASES_TABLE=tests/cases/CASES.md $(VENV) -m pytest tests/cases
 
 lint: .venv/installed-dev
 	$(VENV) -m ruff format --check gnnkit tests examples benchmarks
