@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import pickle
 import pickletools
 import tempfile
 import urllib.error
@@ -12,10 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
+import scipy.sparse
 from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.datasets import Planetoid
 
+from gnnkit.data.arrays import check_numbers, check_sparse
 from gnnkit.data.ogb_nodes import load_ogb
 
 __all__ = ["NODE_DATASETS", "load_nodes", "planetoid", "row_normalize"]
@@ -156,6 +160,7 @@ class _Screened(Planetoid):
         for path in map(Path, self.raw_paths):
             if not path.name.endswith(".test.index"):
                 _check_pickle(path)
+                _check_arrays(path)
         super().process()
 
 
@@ -184,6 +189,24 @@ def _check_pickle(path: Path) -> None:
             f"{path.name}: loading it would run {other[0]!r}, which no Planetoid file needs; get the original from "
             f"{Planetoid.url}"
         )
+
+
+def _check_arrays(path: Path) -> None:
+    """Look at every number of a matrix before PyG makes it dense: scipy's code writes where the indices say.
+
+    Args:
+        path: A file that `_check_pickle` let through.
+
+    Raises:
+        ValueError: An index out of range, lengths that do not fit, or a value that is no finite number.
+    """
+    with path.open("rb") as file, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Please import `csr_matrix`", DeprecationWarning)  # its place in 2016
+        content = pickle.load(file, encoding="latin1")
+    if scipy.sparse.issparse(content):
+        check_sparse(content, path.name)
+    elif isinstance(content, np.ndarray):
+        check_numbers(content, f"{path.name}: array")
 
 
 def _find(name: str, title: str, root: str | Path | None) -> Path:
