@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 import pickle
@@ -19,6 +20,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.datasets import Planetoid
 
+from gnnkit._user_cache import user_cache
 from gnnkit.data.arrays import check_numbers, check_sparse
 from gnnkit.data.ogb_nodes import load_ogb
 
@@ -215,8 +217,9 @@ def _find(name: str, title: str, root: str | Path | None) -> Path:
         places = [Path(root), Path(root) / "planetoid", Path(root) / title / "raw"]
     else:
         given = os.environ.get("GNNKIT_DATA")
-        cache = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or Path.home() / ".cache"
-        places = [*([Path(given) / "planetoid"] if given else []), Path(cache) / "gnnkit" / "planetoid"]
+        places = [Path(given) / "planetoid"] if given else []
+        with contextlib.suppress(*([FileNotFoundError] if given else [])):  # who has no home may have the data
+            places.append(user_cache() / "planetoid")
     parts = ("x", "tx", "allx", "y", "ty", "ally", "graph", "test.index")
     for folder in places:
         if all((folder / f"ind.{name}.{part}").is_file() for part in parts):
