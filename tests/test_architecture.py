@@ -40,7 +40,7 @@ ALLOWED = {
     "cli": {*_MODELS, *_CLI, "data", "metrics", "training", "studies", "compare"},
     "__main__": {"cli"},
 }
-EVERYWHERE = {"_optional", "_axes"}
+EVERYWHERE = {"_optional", "_user_cache", "_axes"}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import gzip
 import hashlib
 import json
 import os
 import tempfile
+import warnings
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +23,8 @@ import pyarrow.parquet as parquet
 import torch
 from torch import Tensor
 
+from gnnkit._user_cache import user_cache
+from gnnkit.data.arrays import check_ids
 from gnnkit.data.relations import Triples
 
 __all__ = ["DECAGON_FILES", "DecagonData", "load_decagon"]
@@ -32,7 +37,9 @@ DECAGON_FILES: Mapping[str, tuple[str, ...]] = {
     "targets": ("STITCH", "Gene"),
     "ppi": ("Gene 1", "Gene 2"),
 }
-_LAYOUT = 1  # of the cache
+_LAYOUT = 2  # of the cache
+_COPY = ("meta.json", *(f"{table}.parquet" for table in DECAGON_FILES))
+_SUMS = "sha256.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +73,8 @@ def load_decagon(
         min_pairs: Side effects of fewer drug pairs are left out. Default 500, as in the paper.
         strict: True refuses bad rows, which are else left out and counted. Default False.
         cache: Folder of the copies; default: `gnnkit/decagon` in the user's cache. A copy is known by the SHA-256 of
-            the files.
+            the files, and read as long as its own are right; where it is damaged or cannot be written, a warning says
+            so, and the tables are read.
 
     Returns:
         The data. Drugs are those of `combo`, proteins those of `ppi`; rows are left out as `incomplete` (an empty
@@ -85,7 +93,7 @@ def load_decagon(
     if min_pairs < 1:
         raise ValueError(f"min_pairs={min_pairs}: give a number of drug pairs of at least 1")
     files = _files(root)
-    content = _cached(files, Path(cache) if cache is not None else _user_cache())
+    content = _cached(files, Path(cache) if cache is not None else None)
     left_out = content.meta["left_out"]
     if strict and (
         bad := [
@@ -140,33 +148,75 @@ def _files(root: str | Path | None) -> dict[str, Path]:
     return found
 
 
-def _user_cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or Path.home() / ".cache"
-    return Path(base) / "gnnkit" / "decagon"
-
-
-def _cached(files: dict[str, Path], cache: Path) -> _Content:
+def _cached(files: dict[str, Path], cache: Path | None) -> _Content:
     key = hashlib.sha256(str(_LAYOUT).encode())
     for file in files.values():
         key.update(hashlib.sha256(file.read_bytes()).digest())
-    folder = cache / key.hexdigest()[:16]
-    if (folder / "meta.json").is_file():
-        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        read = {name: parquet.read_table(folder / f"{name}.parquet") for name in DECAGON_FILES}
-        return _Content(meta, {name: np.stack([c.to_numpy() for c in table.columns]) for name, table in read.items()})
+    try:
+        folder = (cache if cache is not None else user_cache() / "decagon") / key.hexdigest()[:16]
+    except FileNotFoundError as error:
+        content = _parse(files)
+        _say(f"no copy of the tables can be kept ({error})")
+        return content
+    if folder.exists():
+        try:
+            return _read_copy(folder)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            _say(f"{folder}: the copy of the tables is damaged ({_first_line(error)})")
     content = _parse(files)
-    cache.mkdir(parents=True, exist_ok=True)
+    try:
+        _write_copy(content, folder)
+    except OSError as error:
+        _say(f"{folder}: no copy of the tables can be kept ({_first_line(error)})")
+    return content
+
+
+def _read_copy(folder: Path) -> _Content:
+    """Read a copy, once its bytes are those that were written."""
+    blobs = {name: (folder / name).read_bytes() for name in _COPY}
+    for name, digest in json.loads((folder / _SUMS).read_bytes()).items():
+        if hashlib.sha256(blobs.pop(name)).hexdigest() != digest:
+            raise ValueError(f"the checksum of {name} is wrong")
+    if blobs:
+        raise ValueError(f"{_SUMS} lacks {', '.join(blobs)}")
+    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    read = {name: parquet.read_table(folder / f"{name}.parquet") for name in DECAGON_FILES}
+    tables = {name: np.stack([c.to_numpy() for c in table.columns]) for name, table in read.items()}
+    drugs, effects, proteins, single = (len(meta[names]) for names in ("drugs", "effects", "proteins", "single"))
+    counts = {"combo": (drugs, effects, drugs), "mono": (drugs, single), "targets": (drugs, proteins)}
+    for name, rows in (counts | {"ppi": (proteins, proteins)}).items():
+        for number, (ids, count) in enumerate(zip(tables[name], rows, strict=True)):
+            check_ids(ids, count, f"{name}.parquet, column {number}", of="names")
+    return _Content(meta, tables)
+
+
+def _write_copy(content: _Content, folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
     # Written aside and renamed: a run that is cut off leaves no copy that looks whole.
-    with tempfile.TemporaryDirectory(dir=cache) as aside:
+    with tempfile.TemporaryDirectory(dir=folder.parent) as aside:
         part = Path(aside) / "part"
         part.mkdir()
         for name, values in content.tables.items():
             columns = {str(i): pa.array(row) for i, row in enumerate(values)}
             parquet.write_table(pa.table(columns), part / f"{name}.parquet", compression="zstd")
         (part / "meta.json").write_text(json.dumps(content.meta), encoding="utf-8")
-        if not folder.exists():
+        sums = {name: hashlib.sha256((part / name).read_bytes()).hexdigest() for name in _COPY}
+        (part / _SUMS).write_text(json.dumps(sums), encoding="utf-8")
+        with contextlib.suppress(FileNotFoundError):
+            folder.rename(Path(aside) / "damaged")
+        try:
             part.rename(folder)
-    return content
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):  # another process was quicker: it wrote the same
+                raise
+
+
+def _say(what: str) -> None:
+    warnings.warn(f"{what}: they are read from their CSV files", RuntimeWarning, stacklevel=2)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 class _Columns:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
+import pickle
 import pickletools
 import tempfile
 import urllib.error
@@ -12,10 +14,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
+import scipy.sparse
 from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.datasets import Planetoid
 
+from gnnkit._user_cache import user_cache
+from gnnkit.data.arrays import check_numbers, check_sparse
 from gnnkit.data.ogb_nodes import load_ogb
 
 __all__ = ["NODE_DATASETS", "load_nodes", "planetoid", "row_normalize"]
@@ -156,6 +162,7 @@ class _Screened(Planetoid):
         for path in map(Path, self.raw_paths):
             if not path.name.endswith(".test.index"):
                 _check_pickle(path)
+                _check_arrays(path)
         super().process()
 
 
@@ -186,14 +193,33 @@ def _check_pickle(path: Path) -> None:
         )
 
 
+def _check_arrays(path: Path) -> None:
+    """Look at every number of a matrix before PyG makes it dense: scipy's code writes where the indices say.
+
+    Args:
+        path: A file that `_check_pickle` let through.
+
+    Raises:
+        ValueError: An index out of range, lengths that do not fit, or a value that is no finite number.
+    """
+    with path.open("rb") as file, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Please import `csr_matrix`", DeprecationWarning)  # its place in 2016
+        content = pickle.load(file, encoding="latin1")
+    if scipy.sparse.issparse(content):
+        check_sparse(content, path.name)
+    elif isinstance(content, np.ndarray):
+        check_numbers(content, f"{path.name}: array")
+
+
 def _find(name: str, title: str, root: str | Path | None) -> Path:
     """The folder that has all files, else the one to download them into."""
     if root is not None:
         places = [Path(root), Path(root) / "planetoid", Path(root) / title / "raw"]
     else:
         given = os.environ.get("GNNKIT_DATA")
-        cache = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or Path.home() / ".cache"
-        places = [*([Path(given) / "planetoid"] if given else []), Path(cache) / "gnnkit" / "planetoid"]
+        places = [Path(given) / "planetoid"] if given else []
+        with contextlib.suppress(*([FileNotFoundError] if given else [])):  # who has no home may have the data
+            places.append(user_cache() / "planetoid")
     parts = ("x", "tx", "allx", "y", "ty", "ally", "graph", "test.index")
     for folder in places:
         if all((folder / f"ind.{name}.{part}").is_file() for part in parts):

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
+from gnnkit._user_cache import user_cache
+
 __all__ = ["load_ogb", "ogb_evaluator"]
 
 _OPT_IN = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
@@ -106,8 +108,7 @@ def _root(root: str | Path | None) -> Path:
     given = os.environ.get("GNNKIT_DATA")
     if given:
         return Path(given) / "ogb"
-    cache = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or Path.home() / ".cache"
-    return Path(cache) / "gnnkit" / "ogb"
+    return user_cache() / "ogb"
 
 
 @contextlib.contextmanager

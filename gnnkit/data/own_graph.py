@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 
+from gnnkit.data.arrays import check_ids, read_arrays, sparse_from_arrays
 from gnnkit.data.tables import Table, existing_file, is_number, numbers, read_table
 
 __all__ = ["read_graph"]
@@ -170,17 +169,9 @@ def _edge_list(table: Table, names: list[str], titled: bool) -> Edges:
 
 
 def _read_npz(path: Path, size: int) -> Edges:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file}
-        sparse = scipy.sparse.load_npz(path).tocoo() if "format" in arrays else None
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"{path.name}: not an NPZ file of plain arrays ({reason})") from None
-    if sparse is not None:
-        if sparse.shape != (size, size):
-            raise _wrong_size(path, f"the shape {sparse.shape[0]} × {sparse.shape[1]}", size)
-        return np.stack([sparse.row, sparse.col]).astype(np.int64), sparse.data.astype(np.float64)
+    arrays = read_arrays(path)
+    if "format" in arrays:
+        return _sparse(path, arrays, size)
     if "edge_index" in arrays:
         return _edge_arrays(path, arrays, size)
     if len(arrays) != 1:
@@ -195,6 +186,21 @@ def _read_npz(path: Path, size: int) -> Edges:
     return _nonzeros(matrix.astype(np.float64))
 
 
+def _sparse(path: Path, arrays: dict[str, np.ndarray], size: int) -> Edges:
+    """A matrix that `scipy.sparse.save_npz` wrote."""
+    layout = arrays["format"]
+    if layout.ndim or layout.dtype.kind not in "SU":
+        raise ValueError(f"{path.name}: format must be the name of a sparse layout, got {layout.dtype}")
+    name = layout.item() if layout.dtype.kind == "U" else layout.item().decode("ascii", "replace")
+    if "coords" in arrays and arrays["coords"].ndim == 2 and len(arrays["coords"]) == 2:
+        arrays["row"], arrays["col"] = arrays["coords"]
+    shape = arrays.get("shape")
+    if shape is not None and shape.dtype.kind in "iu" and shape.shape == (2,) and shape.tolist() != [size, size]:
+        raise _wrong_size(path, f"the shape {shape[0]} × {shape[1]}", size)
+    sparse = sparse_from_arrays(name, shape, arrays, f"{path.name}: ", finite=False)  # read_graph names NaN's nodes
+    return np.stack([sparse.row, sparse.col]).astype(np.int64), sparse.data.astype(np.float64)
+
+
 def _edge_arrays(path: Path, arrays: dict[str, np.ndarray], size: int) -> Edges:
     edge_index = arrays["edge_index"]
     if edge_index.ndim != 2 or edge_index.shape[0] != 2 or edge_index.dtype.kind not in "iu":
@@ -202,14 +208,10 @@ def _edge_arrays(path: Path, arrays: dict[str, np.ndarray], size: int) -> Edges:
             f"{path.name}: edge_index must be whole numbers of shape [2, E], "
             f"got {edge_index.dtype} of shape {list(edge_index.shape)}"
         )
-    if edge_index.size and not (edge_index.min() >= 0 and edge_index.max() < size):
-        raise ValueError(
-            f"{path.name}: edge_index names the nodes {edge_index.min()} to {edge_index.max()}, "
-            f"but the series has {size} nodes, 0 to {size - 1}"
-        )
     weight = arrays.get("edge_weight", np.ones(edge_index.shape[1]))
     if weight.shape != (edge_index.shape[1],) or weight.dtype.kind not in "fiub":
         raise ValueError(
-            f"{path.name}: edge_weight must be {edge_index.shape[1]} numbers, got shape {list(weight.shape)}"
+            f"{path.name}: edge_weight must be {edge_index.shape[1]} numbers, "
+            f"got {weight.dtype} of shape {list(weight.shape)}"
         )
-    return edge_index.astype(np.int64), weight.astype(np.float64)
+    return check_ids(edge_index, size, f"{path.name}: edge_index", of="nodes"), weight.astype(np.float64)

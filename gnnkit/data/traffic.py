@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
 import inspect
@@ -18,6 +19,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from gnnkit._user_cache import user_cache
 from gnnkit.data.detectors import metr_la, pems_bay
 from gnnkit.data.series import GraphSeries
 from gnnkit.data.simulate import simulate_traffic
@@ -137,18 +139,15 @@ def los_loop(root: str | Path | None = None) -> GraphSeries:
     )
 
 
-def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or Path.home() / ".cache"
-    return Path(base) / "gnnkit" / "losloop"
-
-
 def _find(root: str | Path | None) -> Path:
     """The folder with the two files, checked; they are downloaded where no folder has them."""
     if root is not None:
         places = [Path(root), Path(root) / "losloop"]
     else:
         given = os.environ.get("GNNKIT_DATA")
-        places = [*([Path(given) / "losloop"] if given else []), _cache()]
+        places = [Path(given) / "losloop"] if given else []
+        with contextlib.suppress(*([FileNotFoundError] if given else [])):  # who has no home may have the data
+            places.append(user_cache() / "losloop")
     for folder in places:
         if all((folder / name).is_file() for name in LOS_LOOP_FILES):
             for name, expected in LOS_LOOP_FILES.items():

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from gnnkit.data import GraphSeries, Scaler, WindowSplits
+from gnnkit.data.arrays import check_ids
 from gnnkit.data.clock import TIME_CHANNELS
 from gnnkit.data.scaling import training_values
 from gnnkit.graph import from_dense
@@ -224,4 +225,8 @@ def load_fitted(directory: str | Path) -> FittedForecaster:
         # another program's config.json
         raise ValueError(f"{directory} holds no forecaster of `gnnkit train`; give the folder that it wrote") from error
     assert isinstance(module, FittedForecaster)  # for the type checker: it is what was built
+    edge_index: Any = module.edge_index
+    check_ids(
+        edge_index.numpy(), len(module.config["node_names"]), f"{Path(directory) / 'weights.safetensors'}: edge_index"
+    )
     return module

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from torch import Tensor
 
+from gnnkit.ops._numba_cache import compiled
 from gnnkit.ops._numba_math import prefetch_row
 from gnnkit.ops._parallel import empty, num_threads, run_chunks
 from gnnkit.ops.structure import CompressedGraph
@@ -74,7 +75,7 @@ def _write_64(typingctx: Any, planes: Any, first: Any, stride: Any, digits: Any,
 _spread: Any = intrinsic(_write_64)
 
 
-@njit(nogil=True, cache=True)
+@compiled(fastmath=False)
 def _transpose(block, start):
     """Swap bit j of word i and bit i of word j, for 64 words."""
     width = 32
@@ -91,7 +92,7 @@ def _transpose(block, start):
         mask ^= mask << np.uint64(width)
 
 
-@njit(nogil=True, cache=True)
+@compiled(fastmath=False)
 def _write_levels(bits, nodes, words, count, digits, out, first_row):
     """Turn planes into rows of levels: bits[0] is visited, bits[1 + b] is binary digit b."""
     block = np.empty(65 * 64, np.uint64)
@@ -117,7 +118,7 @@ def _write_levels(bits, nodes, words, count, digits, out, first_row):
                         out[target : target + width] = edge[:width]
 
 
-@njit(nogil=True, cache=True)
+@compiled(fastmath=False)
 def _pull(node, words, rowptr, col, frontier, visited, full, fresh):
     at = node * words
     stop, edges = rowptr[node + 1], len(col)
@@ -166,7 +167,7 @@ def _pull(node, words, rowptr, col, frontier, visited, full, fresh):
     return any_new != 0
 
 
-@njit(nogil=True, cache=True)
+@compiled(fastmath=False)
 def _search(
     start, stop, words, rowptr, col, colptr, row, sources, max_hops, out, deepest,
     bits, frontier, fresh, active, waiting,

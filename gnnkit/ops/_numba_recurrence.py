@@ -14,9 +14,9 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 
+from gnnkit.ops._numba_cache import compiled
 from gnnkit.ops._numba_vector import TILE_ROWS, add_tile, set_tile, sigmoid, tanh, tile_columns, vector_map
 from gnnkit.ops._parallel import empty, num_threads, run_chunks
 from gnnkit.ops._recurrence_function import Gradients, RecurrenceKernels
@@ -54,7 +54,7 @@ _state_gradient_map = vector_map(_state_gradient, 4, 3)
 _reset_gradient_map = vector_map(_reset_gradient, 4, 2)
 _add_map = vector_map(lambda a, b: (a + b,), 2, 1)
 
-_compiled = njit(nogil=True, cache=True, error_model="numpy")
+_compiled = compiled(fastmath=False, error_model="numpy")
 
 
 @_compiled

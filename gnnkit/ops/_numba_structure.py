@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 
+from gnnkit.ops._numba_cache import compiled
 from gnnkit.ops._parallel import num_threads, run_chunks
 from gnnkit.ops.structure import CompressedGraph
 
@@ -18,7 +18,7 @@ _MIN_EDGES_PER_THREAD = 50_000
 _MIN_CHUNK_WORK = 400_000
 
 
-@njit(nogil=True, cache=True)
+@compiled(fastmath=False)
 def _count(start, stop, bounds, keys, counts):
     for part in range(start, stop):
         row = counts[part]
@@ -27,7 +27,7 @@ def _count(start, stop, bounds, keys, counts):
             row[keys[edge]] += 1
 
 
-@njit(nogil=True, cache=True)
+@compiled(fastmath=False)
 def _offsets(counts, pointers):
     total = 0
     for key in range(counts.shape[1]):
@@ -39,7 +39,7 @@ def _offsets(counts, pointers):
     pointers[counts.shape[1]] = total
 
 
-@njit(nogil=True, cache=True)
+@compiled(fastmath=False)
 def _place(start, stop, bounds, keys, values, offsets, ordered, perm):
     for part in range(start, stop):
         row = offsets[part]

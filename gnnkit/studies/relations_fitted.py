@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from gnnkit.data import Triples
+from gnnkit.data.arrays import check_ids
 from gnnkit.relational import Decagon, KnownLinks, random_negatives
 from gnnkit.studies.relations_task import LinkTask
 from gnnkit.studies.relations_training import RelationsSettings, scorer
@@ -224,6 +225,11 @@ def load_fitted(directory: str | Path) -> tuple[FittedLinks, dict[str, Any]]:
     links = load_file(path)["train"].long()
 
     def build(names: dict[str, list[str]], settings: dict[str, Any], extra: dict[str, Any]) -> FittedLinks:
+        entities, relations = len(names["entities"]), len(names["relations"])
+        if links.dim() != 2 or links.size(0) != 3:
+            raise ValueError(f"{path}: train has shape {list(links.shape)}, wanted is [3, E]")
+        for row, (ids, count) in enumerate(zip(links.numpy(), (entities, relations, entities), strict=True)):
+            check_ids(ids, count, f"{path}: train[{row}]", of="relations" if row == 1 else "entities")
         return FittedLinks(names, settings, links)
 
     fitted, config = load_checkpoint(directory, build)

@@ -1,9 +1,15 @@
 """Decagon's tables: what is read, what is left out, and what a damaged file gives."""
 
 import gzip
+import hashlib
+import json
 import os
 import time
+import warnings
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
 import pytest
 import torch
 
@@ -79,6 +85,60 @@ def test_the_copy_is_the_same_and_known_by_content(folder):
     write(folder, {"ppi": [*TABLES["ppi"], "10,12"]})
     assert load(folder).interactions.size(1) == 3
     assert len(os.listdir(folder.parent / "cache")) == 2
+
+
+DAMAGE = {
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-30]),
+    "empty": lambda path: path.write_bytes(b""),
+    "flipped": lambda path: path.write_bytes(bytes([path.read_bytes()[0] ^ 4]) + path.read_bytes()[1:]),
+    "gone": lambda path: path.unlink(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("name", ["meta.json", "combo.parquet", "ppi.parquet", "sha256.json"])
+def test_a_damaged_copy_is_said_and_made_anew(folder, name, damage):
+    first = load(folder)
+    (copy,) = (folder.parent / "cache").iterdir()
+    DAMAGE[damage](copy / name)
+    with pytest.warns(
+        RuntimeWarning, match=r"the copy of the tables is damaged .*: they are read from their CSV files"
+    ):
+        again = load(folder)
+    assert torch.equal(first.pairs.triples, again.pairs.triples)
+    assert again.pairs.relation_titles == ("anaemia", "nausea")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert torch.equal(load(folder).interactions, first.interactions)
+    assert [path.name for path in (folder.parent / "cache").iterdir()] == [copy.name]
+
+
+def test_a_copy_with_sound_checksums_and_a_number_out_of_range(folder):
+    first = load(folder)
+    (copy,) = (folder.parent / "cache").iterdir()
+    path = copy / "targets.parquet"
+    parquet.write_table(pa.table({"0": np.array([0, 4]), "1": np.array([0, 1])}), path)
+    sums = json.loads((copy / "sha256.json").read_text())
+    sums[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (copy / "sha256.json").write_text(json.dumps(sums))
+    with pytest.warns(RuntimeWarning, match=r"targets.parquet, column 0\[1\] is 4; allowed are 0 to 3"):
+        assert torch.equal(load(folder).targets, first.targets)
+
+
+def test_no_place_for_a_copy_is_said(folder, monkeypatch):
+    (folder / "file").write_text("")
+    wanted = load(folder).pairs.triples
+    with pytest.warns(RuntimeWarning, match="no copy of the tables can be kept"):
+        data = load_decagon(folder, min_pairs=1, cache=folder / "file" / "cache")
+    assert torch.equal(data.pairs.triples, wanted)
+
+    def nowhere():
+        raise FileNotFoundError("this user has no home folder")
+
+    monkeypatch.setattr("gnnkit.data.decagon.user_cache", nowhere)
+    with pytest.warns(RuntimeWarning, match=r"no copy of the tables can be kept \(this user has no home folder\)"):
+        data = load_decagon(folder, min_pairs=1)
+    assert torch.equal(data.pairs.triples, wanted)
 
 
 def test_rare_side_effects_are_left_out(folder):

@@ -65,6 +65,27 @@ def test_a_pickle_that_would_run_something_is_refused(cora_files, tmp_path, caps
     assert "it ran" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["citeseer", "pubmed"])
+@pytest.mark.parametrize("part", ["x", "tx", "allx"])
+def test_a_matrix_with_a_wrong_index_is_refused_before_it_is_made_dense(name, part, planetoid_files):
+    folder, _ = planetoid_files(name)
+    path = folder / f"ind.{name}.{part}"
+    for changed, place, value, message in (
+        ("indptr", 1, -(10**8), r"indptr\[1\] is -100000000; allowed are 0 to "),
+        ("indptr", -2, 10**8, r"indptr\[\d+\] is 100000000"),
+        ("indices", 2, 10**6, r"indices\[2\] is 1000000; allowed are 0 to 5, for there are 6 columns"),
+        ("indices", 0, -1, r"indices\[0\] is -1"),
+        ("data", 1, np.nan, r"data\[1\] is nan"),
+    ):
+        whole = path.read_bytes()
+        matrix = pickle.loads(whole)
+        getattr(matrix, changed)[place] = value
+        path.write_bytes(pickle.dumps(matrix, protocol=3))
+        with pytest.raises(ValueError, match=f"^ind.{name}.{part}: {message}"):
+            planetoid(name, folder)
+        path.write_bytes(whole)
+
+
 def test_files_that_are_nowhere_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr("torch_geometric.datasets.planetoid.fs.cp", _no_network)
     with pytest.raises(FileNotFoundError, match=r"citeseer: its files are not on this machine .* set GNNKIT_DATA"):

@@ -133,7 +133,11 @@ def test_npz_that_does_not_fit(tmp_path):
         ({"m": np.zeros((3, 3))}, "the shape 3 × 3, but the series has 4 nodes"),
         ({"m": np.zeros(3)}, "expected a matrix of numbers"),
         ({"m": np.zeros((4, 4)), "n": np.zeros(2)}, "has the arrays m, n"),
-        ({"edge_index": np.array([[0], [4]])}, "names the nodes 0 to 4, but the series has 4 nodes"),
+        (
+            {"edge_index": np.array([[0], [4]])},
+            r"graph.npz: edge_index\[1, 0\] is 4; allowed are 0 to 3, for there are 4 nodes",
+        ),
+        ({"edge_index": np.array([[0, 1], [1, -1]])}, r"edge_index\[1, 1\] is -1; allowed are 0 to 3"),
         ({"edge_index": np.zeros((2, 1))}, "whole numbers of shape"),
         ({"edge_index": np.array([[0], [1]]), "edge_weight": np.ones(2)}, "edge_weight must be 1 numbers"),
         ({"m": np.array([[object()]])}, "not an NPZ file of plain arrays"),
@@ -144,6 +148,37 @@ def test_npz_that_does_not_fit(tmp_path):
     scipy.sparse.save_npz(path, scipy.sparse.eye(5, format="csr"))
     with pytest.raises(ValueError, match="the shape 5 × 5, but the series has 4 nodes"):
         edges(path)
+
+
+@pytest.mark.parametrize("layout", ["csr", "csc", "bsr", "coo", "dia"])
+def test_npz_of_every_sparse_layout(tmp_path, layout):
+    path = tmp_path / "graph.npz"
+    for kind in ("array", "matrix"):
+        scipy.sparse.save_npz(path, getattr(scipy.sparse, f"{layout}_{kind}")(MATRIX))
+        assert edges(path) == EDGES
+
+
+def test_npz_of_a_sparse_matrix_with_a_wrong_number(tmp_path):
+    path = tmp_path / "graph.npz"
+    scipy.sparse.save_npz(path, scipy.sparse.csr_matrix(MATRIX))
+    sound = dict(np.load(path))
+    wrong = [
+        ({"indptr": np.array([0, 10**8, 2, 3, 4])}, r"^graph.npz: indptr\[1\] is 100000000; allowed are 0 to 4"),
+        ({"indptr": np.array([0, -(10**8), 2, 3, 4])}, r"^graph.npz: indptr\[1\] is -100000000"),
+        ({"indices": np.array([1, 2, 10**6, 0])}, r"^graph.npz: indices\[2\] is 1000000; allowed are 0 to 3"),
+        ({"data": sound["data"][:3]}, r"^graph.npz: indices has shape \[4\], but data has 3 entries"),
+        ({"data": np.array([1, np.nan, 1, 1])}, "^graph.npz: the weight from 'b' to 'c' is missing or infinite"),
+        ({"data": np.array([1, 1, -2.0, 1])}, "^graph.npz: the weight from 'c' to 'c' is negative"),
+        ({"shape": np.array([4, 2**40])}, "^graph.npz: the graph has the shape 4 × 1099511627776"),
+        ({"shape": np.array(["4", "4"])}, "^graph.npz: shape must be two whole numbers"),
+        ({"format": np.array("lil")}, "^graph.npz: unknown sparse layout 'lil'"),
+        ({"format": np.array([b"csr"])}, "^graph.npz: format must be the name of a sparse layout"),
+        ({"format": np.array(7)}, "^graph.npz: format must be the name of a sparse layout"),
+    ]
+    for changed, message in wrong:
+        np.savez(path, **(sound | changed))
+        with pytest.raises(ValueError, match=message):
+            edges(path)
 
 
 def test_wrong_file_or_format(tmp_path):

@@ -52,6 +52,14 @@ def test_the_learned_graph_reads_as_a_graph_of_the_same_nodes(series, tmp_path):
     assert list(table.index) == list(table.columns) == list(series.node_names)
 
 
+def test_an_edge_to_a_node_that_is_not_there_is_refused(series, tmp_path):
+    fitted = train_forecaster(make_spec(models=["gcn"], **SMALL), series=series)
+    fitted.edge_index[1, 2] = 10**6
+    save_fitted(fitted, tmp_path)  # with a checksum that is right
+    with pytest.raises(ValueError, match=r"weights.safetensors: edge_index\[1, 2\] is 1000000; allowed are 0 to 4"):
+        load_fitted(tmp_path)
+
+
 def test_other_folders_are_refused(tmp_path):
     from torch import nn
 

@@ -5,6 +5,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from gnnkit.relational import KnownLinks
 from gnnkit.studies.relations_fitted import FittedLinks, load_fitted, make_fitted, rank_partners, rank_relations
@@ -85,6 +86,26 @@ def test_bad_questions(fitted, tmp_path):
     with pytest.raises(ValueError, match="relation 'fevr' is unknown; did you mean 'fever'"):
         rank_partners(fitted, "CID101", "fevr")
     with pytest.raises(FileNotFoundError, match="no folder of gnnkit relations train"):
+        load_fitted(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("place", "number", "message"),
+    [
+        ((0, 3), 10**6, r"train\[0\]\[3\] is 1000000; allowed are 0 to \d+, for there are \d+ entities"),
+        ((1, 0), -1, r"train\[1\]\[0\] is -1; allowed are 0 to \d+, for there are \d+ relations"),
+        ((2, 1), -(2**31), r"train\[2\]\[1\] is -2147483648"),
+    ],
+)
+def test_a_link_to_an_entity_that_is_not_there(fitted, tmp_path, place, number, message):
+    fitted.save(tmp_path, {})
+    links = fitted.train_links.to(torch.int32).clone()
+    links[place] = number
+    save_file({"train": links}, tmp_path / "links.safetensors")
+    with pytest.raises(ValueError, match=rf"links.safetensors: {message}"):
+        load_fitted(tmp_path)
+    save_file({"train": links[:2].contiguous()}, tmp_path / "links.safetensors")
+    with pytest.raises(ValueError, match=r"train has shape \[2, \d+\], wanted is \[3, E\]"):
         load_fitted(tmp_path)
 
 
