@@ -145,6 +145,9 @@ def main(arguments: list[str] | None = None) -> None:
         code = app(words or ["--help"], prog_name="gnnkit", standalone_mode=False)
     except (ValueError, OSError, ImportError) as error:
         code = _complain(str(error))
+    except FloatingPointError as error:  # a training that exploded: a fit failed
+        _complain(str(error))
+        code = 1
     except (typer.Abort, KeyboardInterrupt):
         typer.echo("gnnkit: stopped; nothing was written", err=True)
         code = 130

@@ -22,6 +22,7 @@ from gnnkit.data import EndlessCombinations, RandomCombinations
 from gnnkit.sequence import SequenceClassifier, count_parameters, gradient_flow
 from gnnkit.training import isolated_seed, resolve_device
 from gnnkit.training.environment import environment
+from gnnkit.training.finite import check_exploded, check_losses
 
 __all__ = ["CELLS", "CombinationsSettings", "Run", "evaluate", "load_runs", "run_study", "train"]
 
@@ -145,6 +146,7 @@ def train(
         gradient at each step's state, at `start` and `end`. All JSON values.
 
     Raises:
+        FloatingPointError: A loss is not finite; names the step.
         ValueError: The device is not there.
     """
     device = resolve_device(settings.device)
@@ -173,11 +175,14 @@ def train(
         if step % every == 0 or step == settings.steps:
             history.append(torch.stack(recent).cpu())
             recent = []
+            check_losses(history[-1][:, 0], step, learning_rate=settings.learning_rate, clip=settings.clip)
             if on_step is not None:
                 on_step(step, *history[-1].mean(dim=0).tolist())
     seconds = time.perf_counter() - start
 
     loss, accuracy = evaluate(model, test)
+    lower = {"learning_rate": settings.learning_rate, "clip": settings.clip}
+    check_exploded("the test loss", loss, float(history[0][0, 0]), f"step {settings.steps}", **lower)
     flow["end"] = gradient_flow(model, sample).tolist()
     ends = torch.tensor([len(block) for block in history]).cumsum(0)
     means = torch.stack([block.mean(dim=0) for block in history])

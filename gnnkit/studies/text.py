@@ -23,6 +23,7 @@ from gnnkit.studies.text_progress import TextProgress
 from gnnkit.studies.text_settings import TextSettings
 from gnnkit.training import isolated_seed, load_snapshot, replace_file, resolve_device, save_snapshot
 from gnnkit.training.environment import environment, hardware
+from gnnkit.training.finite import check_exploded, check_finite, check_losses
 
 __all__ = ["Stage", "TextTraining", "context_before", "train_step", "train_text"]
 
@@ -177,6 +178,7 @@ class TextTraining:
         )
         self._train_step = train_step(self.model, self.optimizer, parameters, settings.clip)
         self.state = self.model.zero_state(settings.batch_size) if settings.stateful else None
+        self._lower = {"learning_rate": settings.learning_rate, "clip": settings.clip}
         self.context = context_before(text[: split.train.stop]) if settings.stateful else ""
         self.step = 0
         self.history = torch.zeros(settings.steps, 2)  # loss and accuracy of each step
@@ -245,6 +247,7 @@ class TextTraining:
     def finish(self, facts: dict[str, Any]) -> dict[str, Any]:
         """Score the test part, and write the model, the stages, the curves and the row; the row comes last."""
         test = score_stream(self.model, self.test)
+        check_finite("the test loss in bits", test.bits, f"step {self.step}", **self._lower)
         CharWriter(self.model, self.codec, self.context).save(self.out, self.settings.model())
         last = self.history[-_LAST:].double().mean(dim=0).tolist()
         best = min(self.validations, key=lambda entry: entry["bits"])
@@ -280,12 +283,9 @@ class TextTraining:
 
     def _look(self, progress: TextProgress) -> None:
         """Figures of the last block: told, checked, and compared with the next mark."""
-        nats, accuracy = self.history[max(0, self.step - _BLOCK) : self.step].mean(dim=0).tolist()
-        if not math.isfinite(nats):
-            raise FloatingPointError(
-                f"the loss is {nats} near step {self.step}: lower learning_rate (now "
-                f"{self.settings.learning_rate:g}) or clip (now {self.settings.clip:g})"
-            )
+        block = self.history[max(0, self.step - _BLOCK) : self.step]
+        check_losses(block[:, 0], self.step, **self._lower)
+        nats, accuracy = block.mean(dim=0).tolist()
         progress.advance(self.step, nats, accuracy)
         mark = int(accuracy / _MARK)
         # Only at whole blocks: a run that was cut off must pass the same marks at the same steps.
@@ -304,6 +304,8 @@ class TextTraining:
 
     def _validate(self, progress: TextProgress) -> None:
         score = score_stream(self.model, self.val)
+        first = float(self.history[0, 0]) / math.log(2)
+        check_exploded("the validation loss in bits", score.bits, first, f"step {self.step}", **self._lower)
         self.validations.append({"step": self.step, "bits": score.bits, "accuracy": score.accuracy})
         writer = CharWriter(self.model, self.codec, self.context)
         start = writer.first_characters(1, seed=self.step)
