@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from rich.console import Console
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+import gnnkit
 from gnnkit.data import TextWindows, read_text, split_text, text_digest
 from gnnkit.sequence import CharCodec, CharLSTM, LSTMState, Sampling, count_parameters
 from gnnkit.studies.text_model import CharWriter, read_recipe, score_stream
@@ -85,7 +87,7 @@ def train_text(
     codec = CharCodec.from_text(text)
     out = Path(out)
     facts = {"book": Path(book).stem, "sha256": text_digest(text), "characters": len(text), "vocabulary": len(codec)}
-    _claim(out, {"gnnkit_text": True, **facts, **settings.recipe()}, text)
+    _claim(out, {"gnnkit_text": True, "gnnkit": gnnkit.__version__, **facts, **settings.recipe()}, text)
     if (out / "row.json").exists():
         (out / _SNAPSHOT).unlink(missing_ok=True)  # a run may be cut off behind its last word
         return json.loads((out / "row.json").read_text(encoding="utf-8"))
@@ -346,13 +348,16 @@ def _claim(out: Path, recipe: dict[str, Any], text: str) -> None:
     if out.exists() and not out.is_dir():
         raise ValueError(f"out: {out} is a file; give a folder")
     found = read_recipe(out)
-    if found is not None:
+    if found is not None and found != recipe and not any((out / name).exists() for name in (_SNAPSHOT, "row.json")):
+        # Nothing to go on with, e.g. after a loss that exploded: it may begin anew with a lower rate.
+        shutil.rmtree(out / "stages", ignore_errors=True)
+    elif found is not None:
         pairs = {key: (found.get(key), value) for key, value in recipe.items() if found.get(key) != value}
         other = [f"{key}={_short(theirs)}, not {_short(ours)}" for key, (theirs, ours) in pairs.items()]
         if other:
             raise ValueError(f"out: {out} holds a training with {'; '.join(other)}; repeat that or give another folder")
         return
-    if out.exists() and any(path.name != "book.txt" and path.suffix != ".part" for path in out.iterdir()):
+    elif out.exists() and any(path.name != "book.txt" and path.suffix != ".part" for path in out.iterdir()):
         raise ValueError(f"out: {out} holds other files; give a new or an empty folder")
     out.mkdir(parents=True, exist_ok=True)
     with replace_file(out / "book.txt") as part:
