@@ -63,6 +63,8 @@ _HARMLESS = frozenset(
     {
         "numpy.core.multiarray _reconstruct",
         "numpy._core.multiarray _reconstruct",
+        "numpy.core.numeric _frombuffer",
+        "numpy._core.numeric _frombuffer",
         "numpy ndarray",
         "numpy dtype",
         "scipy.sparse.csr csr_matrix",

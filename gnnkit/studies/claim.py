@@ -82,7 +82,7 @@ def _difference(name: str, there: Mapping[str, Any], here: Mapping[str, Any]) ->
     details = [
         f"{key} is {_short(before, key)} there, and {_short(now, key)} now"
         for key in {**now, **before}
-        if before.get(key) != now.get(key)
+        if key not in before or key not in now or before[key] != now[key]
     ]
     return "; ".join(details[:4]) + (f"; and {len(details) - 4} more" if len(details) > 4 else "")
 
