@@ -156,5 +156,5 @@ def _digest(value: Tensor) -> str:
         parts = [value.indices(), value.values()]
     for part in parts:
         # Seen as bytes: NumPy has no bfloat16.
-        found.update(memoryview(part.contiguous().reshape(-1).view(torch.uint8).numpy()))
+        found.update(part.contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()

@@ -165,30 +165,32 @@ def _bad(path: Path, what: str) -> ValueError:
 
 def _features(path: Path, value: Any) -> Tensor:
     """Features `[N, F]`, dense."""
-    if isinstance(value, sp.csr_matrix):
-        _check_csr(path, value)
-        value = value.toarray()
-    return _table(path, value, "features")
+    return _table(path, _dense(path, value) if isinstance(value, sp.csr_matrix) else value, "features")
 
 
-def _check_csr(path: Path, matrix: Any) -> None:
-    """See to it that the arrays of a CSR matrix index nothing but its own cells: SciPy does not look."""
-    parts = [getattr(matrix, name, None) for name in ("indptr", "indices", "data")]
+def _dense(path: Path, matrix: Any) -> np.ndarray:
+    """A CSR matrix made dense, once its arrays are known to index nothing but its own cells: SciPy does not look."""
     shape = getattr(matrix, "_shape", None)
+    parts: list[Any] = [getattr(matrix, name, None) for name in ("indptr", "indices", "data")]
     if not all(isinstance(part, np.ndarray) and part.ndim == 1 for part in parts) or not _is_shape(shape):
         raise _bad(path, "a sparse matrix without one of its arrays")
     indptr, indices, values = parts
-    if indptr.dtype.kind not in "iu" or indices.dtype.kind not in "iu":
-        raise _bad(path, "a sparse matrix whose indices are no whole numbers")
+    if indptr.dtype.kind not in "iu" or indices.dtype.kind not in "iu" or values.dtype.kind not in "biuf":
+        raise _bad(path, "a sparse matrix whose indices are no whole numbers, or whose values are no numbers")
     fits = len(indptr) == shape[0] + 1 and len(indices) == len(values) == indptr[-1] and indptr[0] == 0
     if not fits or (indptr[1:] < indptr[:-1]).any():
         raise _bad(path, "a sparse matrix whose rows do not fit its values")
     if shape[0] * shape[1] > _MOST_CELLS:
         raise _bad(path, f"a sparse matrix of {shape[0]} rows and {shape[1]} columns, which no Planetoid file has")
-    if len(indices) and not 0 <= int(indices.min()) <= int(indices.max()) < shape[1]:
-        wrong = int(((indices < 0) | (indices >= shape[1])).argmax())
-        row = int(np.searchsorted(indptr, wrong, side="right")) - 1
-        raise _bad(path, f"row {row} has a value in column {indices[wrong]}; there are columns 0 to {shape[1] - 1}")
+    rows = np.repeat(np.arange(shape[0]), np.diff(indptr.astype(np.int64)))
+    wrong = (indices < 0) | (indices >= shape[1])
+    if wrong.any():
+        place = int(wrong.argmax())
+        allowed = f"there are columns 0 to {shape[1] - 1}"
+        raise _bad(path, f"row {rows[place]} has a value in column {indices[place]}; {allowed}")
+    dense = np.zeros(shape, dtype=values.dtype.newbyteorder("="))
+    np.add.at(dense, (rows, indices), values)
+    return dense
 
 
 def _is_shape(shape: Any) -> bool:
@@ -301,7 +303,7 @@ def _edges(path: Path, graph: Any, num_nodes: int) -> Tensor:
 
 
 def _is_node(value: Any, num_nodes: int) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and 0 <= value < num_nodes
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and 0 <= int(value) < num_nodes
 
 
 def _short(value: Any) -> str:

@@ -14,7 +14,7 @@ _EXPLODED = 1000.0
 _DATA = "look for extreme values in the data"
 
 
-def check_finite(what: str, value: float, where: str, *, look: str = _DATA, **lower: float) -> None:
+def check_finite(what: str, value: float, where: str, look: str = _DATA, /, **lower: float) -> None:
     """Raise where a figure of a training is no number any more.
 
     Args:
@@ -41,7 +41,7 @@ def _way_out(lower: dict[str, float]) -> str:
     return "lower " + " or ".join(f"{name} (now {now:g})" for name, now in lower.items())
 
 
-def check_exploded(what: str, value: float, first: float, where: str, **lower: float) -> None:
+def check_exploded(what: str, value: float, first: float, where: str, /, **lower: float) -> None:
     """Raise where the loss of a classifier that is to be reported is no number, or beyond all measure.
 
     Args:
@@ -59,7 +59,7 @@ def check_exploded(what: str, value: float, first: float, where: str, **lower: f
         raise FloatingPointError(f"{what} is {value:.3g} at {where}, and was {first:.3g} at first: {_way_out(lower)}")
 
 
-def check_losses(losses: Tensor, step: int, *, epoch: int | None = None, **lower: float) -> None:
+def check_losses(losses: Tensor, step: int, epoch: int | None = None, /, **lower: float) -> None:
     """Raise where a loss of several steps, fetched from the device at once, is no number; names the first such step.
 
     Args:
@@ -79,7 +79,7 @@ def check_losses(losses: Tensor, step: int, *, epoch: int | None = None, **lower
         check_finite("the training loss", float(losses[place]), where, **lower)
 
 
-def check_weights(model: nn.Module, where: str, **lower: float) -> None:
+def check_weights(model: nn.Module, where: str, /, **lower: float) -> None:
     """Raise where a weight is no number: a finite loss may have had a gradient that was none.
 
     Args:

@@ -378,7 +378,7 @@ def _check_finite(what: str, value: float, epoch: int, step: int, settings: Trai
         what,
         value,
         f"epoch {epoch}, step {step}",
-        look="look for extreme values in the series",
+        "look for extreme values in the series",
         learning_rate=settings.learning_rate,
         clip=settings.clip,
     )

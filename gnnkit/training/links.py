@@ -117,7 +117,7 @@ def fit_within_budget(
         if recent:
             fetched.append(torch.stack(recent).cpu())
             recent.clear()
-            check_losses(fetched[-1], fit.steps, epoch=fit.epochs + 1, **rate)
+            check_losses(fetched[-1], fit.steps, fit.epochs + 1, **rate)
 
     def check() -> None:
         fetch()

@@ -22,7 +22,7 @@ def test_of_several_steps_the_first_is_named():
     with pytest.raises(FloatingPointError, match=r"training loss is nan at step 9: lower learning_rate \(now 1\)"):
         check_losses(torch.tensor([1.0, torch.nan, torch.inf]), 10, learning_rate=1.0)
     with pytest.raises(FloatingPointError, match=r"training loss is inf at epoch 4, step 10"):
-        check_losses(torch.tensor([1.0, 1.0, torch.inf]), 10, epoch=4, learning_rate=1.0)
+        check_losses(torch.tensor([1.0, 1.0, torch.inf]), 10, 4, learning_rate=1.0)
 
 
 def test_a_loss_a_thousand_times_the_first_is_no_result():
