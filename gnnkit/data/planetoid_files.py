@@ -170,7 +170,7 @@ def _features(path: Path, value: Any) -> Tensor:
 
 def _dense(path: Path, matrix: Any) -> np.ndarray:
     """A CSR matrix made dense, once its arrays are known to index nothing but its own cells: SciPy does not look."""
-    shape = getattr(matrix, "_shape", None)
+    shape: Any = getattr(matrix, "_shape", None)
     parts: list[Any] = [getattr(matrix, name, None) for name in ("indptr", "indices", "data")]
     if not all(isinstance(part, np.ndarray) and part.ndim == 1 for part in parts) or not _is_shape(shape):
         raise _bad(path, "a sparse matrix without one of its arrays")

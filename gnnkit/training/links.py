@@ -129,8 +129,11 @@ def fit_within_budget(
         fetched.clear()
         check_weights(module, where, **rate)
         module.eval()
-        with torch.no_grad():
-            scores = validate()
+        try:
+            with torch.no_grad():
+                scores = validate()
+        except FloatingPointError as error:  # it does not know the step
+            raise FloatingPointError(f"step {fit.steps}: {error}") from None
         module.train()
         check_finite(f"the validation's {choose_by}", scores[choose_by], where, **rate)
         seconds = time.perf_counter() - start
