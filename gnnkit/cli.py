@@ -134,8 +134,8 @@ def _root(
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code.
 
-    0: done; 1: a fit failed, and the rest was compared; 2: bad input, with one line that says what is wrong; 130:
-    stopped by hand.
+    0: done; 1: a fit failed, e.g. its loss exploded (the rest of a comparison was compared); 2: bad input, with one
+    line that says what is wrong; 130: stopped by hand.
 
     Args:
         arguments: the words after `gnnkit`; default: those of the process.
@@ -145,6 +145,9 @@ def main(arguments: list[str] | None = None) -> None:
         code = app(words or ["--help"], prog_name="gnnkit", standalone_mode=False)
     except (ValueError, OSError, ImportError) as error:
         code = _complain(str(error))
+    except FloatingPointError as error:  # a training that exploded: a fit failed
+        _complain(str(error))
+        code = 1
     except (typer.Abort, KeyboardInterrupt):
         typer.echo("gnnkit: stopped; nothing was written", err=True)
         code = 130

@@ -15,13 +15,15 @@ __all__ = ["depth", "graph_app", "nodes_app", "report", "train"]
 nodes_app = typer.Typer(help="Classify the nodes of a graph, many seeds at once.", rich_markup_mode="rich")
 graph_app = typer.Typer(help="Look at a graph before a network is put on it.", rich_markup_mode="rich")
 
+_UNVERIFIED = "Take Planetoid's files though they are not the published ones by their SHA-256."
+
 _TRAIN = """
 Train a node classifier by a paper's recipe, many seeds of it in one batched model.
 
 Models: gcn and gat with their papers' settings, and own, gnnkit's recipe. Data: cora, citeseer, pubmed (raw files in
 the folder planetoid of GNNKIT_DATA, else downloaded), ogbn-arxiv, ogbn-products, ogbn-proteins. --out gets rows.csv (a
 row a seed), summary.json and model/ (the seed that was best on validation nodes). The same command goes on where it was
-cut off, and more seeds add to what is there.
+cut off, and more seeds add to what is there; another recipe or changed data need another --out.
 
 [bold]A worked example[/bold]: the table of both papers on Cora, and a wider GCN:
 
@@ -46,6 +48,7 @@ def train(
     device: Annotated[str, Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     data_root: Annotated[Path | None, Option(help="Folder of the data (GNNKIT_DATA, else the cache).")] = None,
     trust_pickles: Annotated[bool, Option(help="Let ogb unpickle its files: they can run any code.")] = False,
+    unverified: Annotated[bool, Option("--unverified", help=_UNVERIFIED)] = False,
     out: Annotated[Path, Option(help="Folder for the results.")] = Path("gnnkit-nodes"),
 ) -> None:
     from rich.console import Console
@@ -62,6 +65,7 @@ def train(
         num_parts=num_parts,
         device=device,
         trust_pickles=trust_pickles,
+        unverified=unverified,
         data_root=data_root,
     )
     with Console(stderr=True).status("loading") as status:
@@ -89,6 +93,7 @@ def depth(
     epochs: Annotated[int, Option(help="Most epochs.")] = 200,
     data: Annotated[str, Option(help="A data set of nodes.")] = "cora",
     data_root: Annotated[Path | None, Option(help="Folder of the data (GNNKIT_DATA, else the cache).")] = None,
+    unverified: Annotated[bool, Option("--unverified", help=_UNVERIFIED)] = False,
     out: Annotated[Path, Option(help="Folder for the results.")] = Path("gnnkit-depth"),
 ) -> None:
     from rich.console import Console
@@ -101,6 +106,7 @@ def depth(
         seeds=seeds,
         epochs=epochs,
         data=data,
+        unverified=unverified,
         data_root=data_root,
     )
     with Console(stderr=True).status("loading") as status:

@@ -64,6 +64,7 @@ def train(
     out: Annotated[Path, Option(help="Folder for the fitted model (gnnkit-relations).")] = Path("gnnkit-relations"),
 ) -> None:
     from gnnkit.studies.relations_fitted import make_fitted
+    from gnnkit.studies.relations_task import digest_task
     from gnnkit.studies.relations_training import recipe, train_model
 
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "links.safetensors").exists())):
@@ -92,7 +93,7 @@ def train(
 
     fitted_model, fit = train_model(task, settings, on_scores=say)
     fitted = make_fitted(fitted_model, task, settings)
-    fitted.save(out, {"source": source, "links": task.triples.digest(), "training": settings.as_json()})
+    fitted.save(out, {"source": source, **digest_task(task), "training": settings.as_json()})
     typer.echo(f"{fit.steps} steps in {fit.seconds:.0f} s, {fit.peak_memory_mb:.0f} MB; the model is in {out}")
 
 
@@ -105,13 +106,18 @@ def evaluate(
 ) -> None:
     from gnnkit.studies.relations import popularity_scorer, score_row
     from gnnkit.studies.relations_fitted import load_fitted
-    from gnnkit.studies.relations_task import METRICS, rank_entities
+    from gnnkit.studies.relations_task import METRICS, digest_task, rank_entities
     from gnnkit.studies.relations_training import scorer
 
     fitted, extra = load_fitted(folder)
     task = _load(extra["source"], data_root)
-    if task.triples.digest() != extra["links"]:
-        raise ValueError(f"{folder}: the model was trained on other links than are there now; train it again")
+    # A model of an earlier gnnkit has the links' digest alone.
+    other = [part for part, digest in digest_task(task).items() if extra.get(part, digest) != digest]
+    if other:
+        raise ValueError(
+            f"{folder}: the model was trained on other {' and '.join(other)} than are there now; train it again, or "
+            "give the files that it was trained on"
+        )
     row, table = score_row(task, scorer(fitted.model))
     rows = {"model": row}
     for label, by_effect in (("popularity", False), ("popularity by relation", True)):

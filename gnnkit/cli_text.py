@@ -119,9 +119,6 @@ def train(
             f"gnnkit: stopped; the last checkpoint is kept in {out}, and the same command goes on from there", err=True
         )
         raise typer.Exit(130) from None
-    except FloatingPointError as error:
-        typer.echo(f"gnnkit: {error}", err=True)
-        raise typer.Exit(1) from None
     typer.echo(
         f"{row['steps']:,} steps, {row['parameters']:,} parameters, {row['seconds']:.0f} s on {row['hardware']}\n"
         f"training, last {min(500, row['steps'])} steps: accuracy {row['accuracy']:.4f}, {row['nats']:.4f} nats a "

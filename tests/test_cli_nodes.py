@@ -3,6 +3,7 @@
 import pytest
 
 from gnnkit.cli import main
+from tests.data.planetoid_toy import toy_parts, write_parts
 
 
 def run(capsys, *words):
@@ -52,3 +53,26 @@ def test_bad_input_is_one_line(tmp_path, capsys):
         assert code == 2
         assert message in error
         assert len(error.strip().splitlines()) == 1
+
+
+def test_what_is_no_result_ends_in_one_line_and_a_code(tmp_path, capsys):
+    folder = write_parts(tmp_path / "toy", "cora", toy_parts())
+    words = ["nodes", "train", "--data-root", str(folder), "--seeds", "1", "--set", "epochs=3", "--device", "cpu"]
+    words += ["--out", str(tmp_path / "out")]
+    code, text, error = run(capsys, *words)
+    assert (code, text) == (2, "")
+    assert "ind.cora.x: its SHA-256 is" in error
+    words.append("--unverified")
+    code, text, error = run(capsys, *words, "--set", "learning_rate=1e38")
+    assert (code, text) == (1, "")
+    assert error.startswith("gnnkit: the validation loss of seed 0 is nan at epoch 1: lower learning_rate (now 1e+38)")
+    assert len(error.strip().splitlines()) == 1
+    assert run(capsys, *words)[0] == 0
+    write_parts(folder, "cora", {"graph": {0: [1], 1: [0]}})
+    code, text, error = run(capsys, *words)
+    assert (code, text) == (2, "")
+    assert "holds a run with another graph (edge_index is SHA-256" in error
+    write_parts(folder, "cora", {"graph": {0: [1], 1: [-1]}})
+    code, text, error = run(capsys, *words)
+    assert (code, text) == (2, "")
+    assert "ind.cora.graph: node 1 has the neighbour -1" in error

@@ -63,7 +63,7 @@ def test_a_training_that_is_stopped_says_how_to_go_on(model, tmp_path, capsys, m
 def test_a_training_that_explodes_is_a_line(model, tmp_path, capsys):
     words = (*TINY, "--learning-rate", 1e38, "--clip", 1e38, "--out", tmp_path / "out")
     assert call("train", model.parent / "book.txt", *words) == 1
-    assert "gnnkit: the loss is nan near step" in capsys.readouterr().err
+    assert "gnnkit: the training loss is nan at step" in capsys.readouterr().err
 
 
 def test_writing_goes_on_after_the_start(model, capsys):

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from gnnkit._user_cache import user_cache
+from gnnkit.data.node_checks import check_edges, check_nodes
 
 __all__ = ["load_ogb", "ogb_evaluator"]
 
@@ -49,7 +50,8 @@ def load_ogb(
         `[N, tasks]` for several, the three masks, `num_classes`, and `name`. Citations run one way, as OGB gives them.
 
     Raises:
-        ValueError: An unknown name, or a heterogeneous graph.
+        ValueError: An unknown name, a heterogeneous graph, or features, edges, labels or a split that cannot be trained
+            on (see `gnnkit.data.node_checks.check_nodes`).
         FileNotFoundError: The raw files are not there.
     """
     from ogb.nodeproppred import PygNodePropPredDataset
@@ -183,6 +185,7 @@ def _read_split(folder: Path) -> dict[str, Tensor]:
 
 def _finish(data: Any, split: Mapping[str, Any], meta: Mapping[str, Any], name: str) -> Data:
     num_nodes = int(data.num_nodes)
+    check_edges(data.edge_index, num_nodes)
     edge_attr = getattr(data, "edge_attr", None)
     if getattr(data, "x", None) is None and edge_attr is not None:
         # ogbn-proteins: its nodes have no features of their own; OGB's baselines take the mean over their edges.
@@ -190,12 +193,23 @@ def _finish(data: Any, split: Mapping[str, Any], meta: Mapping[str, Any], name: 
         total = edge_attr.new_zeros(num_nodes, edge_attr.size(1)).index_add(0, target, edge_attr)
         data.x = total / torch.bincount(target, minlength=num_nodes).clamp(min=1).unsqueeze(1)
     label = torch.as_tensor(data.y)
-    data.y = label.view(-1).long() if label.dim() == 1 or label.size(1) == 1 else label.float()
+    if label.dim() == 1 or label.size(1) == 1:
+        data.y = label.view(-1).nan_to_num(nan=-1).long()  # -1: not known, which no node of the split may be
+    else:
+        data.y = label.float()
     for mask, part in (("train_mask", "train"), ("val_mask", "valid"), ("test_mask", "test")):
         chosen = torch.zeros(num_nodes, dtype=torch.bool)
-        chosen[torch.as_tensor(split[part])] = True
+        nodes = torch.as_tensor(split[part]).long()
+        wrong = (nodes < 0) | (nodes >= num_nodes)
+        if wrong.any():
+            raise ValueError(
+                f"{name}: the split's {part} part names node {int(nodes[wrong][0])}; the nodes are numbered from 0 to "
+                f"{num_nodes - 1}"
+            )
+        chosen[nodes] = True
         data[mask] = chosen
     data.num_nodes = num_nodes
     data.num_classes = int(meta["num classes"]) if data.y.dim() == 1 else data.y.size(1)
     data.name = name
+    check_nodes(data)
     return data

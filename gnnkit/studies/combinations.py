@@ -18,10 +18,12 @@ import torch.nn.functional as F
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+import gnnkit
 from gnnkit.data import EndlessCombinations, RandomCombinations
 from gnnkit.sequence import SequenceClassifier, count_parameters, gradient_flow
 from gnnkit.training import isolated_seed, resolve_device
 from gnnkit.training.environment import environment
+from gnnkit.training.finite import check_exploded, check_losses
 
 __all__ = ["CELLS", "CombinationsSettings", "Run", "evaluate", "load_runs", "run_study", "train"]
 
@@ -145,6 +147,7 @@ def train(
         gradient at each step's state, at `start` and `end`. All JSON values.
 
     Raises:
+        FloatingPointError: A loss is not finite; names the step.
         ValueError: The device is not there.
     """
     device = resolve_device(settings.device)
@@ -173,11 +176,14 @@ def train(
         if step % every == 0 or step == settings.steps:
             history.append(torch.stack(recent).cpu())
             recent = []
+            check_losses(history[-1][:, 0], step, learning_rate=settings.learning_rate, clip=settings.clip)
             if on_step is not None:
                 on_step(step, *history[-1].mean(dim=0).tolist())
     seconds = time.perf_counter() - start
 
     loss, accuracy = evaluate(model, test)
+    lower = {"learning_rate": settings.learning_rate, "clip": settings.clip}
+    check_exploded("the test loss", loss, float(history[0][0, 0]), f"step {settings.steps}", **lower)
     flow["end"] = gradient_flow(model, sample).tolist()
     ends = torch.tensor([len(block) for block in history]).cumsum(0)
     means = torch.stack([block.mean(dim=0) for block in history])
@@ -229,12 +235,15 @@ def run_study(settings: CombinationsSettings, out: str | Path, *, console: Conso
 
     resolve_device(settings.device)  # before anything is written
     out = Path(out)
-    _claim(out, settings.recipe())
+    _claim(out, {**settings.recipe(), "gnnkit": gnnkit.__version__})
     wanted = settings.runs()
     missing = [run for run in wanted if not _file(out, run).exists()]
     with _bar(console, settings, done=len(wanted) - len(missing), total=len(wanted)) as watch:
         for run in missing:
-            result = train(run, settings, on_step=watch(run))
+            try:
+                result = train(run, settings, on_step=watch(run))
+            except FloatingPointError as error:
+                raise FloatingPointError(f"{run.name}: {error}") from None
             _write(_file(out, run), json.dumps(result))
     runs = load_runs(out)
     rows = pd.DataFrame([run["row"] for run in runs])
@@ -290,15 +299,15 @@ def _claim(out: Path, recipe: dict[str, Any]) -> None:
     target = out / "recipe.json"
     if out.exists() and not out.is_dir():
         raise ValueError(f"out: {out} is a file; give a folder")
-    if target.exists():
+    if any((out / "runs").glob("*.json")) and target.exists():
         found = json.loads(target.read_text(encoding="utf-8"))
         other = [f"{k}={found.get(k)!r}, not {v!r}" for k, v in recipe.items() if found.get(k) != v]
         if other:
             raise ValueError(f"out: {out} holds runs with {'; '.join(other)}; repeat that or give another folder")
-    elif out.exists() and any(out.iterdir()):
+    elif out.exists() and any(out.iterdir()) and not target.exists():
         raise ValueError(f"out: {out} holds other files; give a new or an empty folder")
     (out / "runs").mkdir(parents=True, exist_ok=True)
-    if not target.exists():
+    if not any((out / "runs").glob("*.json")):  # nothing is finished: it may begin anew, e.g. with a lower rate
         _write(target, json.dumps(recipe, indent=2))
 
 

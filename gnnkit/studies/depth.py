@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -15,11 +14,15 @@ import pandas as pd
 import torch
 from torch_geometric.data import Data
 
+import gnnkit
+from gnnkit.data.node_checks import check_nodes, digest_nodes
 from gnnkit.data.nodes import load_nodes
 from gnnkit.graph import influence_by_hop, smoothness_by_layer
 from gnnkit.layers import NodeClassifier, SeedStack
+from gnnkit.studies.claim import check_claim, claim_folder, read_json
 from gnnkit.studies.node_recipes import NodeRecipe
 from gnnkit.studies.nodes import build_models
+from gnnkit.training import replace_file
 from gnnkit.training.environment import environment
 from gnnkit.training.seeds import SeedSettings, fit_seeds
 
@@ -47,6 +50,7 @@ class DepthStudy:
         epochs: Most epochs; patience is a quarter of it. Default 200.
         influence_nodes: Test nodes whose influence by hop is measured, with the first seed's model. Default 16.
         data: Default "cora".
+        unverified: For Planetoid: see `gnnkit.data.nodes.planetoid`.
         data_root: Folder of the data. Default: see the loaders.
 
     Raises:
@@ -59,6 +63,7 @@ class DepthStudy:
     epochs: int = 200
     influence_nodes: int = 16
     data: str = "cora"
+    unverified: bool = False
     data_root: str | Path | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -100,33 +105,38 @@ def run_depth_study(
         The rows.
 
     Raises:
-        ValueError: `out` is a file or holds another study; or see the loaders.
+        FloatingPointError: A loss is not finite; names model, depth, seed and epoch.
+        ValueError: `out` is a file or holds a study that was made from something else, which is named; or see the
+            loaders.
     """
     from gnnkit.studies.depth_plots import write_depth_figures
 
     out = Path(out)
-    wanted = json.loads(json.dumps(asdict(study)))
-    shared = {key: wanted[key] for key in ("seeds", "epochs", "influence_nodes", "data")}
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"out: {out} is a file; give a folder")
-    claim = out / "study.json"
-    if claim.exists() and json.loads(claim.read_text(encoding="utf-8")) != shared:
-        raise ValueError(f"out: {out} holds a study with other settings; repeat those or give another folder")
-    if not claim.exists() and out.exists() and any(out.iterdir()):
-        raise ValueError(f"out: {out} holds other files; give a new or an empty folder")
-    (out / "runs").mkdir(parents=True, exist_ok=True)
-    claim.write_text(json.dumps(shared, indent=2) + "\n", encoding="utf-8")
-    graph = load_nodes(study.data, study.data_root) if data is None else data
+    made_from: dict[str, Any] = {key: getattr(study, key) for key in ("seeds", "epochs", "influence_nodes", "data")}
+    made_from["gnnkit"] = gnnkit.__version__
+
+    def finished() -> bool:
+        return any((out / "runs").glob("*.json"))
+
+    check_claim(out, "study.json", made_from, "a study", finished=finished)  # before a large graph is loaded
+    graph = load_nodes(study.data, study.data_root, unverified=study.unverified) if data is None else data
+    if data is not None:
+        check_nodes(graph)
+    claim_folder(out, "study.json", {**made_from, "graph": digest_nodes(graph)}, "a study", finished=finished)
+    (out / "runs").mkdir(exist_ok=True)
     for depth in study.depths:
         for model in study.models:
             file = out / "runs" / f"{model}-{depth}.json"
             if not file.exists():
                 if on_run is not None:
                     on_run(f"{model}, {depth} layers")
-                part = file.with_suffix(".part")
-                part.write_text(json.dumps(_run(study, model, depth, graph)) + "\n", encoding="utf-8")
-                os.replace(part, file)
-    found = [json.loads(file.read_text(encoding="utf-8")) for file in sorted((out / "runs").glob("*.json"))]
+                try:
+                    result = _run(study, model, depth, graph)
+                except FloatingPointError as error:
+                    raise FloatingPointError(f"{model} of {depth} layers: {error}") from None
+                with replace_file(file) as part:
+                    part.write_text(json.dumps(result) + "\n", encoding="utf-8")
+    found = [read_json(file) for file in sorted((out / "runs").glob("*.json"))]
     tables = {}
     for name in ("rows", "layers", "influence"):
         tables[name] = pd.DataFrame([row for run in found for row in run[name]])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-import os
 import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,12 +15,15 @@ from typing import Any
 import pandas as pd
 import torch
 
+import gnnkit
+from gnnkit.data.node_checks import check_nodes, digest_nodes
 from gnnkit.data.nodes import load_nodes
 from gnnkit.data.ogb_nodes import ogb_evaluator
 from gnnkit.data.partition import PartitionLoader, neighbour_batches
 from gnnkit.layers import NodeClassifier, SeedStack
+from gnnkit.studies.claim import check_claim, claim_folder
 from gnnkit.studies.node_recipes import NodeRecipe, node_recipe
-from gnnkit.training import isolated_seed, resolve_device, save_checkpoint
+from gnnkit.training import isolated_seed, replace_file, resolve_device, save_checkpoint
 from gnnkit.training.environment import environment
 from gnnkit.training.node_batches import fit_batches, predict_batches
 from gnnkit.training.seeds import SeedResult, SeedSettings, fit_seeds
@@ -48,6 +50,7 @@ class NodeRun:
         num_parts: Parts of a partition. Default 100, 10 of them in a batch.
         device: "auto", "cpu", "cuda", ... Default "auto".
         trust_pickles: For OGB: see `gnnkit.data.ogb_nodes.load_ogb`.
+        unverified: For Planetoid: see `gnnkit.data.nodes.planetoid`.
         data_root: Folder of the data. Default: see the loaders.
 
     Raises:
@@ -63,6 +66,7 @@ class NodeRun:
     num_parts: int = 100
     device: str = "auto"
     trust_pickles: bool = False
+    unverified: bool = False
     data_root: str | Path | None = None
 
     def __post_init__(self) -> None:
@@ -108,7 +112,8 @@ def train_nodes(
     """Train every seed that is not there yet, and write the rows of all.
 
     A block of seeds that is done is kept in `rows.csv`, so that a run which was cut off goes on where it was, and more
-    seeds add to what is there.
+    seeds add to what is there. What they were made from (features, edges, labels, split, recipe, version) is kept in
+    `run.json`: seeds of anything else are never put beside them.
 
     Args:
         run: What to train.
@@ -121,21 +126,36 @@ def train_nodes(
         The rows of the seeds of this run, in their order.
 
     Raises:
-        ValueError: `out` is a file, or holds another run; or see the loaders.
+        FloatingPointError: A loss is not finite; names the seed and the epoch.
+        ValueError: `out` is a file, or holds a run that was made from something else, which is named; the graph cannot
+            be trained on; or see the loaders.
         ImportError: `batches="neighbour"` where PyG cannot sample.
     """
     recipe, device = run.recipe(), resolve_device(run.device)
     out = Path(out)
-    _claim(out, run, recipe)
-    graph: Any = load_nodes(run.data, run.data_root, trust_pickles=run.trust_pickles) if data is None else data
+    table = out / "rows.csv"
+    made_from: dict[str, Any] = {
+        "data": run.data,
+        "model": dict(recipe.model),
+        "settings": asdict(recipe.settings),
+        "gnnkit": gnnkit.__version__,
+    }
+    check_claim(out, "run.json", made_from, "a run", finished=table.exists)  # before a large graph is loaded
+    options: dict[str, Any] = {"trust_pickles": run.trust_pickles, "unverified": run.unverified}
+    graph: Any = load_nodes(run.data, run.data_root, **options) if data is None else data
+    if data is not None:
+        check_nodes(graph)
     whole = run.batches == "whole" or (run.batches == "auto" and int(graph.num_nodes or 0) <= _WHOLE_GRAPH_NODES)
     if whole and graph.y.dim() != 1:
         raise ValueError(f"data={run.data!r} has {graph.y.size(1)} tasks: use batches='partition' or 'neighbour'")
-    table = out / "rows.csv"
-    rows: Any = pd.read_csv(table) if table.exists() else pd.DataFrame()
+    digests = digest_nodes(graph)
+    made_from["graph"] = digests
+    made_from["batches"] = "whole" if whole else "neighbour" if run.batches == "neighbour" else f"{run.num_parts} parts"
+    claim_folder(out, "run.json", made_from, "a run", finished=table.exists)
+    digest = hashlib.sha256("".join(digests.values()).encode()).hexdigest()[:12]
+    rows: Any = _read_rows(table, digest)
     done = set() if rows.empty else set(rows["seed"])
     missing = [seed for seed in run.seeds if seed not in done]
-    digest = _fingerprint(graph)
     if whole:
         graph = graph.to(str(device))
     size = run.seeds_at_once if whole else 1
@@ -261,36 +281,28 @@ def _keep_best(out: Path, recipe: NodeRecipe, graph: Any, results: list[SeedResu
     save_checkpoint(out / "model", model, config)
 
 
-def _fingerprint(graph: Any) -> str:
-    """SHA-256 of the edges, labels and masks, abbreviated."""
-    digest = hashlib.sha256()
-    for value in (graph.edge_index, graph.y, graph.train_mask, graph.val_mask, graph.test_mask):
-        digest.update(value.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:12]
-
-
-def _claim(out: Path, run: NodeRun, recipe: NodeRecipe) -> None:
-    """Make the folder, or see to it that it holds seeds of this very run."""
-    wanted = json.loads(
-        json.dumps({"data": run.data, "model": dict(recipe.model), "settings": asdict(recipe.settings)})
-    )
-    target = out / "run.json"
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"out: {out} is a file; give a folder")
-    if target.exists():
-        found = json.loads(target.read_text(encoding="utf-8"))
-        if found != wanted:
-            other = [key for key in wanted if found.get(key) != wanted[key]]
-            raise ValueError(f"out: {out} holds a run with another {' and '.join(other)}; give another folder")
-        return
-    if out.exists() and any(out.iterdir()):
-        raise ValueError(f"out: {out} holds other files; give a new or an empty folder")
-    out.mkdir(parents=True, exist_ok=True)
-    _write(target, json.dumps(wanted, indent=2) + "\n")
+def _read_rows(table: Path, digest: str) -> pd.DataFrame:
+    """The rows that are there already: whole, of this very graph, and each with a result."""
+    if not table.exists():
+        return pd.DataFrame()
+    try:
+        rows: Any = pd.read_csv(table, dtype={"data_hash": str})  # digits alone would be read as a number
+        whole = rows[["seed", "data_hash", "test_accuracy", "val_accuracy", "val_loss"]].notna().all(axis=1)
+    except (ValueError, KeyError) as error:
+        raise ValueError(f"out: {table} is damaged ({error}); give another folder (--out)") from None
+    if not whole.all():
+        row = int((~whole).to_numpy().argmax())
+        raise ValueError(f"out: {table} is damaged: row {row} has no result; give another folder (--out)")
+    other = rows["data_hash"] != digest
+    if other.any():
+        row = rows[other].iloc[0]
+        raise ValueError(
+            f"out: {table}: seed {row['seed']} was trained on another graph (data_hash {row['data_hash']}, now "
+            f"{digest}); give another folder (--out)"
+        )
+    return rows
 
 
 def _write(path: Path, text: str) -> None:
-    """All or nothing: a run that is cut off while it writes leaves the file as it was."""
-    part = path.with_suffix(".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    with replace_file(path) as part:
+        part.write_text(text, encoding="utf-8")

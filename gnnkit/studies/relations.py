@@ -15,12 +15,22 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+import gnnkit
 from gnnkit.data import DecagonData, LoadedTriples
 from gnnkit.ranking import bootstrap_interval
 from gnnkit.relational import Decagon
 from gnnkit.relational.model import log_popularity
+from gnnkit.studies.claim import claim_folder, read_json
 from gnnkit.studies.relations_fitted import make_fitted
-from gnnkit.studies.relations_task import METRICS, LinkTask, make_task, rank_entities, score_relations, summarise
+from gnnkit.studies.relations_task import (
+    METRICS,
+    LinkTask,
+    digest_task,
+    make_task,
+    rank_entities,
+    score_relations,
+    summarise,
+)
 from gnnkit.studies.relations_training import RelationsSettings, recipe, scorer, train_model
 from gnnkit.training import resolve_device
 from gnnkit.training.environment import environment
@@ -127,7 +137,9 @@ def run_study(
         The rows of all runs in the folder.
 
     Raises:
-        ValueError: An unknown run, `out` is a file, or holds runs on other data.
+        FloatingPointError: A loss is not finite; names the run and the step.
+        ValueError: An unknown run, `out` is a file, or holds runs on other data, of another version or with other
+            settings, which are named.
     """
     unknown = [name for name in runs if name not in RUNS and name not in BASELINES]
     if unknown or not runs:
@@ -137,28 +149,34 @@ def run_study(
         torch.set_num_threads(threads)
     task = make_task(data)
     out = Path(out)
-    _claim(out, task)
+    made_from = {"data": task.name, **digest_task(task), "gnnkit": gnnkit.__version__}
+    claim_folder(out, "data.json", made_from, "runs", finished=lambda: any((out / "runs").glob("*.json")))
+    (out / "runs").mkdir(exist_ok=True)
     for name in runs:
         for seed in (0,) if name in BASELINES else seeds:
             stem = name if name in BASELINES else f"{name}-{minutes:g}min-seed{seed}"
-            if (out / "runs" / f"{stem}.json").exists():
-                say(f"{stem}: done before")
-                continue
             label = f"{stem}: "
             settings = (
                 None
                 if name in BASELINES
                 else RUNS[name].settings(**{**(changes or {}), "minutes": minutes, "seed": seed, "device": device})
             )
-            extra = {"source": source, "links": task.triples.digest()} if name in keep else None
-            row, table, history = _one(
-                task, name, settings, lambda line, label=label: say(label + line), out / "models" / stem, extra
-            )
+            if (out / "runs" / f"{stem}.json").exists():
+                _check_settings(out / "runs" / f"{stem}.json", settings)
+                say(f"{stem}: done before")
+                continue
+            extra = {"source": source, **digest_task(task)} if name in keep else None
+            try:
+                row, table, history = _one(
+                    task, name, settings, lambda line, label=label: say(label + line), out / "models" / stem, extra
+                )
+            except FloatingPointError as error:
+                raise FloatingPointError(f"{label}{error}") from None
             table.to_csv(out / "runs" / f"{stem}.relations.csv", index=False, float_format="%.6g")
             _write(out / "runs" / f"{stem}.json", {"row": row, "history": history})
             say(f"{label}median AUROC {row['auroc_median']:.4f}, AUPRC {row['auprc_median']:.4f}")
     files = sorted((out / "runs").glob("*.json"))
-    rows = pd.DataFrame([json.loads(file.read_text(encoding="utf-8"))["row"] for file in files])
+    rows = pd.DataFrame([read_json(file)["row"] for file in files])
     rows.to_csv(out / "rows.csv", index=False, float_format="%.6g")
     return rows
 
@@ -251,18 +269,18 @@ def compare_runs(out: str | Path, first: str, second: str, metric: str = "auprc"
     }
 
 
-def _claim(out: Path, task: LinkTask) -> None:
-    """Make the folder, or see to it that it holds runs on this very data."""
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"out: {out} is a file; give a folder")
-    (out / "runs").mkdir(parents=True, exist_ok=True)
-    wanted = {"data": task.name, "links": task.triples.digest()}
-    target = out / "data.json"
-    if target.exists():
-        if json.loads(target.read_text(encoding="utf-8")) != wanted:
-            raise ValueError(f"out: {out} holds runs on other data; give another folder")
-    else:
-        _write(target, wanted)
+def _check_settings(file: Path, settings: RelationsSettings | None) -> None:
+    """Refuse a finished run of the same name that was trained with other settings; the device may be another."""
+    if settings is None:
+        return
+    there, here = json.loads(read_json(file)["row"]["settings"]), settings.as_json()
+    other = [
+        f"{name} is {there.get(name)!r} there, and {value!r} now"
+        for name, value in here.items()
+        if name != "device" and there.get(name) != value
+    ]
+    if other:
+        raise ValueError(f"out: {file} is a run with other settings ({'; '.join(other)}); give another folder")
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -29,6 +30,7 @@ __all__ = [
     "METRICS",
     "LinkTask",
     "decagon_families",
+    "digest_task",
     "make_task",
     "mean_scores",
     "rank_entities",
@@ -101,6 +103,31 @@ def make_task(data: DecagonData | LoadedTriples | Triples, *, seed: int = 0) -> 
     }
     negatives["hard"], unpaired = degree_preserving_negatives(split.test, known, generator)
     return LinkTask(triples, split, seed, known, trained, negatives, unpaired, decagon)
+
+
+def digest_task(task: LinkTask) -> dict[str, str]:
+    """SHA-256 of each part of a task that a result depends on, as 64 hexadecimal digits.
+
+    Args:
+        task: A task.
+
+    Returns:
+        `links`, `names` (of entities and relations), `split`, and for Decagon's data `graph`: its other tables.
+    """
+    triples, decagon = task.triples, task.decagon
+    names = repr((triples.entities, triples.relations, triples.relation_titles)).encode()
+    found = {"links": triples.digest(), "names": hashlib.sha256(names).hexdigest()}
+    found["split"] = _sha256(task.split.train, task.split.val, task.split.test)
+    if decagon is not None:
+        found["graph"] = _sha256(decagon.interactions, decagon.targets, decagon.single_effects)
+    return found
+
+
+def _sha256(*tables: Tensor) -> str:
+    found = hashlib.sha256()
+    for table in tables:
+        found.update(f"{table.dtype} {list(table.shape)}".encode() + table.contiguous().numpy().tobytes())
+    return found.hexdigest()
 
 
 def decagon_families(task: LinkTask, leave_out: tuple[str, ...] = ()) -> tuple[dict[str, int], list[EdgeFamily]]:

@@ -27,6 +27,7 @@ from gnnkit.studies.relations_task import (
     score_relations,
 )
 from gnnkit.training import BudgetFit, BudgetSettings, fit_within_budget, isolated_seed, resolve_device
+from gnnkit.training.finite import check_finite
 
 __all__ = ["RECIPES", "RelationsSettings", "build_model", "recipe", "scorer", "train_model"]
 
@@ -207,6 +208,7 @@ def train_model(
         The model, in evaluation mode on its device, and what was done.
 
     Raises:
+        FloatingPointError: A loss, a weight or a link's score is not finite, or the loss has exploded.
         ValueError: There is nothing to train on or to validate by, or the device is not there.
     """
     for name, part in (("training", task.split.train), ("validation", task.split.val)):
@@ -222,11 +224,20 @@ def train_model(
     else:
         batches = _Sampled(model, task, settings, device)
 
+    def finite(scores: Tensor) -> Tensor:
+        """The scores of links; a model that has diverged cannot be ranked."""
+        wrong = ~scores.isfinite()
+        if bool(wrong.any()):
+            value = float(scores[wrong][0])
+            check_finite("a link's score", value, "a validation", learning_rate=settings.learning_rate)
+        return scores
+
     def validate() -> dict[str, float]:
         if task.triples.symmetric:
-            return mean_scores(score_relations(task, scorer(model), "val"))
+            score = scorer(model)
+            return mean_scores(score_relations(task, lambda links: finite(score(links)), "val"))
         z = model.encode()
-        ranks = rank_entities(task, lambda head, r: model.score_tails(head.to(device), r.to(device), z), "val")
+        ranks = rank_entities(task, lambda head, r: finite(model.score_tails(head.to(device), r.to(device), z)), "val")
         return {name: ranks[name] for name in ("mrr", "hits1", "hits3", "hits10")}
 
     choose_by = "auprc" if task.triples.symmetric else "mrr"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from rich.console import Console
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+import gnnkit
 from gnnkit.data import TextWindows, read_text, split_text, text_digest
 from gnnkit.sequence import CharCodec, CharLSTM, LSTMState, Sampling, count_parameters
 from gnnkit.studies.text_model import CharWriter, read_recipe, score_stream
@@ -23,6 +25,7 @@ from gnnkit.studies.text_progress import TextProgress
 from gnnkit.studies.text_settings import TextSettings
 from gnnkit.training import isolated_seed, load_snapshot, replace_file, resolve_device, save_snapshot
 from gnnkit.training.environment import environment, hardware
+from gnnkit.training.finite import check_exploded, check_finite, check_losses
 
 __all__ = ["Stage", "TextTraining", "context_before", "train_step", "train_text"]
 
@@ -84,7 +87,7 @@ def train_text(
     codec = CharCodec.from_text(text)
     out = Path(out)
     facts = {"book": Path(book).stem, "sha256": text_digest(text), "characters": len(text), "vocabulary": len(codec)}
-    _claim(out, {"gnnkit_text": True, **facts, **settings.recipe()}, text)
+    _claim(out, {"gnnkit_text": True, "gnnkit": gnnkit.__version__, **facts, **settings.recipe()}, text)
     if (out / "row.json").exists():
         (out / _SNAPSHOT).unlink(missing_ok=True)  # a run may be cut off behind its last word
         return json.loads((out / "row.json").read_text(encoding="utf-8"))
@@ -177,6 +180,7 @@ class TextTraining:
         )
         self._train_step = train_step(self.model, self.optimizer, parameters, settings.clip)
         self.state = self.model.zero_state(settings.batch_size) if settings.stateful else None
+        self._lower = {"learning_rate": settings.learning_rate, "clip": settings.clip}
         self.context = context_before(text[: split.train.stop]) if settings.stateful else ""
         self.step = 0
         self.history = torch.zeros(settings.steps, 2)  # loss and accuracy of each step
@@ -245,6 +249,7 @@ class TextTraining:
     def finish(self, facts: dict[str, Any]) -> dict[str, Any]:
         """Score the test part, and write the model, the stages, the curves and the row; the row comes last."""
         test = score_stream(self.model, self.test)
+        check_finite("the test loss in bits", test.bits, f"step {self.step}", **self._lower)
         CharWriter(self.model, self.codec, self.context).save(self.out, self.settings.model())
         last = self.history[-_LAST:].double().mean(dim=0).tolist()
         best = min(self.validations, key=lambda entry: entry["bits"])
@@ -280,12 +285,9 @@ class TextTraining:
 
     def _look(self, progress: TextProgress) -> None:
         """Figures of the last block: told, checked, and compared with the next mark."""
-        nats, accuracy = self.history[max(0, self.step - _BLOCK) : self.step].mean(dim=0).tolist()
-        if not math.isfinite(nats):
-            raise FloatingPointError(
-                f"the loss is {nats} near step {self.step}: lower learning_rate (now "
-                f"{self.settings.learning_rate:g}) or clip (now {self.settings.clip:g})"
-            )
+        block = self.history[max(0, self.step - _BLOCK) : self.step]
+        check_losses(block[:, 0], self.step, **self._lower)
+        nats, accuracy = block.mean(dim=0).tolist()
         progress.advance(self.step, nats, accuracy)
         mark = int(accuracy / _MARK)
         # Only at whole blocks: a run that was cut off must pass the same marks at the same steps.
@@ -304,6 +306,8 @@ class TextTraining:
 
     def _validate(self, progress: TextProgress) -> None:
         score = score_stream(self.model, self.val)
+        first = float(self.history[0, 0]) / math.log(2)
+        check_exploded("the validation loss in bits", score.bits, first, f"step {self.step}", **self._lower)
         self.validations.append({"step": self.step, "bits": score.bits, "accuracy": score.accuracy})
         writer = CharWriter(self.model, self.codec, self.context)
         start = writer.first_characters(1, seed=self.step)
@@ -344,13 +348,16 @@ def _claim(out: Path, recipe: dict[str, Any], text: str) -> None:
     if out.exists() and not out.is_dir():
         raise ValueError(f"out: {out} is a file; give a folder")
     found = read_recipe(out)
-    if found is not None:
+    if found is not None and found != recipe and not any((out / name).exists() for name in (_SNAPSHOT, "row.json")):
+        # Nothing to go on with, e.g. after a loss that exploded: it may begin anew with a lower rate.
+        shutil.rmtree(out / "stages", ignore_errors=True)
+    elif found is not None:
         pairs = {key: (found.get(key), value) for key, value in recipe.items() if found.get(key) != value}
         other = [f"{key}={_short(theirs)}, not {_short(ours)}" for key, (theirs, ours) in pairs.items()]
         if other:
             raise ValueError(f"out: {out} holds a training with {'; '.join(other)}; repeat that or give another folder")
         return
-    if out.exists() and any(path.name != "book.txt" and path.suffix != ".part" for path in out.iterdir()):
+    elif out.exists() and any(path.name != "book.txt" and path.suffix != ".part" for path in out.iterdir()):
         raise ValueError(f"out: {out} holds other files; give a new or an empty folder")
     out.mkdir(parents=True, exist_ok=True)
     with replace_file(out / "book.txt") as part:

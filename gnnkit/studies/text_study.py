@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from gnnkit.data import split_text
+from gnnkit.data import split_text, text_digest
 from gnnkit.sequence import Sampling
 from gnnkit.studies.text_measures import (
     copied_share,
@@ -132,6 +132,12 @@ def study_run(
     """
     row = json.loads((folder / "row.json").read_text(encoding="utf-8"))
     book = (folder / "book.txt").read_text(encoding="utf-8")
+    found, trained_on = text_digest(book), row["sha256"]
+    if found != trained_on:
+        raise ValueError(
+            f"{folder / 'book.txt'} is not the text that its model was trained on (SHA-256 {found[:12]}…, then "
+            f"{trained_on[:12]}…): copies would be looked for in another book; put the text back, or train again"
+        )
     split = split_text(len(book), val_share=row["val_share"], test_share=row["test_share"])
     seen, words = book[: split.train.stop], word_list(book)
     with isolated_seed(seed):

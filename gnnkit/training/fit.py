@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from gnnkit.training.finite import check_finite
 from gnnkit.training.memory import PeakMemory
 from gnnkit.training.progress import FitProgress
 from gnnkit.training.seeding import isolated_seed, shuffled_batches
@@ -373,8 +374,11 @@ def schedule_rate(schedule: str, done: float) -> float:
 
 
 def _check_finite(what: str, value: float, epoch: int, step: int, settings: TrainingSettings) -> None:
-    if not math.isfinite(value):
-        raise FloatingPointError(
-            f"{what} is {value} at epoch {epoch}, step {step}: lower learning_rate (now {settings.learning_rate:g}) "
-            f"or clip (now {settings.clip:g}), or look for extreme values in the series"
-        )
+    check_finite(
+        what,
+        value,
+        f"epoch {epoch}, step {step}",
+        "look for extreme values in the series",
+        learning_rate=settings.learning_rate,
+        clip=settings.clip,
+    )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from gnnkit.training.finite import check_exploded, check_finite, check_losses, check_weights
 from gnnkit.training.memory import PeakMemory
 from gnnkit.training.seeding import isolated_seed
 
@@ -17,6 +18,8 @@ __all__ = ["BudgetFit", "BudgetSettings", "fit_within_budget"]
 
 #: Called now and then with seconds, steps, the mean loss since the last call and the scores of validation.
 OnScores = Callable[[float, int, float, dict[str, float]], None]
+# Steps whose losses are fetched from the device at once.
+_BLOCK = 50
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def fit_within_budget(
         Times, memory and the history.
 
     Raises:
-        FloatingPointError: A loss is not finite; names the step.
+        FloatingPointError: A loss, a weight or a score is not finite; names the epoch and the step.
         ValueError: A pass has no loss.
     """
     device = next(module.parameters()).device
@@ -105,19 +108,34 @@ def fit_within_budget(
     memory, fit = PeakMemory(device), BudgetFit()
     best: dict[str, Tensor] = {}
     start = time.perf_counter()
-    recent: list[Tensor] = []
+    recent: list[Tensor] = []  # on the device: fetching each loss would wait for it at each step
+    fetched: list[Tensor] = []  # since the last validation
+    first: list[float] = []  # loss of the first step behind each validation
+    rate = {"learning_rate": settings.learning_rate}
+
+    def fetch() -> None:
+        if recent:
+            fetched.append(torch.stack(recent).cpu())
+            recent.clear()
+            check_losses(fetched[-1], fit.steps, fit.epochs + 1, **rate)
 
     def check() -> None:
-        loss = float(torch.stack(recent).mean()) if recent else math.nan
-        if recent and not math.isfinite(loss):
-            raise FloatingPointError(
-                f"the loss is {loss} at step {fit.steps}: lower learning_rate (now {settings.learning_rate:g})"
-            )
-        recent.clear()
+        fetch()
+        loss = float(torch.cat(fetched).mean()) if fetched else math.nan
+        where = f"step {fit.steps}"
+        if fetched:
+            first.append(float(fetched[0][0]))
+            check_exploded("the training loss", loss, first[0], where, **rate)
+        fetched.clear()
+        check_weights(module, where, **rate)
         module.eval()
-        with torch.no_grad():
-            scores = validate()
+        try:
+            with torch.no_grad():
+                scores = validate()
+        except FloatingPointError as error:  # it does not know the step
+            raise FloatingPointError(f"step {fit.steps}: {error}") from None
         module.train()
+        check_finite(f"the validation's {choose_by}", scores[choose_by], where, **rate)
         seconds = time.perf_counter() - start
         fit.history.append({"seconds": seconds, "step": fit.steps, "loss": loss, **scores})
         if scores[choose_by] > fit.best_score:
@@ -139,6 +157,8 @@ def fit_within_budget(
                 optimizer.step()
                 recent.append(loss.detach())
                 fit.steps += 1
+                if len(recent) == _BLOCK:
+                    fetch()
                 share = max(share, (time.perf_counter() - start) / settings.seconds)
                 if share >= 1:
                     break
@@ -147,6 +167,7 @@ def fit_within_budget(
                     check()
             if fit.steps == before:
                 raise ValueError("a pass has no loss; give links to train on")
+            fetch()
             fit.epochs += 1
             if settings.epochs is not None:
                 share = max(share, fit.epochs / settings.epochs)

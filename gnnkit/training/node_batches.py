@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gnnkit.training.finite import check_exploded, check_finite
 from gnnkit.training.seeding import isolated_seed
 from gnnkit.training.seeds import SeedResult, SeedSettings, weight_decay_groups
 
@@ -44,17 +45,25 @@ def fit_batches(
 
     Returns:
         The result; its `val_loss` is that of the kept epoch.
+
+    Raises:
+        FloatingPointError: A loss is not finite, or the validation loss of the kept weights is a thousand times the
+            loss of the first epoch's first step; names the seed and the epoch.
+        ValueError: The batches hold no training node.
     """
     device = next(model.parameters()).device
     groups = weight_decay_groups(model.named_parameters(), settings.weight_decay)
     optimizer = torch.optim.Adam(groups, lr=settings.learning_rate, fused=True)
     best: dict[str, Any] | None = None
-    wait, epoch, start = 0, 0, time.perf_counter()
+    wait, epoch, first, start = 0, 0, 0.0, time.perf_counter()
     with isolated_seed(seed, device):
         for epoch in range(1, settings.epochs + 1):
-            loss = _epoch(model, batches, optimizer, device)
+            loss, at_start = _epoch(model, batches, optimizer, device, settings, f"seed {seed}, epoch {epoch}")
+            first = at_start if epoch == 1 else first
             logits = predict_batches(model, data, whole)
             scores = _scores(logits, data)
+            what, where = "the validation loss", f"seed {seed}, epoch {epoch}"
+            check_finite(what, scores["val_loss"], where, learning_rate=settings.learning_rate)
             if best is None or settings.keep == "last" or scores["val_accuracy"] > best["val_accuracy"]:
                 better = best is None or scores["val_accuracy"] > best["val_accuracy"]
                 state = {name: value.detach().clone() for name, value in model.state_dict().items()}
@@ -69,14 +78,24 @@ def fit_batches(
             if max_seconds is not None and time.perf_counter() - start > max_seconds:
                 break
     assert best is not None  # for the type checker: there is at least one epoch
+    what, where = "the validation loss", f"seed {seed}, epoch {best['epoch']}"
+    check_exploded(what, best["val_loss"], first, where, learning_rate=settings.learning_rate)
     model.load_state_dict(best["state"])
     return SeedResult(seed=seed, epochs=epoch, **best)
 
 
-def _epoch(model: nn.Module, batches: Iterable[Any], optimizer: torch.optim.Optimizer, device: torch.device) -> float:
+def _epoch(
+    model: nn.Module,
+    batches: Iterable[Any],
+    optimizer: torch.optim.Optimizer,
+    device: torch.device,
+    settings: SeedSettings,
+    where: str,
+) -> tuple[float, float]:
+    """The mean loss of an epoch, and the loss of its first step."""
     model.train()
-    total, count = 0.0, 0
-    for batch in batches:
+    total, count, first = 0.0, 0, None
+    for step, batch in enumerate(batches, start=1):
         batch = batch.to(device)
         chosen = batch.train_mask & _own(batch)
         if not bool(chosen.any()):
@@ -84,11 +103,14 @@ def _epoch(model: nn.Module, batches: Iterable[Any], optimizer: torch.optim.Opti
         loss = _loss(model(batch.x, batch.edge_index)[chosen], batch.y[chosen])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        value = float(loss.detach())
+        check_finite("the training loss", value, f"{where}, step {step}", learning_rate=settings.learning_rate)
+        first = value if first is None else first
         optimizer.step()
-        total, count = total + float(loss.detach()) * int(chosen.sum()), count + int(chosen.sum())
-    if count == 0:
+        total, count = total + value * int(chosen.sum()), count + int(chosen.sum())
+    if first is None:
         raise ValueError("batches hold no training node: nothing can be learnt from them")
-    return total / count
+    return total / count, first
 
 
 def _own(batch: Any) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gnnkit.training.finite import check_exploded, check_finite
 from gnnkit.training.seeding import isolated_seed
 
 __all__ = ["SeedResult", "SeedSettings", "Stack", "fit_seeds", "weight_decay_groups"]
@@ -175,6 +176,10 @@ def fit_seeds(
 
     Returns:
         A result for each seed, in the stack's order.
+
+    Raises:
+        FloatingPointError: A loss of a seed is not finite, or the validation loss of its kept weights is a thousand
+            times its first loss; names the seed and the epoch.
     """
     order = {seed: place for place, seed in enumerate(stack.seeds)}
     prefix = "model."
@@ -184,16 +189,23 @@ def fit_seeds(
     )
     watch = _Watch(len(order), settings, data.y.device)
     results: dict[int, SeedResult] = {}
+    first: dict[int, Tensor] = {}  # the loss of each seed at the start
     start = time.perf_counter()
     with isolated_seed(stack.seeds[0], data.y.device):
         for epoch in range(1, settings.epochs + 1):
-            _step(stack, data, optimizer)
+            losses = _step(stack, data, optimizer)
             scores = _evaluate(stack, data)
+            exploded = ~(losses.isfinite() & scores["loss"].isfinite())
             over = epoch == settings.epochs or (max_seconds is not None and time.perf_counter() - start > max_seconds)
             stopped = watch.update(epoch, scores, stack) | over
-            if stopped.any():
+            first = first or dict(zip(order, losses, strict=True))
+            if (stopped | exploded).any():  # one question to the device for both
+                _check(losses, scores["loss"], stack.seeds, epoch, settings)
                 for index in stopped.nonzero().view(-1).tolist():
                     result = watch.result(index, epoch, scores, stack)
+                    what, where = f"the validation loss of seed {result.seed}", f"epoch {result.epoch}"
+                    rate = {"learning_rate": settings.learning_rate}
+                    check_exploded(what, result.val_loss, float(first[result.seed]), where, **rate)
                     results[result.seed] = result
                 remaining = (~stopped).nonzero().view(-1).tolist()
                 if not remaining:
@@ -205,13 +217,23 @@ def fit_seeds(
     return sorted(results.values(), key=lambda result: order[result.seed])
 
 
-def _step(stack: Stack, data: Any, optimizer: torch.optim.Optimizer) -> None:
+def _step(stack: Stack, data: Any, optimizer: torch.optim.Optimizer) -> Tensor:
+    """One step of all seeds; their losses before it, `[S]`."""
     stack.train()
     optimizer.zero_grad(set_to_none=True)
     logits = stack(data.x, data.edge_index)[:, data.train_mask]
+    losses = _losses(logits, data.y[data.train_mask])
     # The sum over seeds: each seed's gradient is that of its own mean loss.
-    (_losses(logits, data.y[data.train_mask]).sum()).backward()
+    losses.sum().backward()
     optimizer.step()
+    return losses.detach()
+
+
+def _check(train: Tensor, val: Tensor, seeds: Sequence[int], epoch: int, settings: SeedSettings) -> None:
+    for what, losses in (("training", train), ("validation", val)):
+        for seed, loss in zip(seeds, losses.tolist(), strict=True):
+            where = f"epoch {epoch}"
+            check_finite(f"the {what} loss of seed {seed}", loss, where, learning_rate=settings.learning_rate)
 
 
 def _losses(logits: Tensor, target: Tensor) -> Tensor:

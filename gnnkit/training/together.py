@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from gnnkit.training.finite import check_finite
 from gnnkit.training.fit import POINT_LOSSES, TrainingSettings, resolve_device, schedule_rate
 from gnnkit.training.seeding import isolated_seed, shuffled_batches
 
@@ -53,7 +54,7 @@ def fit_together(
         For each forecaster, its validation score after each epoch.
 
     Raises:
-        FloatingPointError: a loss or a validation score is not finite.
+        FloatingPointError: a loss or a validation score is not finite; names the seed and the epoch.
         ValueError: not one seed for each forecaster, or the loss is `"pinball"`.
     """
     if len(seeds) != len(forecasters) or not seeds:
@@ -82,12 +83,13 @@ def fit_together(
     best = [
         {name: tensor.detach()[number].clone() for name, tensor in parameters.items()} for number in range(len(seeds))
     ]
+    lower = {"learning_rate": settings.learning_rate, "clip": settings.clip}
     step, start = 0, time.perf_counter()
     with isolated_seed(seeds[0], device):
-        for _ in range(settings.epochs):
+        for epoch in range(1, settings.epochs + 1):
             shell.train()
             batches = zip(*(shuffled_batches(len(train), settings.batch_size, order) for order in orders), strict=True)
-            for index in batches:
+            for number, index in enumerate(batches, start=1):
                 batch = train.batch(torch.cat(index).to(device))
                 x, y, observed = (part.unflatten(0, (len(seeds), -1)) for part in (batch.x, batch.y, batch.y_mask))
                 mask = None if batch.mask is None else batch.mask.unflatten(0, (len(seeds), -1))
@@ -101,9 +103,9 @@ def fit_together(
                 error = POINT_LOSSES[settings.loss](error)
                 losses = error.flatten(1).sum(1) / observed.flatten(1).sum(1).clamp(min=1)
                 if not losses.isfinite().all():
-                    raise FloatingPointError(
-                        f"a training loss is not finite at step {step}: lower learning_rate or clip"
-                    )
+                    which = int((~losses.isfinite()).int().argmax())
+                    value, what = float(losses[which]), f"the training loss of seed {seeds[which]}"
+                    check_finite(what, value, f"epoch {epoch}, step {number}", **lower)
                 optimizer.zero_grad(set_to_none=True)
                 losses.sum().backward()
                 _clip(parameters, settings.clip)
@@ -112,11 +114,8 @@ def fit_together(
             for number, forecaster in enumerate(forecasters):
                 _take(forecaster, {name: tensor.detach()[number] for name, tensor in parameters.items()})
                 history[number].append(score(*_predictions(forecaster, moved.val, graph)))
-                if not math.isfinite(history[number][-1]):
-                    raise FloatingPointError(
-                        f"the validation score of seed {seeds[number]} is {history[number][-1]} after epoch "
-                        f"{len(history[number])}: lower learning_rate or clip"
-                    )
+                what = f"the validation score of seed {seeds[number]}"
+                check_finite(what, history[number][-1], f"epoch {epoch}", **lower)
                 if history[number][-1] == min(history[number]):
                     best[number] = {name: tensor.detach()[number].clone() for name, tensor in parameters.items()}
             if settings.max_seconds is not None and time.perf_counter() - start >= settings.max_seconds:

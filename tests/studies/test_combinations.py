@@ -196,3 +196,16 @@ def test_a_terminal_gets_a_bar(tmp_path):
 def test_bad_settings(changes, message):
     with pytest.raises(ValueError, match=message):
         settings(**changes)
+
+
+@pytest.mark.parametrize("rate", [1e6, 1e38])
+def test_a_loss_that_explodes_is_no_row(tmp_path, rate):
+    out = tmp_path / "out"
+    message = r"lstm-T.*: the (training|test) loss is .*: lower learning_rate \(now 1e\+.*\) or clip"
+    with pytest.raises(FloatingPointError, match=message):
+        run_study(settings(seeds=(0,), learning_rate=rate), out)
+    assert not (out / "rows.csv").exists()
+    # Nothing is finished: the same folder takes the lower rate, and then no other.
+    assert len(run_study(settings(seeds=(0,)), out)) == 1
+    with pytest.raises(ValueError, match="holds runs with learning_rate="):
+        run_study(settings(seeds=(0,), learning_rate=rate), out)

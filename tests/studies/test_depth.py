@@ -1,5 +1,7 @@
 """The depth study on a small graph."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 import torch
@@ -45,8 +47,12 @@ def test_rows_layers_influence_and_figures(graph, tmp_path):
 
     more = DepthStudy(models=("gcn",), depths=(2, 4), seeds=2, epochs=8, influence_nodes=4)
     ran.clear()
-    with pytest.raises(ValueError, match="holds a study with other settings"):
+    with pytest.raises(ValueError, match=r"holds a study with another seeds \(2 there, and 3 now\)"):
         run_depth_study(DepthStudy(seeds=3, epochs=8, influence_nodes=4), tmp_path / "out", data=graph)
+    other = graph.clone()
+    other.x = graph.x + 1
+    with pytest.raises(ValueError, match=r"holds a study with another graph \(x is SHA-256"):
+        run_depth_study(more, tmp_path / "out", data=other, on_run=ran.append)
     run_depth_study(more, tmp_path / "out", data=graph, on_run=ran.append)
     assert ran == ["gcn, 4 layers"]
 
@@ -62,3 +68,11 @@ def test_rows_layers_influence_and_figures(graph, tmp_path):
 def test_bad_studies_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         DepthStudy(**options)
+
+
+def test_a_model_that_explodes_is_named(graph, tmp_path, monkeypatch):
+    settings = DepthStudy().settings()
+    monkeypatch.setattr(DepthStudy, "settings", lambda study: replace(settings, learning_rate=1e30))
+    with pytest.raises(FloatingPointError, match=r"gcn of 2 layers: the validation loss of seed 0 is nan at epoch 1"):
+        run_depth_study(DepthStudy(models=("gcn",), depths=(2,), seeds=1), tmp_path / "out", data=graph)
+    assert not list((tmp_path / "out" / "runs").iterdir())

@@ -61,10 +61,76 @@ def test_it_goes_on_where_it_was(graph, tmp_path, monkeypatch):
     more = train_nodes(NodeRun(seeds=(0, 1, 2), changes=CHANGES), tmp_path / "run", data=graph)
     assert seen == [[2]]
     pd.testing.assert_series_equal(more["test_accuracy"][:2], first["test_accuracy"])
-    with pytest.raises(ValueError, match="holds a run with another settings"):
+    with pytest.raises(
+        ValueError, match=r"holds a run with another settings \(epochs is 25 there, and 3 now; learning_r"
+    ):
         train_nodes(NodeRun(changes={"epochs": 3}), tmp_path / "run", data=graph)
     with pytest.raises(ValueError, match="holds other files"):
         train_nodes(NodeRun(), tmp_path, data=graph)
+
+
+@pytest.mark.parametrize("part", ["x", "edge_index", "y", "train_mask"])
+def test_seeds_of_other_data_are_never_put_beside_those_that_are_there(graph, tmp_path, part):
+    run, out = NodeRun(seeds=(0,), changes={"epochs": 2}), tmp_path / "run"
+    train_nodes(run, out, data=graph)
+    before = (out / "rows.csv").read_text()
+    changes = {
+        "x": graph.x + (torch.arange(8) == 3),
+        "edge_index": graph.edge_index[:, 2:],
+        "y": torch.where(torch.arange(60) == 7, (graph.y + 1) % 3, graph.y),
+        "train_mask": graph.train_mask & (torch.arange(60) != 5),
+    }
+    other = graph.clone()
+    other[part] = changes[part]
+    more = NodeRun(seeds=(0, 1), changes={"epochs": 2})
+    sha = r"SHA-256 \w{12}…"
+    with pytest.raises(
+        ValueError, match=rf"another graph \({part} is {sha} there, and {sha} now\): repeat that, or give"
+    ):
+        train_nodes(more, out, data=other)
+    assert (out / "rows.csv").read_text() == before
+    with pytest.raises(ValueError, match=r'another batches \("whole" there, and "6 parts" now\)'):
+        train_nodes(NodeRun(seeds=(0, 1), changes={"epochs": 2}, batches="partition", num_parts=6), out, data=graph)
+    assert len(train_nodes(more, out, data=graph)) == 2
+
+
+def test_rows_that_are_damaged_or_of_other_data_are_not_averaged(graph, tmp_path):
+    run, out = NodeRun(seeds=(0,), changes={"epochs": 2}), tmp_path / "run"
+    rows = train_nodes(run, out, data=graph)
+    table = out / "rows.csv"
+    for content, message in (
+        (rows.assign(data_hash="0123456789ab"), "seed 0 was trained on another graph .data_hash 0123456789ab, now"),
+        (rows.assign(test_accuracy=float("nan")), "rows.csv is damaged: row 0 has no result; give another folder"),
+        (rows.drop(columns="val_loss"), "rows.csv is damaged"),
+    ):
+        content.to_csv(table, index=False)
+        with pytest.raises(ValueError, match=message):
+            train_nodes(run, out, data=graph)
+    table.write_text("")
+    with pytest.raises(ValueError, match=r"rows.csv is damaged"):
+        train_nodes(run, out, data=graph)
+    # A hash of digits alone stays what it is.
+    rows.assign(data_hash="001234567890").to_csv(table, index=False)
+    with pytest.raises(ValueError, match="data_hash 001234567890, now"):
+        train_nodes(run, out, data=graph)
+
+
+@pytest.mark.parametrize("batches", ["whole", "partition"])
+def test_a_training_that_explodes_is_no_result(graph, tmp_path, batches):
+    run = NodeRun(seeds=(4,), changes={"epochs": 12, "learning_rate": 1e38}, batches=batches, num_parts=6)
+    with pytest.raises(FloatingPointError, match=r"seed 4.*lower learning_rate \(now 1e\+"):
+        train_nodes(run, tmp_path / "run", data=graph)
+    assert not (tmp_path / "run" / "rows.csv").exists()
+    # Nothing is there yet: the same folder takes the lower rate.
+    lower = NodeRun(seeds=(4,), changes=CHANGES, batches=batches, num_parts=6)
+    assert train_nodes(lower, tmp_path / "run", data=graph)["test_accuracy"][0] > 0.5
+
+
+def test_a_graph_that_cannot_be_trained_on_is_refused(graph, tmp_path):
+    graph.x[33, 2] = torch.nan
+    with pytest.raises(ValueError, match="x: node 33, column 2 is nan"):
+        train_nodes(NodeRun(), tmp_path / "run", data=graph)
+    assert not (tmp_path / "run").exists()
 
 
 def test_large_graphs_train_in_partitions(graph, tmp_path):

@@ -1,12 +1,14 @@
 """The study: runs that go on where they were cut off, and rows that say all."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from gnnkit.data import LoadedTriples, TripleSplit, split_by_relation
 from gnnkit.studies.relations import RUNS, compare_runs, popularity_scorer, run_study, score_row
 from gnnkit.studies.relations_task import make_task
 
@@ -78,10 +80,37 @@ def test_bad_input(polypharmacy, tmp_path):
         run_study(polypharmacy, tmp_path, runs=["decagone"])
     run_study(polypharmacy, tmp_path, runs=["popularity"])
     other = polypharmacy.pairs.keep_relations([0, 1])
-    with pytest.raises(ValueError, match="holds runs on other data"):
+    with pytest.raises(ValueError, match=r"holds runs with another links \(SHA-256"):
         run_study(other, tmp_path, runs=["popularity"])
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="is a file; give a folder"):
         run_study(polypharmacy, tmp_path / "file", runs=["popularity"])
     with pytest.raises(FileNotFoundError, match="run_study makes it"):
         compare_runs(tmp_path, "best-10min-seed0", "popularity")
+
+
+def test_what_is_there_already_must_be_of_the_same_settings_data_and_split(polypharmacy, tmp_path):
+    run_study(polypharmacy, tmp_path, runs=["distmult"], **QUICK)
+    more = {**QUICK, "changes": {**QUICK["changes"], "channels": 7}}
+    with pytest.raises(
+        ValueError, match=r"distmult-0.02min-seed0.json is a run with other settings \(channels is 128 there"
+    ):
+        run_study(polypharmacy, tmp_path, runs=["distmult"], **more)
+    other = replace(polypharmacy, targets=polypharmacy.targets.flip(1))
+    with pytest.raises(ValueError, match=r"holds runs with another graph \(SHA-256"):
+        run_study(other, tmp_path, runs=["popularity"])
+    split = split_by_relation(polypharmacy.pairs)
+    moved = TripleSplit(split.train, split.test, split.val)
+    first, second = (LoadedTriples(polypharmacy.pairs, part, {}) for part in (split, moved))
+    run_study(first, tmp_path / "own", runs=["popularity"])
+    with pytest.raises(ValueError, match=r"holds runs with another split \(SHA-256"):
+        run_study(second, tmp_path / "own", runs=["popularity"])
+
+
+@pytest.mark.parametrize("rate", [1e6, 1e38])
+@pytest.mark.parametrize("run", ["decagon", "distmult"])
+def test_a_run_that_explodes_is_named(polypharmacy, tmp_path, run, rate):
+    changes = {"learning_rate": rate, "validations": 1, "epochs": 3}
+    with pytest.raises(FloatingPointError, match=rf"{run}-0.05min-seed0: .*: lower learning_rate \(now 1e\+"):
+        run_study(polypharmacy, tmp_path, runs=[run], minutes=0.05, device="cpu", changes=changes)
+    assert not list((tmp_path / "runs").iterdir())

@@ -239,8 +239,14 @@ def test_nothing_is_written_for_bad_input(tmp_path, book):
 
 
 def test_a_loss_that_explodes_stops_the_run(tmp_path, book):
-    with pytest.raises(FloatingPointError, match=r"the loss is nan near step \d+: lower learning_rate \(now 1e\+38\)"):
+    with pytest.raises(
+        FloatingPointError, match=r"training loss is nan at step \d+: lower learning_rate \(now 1e\+38\)"
+    ):
         train_text(book, settings(learning_rate=1e38, clip=1e38), tmp_path / "out")
+    with pytest.raises(FloatingPointError, match=r"the validation loss in bits is \d.*e\+\d+ at step 10, and was"):
+        train_text(book, settings(learning_rate=1e6), tmp_path / "other")
+    # There is nothing to go on with: the same folder takes the lower rate.
+    assert train_text(book, settings(), tmp_path / "out")["learning_rate"] == settings().learning_rate
 
 
 def test_progress_is_told(tmp_path, book):

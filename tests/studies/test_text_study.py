@@ -123,3 +123,11 @@ def test_bad_input(trained, tmp_path):
     assert not out.exists()
     with pytest.raises(ValueError, match="model holds other files"):
         study_texts([trained], trained, device="cpu")
+
+
+def test_a_book_that_was_changed_behind_the_model_is_refused(trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "model")
+    book = tmp_path / "model" / "book.txt"
+    book.write_text(book.read_text(encoding="utf-8").replace("house", "horse"), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"book.txt is not the text that its model was trained on \(SHA-256"):
+        study_texts([tmp_path / "model"], tmp_path / "out", samples=2, length=60, device="cpu", starts=["He said"])

@@ -73,7 +73,7 @@ def test_seconds_to_wanted_scores():
 
 def test_a_loss_that_is_not_finite_is_named():
     model = Line()
-    with pytest.raises(FloatingPointError, match="the loss is nan at step 1: lower learning_rate"):
+    with pytest.raises(FloatingPointError, match="the training loss is nan at epoch 1, step 1: lower"):
         fit_within_budget(
             model,
             lambda: iter([model.slope * math.nan]),
@@ -93,3 +93,27 @@ def test_no_loss_at_all():
 def test_bad_settings(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         BudgetSettings(**wrong)
+
+
+def test_a_score_a_weight_or_a_loss_beyond_all_measure_ends_it():
+    def fit(losses, score=0.0):
+        settings = BudgetSettings(seconds=60, epochs=1, learning_rate=0.5)
+        fit_within_budget(model, losses, lambda: {"score": score}, settings, choose_by="score")
+
+    model = Line()
+    with pytest.raises(
+        FloatingPointError, match=r"the validation's score is nan at step 1: lower learning_rate \(now 0.5\)"
+    ):
+        fit(lambda: iter([model.slope**2]), math.nan)
+    with pytest.raises(FloatingPointError, match=r"the training loss is nan at epoch 1, step 62"):
+        fit(lambda: (model.slope * (math.nan if step == 61 else 1.0) for step in range(100)))
+    model = Line()
+    with pytest.raises(
+        FloatingPointError, match=r"the training loss is \d.*e\+\d+ at step 2, and was .* at first: lower"
+    ):
+        fit(lambda: ((model.slope - 3).square() * factor for factor in (1.0, 1e9)))
+    model = Line()
+    with pytest.raises(
+        FloatingPointError, match=r"a weight of slope is nan at step 1"
+    ):  # a finite loss, its slope none
+        fit(lambda: iter([(model.slope - model.slope.detach()).sqrt().sum()]))

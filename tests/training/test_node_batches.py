@@ -71,3 +71,12 @@ def test_patience_ends_it_and_nothing_to_learn_from_is_named():
     data.train_mask[:] = False
     with pytest.raises(ValueError, match="no training node"):
         fit_batches(NodeClassifier(5, 8, 2), data, PartitionLoader(data, 2), settings)
+
+
+def test_a_loss_that_explodes_is_named():
+    data = community()
+    model, parts = NodeClassifier(5, 8, 2), PartitionLoader(data, 6, parts_per_batch=2)
+    with pytest.raises(
+        FloatingPointError, match=r"the training loss is nan at seed 7, epoch 1, step 2: lower learning_rate"
+    ):
+        fit_batches(model, data, parts, SeedSettings(epochs=2, learning_rate=1e38), seed=7)

@@ -169,3 +169,17 @@ def test_weight_decay_goes_by_name():
 def test_bad_settings_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         SeedSettings(**options)
+
+
+def test_the_seed_that_explodes_is_named():
+    stack = stack_of([3, 4, 5])
+    with torch.no_grad():
+        dict(stack.named_parameters())["model.layers.0.lin.weight"][1] = torch.nan
+    message = r"training loss of seed 4 is nan at epoch 1: lower learning_rate \(now 0.01\)"
+    with pytest.raises(FloatingPointError, match=message):
+        fit_seeds(stack, two_rings(), SeedSettings(epochs=5))
+    message = (
+        r"validation loss of seed 4 is \d.*e\+\d+ at epoch 1, and was 0.66 at first: lower learning_rate \(now 1e\+06\)"
+    )
+    with pytest.raises(FloatingPointError, match=message):
+        fit_seeds(stack_of([4]), two_rings(), SeedSettings(epochs=1, learning_rate=1e6))

@@ -84,7 +84,7 @@ def test_a_score_that_is_not_finite_ends_it():
     windows = make_windows(simulate_traffic(num_nodes=4, days=1), history=6, horizon=2)
     edges = torch.zeros(2, 0, dtype=torch.long)
     settings = TrainingSettings(epochs=1, device="cpu")
-    with pytest.raises(FloatingPointError, match="the validation score of seed 7 is nan after epoch 1: lower"):
+    with pytest.raises(FloatingPointError, match="the validation score of seed 7 is nan at epoch 1: lower"):
         fit_together([Told([])], windows, edges, None, settings, seeds=(7,), score=lambda *_: float("nan"))
 
 

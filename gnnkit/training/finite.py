@@ -1,0 +1,99 @@
+"""The one way in which a training that has exploded says so."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["check_exploded", "check_finite", "check_losses", "check_weights"]
+
+# A loss so many times that of its start is no result, finite or not: no cross-entropy that learns comes near it.
+_EXPLODED = 1000.0
+_DATA = "look for extreme values in the data"
+
+
+def check_finite(what: str, value: float, where: str, look: str = _DATA, /, **lower: float) -> None:
+    """Raise where a figure of a training is no number any more.
+
+    Args:
+        what: E.g. `"the training loss"`.
+        value: The figure.
+        where: E.g. `"epoch 3, step 7"`.
+        look: What else may be wrong.
+        lower: Settings that are to be lowered, by name, as they are now.
+
+    Raises:
+        FloatingPointError: The figure is not finite.
+
+    Example:
+        >>> check_finite("the training loss", float("nan"), "epoch 1, step 2", learning_rate=1e6)
+        Traceback (most recent call last):
+        FloatingPointError: the training loss is nan at epoch 1, step 2: lower learning_rate (now 1e+06), or look for \
+extreme values in the data
+    """
+    if not math.isfinite(value):
+        raise FloatingPointError(f"{what} is {value} at {where}: {_way_out(lower)}, or {look}")
+
+
+def _way_out(lower: dict[str, float]) -> str:
+    return "lower " + " or ".join(f"{name} (now {now:g})" for name, now in lower.items())
+
+
+def check_exploded(what: str, value: float, first: float, where: str, /, **lower: float) -> None:
+    """Raise where the loss of a classifier that is to be reported is no number, or beyond all measure.
+
+    Args:
+        what: As for `check_finite`.
+        value: The loss.
+        first: The training's first loss; a thousand times of it, and of 1 at least, is beyond all measure.
+        where: As for `check_finite`.
+        lower: As for `check_finite`.
+
+    Raises:
+        FloatingPointError: The loss has exploded.
+    """
+    check_finite(what, value, where, **lower)
+    if value > _EXPLODED * max(first, 1.0):
+        raise FloatingPointError(f"{what} is {value:.3g} at {where}, and was {first:.3g} at first: {_way_out(lower)}")
+
+
+def check_losses(losses: Tensor, step: int, epoch: int | None = None, /, **lower: float) -> None:
+    """Raise where a loss of several steps, fetched from the device at once, is no number; names the first such step.
+
+    Args:
+        losses: `[K]`, of the steps up to `step`.
+        step: The number of the last one.
+        epoch: That it was in.
+        lower: As for `check_finite`.
+
+    Raises:
+        FloatingPointError: One is not finite.
+    """
+    finite = losses.isfinite()
+    if not bool(finite.all()):
+        place = int((~finite).int().argmax())
+        at = step - losses.numel() + 1 + place
+        where = f"step {at}" if epoch is None else f"epoch {epoch}, step {at}"
+        check_finite("the training loss", float(losses[place]), where, **lower)
+
+
+def check_weights(model: nn.Module, where: str, /, **lower: float) -> None:
+    """Raise where a weight is no number: a finite loss may have had a gradient that was none.
+
+    Args:
+        model: Its parameters are looked at.
+        where: As for `check_finite`.
+        lower: As for `check_finite`.
+
+    Raises:
+        FloatingPointError: One is not finite; names the parameter.
+    """
+    named = [(name, parameter.detach()) for name, parameter in model.named_parameters()]
+    # A sum over each, fetched at once: one wait for the device.
+    broken = torch.stack([(~parameter.isfinite()).any() for _, parameter in named]).tolist()
+    for (name, parameter), is_broken in zip(named, broken, strict=True):
+        if is_broken:
+            value = parameter[~parameter.isfinite()][0]
+            check_finite(f"a weight of {name}", float(value), where, **lower)
