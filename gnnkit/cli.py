@@ -19,6 +19,7 @@ from gnnkit.cli_forecasting import forecasting
 from gnnkit.cli_nodes import graph_app, nodes_app
 from gnnkit.cli_options import help_text
 from gnnkit.cli_options import named_option as _set
+from gnnkit.cli_options import parse_names as _names
 from gnnkit.cli_options import parse_seeds as _seeds
 from gnnkit.cli_options import parse_whole_numbers as _whole_numbers
 
@@ -57,6 +58,9 @@ def sequence(
     lengths: Annotated[str, _set(_WHAT, "Numbers in a combination (5,10,15).")] = "5,10,15",
     cells: Annotated[str, _set(_WHAT, "Of rnn, lstm, gru, birnn, bilstm, bigru (lstm,bilstm).")] = "lstm,bilstm",
     embeddings: Annotated[str, _set(_WHAT, "Widths of the embedding (1,128).")] = "1,128",
+    initializations: Annotated[
+        str, _set(_WHAT, "Of report, torch's Kaiming routine on (in, out), and gnnkit, √(2 / in) (report,gnnkit).")
+    ] = "report,gnnkit",
     seeds: Annotated[
         str, _set(_WHAT, "A count, 3, or a list (0,24,42); a list of one ends in a comma, 7,.")
     ] = "0,24,42",
@@ -75,8 +79,9 @@ def sequence(
 
     settings = CombinationsSettings(
         lengths=tuple(_whole_numbers("lengths", lengths)),
-        cells=tuple(name.strip() for name in cells.split(",") if name.strip()),
+        cells=tuple(_names(cells)),
         embeddings=tuple(_whole_numbers("embeddings", embeddings)),
+        initializations=tuple(_names(initializations)),
         seeds=tuple(_seeds(seeds)),
         steps=steps,
         hidden_channels=hidden,

@@ -9,7 +9,15 @@ from gnnkit.data import RandomCombinations
 from gnnkit.studies import combinations as study
 from gnnkit.studies.combinations import CombinationsSettings, Run, evaluate, load_runs, run_study, train
 
-TINY = {"lengths": (3,), "cells": ("lstm",), "embeddings": (1,), "seeds": (0, 24), "steps": 6, "hidden_channels": 8}
+TINY = {
+    "lengths": (3,),
+    "cells": ("lstm",),
+    "embeddings": (1,),
+    "initializations": ("report",),
+    "seeds": (0, 24),
+    "steps": 6,
+    "hidden_channels": 8,
+}
 TINY |= {"batch_size": 16, "test_sequences": 100, "device": "cpu"}
 
 
@@ -28,11 +36,11 @@ def test_defaults_are_the_reports_recipe():
         "test_sequences": 5000,
     }
     assert CombinationsSettings().seeds == (0, 24, 42)
-    assert len(CombinationsSettings().runs()) == 3 * 2 * 2 * 3
+    assert len(CombinationsSettings().runs()) == 3 * 2 * 2 * 2 * 3
 
 
 def test_training_learns_and_reports_itself():
-    run = Run("bilstm", 4, 8, 0)
+    run = Run("bilstm", 4, 8, "report", 0)
     seen = []
     result = train(
         run,
@@ -54,19 +62,19 @@ def test_training_learns_and_reports_itself():
 
 
 def test_curves_of_long_runs_are_means_over_blocks():
-    whole = train(Run("lstm", 3, 1, 0), settings(steps=410))
+    whole = train(Run("lstm", 3, 1, "report", 0), settings(steps=410))
     assert whole["curve"]["step"][:2] == [2, 4]
     assert whole["curve"]["step"][-1] == 410
-    short = train(Run("lstm", 3, 1, 0), settings(steps=2))
+    short = train(Run("lstm", 3, 1, "report", 0), settings(steps=2))
     assert whole["curve"]["loss"][0] == pytest.approx(sum(short["curve"]["loss"]) / 2)
 
 
 def test_a_run_depends_on_its_seed_alone():
     torch.manual_seed(1)
-    first = train(Run("lstm", 3, 1, 24), settings())
+    first = train(Run("lstm", 3, 1, "report", 24), settings())
     torch.manual_seed(2)
-    second = train(Run("lstm", 3, 1, 24), settings())
-    other = train(Run("lstm", 3, 1, 25), settings())
+    second = train(Run("lstm", 3, 1, "report", 24), settings())
+    other = train(Run("lstm", 3, 1, "report", 25), settings())
     assert first["curve"] == second["curve"]
     assert first["row"]["loss"] == second["row"]["loss"] != other["row"]["loss"]
 
@@ -129,10 +137,10 @@ def test_a_study_goes_on_where_it_was_cut_off(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run_study(settings(seeds=(0, 24, 42)), out)
     assert sorted(path.name for path in (out / "runs").iterdir()) == [
-        "lstm-T3-embedding1-seed0.json",
-        "lstm-T3-embedding1-seed24.json",
+        "lstm-T3-embedding1-report-seed0.json",
+        "lstm-T3-embedding1-report-seed24.json",
     ]
-    (out / "runs" / "lstm-T3-embedding1-seed42.part").write_text("{half")
+    (out / "runs" / "lstm-T3-embedding1-report-seed42.part").write_text("{half")
     before = {path.name: path.read_bytes() for path in (out / "runs").glob("*.json")}
     done.clear()
     rows = run_study(settings(seeds=(0, 24, 42)), out)
@@ -172,7 +180,7 @@ def test_a_terminal_gets_a_bar(tmp_path):
     console = Console(force_terminal=True, width=120, record=True)
     with console.capture() as captured:
         run_study(settings(), tmp_path / "out", console=console)
-    assert "run 2 of 2  lstm-T3-embedding1-seed24" in captured.get()
+    assert "run 2 of 2  lstm-T3-embedding1-report-seed24" in captured.get()
     quiet = Console(force_terminal=False)
     with quiet.capture() as captured:
         run_study(settings(cells=("rnn",)), tmp_path / "out", console=quiet)
