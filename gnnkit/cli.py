@@ -40,15 +40,16 @@ _WHAT, _HOW, _OUT = "What is compared", "Training, the same for every model", "O
 _SEQUENCE = """
 Let LSTM and BiLSTM tell the last of T random numbers from the others, with narrow and wide embeddings.
 
-Every length, cell, width and seed is a run; each is kept in --out when it is done, so the same command goes on where it
-was cut off, and more lengths, cells, widths or seeds add to what is there. --out gets rows.csv, curves.csv, report.md
-(tables, and what differs from the course report and why), loss.png, accuracy.png and gradient_flow.png.
+Every length, cell, width, initialisation and seed is a run; each is kept in --out when it is done, so the same command
+goes on where it was cut off, and more of them add to what is there. --out gets rows.csv, curves.csv, report.md (tables,
+and what differs from the course report and why), loss.png, accuracy.png and gradient_flow.png.
 
-[bold]A worked example[/bold]: the report's lengths and seeds, with its embedding of width 1 and with one of 128; then
-longer ones, from one seed:
+[bold]A worked example[/bold]: the report's lengths and seeds, with its embedding of width 1 and with one of 128, its
+initialisation and gnnkit's; its own recipe alone; then longer ones, from one seed:
 
 \b
     gnnkit sequence --out combinations
+    gnnkit sequence --embeddings 1 --initializations report --out report
     gnnkit sequence --lengths 30,50 --seeds 0, --out combinations
 """
 
@@ -76,6 +77,7 @@ def sequence(
     from rich.console import Console
 
     from gnnkit.studies.combinations import CombinationsSettings, run_study
+    from gnnkit.studies.combinations_report import render_terminal
 
     settings = CombinationsSettings(
         lengths=tuple(_whole_numbers("lengths", lengths)),
@@ -92,13 +94,15 @@ def sequence(
         device=device,
     )
     try:
-        run_study(settings, out, console=Console(stderr=True))
+        rows = run_study(settings, out, console=Console(stderr=True))
     except KeyboardInterrupt:
         typer.echo(
             f"gnnkit: stopped; finished runs are kept in {out}, and the same command goes on from there", err=True
         )
         raise typer.Exit(130) from None
-    typer.echo((out / "report.md").read_text(encoding="utf-8"))
+    console = Console()
+    # A pipe has no width of its own; tables get the room that they ask for.
+    render_terminal(rows, console if console.is_terminal else Console(width=200))
     typer.echo(f"Report: {out / 'report.md'}")
 
 

@@ -162,6 +162,33 @@ def test_another_recipe_is_refused(tmp_path):
     assert len(load_runs(out)) == 1
 
 
+def test_runs_of_an_earlier_gnnkit_are_refused_before_anything_is_trained(tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    run_study(settings(seeds=(0,)), out)
+    file = out / "runs" / "lstm-T3-embedding1-report-seed0.json"
+    document = json.loads(file.read_text())
+    del document["row"]["initialization"]
+    file.with_name("lstm-T3-embedding1-seed0.json").write_text(json.dumps(document))
+    monkeypatch.setattr(study, "train", lambda *args, **options: pytest.fail("trained"))
+    with pytest.raises(ValueError, match="holds runs of an earlier gnnkit, which do not say how they began"):
+        run_study(settings(seeds=(0, 24)), out)
+
+
+@pytest.mark.parametrize(("initialization", "fan"), [("report", 8), ("gnnkit", 3)])
+def test_a_run_begins_as_its_name_says(initialization, fan, monkeypatch):
+    class Caught(Exception):
+        pass
+
+    def catch(model, sample):
+        raise Caught(model.kaiming_fan, model.recurrences[0].network.weight_ih_l0.detach())
+
+    monkeypatch.setattr(study, "gradient_flow", catch)
+    with pytest.raises(Caught) as caught:
+        train(Run("lstm", 3, 3, initialization, 0), settings())
+    assert caught.value.args[0] == {"report": "out", "gnnkit": "in"}[initialization]
+    assert caught.value.args[1].std().item() == pytest.approx((2 / fan) ** 0.5, rel=0.2)
+
+
 def test_foreign_folders_are_refused(tmp_path):
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(ValueError, match="holds other files"):
@@ -195,6 +222,9 @@ def test_a_terminal_gets_a_bar(tmp_path):
         ({"seeds": ()}, "seeds must list whole numbers of at least 0"),
         ({"seeds": (1, 1)}, "seeds names something twice"),
         ({"cells": ("lstm", "transformer")}, "cells must list some of rnn, lstm, gru, birnn, bilstm, bigru"),
+        ({"initializations": ("zeros",)}, r"initializations must list some of report, gnnkit, got \['zeros'\]"),
+        ({"initializations": ()}, "initializations must list some of"),
+        ({"initializations": ("report", "report")}, "initializations names something twice"),
         ({"hidden_channels": 0}, "hidden_channels must be a whole number of at least 1, got 0"),
         ({"batch_size": 0}, "batch_size must be a whole number of at least 1, got 0"),
         ({"learning_rate": 0.0}, "learning_rate must be a positive number"),
