@@ -78,6 +78,8 @@ def table(rows: pd.DataFrame, cell: str) -> str:
 
 
 _HEAD = ("T", "embedding", "initialisation", "loss", "accuracy", "report's loss", "report's accuracy", "99% at step")
+_SHORT_HEAD = ("T", "emb", "start", "loss", "accuracy", "report's\nloss", "\naccuracy", "99% at\nstep")
+_WIDTH = 100  # of sentences on a terminal
 
 
 def _lines(rows: pd.DataFrame, cell: str) -> list[tuple[Any, list[str]]]:
@@ -101,21 +103,23 @@ def render_terminal(rows: pd.DataFrame, console: Console) -> None:
         rows: As `run_study` returns them.
         console: Where to print.
     """
-    console.print(Text(_conditions(rows), style="dim"))
+    width = min(console.width, _WIDTH)
+    console.print(Text(_conditions(rows), style="dim"), width=width)
     for cell in _cells(rows):
         grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-        for name in (*_HEAD, "runs"):
-            grid.add_column(name, justify="left" if name == "initialisation" else "right")
+        for name in _SHORT_HEAD:
+            grid.add_column(name, justify="left" if name == "start" else "right", no_wrap=True)
         former = None
-        for group, cells in _lines(rows, cell):
+        for _, cells in _lines(rows, cell):
             if former not in (None, cells[0]):
                 grid.add_section()
             former = cells[0]
-            grid.add_row(*cells, str(len(group)))
+            # ".012" and not "0.012": on a terminal the blanks and the zero are worth a column.
+            grid.add_row(*(text.replace(" ± 0.", "±.").replace(" seeds)", ")") for text in cells))
         console.print(Text(_NAMES[cell], style="bold"))
         console.print(grid)
     for line in _findings(rows):
-        console.print(Text(f"· {line}"))
+        console.print(Text(f"· {line}"), width=width)
 
 
 def differences(rows: pd.DataFrame) -> list[str]:

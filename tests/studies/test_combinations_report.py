@@ -14,19 +14,26 @@ from gnnkit.studies.combinations_report import (
 )
 
 
-def rows(cell="lstm", length=15, embedding=1, losses=(0.69, 0.70, 0.71), accuracies=(0.82, 0.83, 0.84), **changes):
-    common = {"cell": cell, "length": length, "embedding": embedding, **RECIPE, "parameters": 68766, "seconds": 31.6}
-    common["initialization"] = "report"
+def rows(
+    cell="lstm",
+    length=15,
+    embedding=1,
+    losses=(0.69, 0.70, 0.71),
+    accuracies=(0.82, 0.83, 0.84),
+    initialization="report",
+    **changes,
+):
+    common = {"cell": cell, "length": length, "embedding": embedding, "initialization": initialization, **RECIPE}
+    common |= {"parameters": 68766, "seconds": 31.6}
     common |= {"hardware": "Abacus 9", "device": "cpu", "threads": 2, "torch": "2.13.0", "steps_to_99": None, **changes}
     seeds = zip((0, 24, 42), losses, accuracies, strict=False)
     return pd.DataFrame([{**common, "seed": s, "loss": loss, "accuracy": a} for s, loss, a in seeds])
 
 
-OWN = {"initialization": "gnnkit"}
-
-
 def test_table_has_mean_and_deviation_beside_the_reports_where_the_recipe_is_the_reports():
-    all_rows = pd.concat([rows(**OWN, losses=(0.2, 0.3, 0.4)), rows(), rows(embedding=128, steps_to_99=130)])
+    all_rows = pd.concat(
+        [rows(initialization="gnnkit", losses=(0.2, 0.3, 0.4)), rows(), rows(embedding=128, steps_to_99=130)]
+    )
     lines = table(all_rows, "lstm").splitlines()
     assert lines[2:] == [
         "| 15 | 1 | gnnkit | 0.3000 ± 0.1000 | 0.8300 ± 0.0100 |  |  | never | 68,766 | 32 | 3 |",
@@ -60,9 +67,9 @@ def test_distance_is_told_in_standard_errors_of_the_difference():
 
 
 def test_only_the_reports_recipe_is_held_against_the_report():
-    text = " ".join(differences(rows(**OWN)))
+    text = " ".join(differences(rows(initialization="gnnkit")))
     assert "(report 0." not in text
-    both = differences(pd.concat([rows(), rows(**OWN, losses=(0.2, 0.3, 0.4), steps_to_99=500)]))
+    both = differences(pd.concat([rows(), rows(initialization="gnnkit", losses=(0.2, 0.3, 0.4), steps_to_99=500)]))
     assert both[1] == (
         "LSTM, T = 15: gnnkit's initialisation, all else equal, changes the accuracy from 0.8300 ± 0.0100 to 0.8300 ± "
         "0.0100 and the loss from 0.7000 ± 0.0100 to 0.3000 ± 0.1000; 99% at step 500 (report: never)."
@@ -71,11 +78,11 @@ def test_only_the_reports_recipe_is_held_against_the_report():
 
 def test_the_cure_is_told_for_each_initialisation():
     wide = rows(embedding=128, accuracies=(1.0,) * 3, losses=(0.0,) * 3, steps_to_99=130)
-    text = " ".join(differences(pd.concat([rows(), wide, rows(**OWN, losses=(0.1,) * 3)])))
+    text = " ".join(differences(pd.concat([rows(), wide, rows(initialization="gnnkit", losses=(0.1,) * 3)])))
     assert (
         "LSTM, T = 15, initialisation `report`: an embedding of 128 in place of 1, all else equal, changes the "
-        "accuracy from 0.8300 ± 0.0100 to 1.0000 ± 0.0000 and the loss from 0.7000 ± 0.0100 to 0.0000 ± 0.0000; 99% at step 130 "
-        "(width 1: never)."
+        "accuracy from 0.8300 ± 0.0100 to 1.0000 ± 0.0000 and the loss from 0.7000 ± 0.0100 to 0.0000 ± 0.0000; 99% at "
+        "step 130 (width 1: never)."
     ) in text
     assert "initialisation `gnnkit`: an embedding" not in text  # no wide runs of it
 
@@ -100,14 +107,15 @@ def test_the_report_has_a_table_a_cell(tmp_path):
 
 
 def test_a_terminal_gets_tables_and_sentences_and_no_markup():
-    console = Console(width=160, color_system=None, force_terminal=True)
+    console = Console(width=80, color_system=None, force_terminal=True)
     with console.capture() as captured:
-        render_terminal(pd.concat([rows(), rows("bilstm", 5), rows(**OWN)]), console)
+        render_terminal(pd.concat([rows(), rows("bilstm", 5), rows(initialization="gnnkit")]), console)
     lines = [line.rstrip() for line in captured.get().splitlines()]
     assert {"LSTM", "BiLSTM"} <= set(lines)
     (line,) = (" ".join(line.split()) for line in lines if line.split()[:3] == ["15", "1", "report"])
-    assert line == "15 1 report 0.7000 ± 0.0100 0.8300 ± 0.0100 0.6945 ± 0.0089 0.8273 ± 0.0069 never 3"
+    assert line == "15 1 report 0.7000±.0100 0.8300±.0100 0.6945±.0089 0.8273±.0069 never"
     assert any(line.startswith("· LSTM, T = 15: accuracy 0.8300") for line in lines)
+    assert max(map(len, lines)) <= 80
     assert not any(mark in captured.get() for mark in ("|", "![", "##", "**"))
 
 
