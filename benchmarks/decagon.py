@@ -77,7 +77,7 @@ def write_results(data: DecagonData, out: Path, results: Path, rows: pd.DataFram
             if path.is_file():
                 tables.append(pd.read_csv(path).assign(run=name, seed=seed))
     if tables:
-        pd.concat(tables).to_csv(results / "relations.csv", index=False, float_format="%.4g")
+        pd.concat(tables).to_csv(results / "relations.csv", index=False, float_format="%.6g")
     write_page(results)
     model = out / "models" / stem(KEPT, options.minutes, options.seeds[0])
     if model.is_dir():

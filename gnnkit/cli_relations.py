@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Option
 
-from gnnkit.cli_options import help_text, parse_options
+from gnnkit.cli_options import help_text, parse_names, parse_options
 
 if TYPE_CHECKING:
     from gnnkit.studies.relations_task import LinkTask
@@ -83,7 +83,9 @@ def train(
     for name, value in (parse_options(change, "set") or {}).items():
         if name in given or name in ("minutes", "seed", "device"):
             raise ValueError(f"set: {name} has an option of its own; write --{name.replace('_', '-')} {value}")
-        changes[name] = tuple(value) if isinstance(value, list) else value
+        if name == "leave_out":  # a list in JSON, or names between commas
+            value = tuple(parse_names(value) if isinstance(value, str) else value)
+        changes[name] = value
     settings = recipe(model, minutes=minutes, seed=seed, device=device, **changes)
     source = {
         "data": data if data == "decagon" else str(Path(data).resolve()),

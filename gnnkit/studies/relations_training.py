@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
@@ -32,6 +33,13 @@ __all__ = ["RECIPES", "RelationsSettings", "build_model", "recipe", "scorer", "t
 
 # Up to so many entities, the scores of all pairs are a small matrix, and every pair that is no link is a negative.
 _MOST_FOR_ALL_PAIRS = 3000
+
+
+# Settings that are whole numbers, with the least that each may be; other numbers; and those that may be None.
+_WHOLE = {"channels": 1, "hidden_channels": 1, "num_bases": 1, "neighbours": 1, "negatives_per_link": 1}
+_WHOLE |= {"batch_size": 1, "relations_per_step": 1, "epochs": 1, "validations": 1, "seed": 0}
+_NUMBERS = ("ridge", "dropout", "learning_rate", "weight_decay", "minutes")
+_OPTIONAL = ("num_bases", "neighbours", "epochs")
 
 
 @dataclass(frozen=True)
@@ -103,9 +111,19 @@ class RelationsSettings:
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(allowed)}")
-        for name in ("negatives_per_link", "batch_size", "relations_per_step", "channels", "hidden_channels"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; give a whole number of at least 1")
+        for name, least in _WHOLE.items():
+            value = getattr(self, name)
+            if value is None and name in _OPTIONAL:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ValueError(f"{name} is {value!r}; give a whole number of at least {least}")
+        for name in _NUMBERS:
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+                raise ValueError(f"{name} is {value!r}; give a number")
+        for name in ("encoder", "popularity", "cooccurrence"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} is {getattr(self, name)!r}; give True or False (true or false behind --set)")
         if self.encoder_form == "authors":
             if not self.encoder:
                 raise ValueError("encoder_form is 'authors', but encoder is False; leave one of them out")
