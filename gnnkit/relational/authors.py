@@ -42,9 +42,9 @@ def relation_graph(
         within: Sources and targets are the same nodes: each is then its own neighbour under every relation.
 
     Example:
-        >>> graph = relation_graph(torch.tensor([[0], [1]]), torch.tensor([0]), 1, 2, within=True)
-        >>> graph.weight.tolist()
-        [0.5, 1.0, 0.5]
+        >>> both = torch.tensor([[0, 1], [1, 0]])
+        >>> relation_graph(both, torch.tensor([0, 0]), 1, 3, within=True).weight.round(decimals=3)
+        tensor([0.5000, 0.5000, 0.5000, 0.5000, 1.0000])
     """
     if within:
         loops = torch.arange(num_sources, device=edge_index.device).repeat(num_relations)
