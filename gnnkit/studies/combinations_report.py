@@ -23,6 +23,7 @@ class Figure(NamedTuple):
 
 
 _PUBLISHED_SEEDS = 3
+_STARTS = ("report", "gnnkit")
 #: The report's tables 1 and 2: (cell, T) -> loss and accuracy.
 PUBLISHED: dict[tuple[str, int], tuple[Figure, Figure]] = {
     ("lstm", 5): (Figure(0.0011, 0.0006), Figure(1.0, 0.0)),
@@ -48,9 +49,9 @@ _ALWAYS = (
     "versions it ran on: the same seeds give other numbers here. Deviations here are sample deviations (n - 1).",
     "Initialisation `report`: torch's Kaiming-normal routine, called on one matrix a gate that is kept (in, out). The "
     "routine takes the second size for the inputs, so each gate's matrices have the deviation √(2 / hidden), whatever "
-    "the width of the input, and the output layer √(2 / T). That the report ran so is inferred: its figures come out. "
-    "Initialisation `gnnkit`: √(2 / in), which is √2 for an input of width 1. With an embedding as wide as the state, "
-    "the two differ in the output layer alone (a BiLSTM's has twice the inputs).",
+    "the width of the input, and the output layer √(2 / T). That the report ran so is inferred, from how near its "
+    "figures come. Initialisation `gnnkit`: √(2 / in), which is √2 for an input of width 1. With an embedding as wide as "
+    "the state, the two differ in the output layer alone.",
     "The report does not say whether its BiLSTM's directions share an embedding. Here each has its own: two numbers "
     "that lie close together in one embedding of width 1 rarely do in both. With one embedding for both, a BiLSTM "
     "stays far above the report's losses at T = 10 and 15.",
@@ -86,7 +87,8 @@ def _lines(rows: pd.DataFrame, cell: str) -> list[tuple[Any, list[str]]]:
     """Runs that differ in their seed alone, and the cells of their line under `_HEAD`."""
     lines = []
     keys = ("length", "embedding", "initialization")
-    for (length, embedding, start), group in _groups(rows[rows["cell"] == cell], *keys):
+    groups = _groups(rows[rows["cell"] == cell], *keys)
+    for (length, embedding, start), group in sorted(groups, key=lambda g: (*g[0][:2], _STARTS.index(g[0][2]))):
         known = embedding == 1 and start == "report"  # the report's own recipe
         theirs = PUBLISHED.get((cell, int(length))) if known else None
         published = ["", ""] if theirs is None else [_text(figure) for figure in theirs]
@@ -228,7 +230,7 @@ def _change(label: str, what: str, before: Any, after: Any, former: str) -> str:
     ]
     return (
         f"{label}: {what}, all else equal, changes {' and '.join(changes)}; "
-        f"99% at step {_steps(after['steps_to_99'])} ({former}: {_steps(before['steps_to_99'])})."
+        f"99% at step: {_steps(after['steps_to_99'])} ({former}: {_steps(before['steps_to_99'])})."
     )
 
 

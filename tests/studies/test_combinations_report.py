@@ -36,9 +36,9 @@ def test_table_has_mean_and_deviation_beside_the_reports_where_the_recipe_is_the
     )
     lines = table(all_rows, "lstm").splitlines()
     assert lines[2:] == [
-        "| 15 | 1 | gnnkit | 0.3000 ± 0.1000 | 0.8300 ± 0.0100 |  |  | never | 68,766 | 32 | 3 |",
         "| 15 | 1 | report | 0.7000 ± 0.0100 | 0.8300 ± 0.0100 | 0.6945 ± 0.0089 | 0.8273 ± 0.0069 | never | 68,766 "
         "| 32 | 3 |",
+        "| 15 | 1 | gnnkit | 0.3000 ± 0.1000 | 0.8300 ± 0.0100 |  |  | never | 68,766 | 32 | 3 |",
         "| 15 | 128 | report | 0.7000 ± 0.0100 | 0.8300 ± 0.0100 |  |  | 130 | 68,766 | 32 | 3 |",
     ]
     assert {line.count("|") for line in lines} == {12}
@@ -72,7 +72,7 @@ def test_only_the_reports_recipe_is_held_against_the_report():
     both = differences(pd.concat([rows(), rows(initialization="gnnkit", losses=(0.2, 0.3, 0.4), steps_to_99=500)]))
     assert both[1] == (
         "LSTM, T = 15: gnnkit's initialisation, all else equal, changes the accuracy from 0.8300 ± 0.0100 to 0.8300 ± "
-        "0.0100 and the loss from 0.7000 ± 0.0100 to 0.3000 ± 0.1000; 99% at step 500 (report: never)."
+        "0.0100 and the loss from 0.7000 ± 0.0100 to 0.3000 ± 0.1000; 99% at step: 500 (report: never)."
     )
 
 
@@ -82,7 +82,7 @@ def test_the_cure_is_told_for_each_initialisation():
     assert (
         "LSTM, T = 15, initialisation `report`: an embedding of 128 in place of 1, all else equal, changes the "
         "accuracy from 0.8300 ± 0.0100 to 1.0000 ± 0.0000 and the loss from 0.7000 ± 0.0100 to 0.0000 ± 0.0000; 99% at "
-        "step 130 (width 1: never)."
+        "step: 130 (width 1: never)."
     ) in text
     assert "initialisation `gnnkit`: an embedding" not in text  # no wide runs of it
 
