@@ -2,11 +2,14 @@
 
     python benchmarks/decagon.py --minutes 10                                        every model and ablation
     python benchmarks/decagon.py --runs popularity popularity-by-effect              baselines, no training
+    python benchmarks/decagon.py --seeds 0 1 2                                       three fits of each
     python benchmarks/decagon.py --report                                            only the report, from what is there
+    python benchmarks/decagon.py --page                                              only README.md, from --results
 
 Finished runs are kept in --out and not run again. After each call the folder --results holds all that is committed:
-rows.csv, differences.csv (the full model less each other run, with intervals over side effects), relations.csv (scores
-by side effect), README.md, which is drawn from these, and examples.md with reliability.csv, of the fitted `best`.
+rows.csv, differences.csv (the full model less each other run; with several seeds the intervals hold the noise between
+fits), relations.csv (scores by side effect), README.md, which is drawn from these, and examples.md with
+reliability.csv, of the fitted `best` of the first seed.
 """
 
 from __future__ import annotations
@@ -60,31 +63,37 @@ PARTNERS = [
 def write_results(data: DecagonData, out: Path, results: Path, rows: pd.DataFrame, options: argparse.Namespace) -> None:
     """The committed folder, from what is in the runs' folder."""
     results.mkdir(parents=True, exist_ok=True)
-    seed = options.seeds[0]
     rows = rows[rows["minutes"].isna() | (rows["minutes"] == options.minutes)] if "minutes" in rows else rows
+    rows = rows[rows["seed"].isna() | rows["seed"].isin(options.seeds)] if "seed" in rows else rows
     rows = rows.assign(cached_load_seconds=min(timed_load(options.data_root) for _ in range(3)))
     rows.to_csv(results / "rows.csv", index=False, float_format="%.6g")
-    differences = run_differences(out, minutes=options.minutes, seed=seed)
+    differences = run_differences(out, minutes=options.minutes, seeds=options.seeds)
     if len(differences):
         differences.to_csv(results / "differences.csv", index=False, float_format="%.6g")
-    tables = {}
+    tables = []
     for name in DETAILED:
-        path = out / "runs" / f"{name if name in BASELINES else stem(name, options)}.relations.csv"
-        if path.is_file():
-            tables[name] = pd.read_csv(path)
+        for seed in (None,) if name in BASELINES else options.seeds:
+            path = out / "runs" / f"{name if seed is None else stem(name, options.minutes, seed)}.relations.csv"
+            if path.is_file():
+                tables.append(pd.read_csv(path).assign(run=name, seed=seed))
     if tables:
-        pd.concat([table.assign(run=name) for name, table in tables.items()]).to_csv(
-            results / "relations.csv", index=False, float_format="%.4g"
-        )
-    shown = rows[rows["seed"].isna() | (rows["seed"] == seed)] if "seed" in rows else rows
-    write_report(shown, differences, tables, results / "README.md")
-    model = out / "models" / stem(KEPT, options)
+        pd.concat(tables).to_csv(results / "relations.csv", index=False, float_format="%.6g")
+    write_page(results)
+    model = out / "models" / stem(KEPT, options.minutes, options.seeds[0])
     if model.is_dir():
         fitted, _ = load_fitted(model)
         task = make_task(data)
         table = reliability(fitted, task)
         table.to_csv(results / "reliability.csv", index=False, float_format="%.6g")
         write_examples(fitted, task, results / "examples.md", pairs=PAIRS, partners=PARTNERS, names=DRUGS, table=table)
+
+
+def write_page(results: Path) -> None:
+    """README.md, from the rows beside it and nothing else."""
+    tables = [results / f"{name}.csv" for name in ("rows", "differences", "relations")]
+    rows, differences, relations = (pd.read_csv(path) if path.is_file() else pd.DataFrame() for path in tables)
+    by_run = dict(iter(relations.groupby("run"))) if len(relations) else {}
+    write_report(rows, differences, by_run, results / "README.md")
 
 
 def timed_load(root: Path | None) -> float:
@@ -94,16 +103,16 @@ def timed_load(root: Path | None) -> float:
     return time.perf_counter() - start
 
 
-def stem(name: str, options: argparse.Namespace) -> str:
+def stem(name: str, minutes: float, seed: int) -> str:
     """How `run_study` calls a run's files."""
-    return f"{name}-{options.minutes:g}min-seed{options.seeds[0]}"
+    return f"{name}-{minutes:g}min-seed{seed}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--runs", nargs="*", default=[*BASELINES, *RUNS], help="default: all")
     parser.add_argument("--minutes", type=float, default=10.0, help="of each run's training (default: 10)")
-    parser.add_argument("--seeds", type=int, nargs="*", default=[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="a fit of each run from each (default: 0)")
     parser.add_argument("--threads", type=int, default=None, help="torch's (default: as they are)")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--validations", type=int, default=10, help="within a budget (default: 10)")
@@ -111,7 +120,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE.parent / "runs" / "decagon")
     parser.add_argument("--results", type=Path, default=HERE / "results" / "decagon")
     parser.add_argument("--report", action="store_true", help="train nothing, write --results from --out")
+    parser.add_argument("--page", action="store_true", help="read no data, write README.md from --results alone")
     options = parser.parse_args()
+    if options.page:
+        write_page(options.results)
+        return
     data = load_decagon(options.data_root)
     if options.report:
         rows = pd.read_csv(options.out / "rows.csv")

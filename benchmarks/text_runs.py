@@ -89,6 +89,8 @@ def main() -> None:
         study_texts(studied, study, device="cpu")
         print(f"Study: {study / 'report.html'}")
         kept.mkdir(parents=True, exist_ok=True)
+        for former in kept.glob("curves*.png"):
+            former.unlink()
         for pattern in ("report.md", "rows.csv", "*.png"):
             for file in study.glob(pattern):
                 shutil.copyfile(file, kept / file.name)

@@ -19,6 +19,7 @@ from gnnkit.cli_forecasting import forecasting
 from gnnkit.cli_nodes import graph_app, nodes_app
 from gnnkit.cli_options import help_text
 from gnnkit.cli_options import named_option as _set
+from gnnkit.cli_options import parse_names as _names
 from gnnkit.cli_options import parse_seeds as _seeds
 from gnnkit.cli_options import parse_whole_numbers as _whole_numbers
 
@@ -39,15 +40,16 @@ _WHAT, _HOW, _OUT = "What is compared", "Training, the same for every model", "O
 _SEQUENCE = """
 Let LSTM and BiLSTM tell the last of T random numbers from the others, with narrow and wide embeddings.
 
-Every length, cell, width and seed is a run; each is kept in --out when it is done, so the same command goes on where it
-was cut off, and more lengths, cells, widths or seeds add to what is there. --out gets rows.csv, curves.csv, report.md
-(tables, and what differs from the course report and why), loss.png, accuracy.png and gradient_flow.png.
+Every length, cell, width, initialisation and seed is a run; each is kept in --out when it is done, so the same command
+goes on where it was cut off, and more of them add to what is there. --out gets rows.csv, curves.csv, report.md (tables,
+and what differs from the course report and why), loss.png, accuracy.png and gradient_flow.png.
 
-[bold]A worked example[/bold]: the report's lengths and seeds, with its embedding of width 1 and with one of 128; then
-longer ones, from one seed:
+[bold]A worked example[/bold]: the report's lengths and seeds, with its embedding of width 1 and with one of 128, its
+initialisation and gnnkit's; its own recipe alone; then longer ones, from one seed:
 
 \b
     gnnkit sequence --out combinations
+    gnnkit sequence --embeddings 1 --initializations report --out report
     gnnkit sequence --lengths 30,50 --seeds 0, --out combinations
 """
 
@@ -57,6 +59,9 @@ def sequence(
     lengths: Annotated[str, _set(_WHAT, "Numbers in a combination (5,10,15).")] = "5,10,15",
     cells: Annotated[str, _set(_WHAT, "Of rnn, lstm, gru, birnn, bilstm, bigru (lstm,bilstm).")] = "lstm,bilstm",
     embeddings: Annotated[str, _set(_WHAT, "Widths of the embedding (1,128).")] = "1,128",
+    initializations: Annotated[
+        str, _set(_WHAT, "Of report, torch's Kaiming routine on (in, out), and gnnkit, √(2 / in) (report,gnnkit).")
+    ] = "report,gnnkit",
     seeds: Annotated[
         str, _set(_WHAT, "A count, 3, or a list (0,24,42); a list of one ends in a comma, 7,.")
     ] = "0,24,42",
@@ -72,11 +77,13 @@ def sequence(
     from rich.console import Console
 
     from gnnkit.studies.combinations import CombinationsSettings, run_study
+    from gnnkit.studies.combinations_report import render_terminal
 
     settings = CombinationsSettings(
         lengths=tuple(_whole_numbers("lengths", lengths)),
-        cells=tuple(name.strip() for name in cells.split(",") if name.strip()),
+        cells=tuple(_names(cells)),
         embeddings=tuple(_whole_numbers("embeddings", embeddings)),
+        initializations=tuple(_names(initializations)),
         seeds=tuple(_seeds(seeds)),
         steps=steps,
         hidden_channels=hidden,
@@ -87,13 +94,15 @@ def sequence(
         device=device,
     )
     try:
-        run_study(settings, out, console=Console(stderr=True))
+        rows = run_study(settings, out, console=Console(stderr=True))
     except KeyboardInterrupt:
         typer.echo(
             f"gnnkit: stopped; finished runs are kept in {out}, and the same command goes on from there", err=True
         )
         raise typer.Exit(130) from None
-    typer.echo((out / "report.md").read_text(encoding="utf-8"))
+    console = Console()
+    # A pipe has no width of its own; tables get the room that they ask for.
+    render_terminal(rows, console if console.is_terminal else Console(width=200))
     typer.echo(f"Report: {out / 'report.md'}")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Option
 
-from gnnkit.cli_options import help_text
+from gnnkit.cli_options import help_text, parse_names, parse_options
 
 if TYPE_CHECKING:
     from gnnkit.studies.relations_task import LinkTask
@@ -30,6 +30,7 @@ budget are kept, with the names, the training links and a calibration of probabi
 \b
     gnnkit relations train --data decagon --minutes 30 --out side-effects
     gnnkit relations train --data umls/ --model complex --out umls-model
+    gnnkit relations train --data decagon --model decagon --set encoder_form=authors --out as-published
 """
 _PREDICT = """
 Rank the side effects of two drugs, or the drugs for a drug and a side effect, with calibrated probabilities.
@@ -59,6 +60,9 @@ def train(
     learning_rate: Annotated[float | None, Option(help="Of Adam, at the start (the model's own).")] = None,
     loss: Annotated[str | None, Option(help="Of sampled negatives: hinge, cross-entropy, self-adversarial.")] = None,
     negatives: Annotated[str | None, Option(help="auto, all or sampled (auto).")] = None,
+    change: Annotated[
+        list[str] | None, Option("--set", help="NAME=VALUE in the place of the model's own; repeatable.")
+    ] = None,
     seed: Annotated[int, Option(help="Of the split, the weights and the batches (0).")] = 0,
     device: Annotated[str, Option(help="auto, cpu, cuda, cuda:1, mps (auto).")] = "auto",
     out: Annotated[Path, Option(help="Folder for the fitted model (gnnkit-relations).")] = Path("gnnkit-relations"),
@@ -77,6 +81,12 @@ def train(
         "negatives": negatives,
     }
     changes = {name: value for name, value in given.items() if value is not None}
+    for name, value in (parse_options(change, "set") or {}).items():
+        if name in given or name in ("minutes", "seed", "device"):
+            raise ValueError(f"set: {name} has an option of its own; write --{name.replace('_', '-')} {value}")
+        if name == "leave_out":  # a list in JSON, or names between commas
+            value = tuple(parse_names(value) if isinstance(value, str) else value)
+        changes[name] = value
     settings = recipe(model, minutes=minutes, seed=seed, device=device, **changes)
     source = {
         "data": data if data == "decagon" else str(Path(data).resolve()),

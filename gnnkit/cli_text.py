@@ -180,7 +180,7 @@ def write(
     factor = tau if tau is not None else 1.0 if temperature is None else 1 / temperature
     sampling = Sampling(factor, greedy=greedy, top_k=top_k, top_p=top_p)
     writer = CharWriter.load(directory, device=resolve_device(device))
-    starts = writer.first_characters(samples, seed=seed) if start is None else [start] * samples
+    starts = writer.first_characters(samples, seed=seed, letters=True) if start is None else [start] * samples
     _stream(starts, writer.write(starts, length, sampling, seed=seed, replacement=replace))
 
 
@@ -200,9 +200,10 @@ def _stream(starts: list[str], columns: Any) -> None:
 _STUDY = """
 Make the report's tables and figures again for the models of one book or several.
 
-Greedy samples on the way with the period of their loops, samples by τ, finished sentences, curves, bits per character
-on held-out text, and copying measured: the longest run that stands word for word in the book, and the share of sampled
-20-character strings that do. --out gets report.html, report.md, rows.csv, study.json and a figure a model.
+Greedy samples on the way with the period of their loops, five samples a τ, finished sentences, the curves of all models
+in one figure, bits per character on held-out text, and copying measured: the longest run that stands word for word in
+the book, and the share of sampled 20-character strings that do. Samples begin with any character of the book. --out
+gets report.html, report.md, rows.csv, study.json and curves.png.
 
 [bold]A worked example[/bold]:
 

@@ -63,12 +63,14 @@ def test_sequence_runs_the_study_and_goes_on(tmp_path, capsys):
     out = tmp_path / "out"
     assert call("sequence", *TINY_STUDY, "--seeds", "7,", "--out", out) == 0
     shown = capsys.readouterr().out
-    assert "## Table 1: GRU" in shown
+    assert "GRU" in shown.splitlines()
+    assert not any(mark in shown for mark in ("![", "##", "|--"))  # Markdown is for the file
+    assert "## Table 1: GRU" in (out / "report.md").read_text(encoding="utf-8")
     assert shown.splitlines()[-1] == f"Report: {out / 'report.md'}"
-    first = (out / "runs" / "gru-T3-embedding2-seed7.json").read_bytes()
+    first = (out / "runs" / "gru-T3-embedding2-report-seed7.json").read_bytes()
     assert call("sequence", *TINY_STUDY, "--seeds", "7,8", "--out", out) == 0
-    assert (out / "runs" / "gru-T3-embedding2-seed7.json").read_bytes() == first
-    assert len((out / "rows.csv").read_text().splitlines()) == 3
+    assert (out / "runs" / "gru-T3-embedding2-report-seed7.json").read_bytes() == first
+    assert len((out / "rows.csv").read_text().splitlines()) == 5  # both initialisations
     assert call("sequence", *TINY_STUDY, "--clip", 5, "--out", out) == 2
     assert "holds runs with clip=10.0, not 5.0" in capsys.readouterr().err
 
@@ -79,6 +81,7 @@ def test_sequence_runs_the_study_and_goes_on(tmp_path, capsys):
         (("--lengths", "5,1"), "lengths must list whole numbers of at least 2, got [5, 1]"),
         (("--lengths", "five"), "lengths: 'five' is not a list of whole numbers"),
         (("--cells", "lstn"), "cells must list some of rnn, lstm"),
+        (("--initializations", "xavier"), "initializations must list some of report, gnnkit, got ['xavier']"),
         (("--hidden", 0), "hidden_channels must be a whole number of at least 1, got 0"),
         (("--batch-size", 0), "batch_size must be a whole number of at least 1, got 0"),
     ],

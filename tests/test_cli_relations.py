@@ -1,6 +1,7 @@
 """`gnnkit relations`: a knowledge graph from files to answers, and how it takes bad input."""
 
 import gzip
+import json
 
 import pandas as pd
 import pytest
@@ -46,6 +47,15 @@ def test_train_says_what_it_read_and_wrote(fitted, folder, capsys):
     assert "validation auroc" in shown.err
     assert f"the model is in {folder / 'other'}" in shown.out
     assert sorted(path.name for path in fitted.iterdir()) == ["config.json", "links.safetensors", "weights.safetensors"]
+
+
+def test_settings_without_an_option_are_set_by_name(folder, capsys):
+    words = ["--data", folder / "kg.tsv", "--symmetric", "--epochs", 2, "--model", "decagon", "--device", "cpu"]
+    words += ["--set", "encoder_form=authors", "--set", "hidden_channels=6", "--set", "validations=1"]
+    assert call("train", *words, "--out", folder / "authors") == 0
+    assert "the model is in" in capsys.readouterr().out
+    kept = json.loads((folder / "authors" / "config.json").read_text())["config"]["extra"]["training"]
+    assert (kept["encoder_form"], kept["hidden_channels"], kept["num_bases"]) == ("authors", 6, None)
 
 
 def test_evaluate_shows_the_baseline_beside_the_model(fitted, folder, capsys):
@@ -110,6 +120,45 @@ BAD = {
     "no data": (["train", "--data", "nowhere.tsv"], "there is no such file"),
     "recipe": (["train", "--data", "{folder}/kg.tsv", "--model", "transe"], "model is 'transe'; choose one of"),
     "strict": (["train", "--data", "{folder}/kg.tsv", "--strict", "--out", "{folder}/n"], "1 malformed rows"),
+    "setting": (
+        ["train", "--data", "{folder}/kg.tsv", "--set", "form=authors"],
+        "'form' is no setting; there are decoder",
+    ),
+    "form": (
+        ["train", "--data", "{folder}/kg.tsv", "--set", "encoder_form=paper"],
+        "encoder_form is 'paper'; choose one",
+    ),
+    "bases": (
+        [
+            "train",
+            "--data",
+            "{folder}/kg.tsv",
+            "--model",
+            "decagon",
+            *("--set", "encoder_form=authors"),
+            *("--set", "num_bases=4"),
+        ],
+        "num_bases is 4, but encoder_form 'authors' has none",
+    ),
+    "words": (
+        ["train", "--data", "{folder}/kg.tsv", "--set", "hidden_channels=many"],
+        "hidden_channels is 'many'; give a",
+    ),
+    "text": (["train", "--data", "{folder}/kg.tsv", "--set", "dropout=half"], "dropout is 'half'; give a number"),
+    "yes": (
+        ["train", "--data", "{folder}/kg.tsv", "--set", "popularity=yes"],
+        "popularity is 'yes'; give True or False",
+    ),
+    "part": (
+        ["train", "--data", "{folder}/kg.tsv", "--model", "decagon", "--set", "leave_out=proteins,genes"],
+        "leave_out: 'genes' is no part of the graph",
+    ),
+    "no encoder": (["train", "--data", "{folder}/kg.tsv", "--set", "encoder_form=authors"], "but encoder is False"),
+    "option": (
+        ["train", "--data", "{folder}/kg.tsv", "--set", "seed=3"],
+        "seed has an option of its own; write --seed 3",
+    ),
+    "pair": (["train", "--data", "{folder}/kg.tsv", "--set", "encoder"], "set: 'encoder' is not NAME=VALUE"),
     "minutes": (["train", "--data", "{folder}/kg.tsv", "--minutes", "0"], "seconds is 0"),
     "out": (["train", "--data", "{folder}/kg.tsv", "--out", "{folder}"], "holds something else"),
     "empty relation": (["predict", "{parts}", "--first", "x01", "--relation", "once"], "'once' has no training links"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -12,8 +13,11 @@ from torch import Tensor, nn
 
 from gnnkit.graph.checks import check_edge_index
 from gnnkit.layers import RelationalGCNLayer
+from gnnkit.relational.authors import AuthorsConvolution, RelationGraph, relation_graph, symmetric_weights
 
-__all__ = ["DecagonEncoder", "EdgeFamily", "sample_neighbours", "symmetric_weights"]
+__all__ = ["DecagonEncoder", "EdgeFamily", "sample_neighbours"]
+
+_NUM_BASES = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,26 +54,36 @@ class DecagonEncoder(nn.Module):
     the weights are sums over `num_bases` shared ones; one encoding of the full graph is then a few products of
     matrices, so it can be made anew for each step. The sum over relations starts at the size of a single one.
 
+    `form="authors"` is the encoder of the authors' code: each family is an `AuthorsConvolution`,
+
+        h_i  = relu(sum_f unit(sum_r sum_j W_fr^T x_j / sqrt(d_i^r d_j^r)));  h'_i = the same sum over h, without relu
+
     Args:
         num_nodes: Kind -> number of nodes.
         families: Edges. A kind without incoming families is its embedding alone.
         output: The kind whose embeddings come out.
         hidden_channels: Width between the layers. Default 64.
         out_channels: Width C of an embedding. Default 32.
-        num_bases: Shared matrices B of a family of several relations. Default 16.
-        dropout: Of the hidden features, in training. Default 0.1.
+        form: `"gnnkit"` (default) or `"authors"`.
+        num_bases: Shared matrices B of a family of several relations; None (default): 16. Not of the authors' form.
+        dropout: Of the hidden features, in training; in the authors' form of both layers' inputs. Default 0.1.
         neighbours: In training, a node hears at most so many edges of a family, drawn anew each time; None (default):
-            all of them.
+            all of them. Not of the authors' form.
 
     Shape:
         returned: `[N, C]`.
 
     Raises:
-        ValueError: A family names an unknown kind or node, or a number is out of range.
+        ValueError: A family names an unknown kind or node, a number is out of range, or it is not of the form.
 
     Source:
-        Zitnik, Agrawal & Leskovec, "Modeling polypharmacy side effects with graph convolutional networks" (2018);
-        there each relation has weights of its own, and the second layer adds no term of the node itself.
+        Zitnik, Agrawal & Leskovec, "Modeling polypharmacy side effects with graph convolutional networks" (2018), and
+        their code, github.com/mims-harvard/decagon. What the default form has in the place of theirs: `num_bases`
+        matrices for all relations of a family (theirs: weights for each); one term of the node itself a layer, `e_i`
+        and `W_t^T h_i`, and a bias (theirs: I is added to the adjacency of each relation within one kind, in both
+        layers); sums divided by R_f^1/2 (theirs: a family's sum is scaled to length 1); dropout of the hidden features,
+        once (theirs: of both layers' inputs, for each relation anew). `form="authors"` is theirs in all of this, but
+        that they take a symmetric relation's transpose, which is the same matrix, for a relation of its own.
 
     Example:
         >>> family = EdgeFamily("drug", "drug", torch.tensor([[0, 1], [1, 0]]), torch.tensor([0, 2]), 3)
@@ -83,33 +97,46 @@ class DecagonEncoder(nn.Module):
         families: Sequence[EdgeFamily],
         output: str,
         *,
+        form: Literal["gnnkit", "authors"] = "gnnkit",
         hidden_channels: int = 64,
         out_channels: int = 32,
-        num_bases: int = 16,
+        num_bases: int | None = None,
         dropout: float = 0.1,
         neighbours: int | None = None,
     ):
         super().__init__()
-        sizes = {"hidden_channels": hidden_channels, "out_channels": out_channels, "num_bases": num_bases}
-        for name, value in {**sizes, "neighbours": neighbours}.items():
+        if form not in ("gnnkit", "authors"):
+            raise ValueError(f"form is {form!r}; choose 'gnnkit' or 'authors'")
+        own = {"num_bases": num_bases, "neighbours": neighbours}
+        for name, value in {"hidden_channels": hidden_channels, "out_channels": out_channels, **own}.items():
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be 1 or more, got {value}")
+        for name, value in own.items():
+            if form == "authors" and value is not None:
+                raise ValueError(f"{name} is {value}, but form='authors' has none; leave it out, or take form='gnnkit'")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}")
         for kind in (output, *(kind for family in families for kind in (family.source, family.target))):
             if kind not in num_nodes:
                 raise ValueError(f"nodes of kind {kind!r} are unknown; num_nodes has {', '.join(num_nodes)}")
-        self.output, self.dropout, self.neighbours = output, dropout, neighbours
+        if form == "authors" and all(family.target != output or family.source != output for family in families):
+            raise ValueError(
+                f"form='authors' has no term of a node itself: {output!r} needs a family from {output!r} to {output!r}"
+            )
+        self.output, self.form, self.dropout, self.neighbours = output, form, dropout, neighbours
+        self.num_nodes = dict(num_nodes)
         self.ends = [(family.source, family.target) for family in families]
+        self.first, self.second = nn.ModuleList(), nn.ModuleList()
+        if form == "authors":
+            self._build_authors(families, hidden_channels, out_channels)
+            return
         self.own = nn.ParameterDict(
             {kind: nn.Parameter(torch.randn(count, hidden_channels) * 0.1) for kind, count in num_nodes.items()}
         )
         self.own_map = nn.Linear(hidden_channels, out_channels)
-        self.first, self.second = nn.ModuleList(), nn.ModuleList()
         for i, family in enumerate(families):
             sources, targets = num_nodes[family.source], num_nodes[family.target]
-            edges = check_edge_index(family.edge_index, (sources, targets)).long()
-            kinds = torch.zeros_like(edges[0]) if family.edge_type is None else family.edge_type.long()
+            edges, kinds = self._edges(family)
             weight = symmetric_weights(edges, kinds, family.num_relations) / family.num_relations**0.5
             # The graph is data, not state: it is not saved with the weights.
             for name, value in (("edges", edges), ("kinds", kinds), ("weight", weight)):
@@ -117,7 +144,7 @@ class DecagonEncoder(nn.Module):
             count = family.num_relations
             options = {
                 "num_relations": count,
-                "num_bases": min(num_bases, count) if count > 1 else None,
+                "num_bases": min(num_bases or _NUM_BASES, count) if count > 1 else None,
                 "aggr": "add",
                 "root_weight": False,
                 "bias": False,
@@ -131,8 +158,32 @@ class DecagonEncoder(nn.Module):
             )
             self.second.append(last)
 
+    def _build_authors(self, families: Sequence[EdgeFamily], hidden_channels: int, out_channels: int) -> None:
+        heard = {family.target for family in families}
+        for i, family in enumerate(families):
+            sources = self.num_nodes[family.source]
+            edges, kinds = self._edges(family)
+            graph = relation_graph(edges, kinds, family.num_relations, sources, within=family.source == family.target)
+            for name, value in graph._asdict().items():
+                self.register_buffer(f"{name}_{i}", value, persistent=False)
+            self.first.append(AuthorsConvolution(family.num_relations, sources, hidden_channels, self.dropout))
+            # A kind that has heard nothing has nothing to say.
+            says = family.target == self.output and family.source in heard
+            last = (
+                AuthorsConvolution(family.num_relations, hidden_channels, out_channels, self.dropout) if says else None
+            )
+            self.second.append(last or nn.Identity())
+
+    def _edges(self, family: EdgeFamily) -> tuple[Tensor, Tensor]:
+        """Edges and relations of a family, looked at."""
+        size = (self.num_nodes[family.source], self.num_nodes[family.target])
+        edges = check_edge_index(family.edge_index, size).long()
+        return edges, torch.zeros_like(edges[0]) if family.edge_type is None else family.edge_type.long()
+
     def forward(self) -> Float[Tensor, "N C"]:
         """Encode the graph; in training with dropout, and with sampled neighbours where that is asked for."""
+        if self.form == "authors":
+            return self._forward_authors()
         graphs = [self._graph(i) for i in range(len(self.ends))]
         hidden = dict(self.own.items())
         for (source, target), layer, graph in zip(self.ends, self.first, graphs, strict=True):
@@ -145,28 +196,30 @@ class DecagonEncoder(nn.Module):
                 out = out + layer((hidden[source], hidden[target]), *graph)
         return out
 
+    def _forward_authors(self) -> Tensor:
+        hidden: dict[str, Tensor] = {}
+        graphs = [
+            RelationGraph(*(self.get_buffer(f"{name}_{i}") for name in RelationGraph._fields))
+            for i in range(len(self.ends))
+        ]
+        for (_, target), layer, graph in zip(self.ends, self.first, graphs, strict=True):
+            heard = layer(None, graph, self.num_nodes[target])
+            hidden[target] = hidden[target] + heard if target in hidden else heard
+        hidden = {kind: F.relu(h) for kind, h in hidden.items()}
+        out = None
+        for (source, target), layer, graph in zip(self.ends, self.second, graphs, strict=True):
+            if isinstance(layer, AuthorsConvolution):
+                heard = layer(hidden[source], graph, self.num_nodes[target])
+                out = heard if out is None else out + heard
+        assert out is not None  # there is a family within the output's kind
+        return out
+
     def _graph(self, i: int) -> tuple[Tensor, Tensor, Tensor]:
         edges, kinds, weight = (self.get_buffer(f"{name}_{i}") for name in ("edges", "kinds", "weight"))
         if not self.training or self.neighbours is None:
             return edges, kinds, weight
         kept, scale = sample_neighbours(edges[1], self.neighbours)
         return edges[:, kept], kinds[kept], weight[kept] * scale
-
-
-def symmetric_weights(edge_index: Tensor, edge_type: Tensor, num_relations: int) -> Tensor:
-    """`1 / sqrt(d_i^r d_j^r)` of each edge: the degrees of its ends under its relation.
-
-    Example:
-        >>> edges = torch.tensor([[0, 1], [2, 2]])
-        >>> symmetric_weights(edges, torch.tensor([0, 0]), 1).tolist()
-        [0.7071067690849304, 0.7071067690849304]
-    """
-    weight = torch.ones(edge_index.size(1), device=edge_index.device)
-    for nodes in edge_index:
-        key = nodes * num_relations + edge_type
-        degree = torch.bincount(key)
-        weight *= degree[key].float().rsqrt()
-    return weight
 
 
 def sample_neighbours(target: Tensor, most: int) -> tuple[Tensor, Tensor]:

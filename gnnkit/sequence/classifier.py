@@ -35,6 +35,8 @@ class SequenceClassifier(nn.Module):
         shared_embedding: Both directions read the same embedding. Default False: where the width is 1, tokens that lie
             close together in one embedding rarely do in both.
         learned_state: Learn the states before the first step. Default True.
+        kaiming_fan: Weights are drawn from N(0, 2 / fan) with the outputs (`"out"`, default) or the inputs (`"in"`) of
+            each matrix as its fan.
 
     Shape:
         tokens `[B, T]` to `[B, out_channels]`.
@@ -43,9 +45,11 @@ class SequenceClassifier(nn.Module):
         ValueError: A size is below 1, an unknown cell; in `forward` an empty batch, or a token outside the vocabulary.
 
     Source:
-        The course report's part 1: Kaiming-normal weight matrices of shape (in, out), deviation sqrt(2 / in); biases
-        and initial states begin at zero. What it leaves open: the embedding, here from N(0, 1), and whether the two
-        directions share it; with one for both, a BiLSTM is far from the report's losses.
+        The course report's part 1: Kaiming-normal weight matrices, one a gate, of shape (in, out); biases and initial
+        states begin at zero. torch's `kaiming_normal_` takes a matrix for (out, in), so on these it divides by the
+        outputs: 128 for a gate, the number of classes for the output layer. That is `kaiming_fan="out"`, with which
+        the report's tables come out; `"in"` is what the name promises. What the report leaves open: the embedding, here
+        from N(0, 1), and whether the two directions share it; with one for both, a BiLSTM is far from its losses.
 
     Example:
         >>> model = SequenceClassifier(10, 32, bidirectional=True)
@@ -64,6 +68,7 @@ class SequenceClassifier(nn.Module):
         bidirectional: bool = False,
         shared_embedding: bool = False,
         learned_state: bool = True,
+        kaiming_fan: Literal["in", "out"] = "out",
     ) -> None:
         super().__init__()
         self.num_tokens = check_size("num_tokens", num_tokens)
@@ -71,7 +76,9 @@ class SequenceClassifier(nn.Module):
         self.out_channels = self.num_tokens if out_channels is None else check_size("out_channels", out_channels)
         self.embedding_channels = check_size("embedding_channels", embedding_channels)
         check_choice("cell", cell, tuple(_NETWORKS))
+        check_choice("kaiming_fan", kaiming_fan, ("in", "out"))
         self.cell = cell
+        self.kaiming_fan = kaiming_fan
         self.bidirectional = bidirectional
         directions = 2 if bidirectional else 1
         embeddings = [nn.Embedding(num_tokens, embedding_channels) for _ in range(directions)]
@@ -84,18 +91,20 @@ class SequenceClassifier(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw all weights anew, as the report does."""
+        """Draw all weights anew: Kaiming-normal by `kaiming_fan`; biases and initial states are zero."""
         for embedding, recurrence in zip(self.embeddings, self.recurrences, strict=True):
             assert isinstance(embedding, nn.Embedding)
             assert isinstance(recurrence, (RNN, LSTM, GRU))
             embedding.reset_parameters()
             recurrence.reset_parameters()
             for name, parameter in recurrence.network.named_parameters():
-                if name.startswith("weight"):  # torch keeps (out, in)
-                    nn.init.normal_(parameter, std=(2 / parameter.size(1)) ** 0.5)
+                if name.startswith("weight"):  # torch keeps (out, in), the gates one below the other
+                    fan = parameter.size(1) if self.kaiming_fan == "in" else self.hidden_channels
+                    nn.init.normal_(parameter, std=(2 / fan) ** 0.5)
                 else:
                     nn.init.zeros_(parameter)
-        nn.init.normal_(self.head.weight, std=(2 / self.head.in_features) ** 0.5)
+        fan = self.head.in_features if self.kaiming_fan == "in" else self.head.out_features
+        nn.init.normal_(self.head.weight, std=(2 / fan) ** 0.5)
         nn.init.zeros_(self.head.bias)
 
     def forward(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B K"]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 import torch
@@ -25,13 +25,17 @@ from gnnkit.training import isolated_seed, resolve_device
 from gnnkit.training.environment import environment
 from gnnkit.training.finite import check_exploded, check_losses
 
-__all__ = ["CELLS", "CombinationsSettings", "Run", "evaluate", "load_runs", "run_study", "train"]
+__all__ = ["CELLS", "INITIALIZATIONS", "CombinationsSettings", "Run", "evaluate", "load_runs", "run_study", "train"]
 
 #: Name of a cell on the command line -> the classifier's arguments.
 CELLS: dict[str, dict[str, Any]] = {
     name: {"cell": name.removeprefix("bi"), "bidirectional": name.startswith("bi")}
     for name in ("rnn", "lstm", "gru", "birnn", "bilstm", "bigru")
 }
+
+#: Name of an initialisation -> the classifier's `kaiming_fan`: the report's, torch's Kaiming routine called on matrices
+#: (in, out), and gnnkit's own, whose deviation is sqrt(2 / in).
+INITIALIZATIONS: dict[str, Literal["in", "out"]] = {"report": "out", "gnnkit": "in"}
 
 # Test sequences stand far behind every training batch in the stream of a seed.
 _TEST_START = 2**40
@@ -44,12 +48,13 @@ _STEADY = 20
 
 @dataclass(frozen=True)
 class CombinationsSettings:
-    """What is run: every length with every cell, embedding and seed, and the recipe, which is the same for all.
+    """What is run: every length with every cell, embedding, initialisation and seed; and the recipe, the same for all.
 
     Args:
         lengths: Numbers T in a combination. Default 5, 10, 15.
         cells: Of `CELLS`. Default "lstm", "bilstm".
         embeddings: Widths of the learned embedding. Default 1, the report's, and 128, the cure.
+        initializations: Of `INITIALIZATIONS`. Default "report", "gnnkit".
         seeds: Default 0, 24, 42.
         steps: Optimisation steps of a run. Default 2000.
         hidden_channels: Width of the state. Default 128.
@@ -63,13 +68,14 @@ class CombinationsSettings:
         ValueError: A list is empty or names something twice, an unknown cell, or a number is out of range.
 
     Example:
-        >>> len(CombinationsSettings(lengths=(5,), embeddings=(1,)).runs())
+        >>> len(CombinationsSettings(lengths=(5,), embeddings=(1,), initializations=("report",)).runs())
         6
     """
 
     lengths: tuple[int, ...] = (5, 10, 15)
     cells: tuple[str, ...] = ("lstm", "bilstm")
     embeddings: tuple[int, ...] = (1, 128)
+    initializations: tuple[str, ...] = ("report", "gnnkit")
     seeds: tuple[int, ...] = (0, 24, 42)
     steps: int = 2000
     hidden_channels: int = 128
@@ -84,10 +90,11 @@ class CombinationsSettings:
             values = getattr(self, name)
             if not values or any(isinstance(v, bool) or not isinstance(v, int) or v < least for v in values):
                 raise ValueError(f"{name} must list whole numbers of at least {least}, got {list(values)}")
-        unknown = [name for name in self.cells if name not in CELLS]
-        if unknown or not self.cells:
-            raise ValueError(f"cells must list some of {', '.join(CELLS)}, got {list(self.cells)}")
-        for name in ("lengths", "cells", "embeddings", "seeds"):
+        for name, allowed in (("cells", CELLS), ("initializations", INITIALIZATIONS)):
+            values = getattr(self, name)
+            if not values or any(value not in allowed for value in values):
+                raise ValueError(f"{name} must list some of {', '.join(allowed)}, got {list(values)}")
+        for name in ("lengths", "cells", "embeddings", "initializations", "seeds"):
             if len(set(getattr(self, name))) < len(getattr(self, name)):
                 raise ValueError(f"{name} names something twice: {list(getattr(self, name))}")
         for name in ("steps", "hidden_channels", "batch_size", "test_sequences"):
@@ -105,29 +112,31 @@ class CombinationsSettings:
     def runs(self) -> list[Run]:
         """All runs, the short ones first."""
         return [
-            Run(cell, length, embedding, seed)
+            Run(cell, length, embedding, initialization, seed)
             for length in self.lengths
             for embedding in self.embeddings
+            for initialization in self.initializations
             for cell in self.cells
             for seed in self.seeds
         ]
 
 
-_LISTS = ("lengths", "cells", "embeddings", "seeds", "device")
+_LISTS = ("lengths", "cells", "embeddings", "initializations", "seeds", "device")
 
 
 class Run(NamedTuple):
-    """One training: which cell, on combinations of which length, with which width of embedding, from which seed."""
+    """One training: which cell, on which length, with which width of embedding and initialisation, from which seed."""
 
     cell: str
     length: int
     embedding: int
+    initialization: str
     seed: int
 
     @property
     def name(self) -> str:
         """Name of its file, and its label."""
-        return f"{self.cell}-T{self.length}-embedding{self.embedding}-seed{self.seed}"
+        return f"{self.cell}-T{self.length}-embedding{self.embedding}-{self.initialization}-seed{self.seed}"
 
 
 def train(
@@ -153,7 +162,11 @@ def train(
     device = resolve_device(settings.device)
     with isolated_seed(run.seed, device):
         model = SequenceClassifier(
-            run.length, settings.hidden_channels, embedding_channels=run.embedding, **CELLS[run.cell]
+            run.length,
+            settings.hidden_channels,
+            embedding_channels=run.embedding,
+            kaiming_fan=INITIALIZATIONS[run.initialization],
+            **CELLS[run.cell],
         ).to(device)
     test = RandomCombinations(run.length, run.seed, size=settings.test_sequences, start=_TEST_START, device=device)
     sample = next(test.batches(settings.batch_size))
@@ -228,7 +241,7 @@ def run_study(settings: CombinationsSettings, out: str | Path, *, console: Conso
         The rows of all runs in the folder, one a run.
 
     Raises:
-        ValueError: `out` is a file, holds something else, or holds runs of another recipe.
+        ValueError: `out` is a file, holds something else, or holds runs of another recipe or of an earlier gnnkit.
     """
     from gnnkit.studies.combinations_plots import write_figures
     from gnnkit.studies.combinations_report import write_report
@@ -236,6 +249,8 @@ def run_study(settings: CombinationsSettings, out: str | Path, *, console: Conso
     resolve_device(settings.device)  # before anything is written
     out = Path(out)
     _claim(out, {**settings.recipe(), "gnnkit": gnnkit.__version__})
+    if any((out / "runs").glob("*.json")):
+        load_runs(out)  # what cannot stand in one table with these is refused before anything is trained
     wanted = settings.runs()
     missing = [run for run in wanted if not _file(out, run).exists()]
     with _bar(console, settings, done=len(wanted) - len(missing), total=len(wanted)) as watch:
@@ -257,20 +272,23 @@ def run_study(settings: CombinationsSettings, out: str | Path, *, console: Conso
 
 
 def load_runs(out: str | Path) -> list[dict[str, Any]]:
-    """The finished runs in a folder of `run_study`, as `train` returned them, by length, embedding, cell and seed.
+    """The finished runs in a folder of `run_study`, as `train` returned them, by length, embedding, cell, start, seed.
 
     Raises:
-        ValueError: There is none.
+        ValueError: There is none, or one is of an earlier gnnkit, which knew one initialisation.
     """
     files = sorted((Path(out) / "runs").glob("*.json"))
     if not files:
         raise ValueError(f"{out} holds no finished run; gnnkit sequence --out {out} makes them")
     runs = [json.loads(file.read_text(encoding="utf-8")) for file in files]
-    order = list(CELLS)
+    if any("initialization" not in run["row"] for run in runs):
+        raise ValueError(f"{out} holds runs of an earlier gnnkit, which do not say how they began; give another folder")
+    cells, initializations = list(CELLS), list(INITIALIZATIONS)
 
     def place(run: dict[str, Any]) -> tuple[int, ...]:
         row = run["row"]
-        return row["length"], row["embedding"], order.index(row["cell"]), row["seed"]
+        start = initializations.index(row["initialization"])
+        return row["length"], row["embedding"], cells.index(row["cell"]), start, row["seed"]
 
     return sorted(runs, key=place)
 

@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from gnnkit.sequence import plot_gradient_flow
+from gnnkit.studies.combinations import INITIALIZATIONS
 from gnnkit.studies.combinations_report import PUBLISHED
 
 __all__ = ["draw_curves", "draw_flow", "write_figures"]
@@ -30,10 +31,11 @@ _AXIS = {"loss": "loss on a training batch, nats", "accuracy": "accuracy on a tr
 
 
 def draw_curves(runs: Sequence[dict[str, Any]], quantity: str) -> Figure:
-    """Draw loss or accuracy by step: a panel a length, a line the mean over seeds, its band one deviation.
+    """Draw loss or accuracy by step: a panel an initialisation and length, a line the mean over seeds, its band one
+    deviation.
 
-    The report's figure at its last step is a ring in the colour of its cell. Losses are on a logarithmic axis, where
-    mean and band are those of the logarithm: a band below zero is none.
+    The report's figure at its last step is a ring in the colour of its cell, beside runs of its initialisation. Losses
+    are on a logarithmic axis, where mean and band are those of the logarithm: a band below zero is none.
 
     Args:
         runs: As `load_runs` returns them.
@@ -53,17 +55,23 @@ def draw_curves(runs: Sequence[dict[str, Any]], quantity: str) -> Figure:
     widths = sorted({run["row"]["embedding"] for run in runs})
     if len(widths) > len(_DASHES):
         raise ValueError(f"{len(widths)} widths of embedding are more than the {len(_DASHES)} dashes; draw fewer")
+    starts = [start for start in INITIALIZATIONS if any(run["row"]["initialization"] == start for run in runs)]
     columns = min(3, len(lengths))
-    lines = -(-len(lengths) // columns)
-    figure = Figure(figsize=(1 + 3.6 * columns, 0.9 + 2.9 * lines), layout="constrained")
+    lines = -(-len(lengths) // columns)  # of one initialisation
+    figure = Figure(figsize=(1 + 3.6 * columns, 0.9 + 2.9 * lines * len(starts)), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(lines, columns, sharey=True, squeeze=False).flatten()
-    for axis, length in zip(axes, lengths, strict=False):
-        _panel(axis, [run for run in runs if run["row"]["length"] == length], quantity, widths)
-        axis.set_title(f"T = {length}", loc="left", fontsize=10)
-        axis.set_xlabel("step")
-    for axis in axes[len(lengths) :]:
-        axis.set_visible(False)
+    axes = figure.subplots(lines * len(starts), columns, sharey=True, squeeze=False).flatten()
+    for number, start in enumerate(starts):
+        panels = axes[number * lines * columns : (number + 1) * lines * columns]
+        for axis, length in zip(panels, lengths, strict=False):
+            chosen = [r for r in runs if (r["row"]["length"], r["row"]["initialization"]) == (length, start)]
+            if chosen:
+                _panel(axis, chosen, quantity, widths)
+            axis.set_title(f"T = {length}, initialisation {start}", loc="left", fontsize=10)
+            axis.set_xlabel("step")
+            axis.set_visible(bool(chosen))
+        for axis in panels[len(lengths) :]:
+            axis.set_visible(False)
     for axis in axes[::columns]:
         axis.set_ylabel(_AXIS[quantity])
     handles = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
@@ -74,7 +82,7 @@ def draw_curves(runs: Sequence[dict[str, Any]], quantity: str) -> Figure:
 def draw_flow(runs: Sequence[dict[str, Any]]) -> Figure:
     """Draw the norm of the loss's gradient at each step's state before and after training, at the largest length.
 
-    The geometric mean over seeds, at the smallest width of embedding.
+    The geometric mean over seeds, at the smallest width of embedding, from the report's initialisation if it was run.
 
     Args:
         runs: As `load_runs` returns them.
@@ -86,6 +94,8 @@ def draw_flow(runs: Sequence[dict[str, Any]]) -> Figure:
     chosen = [run for run in runs if run["row"]["length"] == length]
     width = min(run["row"]["embedding"] for run in chosen)
     chosen = [run for run in chosen if run["row"]["embedding"] == width]
+    start = next(name for name in INITIALIZATIONS if any(run["row"]["initialization"] == name for run in chosen))
+    chosen = [run for run in chosen if run["row"]["initialization"] == start]
     cells = [cell for cell in _NAMES if any(run["row"]["cell"] == cell for run in chosen)]
     panels = {}
     for stage, title in (("start", "at initialisation"), ("end", "after training")):
@@ -94,7 +104,7 @@ def draw_flow(runs: Sequence[dict[str, Any]]) -> Figure:
             flows = np.array([run["flow"][stage] for run in chosen if run["row"]["cell"] == cell])
             with np.errstate(divide="ignore"):  # an underflowed gradient is zero, and stays it
                 panels[title][_NAMES[cell]] = np.exp(np.log(flows).mean(axis=0))
-    return plot_gradient_flow(panels, title=f"Random combinations, T = {length}, embedding {width}")
+    return plot_gradient_flow(panels, title=f"Random combinations, T = {length}, embedding {width}, {start}")
 
 
 def write_figures(runs: Sequence[dict[str, Any]], out: Path) -> None:
@@ -136,9 +146,9 @@ def _panel(axis: Any, runs: Sequence[dict[str, Any]], quantity: str, widths: Seq
             dash = _DASHES[widths.index(width)]
             axis.plot(steps, mean, color=_COLOURS[cell], linestyle=dash, linewidth=1.4, label=label)
             axis.fill_between(steps, low, high, color=_COLOURS[cell], alpha=0.2, linewidth=0)
-        length = runs[0]["row"]["length"]
+        length, start = runs[0]["row"]["length"], runs[0]["row"]["initialization"]
         # The report's figures are those after 2000 steps: in a shorter study they would only stretch the axis.
-        if (cell, length) in PUBLISHED and runs[0]["row"]["steps"] >= 2000:
+        if (cell, length) in PUBLISHED and start == "report" and runs[0]["row"]["steps"] >= 2000:
             published = PUBLISHED[cell, length][0 if quantity == "loss" else 1].mean
             axis.plot(
                 2000, published, "o", color=_COLOURS[cell], fillstyle="none", ms=7, label=f"{_NAMES[cell]}, report"

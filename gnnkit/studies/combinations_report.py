@@ -7,17 +7,23 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-__all__ = ["PUBLISHED", "RECIPE", "Figure", "differences", "table", "write_report"]
+__all__ = ["PUBLISHED", "RECIPE", "Figure", "differences", "render_terminal", "table", "write_report"]
 
 
 class Figure(NamedTuple):
-    """A mean and its deviation over three seeds."""
+    """A mean and its deviation over seeds; the report's are over three."""
 
     mean: float
     std: float
 
 
+_PUBLISHED_SEEDS = 3
+_STARTS = ("report", "gnnkit")
 #: The report's tables 1 and 2: (cell, T) -> loss and accuracy.
 PUBLISHED: dict[tuple[str, int], tuple[Figure, Figure]] = {
     ("lstm", 5): (Figure(0.0011, 0.0006), Figure(1.0, 0.0)),
@@ -41,9 +47,11 @@ _NAMES = {"rnn": "RNN", "lstm": "LSTM", "gru": "GRU", "birnn": "BiRNN", "bilstm"
 _ALWAYS = (
     "The report does not say how its combinations were drawn, from which distribution its embedding starts, nor which "
     "versions it ran on: the same seeds give other numbers here. Deviations here are sample deviations (n - 1).",
-    "Kaiming-normal weights on matrices of shape (in, out) have the deviation √(2 / in) here. torch's own routine, "
-    "called on a matrix kept that way round, takes its columns for the inputs: √(2 / 128) for an input of width 1, and "
-    "slower learning; the report may have run with that.",
+    "Initialisation `report`: torch's Kaiming-normal routine, called on one matrix a gate that is kept (in, out). The "
+    "routine takes the second size for the inputs, so each gate's matrices have the deviation √(2 / hidden), whatever "
+    "the width of the input, and the output layer √(2 / T). That the report ran so is inferred, from how near its "
+    "figures come. Initialisation `gnnkit`: √(2 / in), which is √2 for an input of width 1. With an embedding as wide as "
+    "the state, the two differ in the output layer alone.",
     "The report does not say whether its BiLSTM's directions share an embedding. Here each has its own: two numbers "
     "that lie close together in one embedding of width 1 rarely do in both. With one embedding for both, a BiLSTM "
     "stays far above the report's losses at T = 10 and 15.",
@@ -62,21 +70,58 @@ def table(rows: pd.DataFrame, cell: str) -> str:
     Returns:
         The table; a run's deviation is a dash where there is one seed.
     """
-    lines = [
-        "| T | embedding | loss | accuracy | report's loss | report's accuracy | 99% at step "
-        "| parameters | seconds | runs |",
-        "|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
-    ]
-    for (length, embedding), group in _groups(rows[rows["cell"] == cell], "length", "embedding"):
-        loss, accuracy = _figure(group["loss"]), _figure(group["accuracy"])
-        theirs = PUBLISHED.get((cell, int(length))) if embedding == 1 else None
-        published = ["", ""] if theirs is None else [_text(figure) for figure in theirs]
-        lines.append(
-            f"| {length} | {embedding} | {_text(loss)} | {_text(accuracy)} | {published[0]} | {published[1]} "
-            f"| {_steps(group['steps_to_99'])} | {int(group['parameters'].iloc[0]):,} | {group['seconds'].mean():.0f} "
-            f"| {len(group)} |"
-        )
+    head = [*_HEAD, "parameters", "seconds", "runs"]
+    lines = [f"| {' | '.join(head)} |", "|--:|--:|---|" + "--:|" * (len(head) - 3)]
+    for group, cells in _lines(rows, cell):
+        size, seconds = int(group["parameters"].iloc[0]), group["seconds"].mean()
+        lines.append(f"| {' | '.join([*cells, f'{size:,}', f'{seconds:.0f}', str(len(group))])} |")
     return "\n".join(lines)
+
+
+_HEAD = ("T", "embedding", "initialisation", "loss", "accuracy", "report's loss", "report's accuracy", "99% at step")
+_SHORT_HEAD = ("T", "emb", "start", "loss", "accuracy", "report's\nloss", "\naccuracy", "99% at\nstep")
+_WIDTH = 100  # of sentences on a terminal
+
+
+def _lines(rows: pd.DataFrame, cell: str) -> list[tuple[Any, list[str]]]:
+    """Runs that differ in their seed alone, and the cells of their line under `_HEAD`."""
+    lines = []
+    keys = ("length", "embedding", "initialization")
+    groups = _groups(rows[rows["cell"] == cell], *keys)
+    for (length, embedding, start), group in sorted(groups, key=lambda g: (*g[0][:2], _STARTS.index(g[0][2]))):
+        known = embedding == 1 and start == "report"  # the report's own recipe
+        theirs = PUBLISHED.get((cell, int(length))) if known else None
+        published = ["", ""] if theirs is None else [_text(figure) for figure in theirs]
+        ours = [_text(_figure(group[name])) for name in ("loss", "accuracy")]
+        cells = [str(length), str(embedding), str(start), *ours, *published, _steps(group["steps_to_99"])]
+        lines.append((group, cells))
+    return lines
+
+
+def render_terminal(rows: pd.DataFrame, console: Console) -> None:
+    """Print a table a cell, and what differs from the report.
+
+    Args:
+        rows: As `run_study` returns them.
+        console: Where to print.
+    """
+    width = min(console.width, _WIDTH)
+    console.print(Text(_conditions(rows), style="dim"), width=width)
+    for cell in _cells(rows):
+        grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+        for name in _SHORT_HEAD:
+            grid.add_column(name, justify="left" if name == "start" else "right", no_wrap=True)
+        former = None
+        for _, cells in _lines(rows, cell):
+            if former not in (None, cells[0]):
+                grid.add_section()
+            former = cells[0]
+            # ".012" and not "0.012": on a terminal the blanks and the zero are worth a column.
+            grid.add_row(*(text.replace(" ± 0.", "±.").replace(" seeds)", ")") for text in cells))
+        console.print(Text(_NAMES[cell], style="bold"))
+        console.print(grid)
+    for line in _findings(rows):
+        console.print(Text(f"· {line}"), width=width)
 
 
 def differences(rows: pd.DataFrame) -> list[str]:
@@ -86,26 +131,36 @@ def differences(rows: pd.DataFrame) -> list[str]:
         rows: As `run_study` returns them.
 
     Returns:
-        First each result that the report has too, then what the embedding's width does, then what else differs.
+        First each result that the report has too, then what the initialisation and the embedding's width do, then what
+        else differs.
     """
+    return [*_findings(rows), *_ALWAYS]
+
+
+def _findings(rows: pd.DataFrame) -> list[str]:
     sentences = []
     first = rows.iloc[0]
     other = [f"{name} {first[name]:g} (report: {value:g})" for name, value in RECIPE.items() if first[name] != value]
-    for (cell, length), (loss, accuracy) in PUBLISHED.items():
-        group = rows[(rows["cell"] == cell) & (rows["length"] == length) & (rows["embedding"] == 1)]
-        if len(group):
-            sentences.append(_against(cell, length, group, loss, accuracy, same_recipe=not other))
     narrow = rows[rows["embedding"] == 1]
-    for (cell, length, embedding), wide in _groups(rows[rows["embedding"] > 1], "cell", "length", "embedding"):
-        group = narrow[(narrow["cell"] == cell) & (narrow["length"] == length)]
-        if len(group):
-            sentences.append(_cure(f"{_NAMES[str(cell)]}, T = {length}", int(embedding), group, wide))
+    for (cell, length), (loss, accuracy) in PUBLISHED.items():
+        same = narrow[(narrow["cell"] == cell) & (narrow["length"] == length)]
+        report, own = (same[same["initialization"] == start] for start in ("report", "gnnkit"))
+        if len(report):
+            sentences.append(_against(cell, length, report, loss, accuracy, same_recipe=not other))
+        if len(report) and len(own):
+            sentences.append(_change(f"{_NAMES[cell]}, T = {length}", "gnnkit's initialisation", report, own, "report"))
+    keys = ("cell", "length", "initialization", "embedding")
+    for (cell, length, start, embedding), wide in _groups(rows[rows["embedding"] > 1], *keys):
+        same = narrow[(narrow["cell"] == cell) & (narrow["length"] == length) & (narrow["initialization"] == start)]
+        if len(same):
+            label = f"{_NAMES[str(cell)]}, T = {length}, initialisation `{start}`"
+            sentences.append(_change(label, f"an embedding of {embedding} in place of 1", same, wide, "width 1"))
     if other:
         sentences.append("The recipe is not the report's: " + ", ".join(other) + ".")
     seeds = sorted(set(rows["seed"]))
     if seeds != [0, 24, 42]:
         sentences.append(f"The report's seeds are 0, 24, 42; these runs have {', '.join(map(str, seeds))}.")
-    return [*sentences, *_ALWAYS]
+    return sentences
 
 
 def write_report(rows: pd.DataFrame, path: Path) -> str:
@@ -115,9 +170,8 @@ def write_report(rows: pd.DataFrame, path: Path) -> str:
         rows: As `run_study` returns them.
         path: The file.
     """
-    cells = [cell for cell in _NAMES if cell in set(rows["cell"])]
     parts = ["# Random combinations: tell the last of T numbers from the others", _conditions(rows)]
-    for number, cell in enumerate(cells, start=1):
+    for number, cell in enumerate(_cells(rows), start=1):
         parts.append(f"## Table {number}: {_NAMES[cell]}\n\n{table(rows, cell)}")
     parts.append("## What differs from the report, and why\n\n" + "\n".join(f"- {line}" for line in differences(rows)))
     parts.append("![Loss by step](loss.png)\n\n![Accuracy by step](accuracy.png)\n\n![Gradient](gradient_flow.png)")
@@ -140,37 +194,48 @@ def _conditions(rows: pd.DataFrame) -> str:
 
 
 def _against(cell: str, length: int, group: Any, loss: Figure, accuracy: Figure, *, same_recipe: bool) -> str:
-    our_loss, our_accuracy = _figure(group["loss"]), _figure(group["accuracy"])
-    # To the report's four digits: a difference that its table would not show is none.
-    distance = round(our_accuracy.mean - accuracy.mean, 4)
-    if distance == 0:
-        words = "the same accuracy"
-    else:
-        side = "above" if distance > 0 else "below"
-        words = f"accuracy {abs(distance):.4f} {side} the report's"
-        words += f", {abs(distance) / accuracy.std:.1f} of its deviations" if accuracy.std else ""
-    text = (
-        f"{_NAMES[cell]}, T = {length}: accuracy {_text(our_accuracy)} (report {_text(accuracy)}), "
-        f"loss {_text(our_loss)} (report {_text(loss)}): {words}, {our_loss.mean / loss.mean:.2f} × its loss."
-    )
-    if our_accuracy.mean < 0.999 and same_recipe:
+    ours = {name: _figure(group[name]) for name in ("accuracy", "loss")}
+    words = [
+        f"{name} {_text(ours[name])} (report {_text(theirs)}): {_distance(ours[name], theirs, len(group))}"
+        for name, theirs in (("accuracy", accuracy), ("loss", loss))
+    ]
+    text = f"{_NAMES[cell]}, T = {length}: {', '.join(words)}."
+    if ours["accuracy"].mean < 0.999 and same_recipe:
         chance = math.log(2)
         text += (
             " Why it is not 1: with a width of 1 every number is a point on a line, and each gate sees one number a "
             "step; "
             f"after {group['steps'].iloc[0]} steps the network is under-trained, not incapable "
-            f"(loss {our_loss.mean:.2f} nats, where {chance:.2f} is two candidates left)."
+            f"(loss {ours['loss'].mean:.2f} nats, where {chance:.2f} is two candidates left)."
         )
     return text
 
 
-def _cure(label: str, embedding: int, narrow: Any, wide: Any) -> str:
-    before, after = _figure(narrow["accuracy"]), _figure(wide["accuracy"])
+def _distance(ours: Figure, theirs: Figure, seeds: int) -> str:
+    """How far two means are apart, in standard errors of their difference where both are over several seeds."""
+    # To the report's four digits: a difference that its table would not show is none.
+    difference = round(ours.mean - theirs.mean, 4)
+    if difference == 0:
+        return "the same"
+    side = f"{abs(difference):.4f} {'above' if difference > 0 else 'below'}"
+    error = math.sqrt(ours.std**2 / seeds + theirs.std**2 / _PUBLISHED_SEEDS)
+    return f"{side}, {abs(difference) / error:.1f} standard errors of the difference" if error > 0 else side
+
+
+def _change(label: str, what: str, before: Any, after: Any, former: str) -> str:
+    """What one thing that is changed, all else equal, does."""
+    changes = [
+        f"the {name} from {_text(_figure(before[name]))} to {_text(_figure(after[name]))}"
+        for name in ("accuracy", "loss")
+    ]
     return (
-        f"{label}: an embedding of {embedding} in place of 1, all else equal, changes the accuracy "
-        f"from {_text(before)} to {_text(after)}; "
-        f"99% at step {_steps(wide['steps_to_99'])} (width 1: {_steps(narrow['steps_to_99'])})."
+        f"{label}: {what}, all else equal, changes {' and '.join(changes)}; "
+        f"99% at step: {_steps(after['steps_to_99'])} ({former}: {_steps(before['steps_to_99'])})."
     )
+
+
+def _cells(rows: pd.DataFrame) -> list[str]:
+    return [cell for cell in _NAMES if cell in set(rows["cell"])]
 
 
 def _groups(rows: Any, *keys: str) -> list[tuple[tuple[Any, ...], Any]]:

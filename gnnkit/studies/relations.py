@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from scipy.stats import t as student
 from torch import Tensor
 
 import gnnkit
@@ -64,6 +65,7 @@ RUNS: dict[str, Run] = {
     "no-single-effects": Run("decagon", {"leave_out": ("single-effects",)}),
     "drug-pairs-alone": Run("decagon", {"leave_out": ("proteins", "targets", "single-effects")}),
     "no-graph": Run("decagon", {"encoder": False}),
+    "authors-encoder": Run("decagon", {"encoder_form": "authors"}),
     **{f"decagon-{name}": Run("decagon", {"decoder": name}) for name in ("distmult", "complex", "simple", "rescal")},
     **{name: Run(name) for name in ("dedicom", "rescal", "distmult", "complex", "simple")},
     "best-no-popularity": Run("best", {"popularity": False}),
@@ -238,34 +240,65 @@ def _ranked(task: LinkTask, model: Decagon) -> dict[str, Any]:
         return rank_entities(task, lambda head, r: model.score_tails(head.to(z.device), r.to(z.device), z))
 
 
-def compare_runs(out: str | Path, first: str, second: str, metric: str = "auprc") -> dict[str, float]:
+def compare_runs(
+    out: str | Path, first: str | Sequence[str], second: str | Sequence[str], metric: str = "auprc"
+) -> dict[str, float]:
     """Mean difference of two runs over relations, first less second, with its 95% interval: does the graph help?
+
+    Each run's scores are means over its fits. With several fits of each run the interval holds the noise between fits
+    beside that between relations:
+
+        difference ± t(df) sqrt(var_r(d_r) / R + var_s(a_s) / S_a + var_s(b_s) / S_b)
+
+    d_r is the difference under relation r, a_s and b_s the means over relations of each fit, and df the degrees of
+    freedom by Welch and Satterthwaite. With one fit of a run its noise is not known, and not in the interval: that is a
+    bootstrap over relations alone. What is not trained, a baseline, has none.
 
     Args:
         out: Folder of `run_study`.
-        first: Stem of a run's files, e.g. `decagon-10min-seed0`.
-        second: Stem of another.
+        first: Stem of a run's files, e.g. `decagon-10min-seed0`; or those of its several fits, each from a seed.
+        second: Stem or stems of another.
         metric: A column of their tables by relation; default `"auprc"`.
 
     Returns:
-        `difference`, `low`, `high`, and `better`: the share of relations in which the first is better.
+        `difference`, `low`, `high`, and `better`: the share of relations in which the first is better; `seeds` and
+        `other_seeds`: fits of each, 0 of a baseline.
 
     Raises:
         FileNotFoundError: A run is not there.
+        ValueError: No stem is given, or there is no relation that both have a score of.
+
+    Source:
+        Welch, "The generalization of Student's problem when several different population variances are involved"
+        (1947); Satterthwaite, "An approximate distribution of estimates of variance components" (1946).
     """
-    tables = []
-    for stem in (first, second):
-        path = Path(out) / "runs" / f"{stem}.relations.csv"
-        if not path.is_file():
-            raise FileNotFoundError(f"{path} is not there; run_study makes it")
-        tables.append(pd.read_csv(path).set_index("relation")[metric])
-    difference = (tables[0] - tables[1]).dropna().to_numpy()
-    low, high = bootstrap_interval(difference)
+    sides = []
+    for stems in (first, second):
+        stems = [stems] if isinstance(stems, str) else list(stems)
+        if not stems:
+            raise ValueError("compare_runs: no stem is given; give one a fit")
+        for path in (paths := [Path(out) / "runs" / f"{stem}.relations.csv" for stem in stems]):
+            if not path.is_file():
+                raise FileNotFoundError(f"{path} is not there; run_study makes it")
+        tables = [pd.read_csv(path).set_index("relation")[metric] for path in paths]
+        sides.append((pd.concat(tables, axis=1), 0 if stems[0] in BASELINES else len(stems)))
+    (a, fits_a), (b, fits_b) = sides
+    known = (a.notna().all(axis=1) & b.notna().all(axis=1)).reindex(a.index)
+    a, b = a[known].to_numpy(), b.reindex(a.index)[known].to_numpy()  # relations, fits
+    difference = a.mean(axis=1) - b.mean(axis=1)
+    if not difference.size:
+        raise ValueError(f"{metric} of {first} and {second} has no relation in common; nothing can be compared")
+    if 1 in (fits_a, fits_b):
+        low, high = bootstrap_interval(difference)
+    else:
+        low, high = _mixed_interval(difference, [x.mean(axis=0) for x, fits in ((a, fits_a), (b, fits_b)) if fits])
     return {
         "difference": float(difference.mean()),
         "low": low,
         "high": high,
         "better": float(np.mean(difference > 0)),
+        "seeds": fits_a,
+        "other_seeds": fits_b,
     }
 
 
@@ -281,6 +314,17 @@ def _check_settings(file: Path, settings: RelationsSettings | None) -> None:
     ]
     if other:
         raise ValueError(f"out: {file} is a run with other settings ({'; '.join(other)}); give another folder")
+
+
+def _mixed_interval(difference: np.ndarray, fits: list[np.ndarray]) -> tuple[float, float]:
+    """95% interval of a mean over relations, with the noise between fits: see `compare_runs`."""
+    several = [values for values in (difference, *fits) if len(values) > 1]  # one relation has no noise between them
+    parts = [values.var(ddof=1) / len(values) for values in several]
+    freedom = [len(values) - 1 for values in several]
+    total = sum(parts)
+    below = sum(part**2 / df for part, df in zip(parts, freedom, strict=True))
+    half = float(student.ppf(0.975, total**2 / below) * np.sqrt(total)) if below > 0 else 0.0
+    return float(difference.mean()) - half, float(difference.mean()) + half
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

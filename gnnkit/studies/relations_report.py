@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,28 +30,45 @@ _TITLES = {"auroc": "AUROC", "auprc": "AUPRC", "ap50": "AP@50"}
 _FULL, _NO_GRAPH, _BEST = "decagon", "no-graph", "best"
 _ALSO_HARD = (*METRICS, *(f"{metric}_hard" for metric in METRICS))
 _ENDS = 10  # side effects shown at either end
+_COSTS = ("seconds", "seconds_to_published", "epochs", "parameters", "peak_memory_mb")
+_DEVIATIONS = (
+    "The encoder of `decagon`: relations of drug pairs share 16 matrices (theirs: weights for each); a node has a term "
+    "of its own in each layer (theirs: I is added to the adjacency of each relation within one kind of nodes, in both "
+    "layers); a family's sum is divided by √R (theirs: scaled to length 1); hidden features are dropped, once (theirs: "
+    "the inputs of both layers, for each relation anew). `authors-encoder` is theirs in all of this; it is `gnnkit "
+    "relations train --model decagon --set encoder_form=authors`.",
+    "Neither takes the transpose of a symmetric relation, which is the same matrix, for a relation of its own.",
+    "Training: every pair that is no link is a negative, by cross-entropy, with Adam at 0.01, within a budget of time. "
+    "Theirs: one negative a link, drawn by degree^0.75, a hinge of margin 0.1, steps of 512 links of one relation, "
+    "Adam at 0.001; and the links of proteins and targets are predicted, too.",
+    "Single-drug effects are nodes with edges to their drugs; in the paper they are features of the drugs.",
+)
 #: What only trained runs have.
 _OF_TRAINING = ("minutes", "seconds_to_published", "epochs", "parameters", "peak_memory_mb", "unpaired_hard_negatives")
 
 
-def run_differences(out: str | Path, *, minutes: float, seed: int = 0) -> pd.DataFrame:
+def run_differences(out: str | Path, *, minutes: float, seeds: Sequence[int] = (0,)) -> pd.DataFrame:
     """The full model less each run of the same budget, in each metric and against both kinds of negatives.
 
     Args:
         out: Folder of `run_study`.
         minutes: Budget of the runs.
-        seed: Default 0.
+        seeds: Of their fits; a run's are those that are there. Default 0.
 
     Returns:
         A row a run and metric: what `compare_runs` says of both.
     """
-    full = f"{_FULL}-{minutes:g}min-seed{seed}"
-    stems = {name: f"{name}-{minutes:g}min-seed{seed}" for name in RUNS if name != _FULL}
+
+    def stems(name: str) -> list[str]:
+        wanted = [name] if name in BASELINES else [f"{name}-{minutes:g}min-seed{seed}" for seed in seeds]
+        return [stem for stem in wanted if (Path(out) / "runs" / f"{stem}.relations.csv").is_file()]
+
     rows = []
-    for name, stem in (stems | {name: name for name in BASELINES}).items():
-        if all((Path(out) / "runs" / f"{each}.relations.csv").is_file() for each in (full, stem)):
+    full = stems(_FULL)
+    for name in (*(name for name in RUNS if name != _FULL), *BASELINES):
+        if full and (other := stems(name)):
             for metric in _ALSO_HARD:
-                found = compare_runs(out, full, stem, metric)
+                found = compare_runs(out, full, other, metric)
                 rows.append({"full": _FULL, "other": name, "minutes": minutes, "metric": metric, **found})
     return pd.DataFrame(rows)
 
@@ -61,9 +79,9 @@ def write_report(
     """Write the report as Markdown.
 
     Args:
-        rows: Of `run_study`; those of one seed.
+        rows: Of `run_study`, of one seed or several.
         differences: Of `run_differences`.
-        relations: Run -> its table by relation.
+        relations: Run -> its table by relation, or those of several seeds one below the other.
         target: The file.
 
     Raises:
@@ -72,9 +90,9 @@ def write_report(
     if rows.empty:
         raise ValueError("rows: there is none; run_study makes them")
     rows = rows.reindex(columns=[*rows, *(name for name in _OF_TRAINING if name not in rows)])  # none but baselines
-    rows = rows.sort_values("auprc_mean")
+    rows = _by_run(rows).sort_values("auprc_mean")
     trained = [row for row in records(rows) if row["run"] not in BASELINES]
-    parts = [*_head(rows), *_answers(rows, differences)]
+    parts = [*_head(rows, differences), *_answers(rows, differences)]
     for title, prefix in (("random pairs as negatives, as in the paper", ""), ("hard negatives", "hard_")):
         parts += [f"## Means over side effects, {title}", _scores(rows, prefix, "mean")]
         parts += [f"## Medians over side effects, {title}", _scores(rows, prefix, "median")]
@@ -89,11 +107,49 @@ def write_report(
     for run in (_BEST, _FULL):
         if run in relations:
             parts += _by_relation(run, relations[run])
+    parts += ["## What differs from the authors' code", "\n".join(f"- {line}" for line in _DEVIATIONS)]
     Path(target).write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
 
 
-def _head(rows: pd.DataFrame) -> list[str]:
+def _by_run(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row a run: means over its fits, with `NAME_std` beside a score, and `seeds`, how many there are."""
+    merged = []
+    for _, fits in rows.groupby("run", sort=False):
+        row: dict[str, Any] = {**fits.iloc[0].to_dict(), "seeds": len(fits)}
+        if len(fits) > 1:
+            for name in fits:
+                values = fits[name]
+                if str(name).endswith(("_mean", "_median")):
+                    row |= {str(name): values.mean(), f"{name}_std": values.std(ddof=1)}
+                elif name in _COSTS:
+                    row[str(name)] = values.mean(skipna=False)  # one that never got there has no mean
+        merged.append(row)
+    return pd.DataFrame(merged)
+
+
+def _noise(differences: pd.DataFrame) -> str:
+    """What the intervals of differences hold."""
+    if differences.empty:
+        return ""
+    once = dict.fromkeys(row["other"] for row in records(differences) if 1 in (row["seeds"], row["other_seeds"]))
+    if not once:
+        return (
+            "Those of differences are Student's, from the noise between side effects and between fits (Welch and "
+            "Satterthwaite)."
+        )
+    which = "" if len(once) == differences["other"].nunique() else f" from {', '.join(f'`{name}`' for name in once)}"
+    return (
+        f"**The noise between fits is not in them**: differences{which} are of one fit from one seed, and the next fit "
+        "would differ, too. Several seeds (`--seeds 0 1 2`) put it into the interval."
+    )
+
+
+def _head(rows: pd.DataFrame, differences: pd.DataFrame) -> list[str]:
     first = rows.iloc[0]
+    fits = max(int(row["seeds"]) for row in records(rows))
+    several = (
+        f" Where a run has several fits (up to {fits}), scores are mean ± deviation over them." if fits > 1 else ""
+    )
     budgets = ", ".join(f"{value:g}" for value in sorted(rows["minutes"].dropna().unique())) or "no"
     loading = (
         f"; from the cache the data are there in {first['cached_load_seconds']:.2f} s"
@@ -105,7 +161,7 @@ def _head(rows: pd.DataFrame) -> list[str]:
         f"Written by a command from rows.csv, differences.csv and relations.csv; do not edit. {first['entities']:.0f} "
         f"drugs, {first['relations']:.0f} side effects, {first['links']:,.0f} links, data {first['data_hash']}; "
         f"{budgets} minutes of training a run, validation included{loading}. Intervals are 95%, a "
-        "bootstrap over side effects.",
+        f"bootstrap over side effects.{several} {_noise(differences)}".rstrip(),
         "Side effects of at least 500 drug pairs are taken. The paper counts 964 of them and 4,576,785 links; the "
         "published files hold 963 and 4,576,287. The next side effect in the files has 498 pairs, and the difference "
         "is 498: the paper has that one too.",
@@ -129,10 +185,12 @@ def _answers(rows: pd.DataFrame, differences: pd.DataFrame) -> list[str]:
             lines.append(f"- **`{run}`**{note} {which}s on the test links: {', '.join(reached)}: {verdict}.")
     found = [_one_difference(differences, _NO_GRAPH, metric) for metric in ("auprc", "auprc_hard")]
     words = [_in_words(each) for each in found if each is not None]
+    once = any(each is not None and 1 in (each["seeds"], each["other_seeds"]) for each in found)
+    fits = "; one fit of each, the noise between fits not counted" if once else ""
     if len(words) == len(found):
         lines.append(
             f"- **Does the graph help here?** {words[0][0]}: AUPRC with graph convolution less without it is "
-            f"{words[0][1]} at one budget of time, {words[1][1]} against hard negatives."
+            f"{words[0][1]} at one budget of time, {words[1][1]} against hard negatives{fits}."
         )
     else:
         lines.append("- **Does the graph help here?** Not measured: it takes the runs `decagon` and `no-graph`.")
@@ -161,10 +219,16 @@ def _scores(rows: pd.DataFrame, prefix: str, which: str) -> str:
         lines.append(
             [
                 f"`{row['run']}`",
-                *(f"{row[name]:.4f} ({row[f'{name}_low']:.4f} to {row[f'{name}_high']:.4f})" for name in names),
+                *(_score(row, name) for name in names),
             ]
         )
     return markdown_table(["run", *_TITLES.values()], lines)
+
+
+def _score(row: dict[str, Any], name: str) -> str:
+    if row["seeds"] > 1:
+        return f"{row[name]:.4f} ± {row[f'{name}_std']:.4f}"
+    return f"{row[name]:.4f} ({row[f'{name}_low']:.4f} to {row[f'{name}_high']:.4f})"
 
 
 def _ablations(differences: pd.DataFrame) -> list[str]:
@@ -209,12 +273,14 @@ def _amount(value: float) -> str:
 
 
 def _by_relation(run: str, table: pd.DataFrame) -> list[str]:
+    if "seed" in table:
+        table = pd.DataFrame(table.groupby("title", as_index=False, sort=False)[["links", *METRICS]].mean())
     ordered = table.dropna(subset=["auprc"]).sort_values("auprc", ascending=False)
 
     def shown(part: pd.DataFrame) -> str:
         return markdown_table(
             ["side effect", "test links", *_TITLES.values()],
-            [[row["title"], str(row["links"]), *(f"{row[m]:.3f}" for m in METRICS)] for row in records(part)],
+            [[row["title"], f"{row['links']:.0f}", *(f"{row[m]:.3f}" for m in METRICS)] for row in records(part)],
         )
 
     return [

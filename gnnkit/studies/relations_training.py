@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -35,6 +36,13 @@ __all__ = ["RECIPES", "RelationsSettings", "build_model", "recipe", "scorer", "t
 _MOST_FOR_ALL_PAIRS = 3000
 
 
+# Settings that are whole numbers, with the least that each may be; other numbers; and those that may be None.
+_WHOLE = {"channels": 1, "hidden_channels": 1, "num_bases": 1, "neighbours": 1, "negatives_per_link": 1}
+_WHOLE |= {"batch_size": 1, "relations_per_step": 1, "epochs": 1, "validations": 1, "seed": 0}
+_NUMBERS = ("ridge", "dropout", "learning_rate", "weight_decay", "minutes")
+_OPTIONAL = ("num_bases", "neighbours", "epochs")
+
+
 @dataclass(frozen=True)
 class RelationsSettings:
     """A model and how it is trained.
@@ -43,14 +51,15 @@ class RelationsSettings:
         decoder: One of `gnnkit.relational.DECODERS`. Default `"dedicom"`.
         channels: Width of an embedding. Default 32.
         encoder: Whether embeddings come from Decagon's graph convolution; else each is learnt by itself. Default True.
+        encoder_form: `"gnnkit"` (default), or `"authors"`, the encoder of the authors' code; see `DecagonEncoder`.
         hidden_channels: Width between its layers. Default 64.
-        num_bases: Shared matrices of its drug-pair weights. Default 16.
-        neighbours: Edges of a family that a node hears in a training step; None (default): all.
+        num_bases: Shared matrices of its drug-pair weights; None (default): 16. Not of the authors' form.
+        neighbours: Edges of a family that a node hears in a training step; None (default): all. Nor of theirs.
         leave_out: Parts of the graph that the encoder does not see, of `GRAPH_PARTS`. Default none.
         popularity: See `Decagon`. Default False.
         cooccurrence: See `Decagon`. Default False.
         ridge: See `Decagon`. Default 300.
-        dropout: Of embeddings and hidden features. Default 0.1.
+        dropout: Of free embeddings or the encoder's hidden features, in the authors' form of its inputs. Default 0.1.
         negatives: `"all"`: every pair that is no link; `"sampled"`: a few for each link; `"auto"` (default): all, on
             graphs of up to 3000 entities.
         loss: Of sampled negatives: one of `gnnkit.relational.LOSSES`. Default `"cross-entropy"`.
@@ -72,8 +81,9 @@ class RelationsSettings:
     decoder: str = "dedicom"
     channels: int = 32
     encoder: bool = True
+    encoder_form: Literal["gnnkit", "authors"] = "gnnkit"
     hidden_channels: int = 64
-    num_bases: int = 16
+    num_bases: int | None = None
     neighbours: int | None = None
     leave_out: tuple[str, ...] = ()
     popularity: bool = False
@@ -98,12 +108,31 @@ class RelationsSettings:
             ("decoder", tuple(DECODERS)),
             ("negatives", ("auto", "all", "sampled")),
             ("loss", tuple(LOSSES)),
+            ("encoder_form", ("gnnkit", "authors")),
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(allowed)}")
-        for name in ("negatives_per_link", "batch_size", "relations_per_step", "channels", "hidden_channels"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; give a whole number of at least 1")
+        for name, least in _WHOLE.items():
+            value = getattr(self, name)
+            if value is None and name in _OPTIONAL:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ValueError(f"{name} is {value!r}; give a whole number of at least {least}")
+        for name in _NUMBERS:
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+                raise ValueError(f"{name} is {value!r}; give a number")
+        for name in ("encoder", "popularity", "cooccurrence"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} is {getattr(self, name)!r}; give True or False (true or false behind --set)")
+        if self.encoder_form == "authors":
+            if not self.encoder:
+                raise ValueError("encoder_form is 'authors', but encoder is False; leave one of them out")
+            for name in ("num_bases", "neighbours"):
+                if getattr(self, name) is not None:
+                    raise ValueError(
+                        f"{name} is {getattr(self, name)}, but encoder_form 'authors' has none; leave it out"
+                    )
         wrong = [part for part in self.leave_out if part not in GRAPH_PARTS]
         if wrong:
             raise ValueError(f"leave_out: {wrong[0]!r} is no part of the graph; choose of {', '.join(GRAPH_PARTS)}")
@@ -147,7 +176,7 @@ def recipe(name: str, **changes: Any) -> RelationsSettings:
     """Settings by name: `"decagon"`, `"best"`, or a decoder's name for that decoder on free embeddings.
 
     Raises:
-        ValueError: An unknown name, or a value that is not allowed.
+        ValueError: An unknown name or setting, or a value that is not allowed.
 
     Example:
         >>> recipe("decagon").encoder, recipe("rescal", channels=8).channels
@@ -155,6 +184,10 @@ def recipe(name: str, **changes: Any) -> RelationsSettings:
     """
     if name not in RECIPES:
         raise ValueError(f"model is {name!r}; choose one of {', '.join(RECIPES)}")
+    known = [field.name for field in fields(RelationsSettings)]
+    for change in changes:
+        if change not in known:
+            raise ValueError(f"{change!r} is no setting; there are {', '.join(known)}")
     return RelationsSettings(**{**RECIPES[name], **changes})
 
 
@@ -168,6 +201,7 @@ def build_model(task: LinkTask, settings: RelationsSettings) -> Decagon:
                 nodes,
                 families,
                 "drug",
+                form=settings.encoder_form,
                 hidden_channels=settings.hidden_channels,
                 out_channels=settings.channels,
                 num_bases=settings.num_bases,

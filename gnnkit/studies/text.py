@@ -310,7 +310,7 @@ class TextTraining:
         check_exploded("the validation loss in bits", score.bits, first, f"step {self.step}", **self._lower)
         self.validations.append({"step": self.step, "bits": score.bits, "accuracy": score.accuracy})
         writer = CharWriter(self.model, self.codec, self.context)
-        start = writer.first_characters(1, seed=self.step)
+        start = writer.first_characters(1, seed=self.step, letters=True)
         sample = start[0] + writer.texts(start, 80, Sampling(tau=2.0), seed=self.step)[0]
         progress.validated(self.step, score.bits, sample)
         self.model.train()

@@ -166,15 +166,27 @@ class CharWriter:
         """What `write` gives, whole and without the starts."""
         return ["".join(column) for column in zip(*self.write(starts, length, sampling, seed=seed), strict=True)]
 
-    def first_characters(self, count: int, *, seed: int) -> list[str]:
-        """Random first characters for samples: letters of the vocabulary, each once as long as there are others."""
-        letters = [character for character in self.codec.characters if character.isalpha()]
-        pool = letters or list(self.codec.characters)
+    def first_characters(self, count: int, *, seed: int, letters: bool = False) -> list[str]:
+        """Random first characters for samples, of the whole vocabulary, each once as long as there are others.
+
+        The first is a letter and the second is none, where there are both; the others come as they are drawn.
+
+        Args:
+            count: How many.
+            seed: The same seed, the same characters.
+            letters: Letters alone, if there are some: what a reader takes for a beginning. Default False.
+        """
+        characters = self.codec.characters
+        pool = [character for character in characters if character.isalpha()] if letters else []
+        pool = pool or list(characters)
         generator = torch.Generator().manual_seed(seed)
-        order: list[int] = []
+        order: list[str] = []
         while len(order) < count:
-            order += torch.randperm(len(pool), generator=generator).tolist()
-        return [pool[place] for place in order[:count]]
+            order += [pool[place] for place in torch.randperm(len(pool), generator=generator).tolist()]
+        for place, letter in ((0, True), (1, False)):
+            first = next((at for at, character in enumerate(order) if character.isalpha() == letter), place)
+            order.insert(place, order.pop(first))
+        return order[:count]
 
 
 def _build(**config: Any) -> CharLSTM:

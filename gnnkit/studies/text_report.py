@@ -57,9 +57,11 @@ def report_blocks(document: dict[str, Any]) -> list[Block]:
             "looked at on the way, the test part once.",
         ),
         _scores(runs),
+        Block("h2", "Figures 3 and 4: loss and accuracy by step"),
+        Block("figure", "curves.png", (f"Loss and accuracy by step of {', '.join(run['name'] for run in runs)}",)),
     ]
-    for number, run in enumerate(runs, start=1):
-        blocks += [Block("h2", f"{run['name']}: {run['row']['book']}"), *_run_blocks(document, run, number)]
+    for run in runs:
+        blocks += [Block("h2", f"{run['name']}: {run['row']['book']}"), *_run_blocks(run)]
     return blocks
 
 
@@ -84,9 +86,11 @@ def findings(document: dict[str, Any]) -> list[str]:
             f"{text}; behind the mark at {run['row']['window']} characters, {_share(end['identical_share'])} of them "
             f"are the same as another."
         )
-        copies = f"{name}: longest run copied word for word, mean over the samples: "
-        copies += ", ".join(f"{rule['longest_mean']:.0f} characters ({label})" for label, rule in rules.items())
-        lines.append(copies + ".")
+        longest = ", ".join(f"{rule['longest_max']} characters ({label})" for label, rule in rules.items())
+        means = ", ".join(f"{rule['longest_mean']:.0f}" for rule in rules.values())
+        lines.append(
+            f"{name}: the longest run copied word for word: {longest}; that of a sample is on average {means} long."
+        )
     for small, large in zip(*_by_size(runs), strict=True):
         lines.append(_against(small, large))
     return lines
@@ -123,10 +127,10 @@ def _conditions(document: dict[str, Any]) -> str:
     where = document["environment"]
     return (
         f"Measures are means over {document['samples']} samples of {document['length']} characters a rule, seed "
-        f"{document['seed']}, each from a random first letter. τ multiplies the logits: it is 1 / temperature. ↵ is a "
-        f"line end. Copies are looked for in the part of the book that was trained on; the word list is the whole "
-        f"book's. Written on {where['hardware']} ({where['device']}, {where['threads']} threads), torch "
-        f"{where['torch']}, gnnkit {where['gnnkit']}, commit {where['commit']}, {where['date']}."
+        f"{document['seed']}, each from a random character of the vocabulary, letter or not. τ multiplies the logits: "
+        f"it is 1 / temperature. ↵ is a line end. Copies are looked for in the part of the book that was trained on; "
+        f"the word list is the whole book's. Written on {where['hardware']} ({where['device']}, {where['threads']} "
+        f"threads), torch {where['torch']}, gnnkit {where['gnnkit']}, commit {where['commit']}, {where['date']}."
     )
 
 
@@ -161,11 +165,8 @@ def _scores(runs: Sequence[dict[str, Any]]) -> Block:
     return Block("table", "Recipes and scores", ("", *(run["name"] for run in runs)), lines)
 
 
-def _run_blocks(document: dict[str, Any], run: dict[str, Any], number: int) -> list[Block]:
-    blocks = [
-        Block("h3", f"Figure {number + 2}: curves"),
-        Block("figure", f"curves-{number}.png", (f"Loss and accuracy of {run['name']} by step",)),
-    ]
+def _run_blocks(run: dict[str, Any]) -> list[Block]:
+    blocks = []
     mark = run["row"]["window"]
     for kind, title in (("steps", "thirds of the steps"), ("accuracy", "thirds of the final accuracy")):
         stages = [stage for stage in run["stages"] if stage["kind"] == kind]
@@ -188,13 +189,17 @@ def _run_blocks(document: dict[str, Any], run: dict[str, Any], number: int) -> l
             Block("h3", f"Table 4: greedy samples by {title}"),
             Block(
                 "p",
-                f"The same first letters at each stage; ┃ is the trained length of {mark} characters. The period is "
+                f"The same first characters at each stage; ┃ is the trained length of {mark} characters. The period is "
                 "that of the loop in which 600 characters end.",
             ),
             Block("table", f"Greedy samples by {title}", head, tuple(lines)),
         ]
     sampled = [rule for rule in run["rules"] if rule["rule"].startswith("τ")]
-    lines = tuple((rule["rule"], Sample(rule["sample"][:300])) for rule in sampled)
+    lines = tuple(
+        (rule["rule"] if place == 0 else "", Sample(text[:300]))
+        for rule in sampled
+        for place, text in enumerate(rule["samples"])
+    )
     blocks += [Block("h3", "Table 5: samples by τ"), Block("table", "Samples by τ", ("τ", "sample"), lines)]
     lines = tuple((Sample(one["start"]), one["rule"], Sample(one["text"])) for one in run["finished"])
     blocks.append(Block("h3", "Table 6: finished sentences"))
@@ -208,9 +213,9 @@ def _run_blocks(document: dict[str, Any], run: dict[str, Any], number: int) -> l
             rule["rule"],
             _share(rule["word_share"]),
             _share(rule["copied_share"]),
-            f"{rule['longest_mean']:.1f}",
             str(rule["longest_max"]),
             Sample(rule["longest"] if len(rule["longest"]) <= 120 else rule["longest"][:119] + "…"),
+            f"{rule['longest_mean']:.1f}",
             _share(rule["looped_share"]),
             str(rule["characters"]),
         )
@@ -220,9 +225,9 @@ def _run_blocks(document: dict[str, Any], run: dict[str, Any], number: int) -> l
         "rule",
         "words in the list",
         "strings of 20 in the book",
-        "longest run, mean",
         "longest run",
         "which",
+        "a sample's longest, on average",
         "in a loop",
         "length",
     )
@@ -255,8 +260,14 @@ def _by_size(runs: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list
 def _against(small: dict[str, Any], large: dict[str, Any]) -> str:
     one, other = small["row"], large["row"]
 
-    def copies(run: dict[str, Any]) -> float:
-        return fmean(rule["longest_mean"] for rule in run["rules"] if rule["rule"] != "held-out text")
+    def written(run: dict[str, Any]) -> list[dict[str, Any]]:
+        return [rule for rule in run["rules"] if rule["rule"] != "held-out text"]
+
+    def average(run: dict[str, Any]) -> float:
+        return fmean(rule["longest_mean"] for rule in written(run))
+
+    def longest(run: dict[str, Any]) -> int:
+        return max(rule["longest_max"] for rule in written(run))
 
     def own(run: dict[str, Any]) -> float | None:
         return next((rule["longest_mean"] for rule in run["rules"] if rule["rule"] == "held-out text"), None)
@@ -266,18 +277,19 @@ def _against(small: dict[str, Any], large: dict[str, Any]) -> str:
 
     accuracy = side(one["accuracy"], other["accuracy"], "higher", "lower")
     bits = side(one["test_bits"], other["test_bits"], "worse", "better")
-    runs = side(copies(small), copies(large), "longer", "shorter")
+    runs = side(average(small), average(large), "longer", "shorter")
     yardstick = ""
     if (a := own(small)) is not None and (b := own(large)) is not None:
         # A book that is ten times longer offers ten times as much to match, whoever writes.
-        beyond = f"{copies(small) - a:+.1f} against {copies(large) - b:+.1f}"
+        beyond = f"{average(small) - a:+.1f} against {average(large) - b:+.1f}"
         yardstick = f"; held-out text itself {a:.1f} against {b:.1f}, less which {beyond}"
     return (
         f"{small['name']} against {large['name']} ({one['characters']:,} characters against {other['characters']:,}, "
         f"{one['steps']:,} steps against {other['steps']:,}): {accuracy} training accuracy ({one['accuracy']:.3f} "
         f"against {other['accuracy']:.3f}), {bits} held-out bits ({one['test_bits']:.3f} against "
-        f"{other['test_bits']:.3f}), {runs} copied runs ({copies(small):.1f} against {copies(large):.1f} characters, "
-        f"mean over the rules{yardstick})." + _after_the_same_steps(small, large)
+        f"{other['test_bits']:.3f}), {runs} copied runs (a sample's longest, on average over the rules, "
+        f"{average(small):.1f} against {average(large):.1f} characters{yardstick}; the longest of all "
+        f"{longest(small)} against {longest(large)})." + _after_the_same_steps(small, large)
     )
 
 

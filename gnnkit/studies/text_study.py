@@ -30,6 +30,8 @@ __all__ = ["STARTS", "study_rows", "study_run", "study_texts"]
 STARTS = ("I can see the sun", "I think the devil", "He")
 # Greedy samples: shown as far as in the report's table 4, and written on until they have come into their loop.
 _SHOWN, _LOOP, _GREEDY = 50, 600, 5
+# Samples of a rule that are kept to be shown, as in the report's table 5; the measures are means over all.
+_KEPT = 5
 _RULES = {
     "greedy": Sampling(greedy=True),
     "τ = 0.5": Sampling(tau=0.5),
@@ -54,10 +56,11 @@ def study_texts(
 
     Args:
         directories: Folders of finished trainings.
-        out: Gets `study.json` (all that was found), `rows.csv`, `report.md`, `report.html` and a figure of curves a
-            model; earlier ones are replaced.
+        out: Gets `study.json` (all that was found), `rows.csv`, `report.md`, `report.html` and `curves.png`, the
+            curves of all models; earlier ones are replaced.
         starts: Sentences to be finished. Default: the report's, as far as a vocabulary has their characters.
-        samples: Samples that the measures are means over, for each rule. Default 20.
+        samples: Samples that the measures are means over, for each rule, each from a random character of the
+            vocabulary; the first five are shown. Default 20.
         length: Characters of each. Default 500.
         seed: Of the samples. Default 0.
         device: "auto" (default), "cpu", "cuda", ...
@@ -254,7 +257,7 @@ def _measure(texts: Sequence[str], seen: str, words: set[str]) -> dict[str, Any]
     shares = [share for text in texts if (share := word_share(text, words)) is not None]
     longest = max(copies, key=len)
     return {
-        "sample": texts[0],
+        "samples": list(texts[:_KEPT]),
         "word_share": fmean(shares) if shares else None,
         "copied_share": fmean(copied_share(text, seen) for text in texts),
         "longest_mean": fmean(map(len, copies)),

@@ -125,13 +125,14 @@ _ENTRIES = (
         "tgcn",
         "graph",
         "T-GCN as in its paper: a GRU whose gates see a two-layer graph convolution of the input",
-        partial(TGCN, graph_convolution="input"),
+        partial(TGCN, graph_convolution="input", gate_split="channels"),
         "Zhao et al. (2020)",
     ),
     ModelEntry(
         "tgcn-official",
         "graph",
-        "T-GCN with the cell of its authors' code: a GRU whose gates are graph convolutions of input and state",
+        "T-GCN with the cell of its authors' code: a GRU whose gates are graph convolutions of input and state "
+        "(gate_split=nodes: split across the nodes, as that code runs)",
         partial(TGCN, graph_convolution="input_and_state", layers=1, gate_convolutions="shared"),
         "Zhao et al. (2020)",
     ),

@@ -21,8 +21,9 @@ class TGCN(nn.Module):
         in_channels: Features F of a node at a step; the first is what is predicted.
         hidden_channels: Width C of the state.
         horizon: Steps P to predict.
-        graph_convolution, layers, gate_convolutions, add_self_loops: As in `TGCNCell`; the default is the paper's form,
-            `graph_convolution="input_and_state"` the official code's.
+        graph_convolution, layers, gate_convolutions, gate_split, add_self_loops: As in `TGCNCell`; the default is the
+            paper's form, `graph_convolution="input_and_state"` the official code's, with `gate_split="nodes"` its split
+            of the gates, too.
         mask_input: Append the mask of observed entries to the features. Default False: gaps are filled, the mask is
             not read.
 
@@ -54,6 +55,7 @@ class TGCN(nn.Module):
         graph_convolution: Literal["input", "input_and_state"] = "input",
         layers: Literal[1, 2] | None = None,
         gate_convolutions: Literal["shared", "separate"] = "shared",
+        gate_split: Literal["channels", "nodes"] = "channels",
         add_self_loops: AddSelfLoops | None = None,
         mask_input: bool = False,
     ) -> None:
@@ -67,6 +69,7 @@ class TGCN(nn.Module):
             graph_convolution=graph_convolution,
             layers=layers,
             gate_convolutions=gate_convolutions,
+            gate_split=gate_split,
             add_self_loops=add_self_loops,
         )
         self.head = nn.Linear(self.cell.hidden_channels, self.horizon)

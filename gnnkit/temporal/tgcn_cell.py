@@ -1,9 +1,10 @@
-"""The cell of T-GCN: a gated recurrent unit whose gates see a graph convolution, in the three forms that are in use.
+"""The cell of T-GCN: a gated recurrent unit whose gates see a graph convolution, in the forms that are in use.
 
 | | gates see | `TGCNCell` |
 |---|---|---|
 | the paper's | a two-layer graph convolution of X_t, and h | `graph_convolution="input", layers=2` (default) |
 | the official code's | a graph convolution of X_t and h together | `graph_convolution="input_and_state"` |
+| the same, as it runs | that, of node n // 2 and (N + n) // 2 | the same, `gate_split="nodes"` |
 | PyG Temporal's | one graph convolution of X_t for each gate, and h | `layers=1, gate_convolutions="separate"` |
 """
 
@@ -36,9 +37,11 @@ class TGCNCell(nn.Module):
     - `graph_convolution="input"`: `layers=2` (the paper): `f = sigmoid(A_hat ReLU(A_hat X_t W_0) W_1)`;
       `layers=1`: `f = A_hat X_t W_0 + b_0`. With `gate_convolutions="separate"` each gate has an f of its own.
     - `graph_convolution="input_and_state"` (the official code): `f = A_hat X_t`, and h and reset * h are multiplied by
-      A_hat as well; gate biases start at 1.
+      A_hat as well; gate biases start at 1. With `gate_split="nodes"` the gates are handed out as that code does: see
+      Source.
 
-    Columns of `input_weight`, `state_weight` and `bias`: update, reset, candidate.
+    Columns of `input_weight`, `state_weight` and `bias`: update, reset, candidate; with `gate_split="nodes"` the first
+    2 C are what is split.
 
     Args:
         in_channels: Features F of a node at a step.
@@ -46,6 +49,7 @@ class TGCNCell(nn.Module):
         graph_convolution: `"input"` (default) or `"input_and_state"`.
         layers: Graph convolutions of the input, 1 or 2; default None: 2 for `"input"`, 1 for `"input_and_state"`.
         gate_convolutions: `"shared"` (default) or `"separate"`.
+        gate_split: Of `"input_and_state"`: `"channels"` (default), each node has its own; `"nodes"`, as published.
         add_self_loops: `"missing"` adds a loop where the diagonal is empty; True one everywhere, so that a diagonal of
             ones becomes twos; False none. Default None: True for `"input_and_state"`, as in the official code, else
             `"missing"`.
@@ -58,9 +62,12 @@ class TGCNCell(nn.Module):
 
     Source:
         Zhao et al. (2020), "T-GCN: A Temporal Graph Convolutional Network for Traffic Prediction". The paper names
-        no initial values: weights are Glorot-uniform, and biases 0 but for the official code's gates. That code splits
-        its gates `[B, N · 2 C]` in the middle of the nodes, so that node n is reset by gates of node n // 2 and updated
-        by those of node (N + n) // 2. Here each node has its own.
+        no initial values: weights are Glorot-uniform, and biases 0 but for the official code's gates. That code
+        (github.com/lehaifeng/T-GCN, in TensorFlow and in PyTorch) lays its gates out as `[B, N * 2 C]`, node by node,
+        and splits them in the middle: the first half of the nodes makes all resets, the second all updates. Node n is
+        reset by columns n % 2 of node n // 2 (0: the first C, 1: the second) and updated by columns (N + n) % 2 of node
+        (N + n) // 2. So the order of the nodes matters, and news travels where there is no edge. `gate_split="nodes"`
+        computes that; by default each node has its own gates, as in the paper's equations.
 
     Example:
         >>> import torch
@@ -77,6 +84,7 @@ class TGCNCell(nn.Module):
         graph_convolution: Literal["input", "input_and_state"] = "input",
         layers: Literal[1, 2] | None = None,
         gate_convolutions: Literal["shared", "separate"] = "shared",
+        gate_split: Literal["channels", "nodes"] = "channels",
         add_self_loops: AddSelfLoops | None = None,
     ) -> None:
         super().__init__()
@@ -85,6 +93,7 @@ class TGCNCell(nn.Module):
         check_choice("graph_convolution", graph_convolution, ("input", "input_and_state"))
         check_choice("layers", layers, (1, 2, None))
         check_choice("gate_convolutions", gate_convolutions, ("shared", "separate"))
+        check_choice("gate_split", gate_split, ("channels", "nodes"))
         check_choice("add_self_loops", add_self_loops, ("missing", True, False, None))
         self.convolves_state = graph_convolution == "input_and_state"
         if self.convolves_state and (layers == 2 or gate_convolutions == "separate"):
@@ -92,7 +101,13 @@ class TGCNCell(nn.Module):
                 f"graph_convolution='input_and_state' has one convolution for its gates, got layers={layers!r}, "
                 f"gate_convolutions={gate_convolutions!r}; leave both out, or take graph_convolution='input'"
             )
+        if gate_split == "nodes" and not self.convolves_state:
+            raise ValueError(
+                f"gate_split='nodes' is the official code's, got graph_convolution={graph_convolution!r}; leave it "
+                f"out, or take graph_convolution='input_and_state'"
+            )
         self.graph_convolution = graph_convolution
+        self.gate_split = gate_split
         self.layers = layers or (1 if self.convolves_state else 2)
         self.gate_convolutions = gate_convolutions
         if add_self_loops is None:
@@ -218,12 +233,21 @@ class TGCNCell(nn.Module):
         weight_gates, weight_candidate = self.state_weight.split([2 * channels, channels], dim=1)
         into_gates, into_candidate = inputs.split([2 * channels, channels], dim=-1)
         seen = propagate(adjacency, h) if self.convolves_state else h
-        update, reset = (into_gates + seen @ weight_gates).sigmoid().chunk(2, dim=-1)
+        update, reset = self._split((into_gates + seen @ weight_gates).sigmoid())
         kept = reset * h
         # (A h) W and A (h W) are the same; A h is the narrower product for the gates, and as wide for the candidate.
         seen = propagate(adjacency, kept) if self.convolves_state else kept
         candidate = (into_candidate + seen @ weight_candidate).tanh()
         return torch.lerp(candidate, h, update)
+
+    def _split(self, gates: Tensor) -> tuple[Tensor, Tensor]:
+        """Update and reset of each node, `[B, N, C]`, from `[B, N, 2 C]`."""
+        if self.gate_split == "channels":
+            update, reset = gates.chunk(2, dim=-1)
+        else:  # [B, N * 2 C] in two: what each node gets is another node's
+            batch, nodes = gates.size(0), gates.size(1)
+            reset, update = gates.reshape(batch, 2, nodes, self.hidden_channels).unbind(1)
+        return update, reset
 
     def _first_state(self, x: Tensor, state: Tensor | None) -> Tensor:
         """Check x `[B, T, N, F]` and the state; zeros where there is none."""
@@ -305,6 +329,6 @@ class TGCNCell(nn.Module):
     def extra_repr(self) -> str:
         return (
             f"{self.in_channels}, {self.hidden_channels}, graph_convolution={self.graph_convolution!r}, "
-            f"layers={self.layers}, gate_convolutions={self.gate_convolutions!r}, "
+            f"layers={self.layers}, gate_convolutions={self.gate_convolutions!r}, gate_split={self.gate_split!r}, "
             f"add_self_loops={self.add_self_loops!r}"
         )

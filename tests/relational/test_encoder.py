@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gnnkit.relational import DecagonEncoder, EdgeFamily
-from gnnkit.relational.encoder import sample_neighbours, symmetric_weights
+from gnnkit.relational.encoder import sample_neighbours
 
 NODES = {"drug": 4, "protein": 3}
 
@@ -80,11 +80,6 @@ def test_sampled_sums_stay_the_same_in_the_mean():
         total.index_add_(0, target[kept], scale * kept.float())
     expected = torch.zeros(4).index_add(0, target, torch.arange(17.0))
     torch.testing.assert_close(total / 300, expected, rtol=0.05, atol=0)
-
-
-def test_weights_by_hand():
-    edges, kinds = torch.tensor([[0, 0, 1], [1, 2, 2]]), torch.tensor([0, 0, 1])
-    assert symmetric_weights(edges, kinds, 2).tolist() == pytest.approx([2**-0.5, 2**-0.5, 1.0])
 
 
 @pytest.mark.parametrize(

@@ -50,25 +50,34 @@ def test_log_probabilities_sum_to_one():
     torch.testing.assert_close(scores.exp().sum(dim=1), torch.ones(4))
 
 
+@pytest.mark.parametrize("fan", ["out", "in"])
 @pytest.mark.parametrize(("cell", "gates"), [("rnn", 1), ("lstm", 4), ("gru", 3)])
-def test_the_reports_initialisation(cell, gates):
-    model = SequenceClassifier(20, 256, embedding_channels=50, cell=cell, bidirectional=True)
+def test_weights_are_drawn_by_the_fan_that_is_asked_for(cell, gates, fan):
+    model = SequenceClassifier(20, 256, embedding_channels=50, cell=cell, bidirectional=True, kaiming_fan=fan)
     for embedding, recurrence in zip(model.embeddings, model.recurrences, strict=True):
         assert recurrence.network.weight_ih_l0.shape == (gates * 256, 50)
         for name, parameter in recurrence.network.named_parameters():
             if name.startswith("weight"):
-                fan_in = 50 if "ih" in name else 256
-                assert parameter.std().item() == pytest.approx((2 / fan_in) ** 0.5, rel=0.03)
+                inputs = 50 if "ih" in name else 256
+                deviation = (2 / (inputs if fan == "in" else 256)) ** 0.5
+                assert parameter.std().item() == pytest.approx(deviation, rel=0.03)
                 assert parameter.mean().abs() < 5e-3
             else:
                 assert (parameter == 0).all()
         assert (recurrence.h_0 == 0).all()
         assert embedding.weight.std().item() == pytest.approx(1, rel=0.08)
-    # torch keeps a linear map as (out, in): its Kaiming-normal draw has the same deviation.
-    drawn = nn.init.kaiming_normal_(torch.empty(20, 512))
-    assert model.head.weight.std().item() == pytest.approx(drawn.std().item(), rel=0.03)
+    assert model.head.weight.std().item() == pytest.approx((2 / (512 if fan == "in" else 20)) ** 0.5, rel=0.03)
     assert (model.head.bias == 0).all()
     assert not torch.equal(model.embeddings[0].weight, model.embeddings[1].weight)
+
+
+def test_the_reports_weights_have_the_deviation_of_torchs_routine_on_matrices_kept_in_out():
+    model = SequenceClassifier(40, 256)
+    into, between, output = (nn.init.kaiming_normal_(torch.empty(shape)) for shape in ((1, 256), (256, 256), (256, 40)))
+    network = model.recurrences[0].network
+    assert network.weight_ih_l0.std().item() == pytest.approx(into.std().item(), rel=0.15)
+    assert network.weight_hh_l0.std().item() == pytest.approx(between.std().item(), rel=0.03)
+    assert model.head.weight.std().item() == pytest.approx(output.std().item(), rel=0.06)
 
 
 def test_it_learns_four_numbers():
@@ -92,6 +101,8 @@ def test_bad_input():
         SequenceClassifier(5, 4, embedding_channels=0)
     with pytest.raises(ValueError, match="cell must be one of 'rnn', 'lstm', 'gru', got 'LSTM'"):
         SequenceClassifier(5, 4, cell="LSTM")
+    with pytest.raises(ValueError, match="kaiming_fan must be one of 'in', 'out', got 'both'"):
+        SequenceClassifier(5, 4, kaiming_fan="both")
     model = SequenceClassifier(5, 4)
     with pytest.raises(ValueError, match=r"token 5 is outside the vocabulary 0 \.\.\. 4"):
         model(torch.tensor([[1, 5, 2]]))

@@ -9,7 +9,15 @@ from gnnkit.data import RandomCombinations
 from gnnkit.studies import combinations as study
 from gnnkit.studies.combinations import CombinationsSettings, Run, evaluate, load_runs, run_study, train
 
-TINY = {"lengths": (3,), "cells": ("lstm",), "embeddings": (1,), "seeds": (0, 24), "steps": 6, "hidden_channels": 8}
+TINY = {
+    "lengths": (3,),
+    "cells": ("lstm",),
+    "embeddings": (1,),
+    "initializations": ("report",),
+    "seeds": (0, 24),
+    "steps": 6,
+    "hidden_channels": 8,
+}
 TINY |= {"batch_size": 16, "test_sequences": 100, "device": "cpu"}
 
 
@@ -28,11 +36,11 @@ def test_defaults_are_the_reports_recipe():
         "test_sequences": 5000,
     }
     assert CombinationsSettings().seeds == (0, 24, 42)
-    assert len(CombinationsSettings().runs()) == 3 * 2 * 2 * 3
+    assert len(CombinationsSettings().runs()) == 3 * 2 * 2 * 2 * 3
 
 
 def test_training_learns_and_reports_itself():
-    run = Run("bilstm", 4, 8, 0)
+    run = Run("bilstm", 4, 8, "report", 0)
     seen = []
     result = train(
         run,
@@ -54,19 +62,19 @@ def test_training_learns_and_reports_itself():
 
 
 def test_curves_of_long_runs_are_means_over_blocks():
-    whole = train(Run("lstm", 3, 1, 0), settings(steps=410))
+    whole = train(Run("lstm", 3, 1, "report", 0), settings(steps=410))
     assert whole["curve"]["step"][:2] == [2, 4]
     assert whole["curve"]["step"][-1] == 410
-    short = train(Run("lstm", 3, 1, 0), settings(steps=2))
+    short = train(Run("lstm", 3, 1, "report", 0), settings(steps=2))
     assert whole["curve"]["loss"][0] == pytest.approx(sum(short["curve"]["loss"]) / 2)
 
 
 def test_a_run_depends_on_its_seed_alone():
     torch.manual_seed(1)
-    first = train(Run("lstm", 3, 1, 24), settings())
+    first = train(Run("lstm", 3, 1, "report", 24), settings())
     torch.manual_seed(2)
-    second = train(Run("lstm", 3, 1, 24), settings())
-    other = train(Run("lstm", 3, 1, 25), settings())
+    second = train(Run("lstm", 3, 1, "report", 24), settings())
+    other = train(Run("lstm", 3, 1, "report", 25), settings())
     assert first["curve"] == second["curve"]
     assert first["row"]["loss"] == second["row"]["loss"] != other["row"]["loss"]
 
@@ -129,10 +137,10 @@ def test_a_study_goes_on_where_it_was_cut_off(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run_study(settings(seeds=(0, 24, 42)), out)
     assert sorted(path.name for path in (out / "runs").iterdir()) == [
-        "lstm-T3-embedding1-seed0.json",
-        "lstm-T3-embedding1-seed24.json",
+        "lstm-T3-embedding1-report-seed0.json",
+        "lstm-T3-embedding1-report-seed24.json",
     ]
-    (out / "runs" / "lstm-T3-embedding1-seed42.part").write_text("{half")
+    (out / "runs" / "lstm-T3-embedding1-report-seed42.part").write_text("{half")
     before = {path.name: path.read_bytes() for path in (out / "runs").glob("*.json")}
     done.clear()
     rows = run_study(settings(seeds=(0, 24, 42)), out)
@@ -154,6 +162,33 @@ def test_another_recipe_is_refused(tmp_path):
     assert len(load_runs(out)) == 1
 
 
+def test_runs_of_an_earlier_gnnkit_are_refused_before_anything_is_trained(tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    run_study(settings(seeds=(0,)), out)
+    file = out / "runs" / "lstm-T3-embedding1-report-seed0.json"
+    document = json.loads(file.read_text())
+    del document["row"]["initialization"]
+    file.with_name("lstm-T3-embedding1-seed0.json").write_text(json.dumps(document))
+    monkeypatch.setattr(study, "train", lambda *args, **options: pytest.fail("trained"))
+    with pytest.raises(ValueError, match="holds runs of an earlier gnnkit, which do not say how they began"):
+        run_study(settings(seeds=(0, 24)), out)
+
+
+@pytest.mark.parametrize(("initialization", "fan"), [("report", 8), ("gnnkit", 3)])
+def test_a_run_begins_as_its_name_says(initialization, fan, monkeypatch):
+    class Caught(Exception):
+        pass
+
+    def catch(model, sample):
+        raise Caught(model.kaiming_fan, model.recurrences[0].network.weight_ih_l0.detach())
+
+    monkeypatch.setattr(study, "gradient_flow", catch)
+    with pytest.raises(Caught) as caught:
+        train(Run("lstm", 3, 3, initialization, 0), settings())
+    assert caught.value.args[0] == {"report": "out", "gnnkit": "in"}[initialization]
+    assert caught.value.args[1].std().item() == pytest.approx((2 / fan) ** 0.5, rel=0.2)
+
+
 def test_foreign_folders_are_refused(tmp_path):
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(ValueError, match="holds other files"):
@@ -172,7 +207,7 @@ def test_a_terminal_gets_a_bar(tmp_path):
     console = Console(force_terminal=True, width=120, record=True)
     with console.capture() as captured:
         run_study(settings(), tmp_path / "out", console=console)
-    assert "run 2 of 2  lstm-T3-embedding1-seed24" in captured.get()
+    assert "run 2 of 2  lstm-T3-embedding1-report-seed24" in captured.get()
     quiet = Console(force_terminal=False)
     with quiet.capture() as captured:
         run_study(settings(cells=("rnn",)), tmp_path / "out", console=quiet)
@@ -187,6 +222,9 @@ def test_a_terminal_gets_a_bar(tmp_path):
         ({"seeds": ()}, "seeds must list whole numbers of at least 0"),
         ({"seeds": (1, 1)}, "seeds names something twice"),
         ({"cells": ("lstm", "transformer")}, "cells must list some of rnn, lstm, gru, birnn, bilstm, bigru"),
+        ({"initializations": ("zeros",)}, r"initializations must list some of report, gnnkit, got \['zeros'\]"),
+        ({"initializations": ()}, "initializations must list some of"),
+        ({"initializations": ("report", "report")}, "initializations names something twice"),
         ({"hidden_channels": 0}, "hidden_channels must be a whole number of at least 1, got 0"),
         ({"batch_size": 0}, "batch_size must be a whole number of at least 1, got 0"),
         ({"learning_rate": 0.0}, "learning_rate must be a positive number"),

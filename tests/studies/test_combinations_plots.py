@@ -4,8 +4,9 @@ import pytest
 from gnnkit.studies.combinations_plots import draw_curves, draw_flow, write_figures
 
 
-def run(cell="lstm", length=5, embedding=1, seed=0, loss=(1.0, 0.1), accuracy=(0.5, 1.0), steps=2000):
-    row = {"cell": cell, "length": length, "embedding": embedding, "seed": seed, "steps": steps}
+def run(cell="lstm", length=5, embedding=1, seed=0, loss=(1.0, 0.1), accuracy=(0.5, 1.0), steps=2000, **start):
+    row = {"cell": cell, "length": length, "embedding": embedding, "initialization": "report", "seed": seed, **start}
+    row["steps"] = steps
     flow = {"start": [1e-4, 1.0], "end": [1e-2, 1.0]}
     return {
         "row": row,
@@ -25,7 +26,8 @@ RUNS = [
 def test_a_panel_a_length_with_mean_and_band():
     figure = draw_curves(RUNS, "accuracy")
     left, right = figure.axes
-    assert [axis.get_title(loc="left") for axis in figure.axes] == ["T = 5", "T = 15"]
+    titles = [axis.get_title(loc="left") for axis in figure.axes]
+    assert titles == ["T = 5, initialisation report", "T = 15, initialisation report"]
     lines = {line.get_label(): line for line in left.get_lines()}
     assert set(lines) == {"LSTM, embedding 1", "LSTM, embedding 128", "LSTM, report"}
     np.testing.assert_allclose(lines["LSTM, embedding 1"].get_ydata(), [0.5, 0.99])
@@ -50,17 +52,35 @@ def test_short_studies_show_no_report():
     assert labels == ["LSTM, embedding 1"]
 
 
+def test_each_initialisation_has_panels_of_its_own_and_the_report_stands_beside_its_own():
+    own = {"initialization": "gnnkit"}
+    figure = draw_curves([*RUNS, run(accuracy=(0.1, 0.2), **own), run("bilstm", 30, **own)], "accuracy")
+    shown = {axis.get_title(loc="left"): axis for axis in figure.axes if axis.get_visible()}
+    assert list(shown) == [
+        "T = 5, initialisation report",
+        "T = 15, initialisation report",
+        "T = 5, initialisation gnnkit",
+        "T = 30, initialisation gnnkit",
+    ]
+    lines = {line.get_label(): line for line in shown["T = 5, initialisation gnnkit"].get_lines()}
+    assert list(lines) == ["LSTM, embedding 1"]
+    np.testing.assert_allclose(lines["LSTM, embedding 1"].get_ydata(), [0.1, 0.2])
+
+
 def test_more_than_three_lengths_take_a_second_row():
     figure = draw_curves([run(length=length) for length in (5, 10, 15, 30, 50)], "loss")
     assert [axis.get_visible() for axis in figure.axes] == [True] * 5 + [False]
 
 
 def test_flow_is_that_of_the_longest_and_narrowest():
-    figure = draw_flow([*RUNS, run("lstm", 15), run("lstm", 15, embedding=128)])
-    assert "T = 15, embedding 1" in figure.get_suptitle()
+    figure = draw_flow(
+        [*RUNS, run("lstm", 15), run("lstm", 15, embedding=128), run("gru", 15, initialization="gnnkit")]
+    )
+    assert "T = 15, embedding 1, report" in figure.get_suptitle()
     left = figure.axes[0]
     assert [line.get_label() for line in left.get_lines()] == ["LSTM", "BiLSTM"]
     np.testing.assert_allclose(left.get_lines()[0].get_ydata(), [1e-4, 1.0])
+    assert "T = 5, embedding 1, gnnkit" in draw_flow([run(initialization="gnnkit")]).get_suptitle()
 
 
 def test_files(tmp_path):

@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy import stats
 
 from gnnkit.data import LoadedTriples, TripleSplit, split_by_relation
+from gnnkit.ranking import bootstrap_interval
 from gnnkit.studies.relations import RUNS, compare_runs, popularity_scorer, run_study, score_row
 from gnnkit.studies.relations_task import make_task
 
@@ -46,6 +48,74 @@ def test_rows_say_what_was_run_and_where(polypharmacy, tmp_path):
     assert 0 <= found["better"] <= 1
 
 
+def write_fits(folder, **fits):
+    """Files of runs as `run_study` keeps them: a table by relation for each stem."""
+    (folder / "runs").mkdir(parents=True, exist_ok=True)
+    for stem, values in fits.items():
+        table = pd.DataFrame({"relation": [f"r{i}" for i in range(len(values))], "auprc": values})
+        table.to_csv(folder / "runs" / f"{stem.replace('_', '-')}.relations.csv", index=False)
+
+
+def test_several_fits_put_their_noise_into_the_interval(tmp_path):
+    generator = np.random.default_rng(0)
+    relations = generator.normal(0.8, 0.05, size=40)
+    a = [relations + shift + generator.normal(0, 0.01, size=40) for shift in (0.02, 0.05, -0.01)]
+    b = [relations + shift + generator.normal(0, 0.01, size=40) for shift in (0.0, 0.01, -0.02)]
+    write_fits(tmp_path, **{f"a{i}": v for i, v in enumerate(a)}, **{f"b{i}": v for i, v in enumerate(b)})
+    found = compare_runs(tmp_path, ["a0", "a1", "a2"], ["b0", "b1", "b2"])
+    difference = np.mean(a, axis=0) - np.mean(b, axis=0)
+    parts = [np.var(difference, ddof=1) / 40]
+    parts += [np.var([fit.mean() for fit in fits], ddof=1) / 3 for fits in (a, b)]
+    freedom = sum(parts) ** 2 / (parts[0] ** 2 / 39 + parts[1] ** 2 / 2 + parts[2] ** 2 / 2)
+    half = stats.t.ppf(0.975, freedom) * sum(parts) ** 0.5
+    assert found["difference"] == pytest.approx(difference.mean(), abs=1e-12)
+    assert found["low"] == pytest.approx(difference.mean() - half, abs=1e-12)
+    assert found["high"] == pytest.approx(difference.mean() + half, abs=1e-12)
+    assert (found["seeds"], found["other_seeds"]) == (3, 3)
+    assert found["better"] == np.mean(difference > 0)
+    # One fit of each knows the noise between relations alone, and is much too sure.
+    once = compare_runs(tmp_path, "a0", "b0")
+    assert (once["low"], once["high"]) == bootstrap_interval(a[0] - b[0])
+    assert (once["seeds"], once["other_seeds"]) == (1, 1)
+    assert once["high"] - once["low"] < (found["high"] - found["low"]) / 5
+
+
+def test_without_noise_between_fits_the_interval_is_students_over_relations(tmp_path):
+    values = [0.1, 0.4, 0.2, 0.9]
+    write_fits(tmp_path, a0=[v + 0.1 for v in values], a1=[v + 0.1 for v in values], popularity=[0.0] * 4)
+    found = compare_runs(tmp_path, ["a0", "a1"], "popularity")
+    low, high = stats.t.interval(0.95, 3, loc=np.mean(values) + 0.1, scale=stats.sem(values))
+    assert (found["low"], found["high"]) == pytest.approx((low, high), abs=1e-12)
+    assert (found["seeds"], found["other_seeds"]) == (2, 0)  # a baseline is not trained
+
+
+def test_the_interval_covers_what_other_seeds_would_have_given(tmp_path):
+    """Fits drawn from a known world: in about 95 of 100 studies of three seeds the true difference is inside."""
+    generator, inside, naive = np.random.default_rng(1), 0, 0
+    for _ in range(100):
+        relations = generator.normal(0.0, 0.02, size=30)
+        a = [0.8 + relations + generator.normal(0, 0.01) + generator.normal(0, 0.01, size=30) for _ in range(3)]
+        b = [0.8 + generator.normal(0, 0.01) + generator.normal(0, 0.01, size=30) for _ in range(3)]
+        write_fits(tmp_path, **{f"a{i}": v for i, v in enumerate(a)}, **{f"b{i}": v for i, v in enumerate(b)})
+        found = compare_runs(tmp_path, ["a0", "a1", "a2"], ["b0", "b1", "b2"])
+        inside += found["low"] <= 0 <= found["high"]
+        once = compare_runs(tmp_path, "a0", "b0")
+        naive += once["low"] <= 0 <= once["high"]
+    assert 90 <= inside <= 100
+    assert naive < 75
+
+
+def test_a_relation_that_one_fit_has_no_score_of_is_left_out(tmp_path):
+    write_fits(tmp_path, a0=[0.5, 0.7, np.nan], a1=[0.7, np.nan, 0.2], b0=[0.1, 0.2, 0.3], b1=[0.1, 0.2, 0.3])
+    found = compare_runs(tmp_path, ["a0", "a1"], ["b0", "b1"])
+    assert found["difference"] == pytest.approx(0.5)
+    write_fits(tmp_path, c0=[np.nan] * 3)
+    with pytest.raises(ValueError, match="has no relation in common; nothing can be compared"):
+        compare_runs(tmp_path, "c0", "b0")
+    with pytest.raises(ValueError, match="no stem is given"):
+        compare_runs(tmp_path, [], "b0")
+
+
 def test_popularity_by_hand(polypharmacy):
     task = make_task(polypharmacy)
     ends, kinds = task.split.train[[0, 2]], task.split.train[1]
@@ -70,7 +140,7 @@ def test_popularity_is_worth_little_against_hard_negatives(polypharmacy):
 
 def test_each_ablation_changes_one_thing():
     full = RUNS["decagon"].settings().as_json()
-    for name in ("no-proteins", "no-targets", "no-single-effects", "no-graph", "decagon-simple"):
+    for name in ("no-proteins", "no-targets", "no-single-effects", "no-graph", "authors-encoder", "decagon-simple"):
         changed = RUNS[name].settings().as_json()
         assert len([key for key in full if full[key] != changed[key]]) == 1, name
 

@@ -20,12 +20,13 @@ def task(polypharmacy):
     "settings",
     [
         recipe("decagon", **{**QUICK, "epochs": 60}),
+        recipe("decagon", **{**QUICK, "epochs": 60}, encoder_form="authors"),
         recipe("best", **QUICK),
         recipe("dedicom", **QUICK, negatives="sampled", loss="hinge", negatives_per_link=2),
         recipe("complex", **QUICK, negatives="sampled", loss="self-adversarial"),
         recipe("decagon", **{**QUICK, "epochs": 40}, neighbours=5, negatives="sampled", batch_size=200),
     ],
-    ids=["decagon", "best", "hinge", "self-adversarial", "sampled neighbourhoods"],
+    ids=["decagon", "authors", "best", "hinge", "self-adversarial", "sampled neighbourhoods"],
 )
 def test_it_learns_which_families_meet(task, settings):
     model, fit = train_model(task, settings)

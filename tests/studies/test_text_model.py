@@ -63,15 +63,29 @@ def test_an_earlier_stage(trained):
         writer.at(trained / "stages" / "step-9.safetensors")
 
 
-def test_first_characters_are_letters_each_once():
+def test_first_characters_are_any_of_the_vocabulary_each_once():
+    codec = CharCodec.from_text("abcdef .!\n")
+    writer = CharWriter(CharLSTM(len(codec), 4), codec)
+    first = writer.first_characters(10, seed=1)
+    assert sorted(first) == sorted("abcdef .!\n")
+    assert first == writer.first_characters(10, seed=1) != writer.first_characters(10, seed=2)
+    assert len(writer.first_characters(20, seed=0)) == 20
+    for seed in range(20):
+        assert [character.isalpha() for character in writer.first_characters(2, seed=seed)] == [True, False]
+    assert len({tuple(writer.first_characters(2, seed=seed)) for seed in range(20)}) > 5
+    for text in ("abcd", "0123"):
+        alone = CharCodec.from_text(text)
+        assert sorted(CharWriter(CharLSTM(4, 4), alone).first_characters(4, seed=0)) == list(text)
+
+
+def test_first_characters_are_letters_where_that_is_asked_for():
     codec = CharCodec.from_text("abcdef .!")
     writer = CharWriter(CharLSTM(len(codec), 4), codec)
-    first = writer.first_characters(6, seed=1)
+    first = writer.first_characters(6, seed=1, letters=True)
     assert sorted(first) == list("abcdef")
-    assert first == writer.first_characters(6, seed=1) != writer.first_characters(6, seed=2)
-    assert len(writer.first_characters(20, seed=0)) == 20
+    assert first != writer.first_characters(6, seed=2, letters=True)
     digits = CharCodec.from_text("0123")
-    assert set(CharWriter(CharLSTM(4, 4), digits).first_characters(4, seed=0)) == set("0123")
+    assert set(CharWriter(CharLSTM(4, 4), digits).first_characters(4, seed=0, letters=True)) == set("0123")
 
 
 def test_bad_starts(trained):

@@ -11,7 +11,7 @@ def rule(name, **changes):
     return {
         "rule": name,
         **values,
-        "sample": "He | said\n`so`",
+        "samples": ["He | said\n`so`", "and another"],
         "longest": "the same time",
         "characters": 80,
         **changes,
@@ -47,7 +47,7 @@ def document(*runs):
 
 @pytest.fixture
 def written(tmp_path):
-    (tmp_path / "curves-1.png").write_bytes(b"a picture")
+    (tmp_path / "curves.png").write_bytes(b"a picture")
     write_reports(document(run()), tmp_path)
     return (tmp_path / "report.md").read_text(encoding="utf-8"), (tmp_path / "report.html").read_text(encoding="utf-8")
 
@@ -59,17 +59,25 @@ def test_findings_are_sentences_made_from_the_numbers():
         "large (karamazov): 1 of 2 greedy samples end in a loop, of 17 characters; behind the mark at 30 characters, "
         "50.0 % of them are the same as another."
     )
-    assert "12 characters (greedy), 12 characters (τ = 2), 12 characters (held-out text)." in lines[2]
+    # The longest is the longest, and the mean is called one.
+    assert lines[2] == (
+        "large (karamazov): the longest run copied word for word: 30 characters (greedy), 30 characters (τ = 2), 30 "
+        "characters (held-out text); that of a sample is on average 12, 12, 12 long."
+    )
     assert len(lines) == 3
 
 
 def test_the_short_book_is_held_against_the_large_one_whatever_their_order():
     small = run("small", characters=200, steps=60, accuracy=0.9, test_bits=3.2)
-    small["rules"] = [rule("greedy", longest_mean=100.0), rule("held-out text", longest_mean=5.0)]
+    small["rules"] = [
+        rule("greedy", longest_mean=100.0, longest_max=140),
+        rule("held-out text", longest_mean=5.0, longest_max=400),
+    ]
     expected = (
         "small against large (200 characters against 2,000, 60 steps against 90): higher training accuracy (0.900 "
-        "against 0.630), worse held-out bits (3.200 against 1.950), longer copied runs (100.0 against 12.0 characters, "
-        "mean over the rules; held-out text itself 5.0 against 12.0, less which +95.0 against +0.0). After 60 steps of "
+        "against 0.630), worse held-out bits (3.200 against 1.950), longer copied runs (a sample's longest, on "
+        "average over the rules, 100.0 against 12.0 characters; held-out text itself 5.0 against 12.0, less which "
+        "+95.0 against +0.0; the longest of all 140 against 30). After 60 steps of "
         "both: training accuracy 0.500 "
         "against 0.300, validation bits 2.500 against 2.500; these less the training bits, -3.367 against -5.435."
     )
@@ -79,7 +87,10 @@ def test_the_short_book_is_held_against_the_large_one_whatever_their_order():
         assert findings(document(small, *others))[-1] == expected
     large = run()
     large["rules"].pop()  # held-out text that is too short
-    assert "12.0 characters, mean over the rules). After" in findings(document(large, small))[-1]
+    assert (
+        "100.0 against 12.0 characters; the longest of all 140 against 30). After"
+        in findings(document(large, small))[-1]
+    )
     # Two models of one book are no large and small book.
     assert "against" not in findings(document(run("a"), run("b")))[-1]
     better = findings(document(run(), run("small", characters=200, accuracy=0.1, test_bits=1.0)))[-1]
@@ -94,8 +105,8 @@ def test_tables_have_the_reports_numbers(written):
         "# What a character LSTM writes",
         "## Findings",
         "## Table 3: recipes and scores",
+        "## Figures 3 and 4: loss and accuracy by step",
         "## large: karamazov",
-        "### Figure 3: curves",
         "### Table 4: greedy samples by thirds of the steps",
         "### Table 4: greedy samples by thirds of the final accuracy",
         "### Table 5: samples by τ",
@@ -111,8 +122,8 @@ def test_markdown_shows_text_as_it_is(written):
         in text
     )
     assert "|  | ` " + "u" * 30 + "┃" in text
-    assert "| τ = 2 | `` He \\| said↵`so` `` |" in text
-    assert "| held-out text | – | 25.0 % | 12.0 | 30 | ` the same time ` | 0.0 % | 80 |" in text
+    assert "| τ = 2 | `` He \\| said↵`so` `` |\n|  | ` and another ` |" in text
+    assert "| held-out text | – | 25.0 % | 30 | ` the same time ` | 12.0 | 0.0 % | 80 |" in text
     assert "| best validation | 1.880 (step 60) |" in text
     assert "random, from a zero state; dropout 0, rate 0.001" in text
     assert "Left out, as the book lacks one of their characters: 'I think the devil'." in text

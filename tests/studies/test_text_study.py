@@ -15,7 +15,14 @@ def study(trained, tmp_path_factory):
     root = tmp_path_factory.mktemp("study")
     shutil.copytree(trained, root / "twin")
     seen = []
-    options = {"samples": 4, "length": 80, "device": "cpu", "starts": ["He said", "It"], "on_run": seen.append}
+    options = {
+        "samples": 6,
+        "length": 80,
+        "seed": 3,
+        "device": "cpu",
+        "starts": ["He said", "It"],
+        "on_run": seen.append,
+    }
     document = study_texts([trained, root / "twin"], root / "out", **options)
     assert seen == ["model", "twin"]
     return root / "out", document
@@ -23,7 +30,7 @@ def study(trained, tmp_path_factory):
 
 def test_it_writes_page_tables_rows_and_figures(study):
     out, document = study
-    names = ["curves-1.png", "curves-2.png", "report.html", "report.md", "rows.csv", "study.json"]
+    names = ["curves.png", "report.html", "report.md", "rows.csv", "study.json"]
     assert sorted(path.name for path in out.iterdir()) == names
     assert json.loads((out / "study.json").read_text(encoding="utf-8")) == document
     assert [run["name"] for run in document["runs"]] == ["model", "twin"]
@@ -61,11 +68,25 @@ def test_rules_are_measured(study, trained):
         assert len(rule["longest"]) == rule["longest_max"] == max(rule["longest_each"])
         assert rule["longest"] in seen
         assert rule["longest_mean"] == fmean(rule["longest_each"])
-        assert len(longest_copy(rule["sample"], seen)) == rule["longest_each"][0]
+        assert len(longest_copy(rule["samples"][0], seen)) == rule["longest_each"][0]
         assert 0 <= rule["copied_share"] <= 1
-    assert word_share(rules["τ = 1"]["sample"], word_list(book)) is not None
-    assert rules["held-out text"]["sample"] == book[7200:7281]
+    for label in ("τ = 0.5", "τ = 1", "τ = 2"):  # five are shown, six are measured
+        samples = rules[label]["samples"]
+        assert len(set(samples)) == 5
+        assert {len(text) for text in samples} == {81}
+        assert len(rules[label]["longest_each"]) == 6
+    assert word_share(rules["τ = 1"]["samples"][0], word_list(book)) is not None
+    assert rules["held-out text"]["samples"][0] == book[7200 : 7200 + rules["held-out text"]["characters"]]
     assert rules["held-out text"]["word_share"] is None
+
+
+def test_samples_begin_with_any_character_of_the_book(study, trained):
+    book = set((trained / "book.txt").read_text())
+    run = study[1]["runs"][0]
+    firsts = {text[0] for rule in run["rules"][:-1] for text in rule["samples"]}
+    assert firsts <= book
+    assert any(not character.isalpha() for character in firsts)
+    assert [text[0] for text in run["stages"][0]["samples"]] == [text[0] for text in run["rules"][1]["samples"]]
 
 
 def test_sentences_are_finished(study):
@@ -92,8 +113,8 @@ def test_rows_hold_every_figure(study):
     behind = rows.groupby("what", sort=False)[["samples", "length"]].first()
     assert behind.loc["training"].isna().all()
     assert behind.loc["greedy at 1/3 of the steps"].tolist() == [5, 601]
-    assert behind.loc["τ = 2"].tolist() == [4, 81]
-    assert behind.loc["held-out text"].tolist() == [4, run["rules"][-1]["characters"]]
+    assert behind.loc["τ = 2"].tolist() == [6, 81]
+    assert behind.loc["held-out text"].tolist() == [6, run["rules"][-1]["characters"]]
     assert {"samples", "length", "trained_on", "hardware", "threads", "commit", "torch"} <= set(rows.columns)
 
 

@@ -112,6 +112,7 @@ def test_sizes_and_settings_arrive():
     default = build_forecaster("tgcn", in_channels=1, horizon=3, history=6, num_nodes=4)
     assert default.cell.hidden_channels == 64
     assert build_forecaster("tgcn", **SIZES, layers=1, gate_convolutions="separate").cell.layers == 1
+    assert build_forecaster("tgcn-official", **SIZES, gate_split="nodes").cell.gate_split == "nodes"
 
 
 def test_settings_are_what_a_name_leaves_open():
@@ -119,7 +120,7 @@ def test_settings_are_what_a_name_leaves_open():
     assert MODELS["lstm-joint"].settings == MODELS["lstm"].settings
     assert MODELS["gcn"].settings == {"dropout": 0.0, "add_self_loops": "missing", "mask_input": False}
     assert list(MODELS["tgcn"].settings) == ["layers", "gate_convolutions", "add_self_loops", "mask_input"]
-    assert list(MODELS["tgcn-official"].settings) == ["add_self_loops", "mask_input"]
+    assert MODELS["tgcn-official"].settings == {"gate_split": "channels", "add_self_loops": None, "mask_input": False}
     assert MODELS["dlinear"].settings == {"window": 25, "mask_input": False}
     assert "graph" not in MODELS["mtgnn"].settings
     assert "time_channels" not in MODELS["stid"].settings
@@ -145,7 +146,7 @@ def test_unknown_settings_are_told_what_there_is():
         ValueError, match=r"^model 'lstm' has no setting 'form', 'layers'; it accepts: num_layers, dropout, mask_input$"
     ):
         build_forecaster("lstm", **SIZES, layers=2, form="joint")
-    with pytest.raises(ValueError, match=r"^model 'tgcn-official' has no setting 'layers'; it accepts: add_self_loops"):
+    with pytest.raises(ValueError, match=r"^model 'tgcn-official' has no setting 'layers'; it accepts: gate_split"):
         build_forecaster("tgcn-official", **SIZES, layers=2)
 
 

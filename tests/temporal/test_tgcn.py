@@ -64,6 +64,19 @@ def test_relabelled_nodes_give_the_relabelled_forecast(settings):
     )
 
 
+def test_gates_split_across_the_nodes_do_not_know_who_is_who():
+    settings = {"graph_convolution": "input_and_state", "gate_split": "nodes"}
+    model, x = build(settings), history()
+    torch.testing.assert_close(
+        model(x, EDGES, WEIGHT), model.head(model.unroll(x, EDGES, WEIGHT)[-1]).transpose(1, 2), rtol=0, atol=1e-12
+    )
+    order = torch.tensor([2, 0, 3, 1])
+    moved = model(x[:, :, order], torch.argsort(order)[EDGES], WEIGHT)
+    assert (moved - model(x, EDGES, WEIGHT)[:, :, order]).abs().max() > 1e-4
+    # Along no edge: node 3's gates update 2 and 3, those of 2 update 0 and 1.
+    assert reached(settings, 3) == [0, 1, 2, 3]
+
+
 def reached(settings, node):
     """The nodes whose forecast moves with the whole history of `node`."""
     model, x = build(settings), history()

@@ -19,8 +19,10 @@ FORMS = {
     "tgcn2": {"layers": 1, "gate_convolutions": "separate"},
     "separate-two-layer": {"layers": 2, "gate_convolutions": "separate"},
     "official": {"graph_convolution": "input_and_state"},
+    "official-as-published": {"graph_convolution": "input_and_state", "gate_split": "nodes"},
     "official-single-loops": {"graph_convolution": "input_and_state", "add_self_loops": "missing"},
 }
+DOUBLE_LOOPS = ("official", "official-as-published")
 each_form = pytest.mark.parametrize("form", FORMS)
 
 
@@ -52,7 +54,7 @@ def adjacency_by_hand(weight, loops):
 
 def plain_loop(cell, x, weight, form):
     """T-GCN from the equations: batch by batch, step by step, node by node, gate by gate."""
-    a_hat = adjacency_by_hand(weight, FORMS[form].get("add_self_loops", form == "official" or "missing"))
+    a_hat = adjacency_by_hand(weight, FORMS[form].get("add_self_loops", form in DOUBLE_LOOPS or "missing"))
 
     def convolve(rows):
         return [sum(a_hat[i][j] * rows[j] for j in range(N)) for i in range(N)]
@@ -80,6 +82,9 @@ def plain_loop(cell, x, weight, form):
             f = [features(gate, list(x_t)) for gate in range(3)]
             reset = [torch.sigmoid(v) for v in gate_value(1, f[1], h)]
             update = [torch.sigmoid(v) for v in gate_value(0, f[0], h)]
+            if form == "official-as-published":  # node by node in one row, and that is split in the middle
+                flat = torch.cat([torch.cat(pair) for pair in zip(update, reset, strict=True)])
+                reset, update = (list(half.view(N, C)) for half in (flat[: N * C], flat[N * C :]))
             candidate = [torch.tanh(v) for v in gate_value(2, f[2], [reset[i] * h[i] for i in range(N)])]
             h = [update[i] * h[i] + (1 - update[i]) * candidate[i] for i in range(N)]
             states.append(torch.stack(h))
@@ -148,6 +153,58 @@ def test_run_goes_on_from_a_state(form):
     torch.testing.assert_close(last, whole[:, -1], rtol=0, atol=1e-12)
 
 
+def published_steps(x, laplacian, gates, candidate):
+    """The steps of the authors' code, from its description: states and gates are rows of all nodes, `[B, N * C]`.
+
+    A gate is `sigmoid` of the graph convolution of `[x, h]`, laid out node by node; what is split is that row.
+    """
+
+    def convolution(x_t, h, weight, bias):
+        seen = torch.cat([x_t, h.view(len(h), x_t.size(1), -1)], dim=2)  # [B, N, F + C]
+        return (torch.einsum("mn,bnf->bmf", laplacian, seen) @ weight + bias).flatten(1)
+
+    h, states = torch.zeros(len(x), x.size(2) * candidate[1].numel(), dtype=x.dtype), []
+    for x_t in x.unbind(1):
+        row = torch.sigmoid(convolution(x_t, h, *gates))
+        half = row.size(1) // 2
+        reset, update = row[:, :half], row[:, half:]
+        new = torch.tanh(convolution(x_t, reset * h, *candidate))
+        h = update * h + (1 - update) * new
+        states.append(h.view(len(x), x.size(2), -1))
+    return torch.stack(states, dim=1)
+
+
+@pytest.mark.parametrize("num_nodes", [1, 4, 5])  # an odd number is split inside a node
+def test_gates_split_across_the_nodes_are_those_of_the_published_code(num_nodes):
+    torch.manual_seed(0)
+    cell = TGCNCell(F, C, graph_convolution="input_and_state", gate_split="nodes").double()
+    adjacency = (torch.rand(num_nodes, num_nodes, dtype=torch.float64) > 0.4).double()
+    adjacency = torch.maximum(adjacency, adjacency.T)
+    looped = adjacency + torch.eye(num_nodes, dtype=torch.float64)
+    scale = looped.sum(1).rsqrt()
+    edges = adjacency.nonzero().T
+    weights = torch.cat([cell.input_weight, cell.state_weight])  # of [x, h]
+    gates, candidate = ((weights[:, part], cell.bias[part]) for part in (slice(0, 2 * C), slice(2 * C, 3 * C)))
+    x = torch.randn(B, T, num_nodes, F, dtype=torch.float64)
+    expected = published_steps(x, scale[:, None] * looped * scale, gates, candidate)
+    torch.testing.assert_close(cell.run(x, edges), expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(cell.last(x, edges), expected[:, -1], rtol=0, atol=1e-12)
+    own = TGCNCell(F, C, graph_convolution="input_and_state").double()
+    own.load_state_dict(cell.state_dict())  # the same weights, another use of them
+    difference = (own.run(x, edges) - expected).abs().max()
+    assert difference > 1e-2
+
+
+def test_which_nodes_gates_a_node_gets():
+    cell = TGCNCell(1, 2, graph_convolution="input_and_state", gate_split="nodes")
+    gates = torch.arange(5 * 4.0).view(1, 5, 4)  # node, and column: 4 n + c
+    update, reset = cell._split(gates)
+    for node in range(5):
+        for found, place in ((reset, node), (update, 5 + node)):
+            source, half = divmod(place, 2)
+            assert found[0, node].tolist() == [4 * source + 2 * half, 4 * source + 2 * half + 1]
+
+
 def test_biases_start_as_in_the_two_papers_and_weights_as_glorot_drew_them():
     torch.manual_seed(0)
     official = TGCNCell(1, 64, graph_convolution="input_and_state").requires_grad_(False)
@@ -169,6 +226,7 @@ def test_biases_start_as_in_the_two_papers_and_weights_as_glorot_drew_them():
         ("tgcn2", 3 * (F * C + C) + 3 * (2 * C * C + C)),
         ("separate-two-layer", 3 * (F * C + C * C) + 3 * (2 * C * C + C)),
         ("official", 3 * ((F + C) * C + C)),
+        ("official-as-published", 3 * ((F + C) * C + C)),
     ],
 )
 def test_parameters(form, count):
@@ -252,6 +310,12 @@ def test_weights_that_are_not_tgcn2s():
         ),
         ((1, 4), {"layers": 3}, "layers must be one of 1, 2, None, got 3"),
         ((1, 4), {"gate_convolutions": "own"}, "gate_convolutions must be one of 'shared', 'separate', got 'own'"),
+        ((1, 4), {"gate_split": "edges"}, "gate_split must be one of 'channels', 'nodes', got 'edges'"),
+        (
+            (1, 4),
+            {"gate_split": "nodes"},
+            "gate_split='nodes' is the official code's, got graph_convolution='input'; leave it out",
+        ),
         ((1, 4), {"add_self_loops": "all"}, "add_self_loops must be one of 'missing', True, False, None, got 'all'"),
         (
             (1, 4),
@@ -284,5 +348,6 @@ def test_inputs_that_do_not_fit():
 
 def test_it_says_what_it_is():
     assert repr(build("tgcn2")) == (
-        "TGCNCell(2, 3, graph_convolution='input', layers=1, gate_convolutions='separate', add_self_loops='missing')"
+        "TGCNCell(2, 3, graph_convolution='input', layers=1, gate_convolutions='separate', gate_split='channels', "
+        "add_self_loops='missing')"
     )
