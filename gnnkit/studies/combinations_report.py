@@ -50,8 +50,8 @@ _ALWAYS = (
     "Initialisation `report`: torch's Kaiming-normal routine, called on one matrix a gate that is kept (in, out). The "
     "routine takes the second size for the inputs, so each gate's matrices have the deviation √(2 / hidden), whatever "
     "the width of the input, and the output layer √(2 / T). That the report ran so is inferred, from how near its "
-    "figures come. Initialisation `gnnkit`: √(2 / in), which is √2 for an input of width 1. With an embedding as wide as "
-    "the state, the two differ in the output layer alone.",
+    "figures come. Initialisation `gnnkit`: √(2 / in), which is √2 for an input of width 1. With an embedding as wide "
+    "as the state, the two differ in the output layer alone.",
     "The report does not say whether its BiLSTM's directions share an embedding. Here each has its own: two numbers "
     "that lie close together in one embedding of width 1 rarely do in both. With one embedding for both, a BiLSTM "
     "stays far above the report's losses at T = 10 and 15.",
