@@ -3,6 +3,7 @@
     python benchmarks/text_runs.py                           all (some hours on two cores, some minutes on a GPU)
     python benchmarks/text_runs.py --only report             one group: report, better, short or ablation; repeatable
     python benchmarks/text_runs.py --only ablation-report    one run by the name of its folder
+    python benchmarks/text_runs.py --only report --only better --only short          all that the study's page shows
 
 Each run is a folder in --out (runs/text), and is what this command would make:
 
@@ -11,7 +12,8 @@ Each run is a folder in --out (runs/text), and is what this command would make:
 A run that is there is not made again, and one that was cut off goes on, so the same command can be given any number of
 times; several runs may go side by side. The books are karamazov.txt and heart_of_darkness.txt in the folder `text` of
 GNNKIT_DATA. In the end the study (`gnnkit text study`) of what was made, the ablation aside, is written to --out/study
-(with --only NAME to --out/study-NAME); its Markdown page, rows and figures are copied to results/text (text/NAME).
+(with --only NAME to --out/study-NAME, unless all but the ablation are named); its Markdown page, rows and figure are
+copied to results/text (text/NAME).
 """
 
 from __future__ import annotations
@@ -69,7 +71,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     data = Path(os.environ.get("GNNKIT_DATA") or BESIDE) / "text"
     console, rows = Console(stderr=True), []
-    named = ["+".join(options.only)] if options.only else []
+    whole = not options.only or set(groups) - {"ablation"} <= set(options.only)
+    named = [] if whole else ["+".join(options.only)]
     for run in RUNS:
         if options.only and not {run.group, run.folder} & set(options.only):
             continue
