@@ -72,7 +72,11 @@ def train(
     ] = None,
     residual: Annotated[
         bool | None,
-        named_option(_WHAT, "Predict the change from the last value (--residual).", "--residual/--no-residual"),
+        named_option(
+            _WHAT,
+            "Predict the change from the last value, or the value itself (both are trained, the validation rows choose).",
+            "--residual/--no-residual",
+        ),
     ] = None,
     time_features: Annotated[
         bool | None,
@@ -286,6 +290,20 @@ def _fit(config: Mapping[str, Any]) -> str:
         f"{config['model']}: {fit['parameters']:,} parameters, {config['history']} rows in, {config['horizon']} out; "
         f"{fit['epochs']} epochs in {fit['wall_seconds']:.0f} s{why[fit['stopped']]}; "
         f"the best is {fit['best_epoch']}, validation MAE {fit['best_val_mae']:.5g}{unit}"
+    ) + _form(config)
+
+
+def _form(config: Mapping[str, Any]) -> str:
+    """Which form a fit has, where the validation rows chose it; a line of its own."""
+    from gnnkit.compare.forms import FORMS
+
+    forms = config["fit"].get("forms", {})
+    if len(forms) < 2:
+        return ""
+    kept, other = ("change", "value") if config["residual"] else ("value", "change")
+    return (
+        f"\nit predicts {FORMS[config['residual']]}: validation MAE {forms[kept]:.5g}, against {forms[other]:.5g} for "
+        f"{FORMS[not config['residual']]}"
     )
 
 

@@ -75,8 +75,9 @@ class ComparisonSpec(BaseModel, frozen=True):
     """Seeds; every model is trained once with each."""
     hidden_channels: int = Field(default=16, ge=1)
     """Width of every model that `settings` gives no other."""
-    residual: bool = True
-    """True: every model predicts the change from the last value; false: the value itself."""
+    residual: bool | None = None
+    """True: every model predicts the change from the last value; false: the value itself; none: for each model, the one
+    with which its fit with the first seed has the lower validation MAE."""
     time_features: bool = False
     """True: every model also sees time of day and weekday."""
     scaler: Literal["standard", "max", "max-node", "max-all", "max-node-all"] = "standard"
