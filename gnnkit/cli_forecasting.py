@@ -74,7 +74,7 @@ def train(
         bool | None,
         named_option(
             _WHAT,
-            "Predict the change from the last value, or the value itself (both are trained, the validation rows choose).",
+            "Predict the change from the last value, or the value itself (chosen for the data).",
             "--residual/--no-residual",
         ),
     ] = None,
@@ -162,6 +162,8 @@ def train(
         typer.echo(f"gnnkit: {model} failed: {error}", err=True)
         raise typer.Exit(1) from None
     save_fitted(fitted, out)
+    if fitted.config["fit"]["form"]:
+        typer.echo(fitted.config["fit"]["form"].replace("Every model", model))
     typer.echo(_fit(fitted.config))
     _report(evaluate_forecaster(fitted, device=spec.device), fitted.config["unit"], out / "evaluation.csv")
     typer.echo(f"Model: {out}")
@@ -290,20 +292,6 @@ def _fit(config: Mapping[str, Any]) -> str:
         f"{config['model']}: {fit['parameters']:,} parameters, {config['history']} rows in, {config['horizon']} out; "
         f"{fit['epochs']} epochs in {fit['wall_seconds']:.0f} s{why[fit['stopped']]}; "
         f"the best is {fit['best_epoch']}, validation MAE {fit['best_val_mae']:.5g}{unit}"
-    ) + _form(config)
-
-
-def _form(config: Mapping[str, Any]) -> str:
-    """Which form a fit has, where the validation rows chose it; a line of its own."""
-    from gnnkit.compare.forms import FORMS
-
-    forms = config["fit"].get("forms", {})
-    if len(forms) < 2:
-        return ""
-    kept, other = ("change", "value") if config["residual"] else ("value", "change")
-    return (
-        f"\nit predicts {FORMS[config['residual']]}: validation MAE {forms[kept]:.5g}, against {forms[other]:.5g} for "
-        f"{FORMS[not config['residual']]}"
     )
 
 

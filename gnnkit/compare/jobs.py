@@ -39,7 +39,6 @@ class Job:
         settings: what else differs from the spec: settings of training, e.g. `learning_rate`, and of the model itself.
         trials: tuning trials that were spent on the settings.
         trial: number of a tuning trial, from 1; it predicts no test window. 0 (default): a fit that is compared.
-        residual: whether the change from the last value is predicted (default), or the value itself.
 
     Example:
         >>> job = Job("gcn", 1, Condition(adjacency="shuffled"))
@@ -54,7 +53,6 @@ class Job:
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
     trials: int = 0
     trial: int = 0
-    residual: bool = True
 
     @property
     def key(self) -> str:
@@ -65,14 +63,12 @@ class Job:
         parts += [] if condition.train_share == 1 else [f"train{condition.train_share!r}"]
         parts += [] if condition.hidden_share == 0 else [f"hidden{condition.hidden_share!r}"]
         parts += [f"trial{self.trial}"] if self.trial else []
-        parts += [] if self.residual else ["value"]
         return "-".join(parts)
 
     @property
     def label(self) -> str:
         """The job in words."""
         words = [self.model, f"seed {self.seed}", self.condition.label, f"trial {self.trial}" if self.trial else ""]
-        words += [] if self.residual else ["the value itself"]
         return ", ".join(word for word in words if word)
 
 
@@ -81,8 +77,8 @@ def plan_jobs(spec: ComparisonSpec, chosen: Mapping[str, Mapping[str, Any]] | No
 
     Args:
         spec: what is compared.
-        chosen: settings by model that a budget chose, with `hidden_channels` and `trials` among them, and `residual`,
-            the form that was chosen; they come before those of the spec.
+        chosen: settings by model that a budget chose, with `hidden_channels` and `trials` among them; they come before
+            those of the spec.
 
     Returns:
         Every model with every seed; the models of `ablate_graph` on each other graph; every model on each share of the
@@ -104,9 +100,8 @@ def plan_jobs(spec: ComparisonSpec, chosen: Mapping[str, Mapping[str, Any]] | No
     for name, condition in pairs:
         own = {**spec.settings.get(name, {}), **(chosen or {}).get(name, {})}
         width, trials = own.pop("hidden_channels", spec.hidden_channels), own.pop("trials", 0)
-        residual = own.pop("residual", spec.residual is not False)
         for seed in spec.seeds:
-            job = Job(name, seed, condition, width if has_width(name) else 0, own, trials, residual=residual)
+            job = Job(name, seed, condition, width if has_width(name) else 0, own, trials)
             jobs.setdefault(job.key, job)  # a share of 1 is the base, which is there
     return list(jobs.values())
 
@@ -219,7 +214,7 @@ def run_job(
             history=spec.history,
             num_nodes=series.num_nodes,
             hidden_channels=job.hidden_channels,
-            residual=job.residual,
+            residual=spec.residual,
             quantiles=settings.quantiles,
             **own,
         )

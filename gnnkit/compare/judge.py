@@ -44,7 +44,6 @@ class Evidence:
         audit: what the leakage audit found.
         budget: what the budget came to.
         inferred: what was inferred about the data.
-        forms: of which form each model is, and why (`Results.forms`).
     """
 
     spec: FinalSpec
@@ -57,7 +56,6 @@ class Evidence:
     audit: list[dict[str, Any]] = field(default_factory=list)
     budget: dict[str, Any] = field(default_factory=dict)
     inferred: list[str] = field(default_factory=list)
-    forms: list[dict[str, Any]] = field(default_factory=list)
 
 
 def has_graph(series: GraphSeries) -> bool:
@@ -133,7 +131,6 @@ def judge(evidence: Evidence) -> Results:
         audit=evidence.audit,
         budget=evidence.budget,
         inferred=evidence.inferred,
-        forms=evidence.forms,
     )
 
 
@@ -154,7 +151,7 @@ def _rows(
     place = evidence.environment
     allowed = [finding["cause"] for finding in evidence.audit if finding["status"] == "allowed"]
     shared = {"data": evidence.series.name, "data_hash": place["data_hash"], "history": evidence.spec.history}
-    shared |= {"leak": "+".join(allowed), "form": "", "hidden_channels": 0, "trials": 0}
+    shared |= {"leak": "+".join(allowed), "hidden_channels": 0, "trials": 0}
     shared |= {key: place[key] for key in ("device", "hardware", "threads", "torch", "gnnkit", "commit", "date")}
     jobs = {(job.model, job.seed, job.condition): job for job in evidence.stored}
     rows: list[dict[str, Any]] = []
@@ -163,7 +160,6 @@ def _rows(
         job = jobs.get((outcome.model, outcome.seed, outcome.condition))
         if job:
             own |= {"hidden_channels": job.hidden_channels, "trials": job.trials, **evidence.stored[job].made}
-            own |= {"form": "change" if job.residual else "value"}
         rows += [shared | row | own for row in score_rows([outcome], true, mask, counted)]
     return pd.DataFrame(rows, columns=ROW_COLUMNS)
 

@@ -179,7 +179,6 @@ def _goes_on(name: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> bo
         return all(before.get(model) == now.get(model) for model in there["models"])
     # Trials are run with the first seed, and parameters are those of the first model where none are given.
     leads = {"trials": "seeds", "parameters": "models"}.get(here["budget"]) == name
-    leads |= name == "seeds" and here["residual"] is None  # the first seed's fits choose the form
     return set(before) <= set(now) and not (leads and before[0] != now[0])
 
 

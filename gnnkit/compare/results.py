@@ -19,7 +19,6 @@ ROW_COLUMNS = [
     *("data", "data_hash", "model", "family", "seed", "adjacency", "train_share", "hidden_share", "leak"),
     *("history", "horizon", "score", "metric", "value", "windows"),
     *(
-        "form",
         "hidden_channels",
         "trials",
         "parameters",
@@ -54,8 +53,7 @@ class Results:
             `metric` is mae, rmse, mape (percent), accuracy, r2 or var. Baselines have seed 0 and 0 parameters, and NaN
             where only training gives a number. `adjacency` `"given"`, `train_share` 1 and `hidden_share` 0 are the base
             condition: all other fields but `ablation` and `conditions` speak of it alone. `leak` names the leaks that
-            were allowed, with a question mark those that are suspected. `form` is `"change"` (from the last value) or
-            `"value"`: what a model predicts; empty for baselines.
+            were allowed, with a question mark those that are suspected.
         curves: training curves; columns `CURVE_COLUMNS`. `val_mae` is in the data's unit.
         step_errors: error of each single step on the windows of the largest horizon; columns `STEP_COLUMNS`.
         window_errors: `[model][str(horizon)]` → list of the mean absolute error of each test window over the steps
@@ -98,9 +96,6 @@ class Results:
         audit: `cause`, `status` (`"passed"`, `"allowed"`, `"warning"`) and `detail` of each check for leaks.
         budget: `kind`, `sentence`, `widths`, `parameters` and `tuning` (the trials).
         inferred: what was inferred about the data, in sentences.
-        forms: where the validation rows chose what each model predicts: `model`, `form` (as in `rows`), and the
-            validation MAE of its fit with the first seed in each form, `change_val_mae` and `value_val_mae` (None where
-            that fit failed); empty where the spec says the form.
     """
 
     spec: dict[str, Any]
@@ -127,7 +122,6 @@ class Results:
     audit: list[dict[str, Any]] = field(default_factory=list)
     budget: dict[str, Any] = field(default_factory=dict)
     inferred: list[str] = field(default_factory=list)
-    forms: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def models(self) -> list[str]:
@@ -204,7 +198,6 @@ _ADDED_COLUMNS = {
     "train_share": 1.0,
     "hidden_share": 0.0,
     "leak": "",
-    "form": "",
     "hidden_channels": math.nan,
     "trials": 0,
 }
@@ -212,14 +205,14 @@ _ADDED_COLUMNS = {
 
 
 _TEXT_COLUMNS = (
-    *("data", "data_hash", "model", "family", "adjacency", "leak", "form", "score", "metric"),
+    *("data", "data_hash", "model", "family", "adjacency", "leak", "score", "metric"),
     *("device", "hardware", "torch", "gnnkit", "commit", "date"),
 )
 _TABLE_FIELDS = ("curves", "step_errors")
 _JSON_FIELDS = (
     *("spec", "environment", "data", "window_errors", "seed_window_errors", "seed_window_squared", "window_counts"),
     *("node_errors", "traces", "verdicts", "notes", "failures", "significance", "ranks", "ablation", "conditions"),
-    *("where", "intervals", "audit", "budget", "inferred", "forms"),
+    *("where", "intervals", "audit", "budget", "inferred"),
 )
 
 

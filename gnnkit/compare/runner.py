@@ -14,7 +14,7 @@ import torch
 
 from gnnkit.compare.budget import check_trials, match_budget, trial_jobs, tune
 from gnnkit.compare.conditions import BASE, Condition
-from gnnkit.compare.forms import choose_forms, form_jobs
+from gnnkit.compare.forms import choose_form
 from gnnkit.compare.jobs import Job, job_windows, plan_jobs
 from gnnkit.compare.judge import Evidence, has_graph, judge
 from gnnkit.compare.leakage.audit import audit
@@ -45,9 +45,6 @@ def run(
     only_judge: bool = False,
 ) -> Results:
     """Train every model with every seed on the same windows, and compare them with each other and the baselines.
-
-    Where the spec leaves the form open (`residual`), each model is first trained in both with the first seed, and the
-    validation rows choose; the chosen fit is one of the comparison.
 
     A model is trained once a seed to predict max(horizons) steps and scored at each horizon P on the test windows that
     hold P targets, twice: over all steps 1 … P and over step P alone. All errors are in the data's unit. A fit whose
@@ -95,9 +92,9 @@ def run(
             f"(graph), or leave ablate_graph out"
         )
     _check_windows(final, series)
-    given = match_budget(final, series).chosen
-    planned = plan_jobs(final, given)
-    check_trials(final, series, trial_jobs(final))  # none, unless the budget is of trials
+    trials = trial_jobs(final)  # none, unless the budget is of trials
+    planned = plan_jobs(final, match_budget(final, series).chosen)
+    check_trials(final, series, trials)
     windows = job_windows(final, series)[1]
     findings = _audit_conditions(final, series, windows, planned)
     data_hash = series.digest()
@@ -109,31 +106,26 @@ def run(
             threads = spec.threads or kept_threads(folder) or max(1, torch.get_num_threads() // jobs)
             final = final.model_copy(update={"threads": threads})
             work = Work.of(final, series, threads)
-            tried = form_jobs(final, given)  # none, where the spec says the form
-
-            def left(asked: Sequence[Job]) -> list[tuple[Job, Mapping[str, Any]]]:
-                return _missing(work, store, asked, data_hash, resume, only_judge)
-
-            missing = left(tried or trial_jobs(final) or planned)
+            missing = _missing(work, store, trials or planned, data_hash, resume, only_judge)
             # Only now: the spec of a run that is half done is not lost to one that does not fit it.
             keep_spec(spec.model_copy(update={"threads": threads}), folder, data_hash=data_hash)
             began = time.perf_counter()
-            lost = _run(work, store, tried, missing, jobs, progress) if tried else {}
-            chosen, forms = choose_forms(tried, {job: store.load(job) for job in tried if job.key not in lost})
-            trials = trial_jobs(final, chosen)
-            tuning = tune(work, store, trials, left(trials), workers=jobs, progress=progress) if trials else []
+            tuning = tune(work, store, missing, workers=jobs, progress=progress) if trials else []
             budget = match_budget(final, series, tuning)
-            planned = plan_jobs(
-                final, {name: {**budget.chosen.get(name, {}), **chosen.get(name, {})} for name in final.models}
-            )
-            lost = _run(work, store, planned, left(planned), jobs, progress)
+            planned = plan_jobs(final, budget.chosen)
+            missing = _missing(work, store, planned, data_hash, resume, only_judge)
+            if progress:
+                left = {job for job, _ in missing}
+                done = {job.label for job in planned if job not in left}
+                progress.begin_matrix([(job.model, job.label) for job in planned], done)
+            lost = run_jobs(work, missing, store, workers=jobs, progress=progress)
             waited = time.perf_counter() - began
         stored = {job: store.load(job) for job in planned if job.key not in lost}
         place = environment(resolve_device(spec.device)) | {"threads": threads, "jobs": jobs}
         codes = sorted({store.code(job) for job in stored}) if only_judge else [code_digest()]
         place |= {"data_hash": data_hash, "code_hash": ", ".join(codes)}
         results = judge(
-            Evidence(final, series, windows, planned, stored, lost, place, findings, budget.record, sentences, forms)
+            Evidence(final, series, windows, planned, stored, lost, place, findings, budget.record, sentences)
         )
     fits = sum(found.outcome.fitted.wall_seconds for found in stored.values() if found.outcome and found.outcome.fitted)
     wall = time.perf_counter() - start
@@ -159,7 +151,7 @@ def load_series(spec: ComparisonSpec) -> GraphSeries:
 
 
 def settle(spec: ComparisonSpec, series: GraphSeries) -> tuple[FinalSpec, GraphSeries, list[str]]:
-    """Split a series as a spec says, and fill in what the spec leaves to the data: history, horizons, season.
+    """Split a series as a spec says, and fill in what the spec leaves to the data: history, horizons, season, form.
 
     Args:
         spec: what was asked for; what it says stays.
@@ -173,8 +165,13 @@ def settle(spec: ComparisonSpec, series: GraphSeries) -> tuple[FinalSpec, GraphS
     """
     series = apply_split(spec, series)
     inferred = infer_settings(series, history=spec.history, horizons=spec.horizons)
-    final = resolve(spec, history=inferred.history, horizons=inferred.horizons, reach_back=inferred.reach_back)
-    return final, dataclasses.replace(series, season=inferred.season), list(inferred.sentences)
+    found = {"history": inferred.history, "horizons": inferred.horizons, "reach_back": inferred.reach_back}
+    sentences = list(inferred.sentences)
+    if spec.residual is None:
+        form = choose_form(series, max(inferred.horizons))
+        found["residual"] = form.residual
+        sentences.append(form.sentence)
+    return resolve(spec, **found), dataclasses.replace(series, season=inferred.season), sentences
 
 
 def apply_split(spec: ComparisonSpec, series: GraphSeries) -> GraphSeries:
@@ -191,22 +188,6 @@ def _folder(directory: str | Path | None) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="gnnkit-") as folder:
         yield Path(folder)
-
-
-def _run(
-    work: Work,
-    store: JobStore,
-    planned: Sequence[Job],
-    missing: Sequence[tuple[Job, Mapping[str, Any]]],
-    workers: int,
-    progress: MatrixProgress | None,
-) -> dict[str, str]:
-    """Run those of some jobs that are missing, and show all of them; why some were lost, by key."""
-    if progress:
-        left = {job for job, _ in missing}
-        done = {job.label for job in planned if job not in left}
-        progress.begin_matrix([(job.model, job.label) for job in planned], done)
-    return run_jobs(work, missing, store, workers=workers, progress=progress)
 
 
 def _missing(

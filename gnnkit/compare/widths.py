@@ -28,6 +28,7 @@ class Sizes:
         history: steps that are seen.
         num_nodes: nodes.
         time_channels: features that tell the time (default 0).
+        residual: whether the change from the last value is predicted (default True); it has no parameters.
     """
 
     in_channels: int
@@ -35,6 +36,7 @@ class Sizes:
     history: int
     num_nodes: int
     time_channels: int = 0
+    residual: bool = True
 
 
 def count_parameters(model: str, hidden_channels: int, sizes: Sizes, settings: Mapping[str, Any] | None = None) -> int:

@@ -12,10 +12,10 @@ import pandas as pd
 from gnnkit.compare.baselines import last_value
 from gnnkit.compare.runner import apply_split, check_observed, load_series, settle
 from gnnkit.compare.scores import Outcome, score_rows
-from gnnkit.compare.spec.comparison import ComparisonSpec, FinalSpec, make_spec
+from gnnkit.compare.spec.comparison import ComparisonSpec, make_spec
 from gnnkit.compare.spec.problems import SpecProblems
 from gnnkit.compare.spec.settings import check_settings
-from gnnkit.data import GraphSeries, Windows, WindowSplits, make_windows, row_time, told_weekdays
+from gnnkit.data import GraphSeries, Windows, make_windows, row_time, told_weekdays
 from gnnkit.forecasting.fitted import FittedForecaster
 from gnnkit.temporal import MODELS
 from gnnkit.training import FitProgress, fit, isolated_seed, predict, resolve_device
@@ -47,9 +47,8 @@ def train_forecaster(
     """Train the one model of a spec with its one seed, to predict max(horizons) steps.
 
     Args:
-        spec: as for a comparison; `make_spec` builds it. History and horizons that it leaves open are chosen for the
-            data. Where it leaves the form open (`residual`), the model is trained in both, and the one with the lower
-            validation MAE is kept.
+        spec: as for a comparison; `make_spec` builds it. History, horizons and form (`residual`) that it leaves open
+            are chosen for the data.
         settings: the model's own, as in `MODELS[name].settings`.
         progress: told about every step; None: quiet.
         series: the data, in place of what the spec names.
@@ -75,34 +74,16 @@ def train_forecaster(
             f"one model and one seed are trained, got {len(spec.models)} and {len(spec.seeds)}; "
             "use `gnnkit compare` for more"
         )
-    settings = _check_types(spec.models[0], dict(settings or {}))
+    (name,), (seed,) = spec.models, spec.seeds
+    settings = _check_types(name, dict(settings or {}))
     series = load_series(spec) if series is None else series
-    spec, series, _ = settle(spec, series)
+    chosen = spec.residual is None
+    spec, series, inferred = settle(spec, series)
     options = {"history": spec.history, "horizon": max(spec.horizons), "time_features": spec.time_features}
     windows = make_windows(
         series, scaler=spec.scaler, min_horizon=min(spec.horizons), reach_back=spec.reach_back, **options
     )
     check_observed(series, windows)
-    forms = [True, False] if spec.residual is None else [spec.residual]
-    fits = [_fit_one(spec, series, windows, settings, options, residual, progress) for residual in forms]
-    best = min(fits, key=lambda fitted: fitted.config["fit"]["best_val_mae"])  # of equal ones the first
-    best.config["fit"]["forms"] = {
-        "change" if fitted.config["residual"] else "value": fitted.config["fit"]["best_val_mae"] for fitted in fits
-    }
-    return best
-
-
-def _fit_one(
-    spec: FinalSpec,
-    series: GraphSeries,
-    windows: WindowSplits,
-    settings: dict[str, Any],
-    options: Mapping[str, Any],
-    residual: bool,
-    progress: FitProgress | None,
-) -> FittedForecaster:
-    """The forecaster of a spec, trained in one form."""
-    (name,), (seed,) = spec.models, spec.seeds
     with isolated_seed(seed):
         fitted = FittedForecaster(
             model=name,
@@ -110,7 +91,7 @@ def _fit_one(
             num_features=series.num_features,
             num_edges=series.edge_index.size(1),
             hidden_channels=spec.hidden_channels,
-            residual=residual,
+            residual=spec.residual,
             settings=settings,
             scaler_rows=windows.scaler.center.size(0),
             target_deviation=windows.scaler.target_deviation,
@@ -129,6 +110,7 @@ def _fit_one(
     found = fit(fitted.forecaster, windows, *graph, spec.training_settings(seed), progress=progress)
     figures = {key: value for key, value in dataclasses.asdict(found).items() if key != "epochs"}
     figures |= {"epochs": len(found.epochs), "data_hash": series.digest()}
+    figures |= {"form": inferred[-1] if chosen else ""}  # the last sentence is on the form
     fitted.config["fit"] = figures | {"environment": environment(resolve_device(spec.device))}
     return fitted.cpu().eval()
 
