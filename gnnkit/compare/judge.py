@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gnnkit.compare.baselines import BASELINES, baseline_notes
 from gnnkit.compare.jobs import Job, ablation_notes
+from gnnkit.compare.leakage.audit import CAUSES
 from gnnkit.compare.results import CURVE_COLUMNS, ROW_COLUMNS, STEP_COLUMNS, Results
 from gnnkit.compare.scores import Outcome, node_errors, score_rows, step_rows, traces, window_errors
 from gnnkit.compare.spec.comparison import FinalSpec
@@ -149,9 +150,13 @@ def _rows(
 ) -> pd.DataFrame:
     """The rows of all outcomes, those of the base condition first."""
     place = evidence.environment
-    allowed = [finding["cause"] for finding in evidence.audit if finding["status"] == "allowed"]
+    # What is only suspected labels the rows too, with a question mark.
+    marks = {("allowed", cause): cause for cause in CAUSES}
+    marks |= {("warning", cause): f"{cause}?" for cause in ("foresight", "graph")}
+    keys = [(finding["status"], finding["cause"]) for finding in evidence.audit]
+    leaks = [marks[key] for key in keys if key in marks]
     shared = {"data": evidence.series.name, "data_hash": place["data_hash"], "history": evidence.spec.history}
-    shared |= {"leak": "+".join(allowed), "hidden_channels": 0, "trials": 0}
+    shared |= {"leak": "+".join(leaks), "hidden_channels": 0, "trials": 0}
     shared |= {key: place[key] for key in ("device", "hardware", "threads", "torch", "gnnkit", "commit", "date")}
     jobs = {(job.model, job.seed, job.condition): job for job in evidence.stored}
     rows: list[dict[str, Any]] = []
