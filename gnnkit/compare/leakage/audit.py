@@ -69,7 +69,7 @@ def audit(series: GraphSeries, windows: WindowSplits, *, allow: Iterable[str] = 
     - `scaler`: its figures are those of the training rows;
     - `shared-target`: no row is a target of two splits;
     - `target-in-input`: each history ends before the targets, and no feature is a copy of a later target;
-    - `foresight`: no feature tells nearly all of a later target, its own node's or another's, that the past leaves open;
+    - `foresight`: no feature tells nearly all that the past leaves open of a later target, its own node's or another's;
       one that tells a quarter or more is a warning, for it may be known ahead (`telling_features`);
     - `future-time`: the time features of a row are those of start + row · step;
     - `mask`: every observed target is scored as it is in the data, none that is missing is, and gaps in the inputs hold

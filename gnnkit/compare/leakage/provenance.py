@@ -39,6 +39,12 @@ def provenance(series: GraphSeries) -> Found:
     }
     every, training = agreement["all"], agreement["train"]
     figures = f"agreement {every:.3f} over all rows, {training:.3f} over the training rows, where 1 is every edge"
+    if max(every, training) >= ALIKE and abs(every - training) < 1e-6:
+        return Found(
+            f"the graph follows the correlations of the nodes; over which rows they were taken, the test rows among "
+            f"them or not, cannot be told ({figures}): make it of the training rows alone",
+            warning=True,
+        )
     if every >= ALIKE and 1 - every <= CLOSER * (1 - training):
         return Found(
             f"the graph follows the correlations of the nodes over all rows, the test rows among them, more closely "

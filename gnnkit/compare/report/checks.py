@@ -171,8 +171,8 @@ def audit_section(results: Results) -> Section | None:
         names = ", ".join(check["cause"] for check in results.audit)
         said = [
             Statement(
-                f"Nothing was found by the checks that were made: {names}. What each looked at stands beside it; how the "
-                "values and the graph came about before gnnkit read them was not checked."
+                f"Nothing was found by the checks that were made: {names}. What each looked at stands beside it; how "
+                "the values and the graph came about before gnnkit read them was not checked."
             )
         ]
     sheet = Sheet("Made before anything was trained", ("check", "result", "what was found"), lines, words=2)

@@ -73,21 +73,10 @@ def shortage(counts: Sequence[float], horizon: int, confidence: float, test_shar
         >>> shortage([1] * 4, 3, 0.95, 0.2)[:75]
         '4 test windows are too few to judge: at least 16 are needed (about 60 more '
     """
-    windows = sum(count > 0 for count in counts)
-    spans, least = separate_spans(counts, horizon), fewest_spans(confidence)
-    needed = windows_needed(horizon, confidence)
-    more = ""
-    if test_share:
-        missing = max(needed - windows, (least - spans) * horizon if windows >= needed else 0)
-        more = f" (about {math.ceil(missing / test_share - 1e-9):,} more rows)"
-    steps = f"{horizon} step{'' if horizon == 1 else 's'}"
-    if windows >= needed:  # gaps lie between them
-        return (
-            f"{windows} test windows with an observed target hold {spans} spans of {steps} without a common row, too "
-            f"few to judge: at least {least} are needed{more}."
-        )
+    windows, needed = sum(count > 0 for count in counts), windows_needed(horizon, confidence)
+    more = f" (about {math.ceil((needed - windows) / test_share - 1e-9):,} more rows)" if test_share else ""
     number = f"{windows} test window{' is' if windows == 1 else 's are'}"
     return (
-        f"{number} too few to judge: at least {needed} are needed{more}, which hold {least} spans of {steps} without a "
-        f"common row."
+        f"{number} too few to judge: at least {needed} are needed{more}, which hold {fewest_spans(confidence)} spans of "
+        f"{horizon} step{'' if horizon == 1 else 's'} without a common row."
     )

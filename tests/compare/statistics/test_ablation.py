@@ -22,7 +22,7 @@ def on_graphs(model: str, *, seeds=(0, 1, 2), **errors) -> list[Outcome]:
 
 
 def judged(outcomes, windows=None, **options):
-    given = {"history": HISTORY, "unit": "mph", "step_minutes": 5.0, "resamples": 200}
+    given = {"unit": "mph", "step_minutes": 5.0}
     return judge_ablation(outcomes, TRUE, MASK, windows or {2: WINDOWS}, **(given | options))
 
 
@@ -43,10 +43,10 @@ def test_yes_by_hand():
     assert {(test["model"], test["against"], test["horizon"]) for test in found["tests"]} == {("tgcn", "given", 2)}
     assert (found["verdict"], found["horizon"]) == ("yes", 2)
     assert found["sentence"] == (
-        "The graph matters up to 10 minutes (2 steps) ahead: tgcn has an MAE of "
+        "The given graph matters up to 10 minutes (2 steps) ahead: tgcn has an MAE of "
         f"{level:.4g} mph with the given graph; with no edges (identity) +0.5 mph, 95% interval +0.5 to +0.5, a "
-        "shuffled graph +0.25 mph, 95% interval +0.25 to +0.25 (n = 120 test windows, 3 seeds, p at most 0.0001 by "
-        "Diebold-Mariano and Holm over 3 tests)."
+        "shuffled graph +0.25 mph, 95% interval +0.25 to +0.25 (n = 120 test windows, 3 seeds, p at most 0.0001, "
+        "corrected for 3 tests)."
     )
     assert found["notes"] == [
         "tgcn is clearly better with a complete graph than with the given one: -0.125 mph, 95% interval -0.125 to "
@@ -95,7 +95,7 @@ def test_one_seed_says_neither_yes_nor_no(change):
     assert [test["clear"] for test in found["tests"]] == [True, True]
     assert found["verdict"] == "open"
     assert found["sentence"].startswith(
-        "Open whether the graph matters up to 10 minutes (2 steps) ahead: one seed cannot tell what the graph does "
+        "Open whether the given graph matters up to 10 minutes (2 steps) ahead: one seed cannot tell what the graph does "
         "from luck, give three or more; gcn has an MAE of"
     )
     assert found["sentence"].endswith("(n = 120 test windows, one seed).")
@@ -108,7 +108,7 @@ def test_a_graph_that_harms_every_model_is_said_to_harm():
     assert harm["sentence"] == (
         "The given graph harms up to 10 minutes (2 steps) ahead: gcn has an MAE of "
         f"{base.mean():.4g} mph with the given graph; with no edges (identity) -0.5 mph, 95% interval -0.5 to -0.5 "
-        "(n = 120 test windows, 3 seeds, p at most 0.0001 by Diebold-Mariano and Holm over 2 tests)."
+        "(n = 120 test windows, 3 seeds, p at most 0.0001, corrected for 2 tests)."
     )
     assert harm["notes"] == [
         "gcn is clearly better with no edges (identity) than with the given one: -0.5 mph, 95% interval -0.5 to -0.5."
@@ -164,7 +164,9 @@ def test_open_where_the_errors_cannot_tell():
     base, other, wrong = (np.abs(rng.normal(2, 1.5, WINDOWS)) for _ in range(3))
     found = judged(on_graphs("gcn", given=base, identity=other, shuffled=wrong))
     assert found["verdict"] == "open"
-    assert found["sentence"].startswith("Open whether the graph matters up to 10 minutes (2 steps) ahead: gcn has an")
+    assert found["sentence"].startswith(
+        "Open whether the given graph matters up to 10 minutes (2 steps) ahead: gcn has an"
+    )
     assert "with no edges (identity)" in found["sentence"]
     assert found["sentence"].endswith("(n = 120 test windows, 3 seeds).")
 
@@ -274,7 +276,7 @@ def test_a_model_without_its_given_graph_is_named():
         lonely + on_graphs("gcn", given=base, identity=base + 1, random=base + 1), step_minutes=None, unit=""
     )
     assert found["verdict"] == "yes"
-    assert found["sentence"].startswith("The graph matters up to 2 steps ahead: gcn has an MAE of 2.0")
+    assert found["sentence"].startswith("The given graph matters up to 2 steps ahead: gcn has an MAE of 2.0")
     assert found["notes"][0] == "No fit of tgcn on the given graph is there, so its other graphs are not judged."
     alone = judged(lonely)
     assert (alone["verdict"], alone["rows"], alone["tests"]) == ("open", [], [])
