@@ -76,7 +76,7 @@ def test_too_few_windows_have_errors_and_no_interval():
         (None, None, None, False, 1.0), (None, None, None, False, -0.5),
     ]  # fmt: skip
     assert found[0]["sentence"] == (
-        "With 10% of the training rows, up to 10 minutes (2 steps) ahead, gcn (2 mph) beside gru (1 mph): 9 test windows "
-        "are too few to judge: at least 11 are needed (about 10 more rows), which hold 6 spans of 2 steps without a "
-        "common row."
+        "With 10% of the training rows, up to 10 minutes (2 steps) ahead, gcn (2 mph) beside gru (1 mph): 9 test "
+        "windows are too few to judge: at least 11 are needed (about 10 more rows), which hold 6 spans of 2 steps "
+        "without a common row."
     )
