@@ -102,7 +102,7 @@ def test_no_winner_and_marks_for_the_undecided_without_a_clear_verdict(fake_resu
 @pytest.mark.usefixtures("without_figures")
 def test_verdicts_in_words_come_before_the_scores(fake_results):
     text = render_html(fake_results())
-    assert text.index("The graph helps at 15 minutes ahead") < text.index(
+    assert text.index("At 15 minutes ahead, tgcn is better than gru") < text.index(
         "At 15 minutes ahead, tgcn has the lowest MAE"
     )
     assert text.index("At 60 minutes ahead, tgcn has the lowest MAE") < text.index('id="scores"')
