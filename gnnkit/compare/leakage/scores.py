@@ -40,7 +40,7 @@ def normal_scores(values: Float[Tensor, "L N"]) -> Float[Tensor, "L N"]:
     table = values[rows].T.contiguous().sort(dim=1).values
     asked = values.T.contiguous()
     low, high = (torch.searchsorted(table, asked, right=right) for right in (False, True))
-    share = ((low + high).double() / 2 + 0.5 * (low == high)) / (len(rows) + 1)
+    share = (low + high + 1).double() / 2 / (len(rows) + 1)  # a value between two ranks has half of each
     edge = 0.5 / (len(rows) + 1)
     scores = torch.special.ndtri(share.clamp(edge, 1 - edge)).T
     scores = scores - scores.mean(dim=0)

@@ -77,6 +77,6 @@ def shortage(counts: Sequence[float], horizon: int, confidence: float, test_shar
     more = f" (about {math.ceil((needed - windows) / test_share - 1e-9):,} more rows)" if test_share else ""
     number = f"{windows} test window{' is' if windows == 1 else 's are'}"
     return (
-        f"{number} too few to judge: at least {needed} are needed{more}, which hold {fewest_spans(confidence)} spans of "
-        f"{horizon} step{'' if horizon == 1 else 's'} without a common row."
+        f"{number} too few to judge: at least {needed} are needed{more}, which hold {fewest_spans(confidence)} spans "
+        f"of {horizon} step{'' if horizon == 1 else 's'} without a common row."
     )

@@ -61,15 +61,15 @@ LEAKS = {
 }
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.1, 0.3])
+@pytest.mark.parametrize("noise", [0.0, 0.3])
 @pytest.mark.parametrize("leak", LEAKS)
 def test_planted_leaks_are_found(leak, noise):
     if (leak, noise) == ("mean of the next 12", 0.3):
         pytest.skip("so much noise hides a mean of 12: what it tells of any one of them is below the share that warns")
     missed = 0
-    for case in range(4):
+    for case in range(2):
         rng = np.random.default_rng([case, int(10 * noise)])
-        target = autoregression(rng, 500, 5, (0.5, 0.9)[case % 2])
+        target = autoregression(rng, 500, 5, (0.5, 0.9)[case])
         feature = LEAKS[leak](target, rng)
         feature = feature + noise * feature.std() * rng.standard_normal(feature.shape)
         found = telling_features(series_of(target, rng.standard_normal(target.shape), feature), REACH)
@@ -116,25 +116,25 @@ CLEAN = {
 
 @pytest.mark.parametrize("season", [None, 24])
 @pytest.mark.parametrize("clean", CLEAN)
-def test_clean_features_are_left_alone_in_95_of_100(clean, season):
+def test_clean_features_are_left_alone(clean, season):
     flagged = 0
-    for case in range(20):
+    for case in range(10):
         rng = np.random.default_rng([7, case])
         target = autoregression(rng, 400, 4, 0.8)
         if season:
             target = target + 2 * np.sin(2 * np.pi * np.arange(400) / season)[:, None]
         flagged += bool(telling_features(series_of(target, *CLEAN[clean](target, rng), season=season), REACH))
-    assert flagged <= 1
+    assert flagged == 0
 
 
 def test_weather_that_drives_the_target_of_its_own_row_is_left_alone():
     flagged = 0
-    for case in range(20):
+    for case in range(10):
         rng = np.random.default_rng([8, case])
         weather = autoregression(rng, 500, 4, 0.9)
         target = autoregression(rng, 500, 4, 0.6) + weather
         flagged += bool(telling_features(series_of(target, weather), REACH))
-    assert flagged <= 1
+    assert flagged == 0
 
 
 def test_gaps_and_silent_nodes_are_no_sign():
