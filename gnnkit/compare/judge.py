@@ -74,7 +74,11 @@ def judge(evidence: Evidence) -> Results:
     base = [outcome for outcome in outcomes if outcome.condition.is_base]
     absolute, squared, counts = window_errors(base, true, mask, counted)
     families = {outcome.model: outcome.family for outcome in base}
-    words = {"history": spec.history, "unit": series.unit, "step_minutes": series.step_minutes}
+    words = {
+        "history": spec.history,
+        "unit": series.unit,
+        "step_minutes": series.step_minutes or series.step_unit or None,
+    }
     draws = {"confidence": spec.confidence, "resamples": spec.resamples}
     intervals = score_intervals(
         base,
@@ -176,6 +180,7 @@ def _describe(series: GraphSeries) -> dict[str, Any]:
         "source": series.source,
         "unit": series.unit,
         "step_minutes": series.step_minutes,
+        "step_unit": series.step_unit,
         "season": series.season,
         "start": None if series.start is None else series.start.isoformat(),
         "rows": series.num_rows,

@@ -149,8 +149,8 @@ def test_npz_that_does_not_fit(tmp_path):
 def test_wrong_file_or_format(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"graph .*: there is no such file"):
         edges(tmp_path / "graph.csv")
-    with pytest.raises(ValueError, match=r"unknown ending '.txt'; give a .csv or .npz file"):
-        edges(write(tmp_path, "1", "graph.txt"))
+    with pytest.raises(ValueError, match=r"unknown ending '.json'; give a .csv or .npz file"):
+        edges(write(tmp_path, "1", "graph.json"))
     with pytest.raises(ValueError, match="graph_format='dense': give one of auto, matrix, edges"):
         read_graph(None, NAMES, "dense")
     np.savez(tmp_path / "graph.npz", m=MATRIX)

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from gnnkit.compare.report import plots
 from gnnkit.compare.report.sections import Drawing
-from gnnkit.compare.report.tables import best_models, families, horizon_label
+from gnnkit.compare.report.tables import best_models, families, horizon_label, step_of
 from gnnkit.compare.report.theme import inline_svg, model_styles
 from gnnkit.compare.results import Results
 
@@ -20,7 +20,7 @@ def main_drawings(results: Results) -> list[Drawing]:
     """The four figures of every comparison."""
     best = best_models(results)
     pair = " and ".join(best[kind] for kind in ("sequence", "graph") if kind in best) or best.get("baseline", "")
-    farthest = horizon_label(max(results.horizons), results.data.get("step_minutes"))
+    farthest = horizon_label(max(results.horizons), step_of(results))
     own = results.data.get("positions") is not None
     where = "at the data's own positions" if own else "laid out by the graph's edges (no positions were given)"
     edges = len(plots.drawn_edges(results))

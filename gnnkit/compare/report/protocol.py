@@ -13,7 +13,7 @@ from gnnkit.compare.results import Results
 __all__ = ["caveats", "methods", "protocol", "rerun_command", "spec_text"]
 
 #: Flags whose name is not the spec's.
-_FLAGS = {"horizons": "horizon", "hidden_channels": "hidden"}
+_FLAGS = {"horizons": "horizon", "missing_values": "missing-value", "hidden_channels": "hidden"}
 
 
 def protocol(results: Results) -> list[tuple[str, list[tuple[str, str]]]]:

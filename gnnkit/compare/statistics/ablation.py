@@ -18,6 +18,7 @@ from gnnkit.compare.statistics.benches import Bench, Name, Words, by_name, make_
 from gnnkit.compare.statistics.bootstrap import Interval, PairedBootstrap
 from gnnkit.compare.statistics.significance import diebold_mariano, holm
 from gnnkit.compare.statistics.where import best_by_validation
+from gnnkit.data.spans import Step
 
 __all__ = ["MARGIN", "judge_ablation", "judge_conditions"]
 
@@ -44,7 +45,7 @@ def judge_ablation(
     *,
     history: int,
     unit: str = "",
-    step_minutes: float | None = None,
+    step_minutes: Step = None,
     confidence: float = 0.95,
     resamples: int = 2000,
 ) -> dict[str, Any]:
@@ -73,7 +74,7 @@ def judge_ablation(
         windows: horizon P → number of leading windows that are scored.
         history: T; blocks of T + P windows stay together in the bootstrap.
         unit: the data's unit, for the sentences.
-        step_minutes: minutes in a step, for the sentences.
+        step_minutes: minutes in a step, or its unit, for the sentences.
         confidence: of the intervals.
         resamples: bootstrap draws.
 
@@ -117,7 +118,7 @@ def judge_conditions(
     *,
     history: int,
     unit: str = "",
-    step_minutes: float | None = None,
+    step_minutes: Step = None,
     confidence: float = 0.95,
     resamples: int = 2000,
 ) -> list[dict[str, Any]]:
