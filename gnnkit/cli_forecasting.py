@@ -151,7 +151,8 @@ def train(
     _check_folder(out)
     read = load_series(spec)
     typer.echo(
-        f"{read.name}: {read.num_rows} rows × {read.num_nodes} nodes, {every_step(read.step_minutes, read.step_unit)}{_edges(read)}; {read.source}"
+        f"{read.name}: {read.num_rows} rows × {read.num_nodes} nodes, "
+        f"{every_step(read.step_minutes, read.step_unit)}{_edges(read)}; {read.source}"
     )
     if node_features is not None:
         if "node_features" in settings:

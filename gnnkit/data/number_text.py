@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -93,31 +94,31 @@ def is_number(cell: str) -> bool:
         float(cell)
     except ValueError:
         found = _CELL.fullmatch(cell)
-        return found is not None and bool(_marks(found["core"]))
+        return found is not None and bool(_marks(found["core"])[0])
     return True
 
 
 def sign_of(cell: str) -> str:
     """The currency or percent sign of a cell that holds a number, else an empty text."""
     found = _CELL.fullmatch(cell)
-    return (found["left"] or found["right"]) if found and _marks(found["core"]) else ""
+    return (found["left"] or found["right"]) if found and _marks(found["core"])[0] else ""
 
 
-def _marks(core: str) -> tuple[str, ...]:
-    """What a number says of its file: `("decimal", ",")`, `("thousands", ",")`, `("open", ",")` or `("none",)`."""
+def _marks(core: str) -> tuple[str, str]:
+    """What a number says of its file, and of which mark: decimal, thousands, open or none; empty: it is no number."""
     if _DIGITS.fullmatch(core):
-        return ("none",)
+        return "none", ""
     if found := _BLANKS.fullmatch(core):
-        return ("decimal", found[2]) if found[2] else ("none",)
+        return ("decimal", found[2]) if found[2] else ("none", "")
     if _OPEN.fullmatch(core):
         return ("open", "," if "," in core else ".")
     if found := _SINGLE.fullmatch(core):
-        return ("decimal", found[1]) if len(core) > 1 else ()
+        return ("decimal", found[1]) if len(core) > 1 else ("", "")
     if found := _GROUPS.fullmatch(core):
         return ("thousands", found[1] or found[2])
     if found := _GROUPS_AND_DECIMALS.fullmatch(core):
         return ("decimal", found[1] or found[2])
-    return ()
+    return "", ""
 
 
 def choose_notation(
@@ -153,15 +154,17 @@ def choose_notation(
             if "," not in cell and ("." not in cell or ("decimal", ".") in told):
                 continue
             found = _CELL.fullmatch(cell)
-            marks = _marks(found["core"]) if found else ()
-            if found and found["power"] and marks[:1] == ("open",):
+            marks = _marks(found["core"]) if found else ("", "")
+            if found is None or not marks[0]:
+                continue
+            if found["power"] and marks[0] == "open":
                 marks = ("decimal", marks[1])
-            if marks[:1] == ("open",):
+            if marks[0] == "open":
                 opened.setdefault(marks[1], (line, cell))
-            elif len(marks) == 2:
+            elif marks[0] != "none":
                 decimal_mark = marks[1] if marks[0] == "decimal" else {",": ".", ".": ","}[marks[1]]
                 told.setdefault(("decimal", decimal_mark), (line, cell))
-                if found and any(mark in found["core"] for mark in {",", "."} - {decimal_mark}):
+                if any(mark in found["core"] for mark in {",", "."} - {decimal_mark}):
                     opened.setdefault({",": ".", ".": ","}[decimal_mark], (line, cell))
     points, commas = told.get(("decimal", ".")), told.get(("decimal", ","))
     if decimal is None and points and commas:
@@ -196,7 +199,8 @@ def _by_steps(columns: Sequence[Sequence[str]], opened: dict[str, tuple[int, str
 def _gains(column: Sequence[str]) -> list[float]:
     """By how much the logarithm of each step between a whole number and an open one is smaller with thousands."""
     found = []
-    for before, after in zip(column, column[1:], strict=False):
+    cores = [match["core"] if (match := _CELL.fullmatch(cell)) else "" for cell in column]
+    for before, after in pairwise(cores):
         whole, opened = (before, after) if _DIGITS.fullmatch(before) else (after, before)
         if _DIGITS.fullmatch(whole) and _OPEN.fullmatch(opened) and int(whole) > 0:
             thousands = float(re.sub(r"[.,]", "", opened)) / int(whole)

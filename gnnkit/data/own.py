@@ -45,14 +45,15 @@ def read_own(
     The series is one of
 
     - CSV, TSV or TXT, maybe packed by gzip: a row of numbers for each time, a column for each node; maybe a first line
-      of names and a first column of times. Empty cells, NaN, NA and null are missing. Numbers may have a decimal comma,
-      and commas, points, blanks or apostrophes between thousands (see `gnnkit.data.number_text`). A first line of whole numbers counts as names when they are 0,
-      1, 2, … or when all of them lie outside the range of the values below (sensor numbers). Times are dates, dates
-      with times of day, months (2015-01), quarters (2015Q1) or ISO weeks (2015-W02); or, under a name like date, time,
-      timestamp or year, numbers: years, 201501, 20150105, 2015010512 and so on, or seconds, milliseconds, microseconds
-      or nanoseconds since 1970. Times may be in parts (year, month, day, hour; a date and a time of day), 24:00 is
-      midnight, and a table whose columns are times and whose rows are nodes is turned round. Other numbers that rise evenly under such a name, or under an empty one, are those of
-      rows.
+      of names and a first column of times. Empty cells, NaN, NA and null are missing. Numbers may have a decimal
+      comma, and commas, points, blanks or apostrophes between thousands (see `gnnkit.data.number_text`). A first line
+      of whole numbers counts as names when they are 0, 1, 2, … or when all of them lie outside the range of the values
+      below (sensor numbers). Times are dates, dates with times of day, months (2015-01), quarters (2015Q1) or ISO weeks
+      (2015-W02); or, under a name like date, time, timestamp or year, numbers: years, 201501, 20150105, 2015010512 and
+      so on, seconds, milliseconds, microseconds or nanoseconds since 1970, or days of a spreadsheet. Times may be in
+      parts (year, month, day, hour; a date and a time of day), 24:00 is midnight, and a table whose columns are times
+      and whose rows are nodes is turned round. Other numbers that rise evenly under such a name, or under an empty one,
+      are those of rows.
     - Parquet: the same as a data frame; times or row numbers are its index or its first column.
     - NPZ: an array `[rows, nodes]` or `[rows, nodes, features]` under `data`, or the only one in the file.
     - A pandas DataFrame like a Parquet file, or an array or tensor like one of an NPZ file.
@@ -113,15 +114,21 @@ def read_own(
     read = _oldest_first(dataclasses.replace(read, values=values), notes)
     _check_values(read)
     names = read.names or [str(node) for node in range(read.values.shape[1])]
-    repeated = next((name for place, name in enumerate(names) if name in names[:place]), None)
+    repeated = next((one for place, one in enumerate(names) if one in names[:place]), None)
     if repeated is not None:
-        raise ValueError(f"{name}: the node name {repeated!r} comes twice; give every column a name of its own")
+        first, second = [place for place, one in enumerate(names) if one == repeated][:2]
+        raise ValueError(
+            f"{name}: the node name {repeated!r} comes twice, as node {first} and node {second} (counted from 0); give "
+            f"every node a name of its own"
+        )
     if step_minutes is not None:
         grid = equal_steps(read.values, read.rows, step_minutes, name, read.lines)
     else:
         grid = Grid(read.values) if read.rows is None else put_on_grid(read.values, read.rows, name, read.lines)
     if season is None:
         season = grid.season or season_of(grid.step_minutes, grid.step_unit)
+    if "working" in grid.step_unit:
+        notes.append(f"{name}: its rows are of one part of each day, {grid.season} a day; the time between is no gap.")
     notes += value_remarks(read.values[..., 0], names, name, read.lines, SUM_TITLES)
     edge_index, edge_weight = read_graph(graph, names, graph_format, notes)
     stem = Path(name).stem.removesuffix(".csv")

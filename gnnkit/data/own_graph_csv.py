@@ -1,4 +1,4 @@
-"""Graphs from tables: a matrix or a list of edges, whatever its columns are called, matched to the nodes of a series."""
+"""Graphs from tables: a matrix or a list of edges, whatever its columns are called, for the nodes of a series."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnkit.data.own_times import is_time
+from gnnkit.data.own_times import ROW_TITLES, UNNAMED, is_time
 from gnnkit.data.tables import Table, is_number, numbers
 
-__all__ = ["Edges", "TableGraph", "matrix_edges", "table_graph", "wrong_size"]
+__all__ = ["EdgeColumns", "Edges", "TableGraph", "matrix_edges", "table_graph", "titled_columns", "wrong_size"]
 
 Edges = tuple[NDArray[np.int64], NDArray[np.float64]]
 
@@ -61,8 +61,14 @@ class TableGraph:
 
 
 @dataclass(frozen=True)
-class _Columns:
-    """Which columns of an edge list hold what."""
+class EdgeColumns:
+    """Which columns of an edge list hold what, counted from 0.
+
+    Args:
+        source, target: The ends of an edge.
+        weight: Its weight; None: it has none.
+        titled: Whether the first line is one of titles.
+    """
 
     source: int
     target: int
@@ -86,23 +92,24 @@ def table_graph(table: Table, names: list[str], graph_format: str, notes: list[s
         ValueError: Another size or other names than the series has, or columns that cannot be told apart.
     """
     rows, columns, size = len(table.cells), table.width, len(names)
-    titled = None if graph_format == "matrix" else _titled_columns(table, names, notes)
+    titled = None if graph_format == "matrix" else titled_columns(table, names, notes)
     if titled is not None:
-        return _edge_list(table, names, titled)
+        return _edge_list(table, names, titled, notes)
     if graph_format == "edges":
         plain = _plain_columns(table, names, notes)
         if plain is None and table.width in (2, 3):  # and the first end that is no node is named
-            plain = _Columns(0, 1, 2 if table.width == 3 else None, False)
+            plain = EdgeColumns(0, 1, 2 if table.width == 3 else None, False)
         if plain is None:
             raise ValueError(
-                f"{table.path.name}: an edge list has the columns source,target or source,target,weight; found {columns}"
+                f"{table.path.name}: an edge list has the columns source,target or source,target,weight; "
+                f"found {columns}"
             )
-        return _edge_list(table, names, plain)
+        return _edge_list(table, names, plain, notes)
     fits = rows - size in (0, 1) and columns - size in (0, 1)
     if graph_format == "auto" and not fits:
         plain = _plain_columns(table, names, notes)
         if plain is not None:
-            return _edge_list(table, names, plain)
+            return _edge_list(table, names, plain, notes)
     if not fits:
         raise wrong_size(table.path.name, f"{rows} × {columns} cells", size)
     return TableGraph(*_matrix(table, names))
@@ -123,8 +130,17 @@ def _is_length(title: str) -> bool:
     return any(word in _LENGTHS for word in re.split(r"[\W_]+", title.lower()))
 
 
-def _titled_columns(table: Table, names: list[str], notes: list[str]) -> _Columns | None:
-    """The columns of an edge list with titles; None: its first line has none."""
+def titled_columns(table: Table, names: list[str], notes: list[str]) -> EdgeColumns | None:
+    """The columns of an edge list with titles; None: its first line has none.
+
+    Args:
+        table: All cells, or the first lines.
+        names: Nodes of the series: their names are no titles.
+        notes: Gets sentences on columns that are not read.
+
+    Raises:
+        ValueError: More than one column could be the weight, or there is a graph for each time.
+    """
     titles, name = table.cells[0], table.path.name
     sides = [_side(title) for title in titles]
     for pair in _PAIRS:
@@ -141,13 +157,17 @@ def _titled_columns(table: Table, names: list[str], notes: list[str]) -> _Column
     for place in others:
         if body.cells and is_time(body.cells[0][place]):
             raise ValueError(
-                f"{name}: column {place + 1} ({titles[place]!r}) holds times like {body.cells[0][place]!r}: a graph for "
-                f"each time; one graph is read: give one, e.g. the mean weight of each {titles[source]} and "
+                f"{name}: column {place + 1} ({titles[place]!r}) holds times like {body.cells[0][place]!r}: a graph "
+                f"for each time; one graph is read: give one, e.g. the mean weight of each {titles[source]} and "
                 f"{titles[target]}"
             )
-    others = [place for place in others if titles[place].lower() not in ("", "index", "unnamed: 0", "#", "no", "nr")]
-    counted = [place for place in others if len(others) > 1 and _counts(body.column(place))]
-    others = [place for place in others if place not in counted]
+    others = [place for place in others if titles[place].lower() not in UNNAMED]
+    numbered = [place for place in others if _word(titles[place]) not in _WEIGHTS and _counts(body.column(place))]
+    others = [
+        place
+        for place in others
+        if place not in numbered or (place > max(source, target) and titles[place].lower() not in ROW_TITLES)
+    ]
     for known in (lambda title: _word(title) in _WEIGHTS, _is_length, lambda _: True):
         found = [place for place in others if known(titles[place])]
         if len(found) == 1:
@@ -155,15 +175,15 @@ def _titled_columns(table: Table, names: list[str], notes: list[str]) -> _Column
         if len(found) > 1:
             shown = ", ".join(repr(titles[place]) for place in found)
             raise ValueError(
-                f"{name}: the columns {shown} could each be the weight of an edge; call one of them weight, or leave the "
-                f"others out"
+                f"{name}: the columns {shown} could each be the weight of an edge; call one of them weight, or leave "
+                f"the others out"
             )
     else:
-        return _Columns(source, target, None, True)
+        return EdgeColumns(source, target, None, True)
     left = [titles[place] for place in others if place != found[0]]
     if left:
         notes.append(f"{name}: {titles[found[0]]!r} is the weight; {', '.join(map(repr, left))} not read.")
-    return _Columns(source, target, found[0], True)
+    return EdgeColumns(source, target, found[0], True)
 
 
 def _word(title: str) -> str:
@@ -180,7 +200,7 @@ def _counts(cells: list[str]) -> bool:
     )
 
 
-def _plain_columns(table: Table, names: list[str], notes: list[str]) -> _Columns | None:
+def _plain_columns(table: Table, names: list[str], notes: list[str]) -> EdgeColumns | None:
     """The columns of an edge list without known titles; None: it does not look like one."""
     known = set(names)
 
@@ -194,16 +214,16 @@ def _plain_columns(table: Table, names: list[str], notes: list[str]) -> _Columns
     for titled in (False, True):
         rows = cells[int(titled) :]
         if table.width in (3, 4) and named(rows, 1) and not named(rows, 0) and _counts([row[0] for row in rows]):
-            return _Columns(1, 2, 3 if table.width == 4 else None, titled)
+            return EdgeColumns(1, 2, 3 if table.width == 4 else None, titled)
         if table.width in (2, 3) and rows and ends(rows, 0):
             if titled:
                 notes.append(
-                    f"{table.path.name}: {cells[0][0]!r} and {cells[0][1]!r} are taken for the source and the target of "
-                    f"an edge."
+                    f"{table.path.name}: {cells[0][0]!r} and {cells[0][1]!r} are taken for the source and the target "
+                    f"of an edge."
                 )
-            return _Columns(0, 1, 2 if table.width == 3 else None, titled)
+            return EdgeColumns(0, 1, 2 if table.width == 3 else None, titled)
     if table.width == 4 and ends(cells, 1) and _counts([row[0] for row in cells]):
-        return _Columns(1, 2, 3, False)
+        return EdgeColumns(1, 2, 3, False)
     return None
 
 
@@ -256,7 +276,7 @@ def matrix_edges(matrix: NDArray[np.float64]) -> Edges:
     return edge_index, matrix[edge_index[0], edge_index[1]]
 
 
-def _edge_list(table: Table, names: list[str], columns: _Columns) -> TableGraph:
+def _edge_list(table: Table, names: list[str], columns: EdgeColumns, notes: list[str]) -> TableGraph:
     name = table.path.name
     title = table.cells[0][columns.weight] if columns.titled and columns.weight is not None else ""
     table = table.rows_from(1) if columns.titled else table
@@ -275,6 +295,11 @@ def _edge_list(table: Table, names: list[str], columns: _Columns) -> TableGraph:
                     f"or for all edges a number from 0 to {len(names) - 1}, for it has {len(names)} nodes"
                 )
     edge_index = np.array([[number[cell] for cell in pair] for pair in ends], dtype=np.int64).T
+    if not by_name and edge_index.min() > 0:
+        notes.append(
+            f"{name}: edges name nodes by numbers from {edge_index.min()} to {edge_index.max()}, counted from 0: "
+            f"{edge_index.min()} is {names[edge_index.min()]!r}."
+        )
     if columns.weight is None:
         return TableGraph(edge_index, np.ones(len(ends)))
     weight = numbers(table.columns_at([columns.weight]))[:, 0]

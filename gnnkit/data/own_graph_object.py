@@ -54,8 +54,9 @@ def read_graph_object(graph: Any, names: list[str], graph_format: str, notes: li
         _check_square(tuple(sparse.shape), size)
         return TableGraph(sparse.indices().flip(0).numpy(), sparse.values().double().numpy())
     if scipy.sparse.issparse(graph):
-        _check_square(graph.shape, size)
-        found = graph.tocoo()
+        matrix: Any = graph
+        _check_square(matrix.shape, size)
+        found = matrix.tocoo()
         return TableGraph(np.stack([found.row, found.col]).astype(np.int64), found.data.astype(np.float64))
     if isinstance(graph, (np.ndarray, torch.Tensor)):
         array = _array(graph)
@@ -108,8 +109,8 @@ def _of_networkx(graph: nx.Graph, names: list[str]) -> TableGraph:
     unknown = next((label for label in labels if label not in number), None)
     if unknown is not None:
         raise ValueError(
-            f"graph: {unknown!r} is no node of the series, whose first is {names[0]!r}; give nodes by these names, or by "
-            f"numbers from 0 to {len(names) - 1}"
+            f"graph: {unknown!r} is no node of the series, whose first is {names[0]!r}; give nodes by these names, or "
+            f"by numbers from 0 to {len(names) - 1}"
         )
     found: list[tuple[int, int, float]] = []
     for source, target, weight in graph.edges(data="weight", default=1.0):

@@ -173,8 +173,8 @@ def _irregular(times: pd.DatetimeIndex, name: str, lines: Lines) -> str:
     if not (gaps % step).any():
         rows, widest = int(gaps.sum()) // step + 1, int(gaps.argmax()) + 1
         return (
-            f"{name}: the times are {span_in_words(step / 60e9)} apart, but {rows - len(times)} of {rows} rows are left "
-            f"out, the most before {_place(lines, widest)}; give a part with fewer gaps, or {hint}"
+            f"{name}: the times are {span_in_words(step / 60e9)} apart, but {rows - len(times)} of {rows} rows are "
+            f"left out, the most before {_place(lines, widest)}; give a part with fewer gaps, or {hint}"
         )
     row = int((gaps != np.median(gaps)).argmax()) + 1
     return (

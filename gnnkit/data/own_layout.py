@@ -7,30 +7,23 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from gnnkit.data.number_text import choose_notation
 from gnnkit.data.own_parts import join_parts, repeated_parts
-from gnnkit.data.own_times import CLOCK, TIME_TITLES, UNNAMED, calendar_times, is_time, number_rows, text_times
+from gnnkit.data.own_times import (
+    CLOCK,
+    ROW_TITLES,
+    TIME_TITLES,
+    UNNAMED,
+    calendar_times,
+    is_time,
+    number_rows,
+    text_times,
+)
 from gnnkit.data.tables import MISSING, Table, is_number
 
 __all__ = ["SUM_TITLES", "Layout", "lay_out"]
 
 _SAMPLED = 25
-_NUMBERED = UNNAMED | {
-    "#",
-    "id",
-    "idx",
-    "n",
-    "no",
-    "no.",
-    "nr",
-    "nr.",
-    "num",
-    "number",
-    "obs",
-    "row",
-    "row_id",
-    "rownum",
-}
-"""What people call a column that numbers the rows."""
 SUM_TITLES = frozenset({"total", "totals", "sum", "summe", "gesamt", "all", "mean", "average", "avg", "overall"})
 """What people call a row or a column that sums up the others, in lower case."""
 
@@ -91,13 +84,13 @@ def lay_out(table: Table, header: bool | None, notes: list[str]) -> Layout:
         rows, count = joined
         table = table.columns_from(count)
     else:
-        _check_one_column_of_times(table)
+        _check_one_column_of_times(table, timed)
         if timed:
             _check_wide(table)
             rows = text_times(table.column(0), table.lines, name, table.columns[0])
         elif table.width > 1:
             title = None if table.names is None else table.names[0]
-            rows = number_rows(title, table.column(0), table.lines, name, notes)
+            rows = number_rows(title, _plain(table.column(0), table.lines, name), table.lines, name, notes)
         table = table.columns_from(1) if rows is not None else table
     if isinstance(rows, pd.DatetimeIndex) and not rows.hasnans:
         repeated = repeated_parts(table, rows)
@@ -105,9 +98,23 @@ def lay_out(table: Table, header: bool | None, notes: list[str]) -> Layout:
             shown = ", ".join(table.place(place) for place in repeated)
             notes.append(f"{name}: {shown} say again what the times say, and are left out.")
             table = table.columns_at([place for place in range(table.width) if place not in repeated])
+    if timed and table.width > 1 and table.names is not None and table.names[0].lower() in TIME_TITLES:
+        raise ValueError(
+            f"{name}: {table.place(0)} is called like a part of the time, and does not follow from the times in the "
+            f"column before; leave it out, or give it another name"
+        )
     if table.width == 0:
         raise ValueError(f"{name}: a column of times and no column of values")
     return Layout(table, None if table.names is None else list(table.names), rows, unit=unit)
+
+
+def _plain(cells: list[str], lines: list[int], name: str) -> list[str]:
+    """Numbers as Python writes them, where a column tells how they are written."""
+    try:
+        notation = choose_notation([cells], lines, name)
+    except ValueError:
+        return cells
+    return [notation.plain(cell) for cell in cells]
 
 
 def _are_times(table: Table, column: int) -> bool:
@@ -181,11 +188,13 @@ def _numbers_rows(table: Table) -> bool:
     cells = table.column(0)
     if table.names is None or table.width < 3 or not all(cell.isdecimal() for cell in cells):
         return False
+    if table.names[0].lower() in TIME_TITLES:
+        return False
     title, following = table.names[0].lower(), table.names[1].lower()
     counts = [int(cell) for cell in cells] == list(range(int(cells[0]), int(cells[0]) + len(cells)))
     timed = _are_times(table, 1) or following in TIME_TITLES
-    return (timed and (title in _NUMBERED or (counts and cells[0] in "01"))) or (
-        title in _NUMBERED - UNNAMED and counts and cells[0] in "01"
+    return (timed and (title in ROW_TITLES or (counts and cells[0] in "01"))) or (
+        title in ROW_TITLES - UNNAMED and counts and cells[0] in "01"
     )
 
 
@@ -193,8 +202,8 @@ def _check_no_sums(table: Table, timed: bool) -> None:
     last = table.cells[-1][0]
     if timed and last.lower() in SUM_TITLES:
         raise ValueError(
-            f"{table.path.name}: line {table.lines[-1]} ({last!r}) sums up the others, and is no row of values; take it "
-            f"out"
+            f"{table.path.name}: line {table.lines[-1]} ({last!r}) sums up the others, and is no row of values; take "
+            f"it out"
         )
 
 
@@ -211,11 +220,11 @@ def _check_wide(table: Table) -> None:
         )
 
 
-def _check_one_column_of_times(table: Table) -> None:
+def _check_one_column_of_times(table: Table, timed: bool) -> None:
     cells, name = table.cells[-1], table.path.name
     times = [column for column in range(1, table.width) if _are_times(table, column)]
     titled = table.width > 1 and table.names is not None and {title.lower() for title in table.names[:2]} <= TIME_TITLES
-    if titled or (times[:1] == [1] and any(CLOCK.fullmatch(cell) for cell in cells[:2])):
+    if (titled and not timed) or (times[:1] == [1] and any(CLOCK.fullmatch(cell) for cell in cells[:2])):
         raise ValueError(
             f"{name}: columns {table.columns[0]} and {table.columns[1]} hold parts of a time, {cells[0]!r} and "
             f"{cells[1]!r}; write it whole in one column, as YYYY-MM-DD hh:mm, and leave the other out"

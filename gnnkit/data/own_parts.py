@@ -16,7 +16,7 @@ __all__ = ["join_parts", "repeated_parts"]
 _TITLES = {
     "year": {"year", "yr", "yyyy", "jahr"},
     "month": {"month", "mon", "mm", "mo", "monat"},
-    "day": {"day", "dd", "dom", "mday", "day_of_month", "tag"},
+    "day": {"day", "dd", "dy", "dom", "mday", "day_of_month", "tag"},
     "hour": {"hour", "hr", "hh", "h", "stunde"},
     "minute": {"minute", "min", "mi"},
     "second": {"second", "sec", "ss"},
@@ -25,16 +25,32 @@ _TITLES = {
     "day of the year": {"doy", "day_of_year", "dayofyear", "yday"},
 }
 _RANGES = {
-    "year": (1678, 2261), "month": (1, 12), "day": (1, 31), "hour": (0, 2400), "minute": (0, 59),
-    "second": (0, 60), "week": (1, 53), "quarter": (1, 4), "day of the year": (1, 366),
+    "year": (1678, 2261),
+    "month": (1, 12),
+    "day": (1, 31),
+    "hour": (0, 2400),
+    "minute": (0, 59),
+    "second": (0, 60),
+    "week": (1, 53),
+    "quarter": (1, 4),
+    "day of the year": (1, 366),
 }
 _CALENDARS = ({"year", "month", "day"}, {"year", "month"}, {"year", "day of the year"}, {"year", "week"},
               {"year", "quarter"})  # fmt: skip
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _REPEATS = {
-    "year": "year", "month": "month", "day": "day", "hour": "hour", "minute": "minute", "quarter": "quarter",
+    "year": "year",
+    "month": "month",
+    "day": "day",
+    "hour": "hour",
+    "minute": "minute",
+    "quarter": "quarter",
     **dict.fromkeys(("weekday", "dayofweek", "day_of_week", "dow", "wday", "weekend", "is_weekend"), "day_of_week"),
-    "doy": "day_of_year", "dayofyear": "day_of_year", "week": "week", "weekofyear": "week", "hour_of_day": "hour",
+    "doy": "day_of_year",
+    "dayofyear": "day_of_year",
+    "week": "week",
+    "weekofyear": "week",
+    "hour_of_day": "hour",
 }
 """Titles of columns that often stand beside times, and what they say of them."""
 
@@ -185,7 +201,7 @@ def repeated_parts(table: Table, times: pd.DatetimeIndex) -> list[int]:
         if part is None:
             continue
         of_time = times.isocalendar()["week"].to_numpy() if part == "week" else getattr(times, part).to_numpy()
-        cells = pd.Series(table.column(place)).groupby(of_time).nunique()
-        if (cells == 1).all() and (len(cells) > 1 or table.column(place)[0] == str(of_time[0])):
+        cells = pd.Series(table.column(place)).groupby(of_time).nunique().to_numpy()
+        if bool((cells == 1).all()) and (len(cells) > 1 or table.column(place)[0] == str(of_time[0])):
             found.append(place)
     return found

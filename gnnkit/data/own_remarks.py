@@ -22,8 +22,7 @@ def value_remarks(
 
     A number of a node is told of where it is its least or its largest one, and beyond all others by as much as these
     are apart, if it comes three times or is one that people write for missing values (-999, 9999, …); where it is such
-    a number below 0 and no other is below 0; and where it is 0, though the others, and those before and after it, are
-    far from 0.
+    a number below 0 and no other is below 0; and where it is 0, though the others are far from 0.
 
     Args:
         values: `[rows, nodes]`.
@@ -48,8 +47,8 @@ def value_remarks(
         where = f"row {row} (counted from 0)" if lines is None else f"line {lines[row]}"
         said.append(
             f"{name}: {number:.10g} comes {count} {'time' if count == 1 else 'times'} in {len(places)} of "
-            f"{len(names)} nodes, first at {where} in {names[node]!r}, far from the other values; it is scored as data: "
-            f"if it stands for a missing value, give --missing-value {number:.10g}."
+            f"{len(names)} nodes, first at {where} in {names[node]!r}, far from the other values; it is scored as "
+            f"data: if it stands for a missing value, give --missing-value {number:.10g} (missing_values)."
         )
     for node, title in enumerate(names):
         others = np.delete(values, node, axis=1)
@@ -90,11 +89,11 @@ def _known(number: float) -> bool:
 
 
 def _zero_is_odd(column: NDArray[np.float64]) -> bool:
-    """Whether zeros are few and come at once, without small values around them, in a node that is far from 0."""
+    """Whether zeros are few, in a node whose other values are far from 0."""
     zero = column == 0
     rest = column[~zero]
     if not 0 < zero.sum() <= len(column) / 3 or len(rest) < 4 or rest.min() < 0:
         return False
-    usual = np.median(rest)
-    # Nothing lies between 0 and a third of the usual value; and zeros are no end of a slow fall.
-    return bool(usual > 0 and np.quantile(rest, 0.02) > usual / 3)
+    # Nothing lies between 0 and a third of the usual value, though values lie closer to each other than that.
+    least, steps = np.quantile(rest, 0.02), np.diff(np.unique(rest))
+    return bool(least > np.median(rest) / 3 and steps.size and least > 3 * np.median(steps))

@@ -114,8 +114,8 @@ def _read_object(source: Any, notes: list[str]) -> ReadSeries:
     if isinstance(source, np.ndarray):
         return _of_array(source, "series", "the array")
     raise TypeError(
-        f"series: a {type(source).__name__} is no series that is known; give a path, a pandas DataFrame (a row a time, a "
-        f"column a node) or an array [rows, nodes] or [rows, nodes, features]"
+        f"series: a {type(source).__name__} is no series that is known; give a path, a pandas DataFrame (a row a time, "
+        f"a column a node) or an array [rows, nodes] or [rows, nodes, features]"
     )
 
 

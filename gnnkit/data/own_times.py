@@ -10,10 +10,27 @@ from numpy.typing import NDArray
 
 from gnnkit.data.own_grid import number_places, time_places
 
-__all__ = ["CLOCK", "TIME_TITLES", "UNNAMED", "calendar_times", "is_time", "number_rows", "text_times"]
+__all__ = ["CLOCK", "ROW_TITLES", "TIME_TITLES", "UNNAMED", "calendar_times", "is_time", "number_rows", "text_times"]
 
 #: What a data frame calls its row labels where they have no name.
 UNNAMED = frozenset({"", "index", "unnamed: 0"})
+ROW_TITLES = UNNAMED | {
+    "#",
+    "id",
+    "idx",
+    "n",
+    "no",
+    "no.",
+    "nr",
+    "nr.",
+    "num",
+    "number",
+    "obs",
+    "row",
+    "row_id",
+    "rownum",
+}
+"""What people call a column that numbers the rows, in lower case."""
 TIME_TITLES = frozenset({"date", "datetime", "day", "epoch", "hour", "month", "period", "time", "timestamp", "ts",
                          "unix", "week", "when", "year", "yearmonth"})  # fmt: skip
 """Names of columns of times, in lower case."""
@@ -166,9 +183,10 @@ def number_rows(
 
     Returns:
         The times of years (2015), months (201501), weeks (202452 under the name week), days (20150105, 2015005), hours,
-        minutes or seconds (2015010500, …), or of seconds, milliseconds, microseconds or nanoseconds since 1970, or of
-        days of a spreadsheet (45352 is 2024-03-01); or numbers that rise evenly. None where the column holds a node: its name is not one of times, or it has none, and
-        the numbers are not times since 1970 that rise evenly.
+        minutes or seconds (2015010500, …), of seconds, milliseconds, microseconds or nanoseconds since 1970, or of days
+        of a spreadsheet (45352 is 2024-03-01 under the name date); or numbers that rise evenly. None where the column
+        holds a node: its name is not one of times, or it has none, and the numbers are not times since 1970 that rise
+        evenly.
 
     Raises:
         ValueError: The column is called like one of times, or like none, and holds something else.

@@ -160,6 +160,8 @@ def _check_widths(path: Path, cells: list[list[str]], lines: list[int]) -> None:
                 if len(row) < usual and len(row) > 1
                 else "take lines above the names out, or begin them with #"
             )
+        elif len(row) > usual:
+            hint = "numbers and names that have commas must stand in quotes"
         elif len(row) == 1:
             hint = "take out lines that are no rows of the table, or begin them with #"
         raise ValueError(
@@ -298,5 +300,6 @@ def _said(name: str, notation: Notation, marks: Counter[str], signs: set[str]) -
         shown = ", ".join(f"{mark!r} ({count} ×)" for mark, count in marks.most_common(4))
         said.append(f"{name}: {shown} {'is' if len(marks) == 1 else 'are'} read as missing.")
     if signs:
-        said.append(f"{name}: the signs {' '.join(sorted(signs))} are left out: 45 % is read as 45.")
+        percent = ": 45 % is read as 45" if "%" in signs else ""
+        said.append(f"{name}: {' '.join(sorted(signs))} beside numbers is left out{percent}.")
     return said

@@ -122,7 +122,8 @@ def _separator(text: str) -> str:
         if len(widths) == 1 and widths != {1} and all(_are_numbers(line) for line in lines[1:]):
             return " "
     first = lines[0] if lines else ""
-    return max(",;\t|", key=first.count) if any(first.count(mark) for mark in ",;\t|") else max(counts, key=counts.get)
+    found = max(",;\t|", key=first.count)
+    return found if first.count(found) else max(",;\t|", key=counts.__getitem__)
 
 
 def _are_numbers(line: str) -> bool:

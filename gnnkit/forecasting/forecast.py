@@ -19,10 +19,9 @@ def read_series(path: str | Path, fitted: FittedForecaster, *, step_minutes: flo
     """Read rows of the nodes that a forecaster knows, in its order and its unit.
 
     Args:
-        path: a CSV, Parquet or NPZ file as `gnnkit.data.read_own` reads it, with the missing values of the training, the
-            target among several features where it
-            was in the training file. Columns are known by their names and may come in any order; columns without names
-            are taken in the forecaster's order.
+        path: a CSV, Parquet or NPZ file as `gnnkit.data.read_own` reads it, with the missing values of the training,
+            the target among several features where it was in the training file. Columns are known by their names and
+            may come in any order; columns without names are taken in the forecaster's order.
         fitted: the forecaster.
         step_minutes: minutes in a row, where the file has no times; default: those of the training data.
 

@@ -25,6 +25,7 @@ def main_drawings(results: Results) -> list[Drawing]:
     where = "at the data's own positions" if own else "laid out by the graph's edges (no positions were given)"
     edges = len(plots.drawn_edges(results))
     shown = f" The {edges:,} strongest edges are drawn." if edges == plots.MAX_EDGES else ""
+    traced = horizon_label(len(results.traces.get("rows") or [0]), step_of(results))
     alone = not {"sequence", "graph"} <= set(best)
     return [
         Drawing(
@@ -44,7 +45,7 @@ def main_drawings(results: Results) -> list[Drawing]:
         Drawing(
             "traces",
             "True against predicted",
-            f"Predictions {farthest} ahead of {pair}, over about a day of the test rows.",
+            f"Predictions {farthest} ahead of {pair}, over {traced} of the test rows.",
             plots.traces,
             "full",
         ),

@@ -135,7 +135,7 @@ def training_curves(results: Results) -> HoverFigure:
 
 @mpl.rc_context(STYLE)
 def traces(results: Results) -> HoverFigure:
-    """True values and the predictions of the best sequence and the best graph model, for some nodes over about a day.
+    """True values and the predictions of the best sequence and the best graph model, for some nodes.
 
     Args:
         results: What a comparison found.

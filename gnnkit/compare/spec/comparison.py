@@ -156,8 +156,8 @@ class ComparisonSpec(BaseModel, frozen=True):
         if value is None or isinstance(value, (str, PathLike)):
             return value
         raise ValueError(
-            f"a {type(value).__name__} is no path; give run(spec, series=gnnkit.data.read_own(series, graph)) what is in "
-            f"memory"
+            f"a {type(value).__name__} is no path; what is in memory goes to the run: run(spec, "
+            f"series=gnnkit.data.read_own(series, graph))"
         )
 
     @field_validator("missing_values", mode="before")
