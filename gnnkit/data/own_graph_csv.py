@@ -106,8 +106,8 @@ def table_graph(table: Table, names: list[str], graph_format: str, notes: list[s
             )
         return _edge_list(table, names, plain, notes)
     fits = rows - size in (0, 1) and columns - size in (0, 1)
-    if graph_format == "auto" and not fits:
-        plain = _plain_columns(table, names, notes)
+    if graph_format == "auto":
+        plain = _plain_columns(table, names, notes, named_alone=fits)
         if plain is not None:
             return _edge_list(table, names, plain, notes)
     if not fits:
@@ -200,29 +200,35 @@ def _counts(cells: list[str]) -> bool:
     )
 
 
-def _plain_columns(table: Table, names: list[str], notes: list[str]) -> EdgeColumns | None:
-    """The columns of an edge list without known titles; None: it does not look like one."""
+def _plain_columns(
+    table: Table, names: list[str], notes: list[str], *, named_alone: bool = False
+) -> EdgeColumns | None:
+    """The columns of an edge list without known titles; None: it does not look like one.
+
+    A table that may be a matrix too is one of edges where names stand in its cells: `named_alone`.
+    """
     known = set(names)
 
     def ends(rows: list[list[str]], first: int) -> bool:
         return all(cell in known or cell.isdecimal() for row in rows for cell in row[first : first + 2])
 
     def named(rows: list[list[str]], first: int) -> bool:
-        return bool(rows) and all(cell in known for row in rows for cell in row[first : first + 2])
+        cells = [cell for row in rows for cell in row[first : first + 2]]
+        return bool(cells) and all(cell in known for cell in cells) and not all(is_number(cell) for cell in cells)
 
     cells = table.cells
     for titled in (False, True):
         rows = cells[int(titled) :]
         if table.width in (3, 4) and named(rows, 1) and not named(rows, 0) and _counts([row[0] for row in rows]):
             return EdgeColumns(1, 2, 3 if table.width == 4 else None, titled)
-        if table.width in (2, 3) and rows and ends(rows, 0):
+        if table.width in (2, 3) and rows and (named(rows, 0) if named_alone else ends(rows, 0)):
             if titled:
                 notes.append(
                     f"{table.path.name}: {cells[0][0]!r} and {cells[0][1]!r} are taken for the source and the target "
                     f"of an edge."
                 )
             return EdgeColumns(0, 1, 2 if table.width == 3 else None, titled)
-    if table.width == 4 and ends(cells, 1) and _counts([row[0] for row in cells]):
+    if not named_alone and table.width == 4 and ends(cells, 1) and _counts([row[0] for row in cells]):
         return EdgeColumns(1, 2, 3, False)
     return None
 

@@ -130,8 +130,9 @@ def _of_networkx(graph: nx.Graph, names: list[str]) -> TableGraph:
 def _of_data(data: Data, size: int) -> TableGraph:
     if data.edge_index is None:
         raise ValueError("graph: the Data has no edge_index; give one with edges, or no graph")
-    if data.num_nodes is not None and data.num_nodes > size:
-        raise ValueError(f"graph: the Data has {data.num_nodes} nodes, but the series has {size}; give the same nodes")
+    stated = data["num_nodes"] if "num_nodes" in data else None if data.x is None else data.x.shape[0]
+    if stated not in (None, size):
+        raise ValueError(f"graph: the Data has {stated} nodes, but the series has {size}; give the same nodes")
     edge_index = _array(data.edge_index)
     weight = data.edge_weight if data.edge_weight is not None else data.edge_attr
     if weight is None:

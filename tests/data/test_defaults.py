@@ -84,7 +84,10 @@ def test_sentences_say_what_and_why():
         "is known."
     ) in short.sentences
     weekly = infer_settings(make(520, step_minutes=10080.0, season=52))
-    assert weekly.sentences[1:] == ("The season is 52 rows, 52 weeks.",)
+    assert weekly.sentences[1:] == (
+        "The season is 52 rows, 52 weeks.",
+        "Node '2' has no edge in the graph: graph models see it by itself.",
+    )
     assert infer_settings(make(300, step_unit="month", season=12)).sentences[0].startswith("A row is a month: ")
     looped = replace(make(60), edge_index=torch.tensor([[0, 1], [0, 1]]), edge_weight=torch.ones(2))
     assert "There is no graph" in infer_settings(looped).sentences[-1]
