@@ -112,7 +112,7 @@ def table_graph(table: Table, names: list[str], graph_format: str, notes: list[s
             return _edge_list(table, names, plain, notes)
     if not fits:
         raise wrong_size(table.path.name, f"{rows} × {columns} cells", size)
-    return TableGraph(*_matrix(table, names))
+    return TableGraph(*_matrix(table, names, notes))
 
 
 def _side(title: str) -> str | None:
@@ -241,7 +241,7 @@ def wrong_size(name: str, found: str, size: int) -> ValueError:
     )
 
 
-def _matrix(table: Table, names: list[str]) -> Edges:
+def _matrix(table: Table, names: list[str], notes: list[str]) -> Edges:
     size, name = len(names), table.path.name
     headed, indexed = len(table.cells) == size + 1, table.width == size + 1
     labels = {}
@@ -256,7 +256,7 @@ def _matrix(table: Table, names: list[str]) -> Edges:
     columns = _order(labels.get("first line", labels.get("first column")), names, "first line", name)
     rows = _order(labels.get("first column", labels.get("first line")), names, "first column", name)
     matrix = np.empty((size, size))
-    matrix[np.ix_(rows, columns)] = numbers(table)
+    matrix[np.ix_(rows, columns)] = numbers(table, notes)
     return matrix_edges(matrix)
 
 
@@ -308,7 +308,7 @@ def _edge_list(table: Table, names: list[str], columns: EdgeColumns, notes: list
         )
     if columns.weight is None:
         return TableGraph(edge_index, np.ones(len(ends)))
-    weight = numbers(table.columns_at([columns.weight]))[:, 0]
+    weight = numbers(table.columns_at([columns.weight]), notes)[:, 0]
     if np.isnan(weight).any():
         line = table.lines[int(np.isnan(weight).argmax())]
         raise ValueError(

@@ -163,7 +163,8 @@ class ComparisonSpec(BaseModel, frozen=True):
     @field_validator("missing_values", mode="before")
     @classmethod
     def _some_values(cls, values: Any) -> Any:
-        return [values] if isinstance(values, (int, float, str)) and not isinstance(values, bool) else values
+        alone = isinstance(values, (int, float, str)) and not isinstance(values, bool)
+        return (values,) if alone else tuple(values) if isinstance(values, list) else values
 
     @field_validator("split")
     @classmethod
