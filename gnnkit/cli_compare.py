@@ -13,6 +13,7 @@ from typer.core import TyperCommand
 
 from gnnkit.cli_options import (
     help_text,
+    parse_missing,
     parse_model_settings,
     parse_names,
     parse_options,
@@ -99,6 +100,13 @@ def compare(
     unit: Annotated[str | None, _set(_DATA, "Unit of own values, for the report (none).")] = None,
     step_minutes: Annotated[float | None, _set(_DATA, "Minutes in a row of own files (from their times).")] = None,
     season: Annotated[int | None, _set(_DATA, "Rows in a season of own files, e.g. 288 (chosen for the data).")] = None,
+    missing_value: Annotated[
+        list[str] | None,
+        _set(_DATA, "Stands for a missing value in own files, e.g. -200; repeatable, or -200,9999 (none but empty)."),
+    ] = None,
+    decimal: Annotated[
+        str | None, _set(_DATA, "Before decimals in an own CSV series: . or , (found out from its numbers).")
+    ] = None,
     split: Annotated[
         str | None, _set(_DATA, "Shares of train, validation and test rows (the data set's, else 0.7,0.1,0.2).")
     ] = None,
@@ -195,6 +203,8 @@ def compare(
         "unit": unit,
         "step_minutes": step_minutes,
         "season": season,
+        "missing_values": parse_missing(missing_value),
+        "decimal": decimal,
         "split": None if split is None else parse_shares("split", split),
         "allow_leaks": allow_leak or None,
         "models": None if models is None else parse_names(models),

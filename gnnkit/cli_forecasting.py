@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument
 
-from gnnkit.cli_options import help_text, named_option, parse_options, parse_whole_numbers
+from gnnkit.cli_options import help_text, named_option, parse_missing, parse_options, parse_whole_numbers
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,6 +58,10 @@ def train(
         float | None, named_option(_DATA, "Minutes in a row of own files (from their times).")
     ] = None,
     season: Annotated[int | None, named_option(_DATA, "Rows in a season of own files, e.g. 288.")] = None,
+    missing_value: Annotated[
+        list[str] | None, named_option(_DATA, "Stands for a missing value in own files, e.g. -200; repeatable.")
+    ] = None,
+    decimal: Annotated[str | None, named_option(_DATA, "Before decimals in an own CSV series: . or , (found).")] = None,
     horizon: Annotated[
         str | None, named_option(_WHAT, "Steps ahead that are scored, e.g. 3,6,12 (by the data).")
     ] = None,
@@ -108,6 +112,8 @@ def train(
 
     from gnnkit.compare import load_series, make_spec
     from gnnkit.data import read_node_features
+    from gnnkit.data.defaults import series_remarks
+    from gnnkit.data.spans import every_step
     from gnnkit.forecasting import evaluate_forecaster, save_fitted, train_forecaster
     from gnnkit.training import open_progress
 
@@ -122,6 +128,8 @@ def train(
         "unit": unit,
         "step_minutes": step_minutes,
         "season": season,
+        "missing_values": parse_missing(missing_value),
+        "decimal": decimal,
         "horizons": None if horizon is None else parse_whole_numbers("horizon", horizon),
         "history": history,
         "hidden_channels": hidden,
@@ -147,14 +155,15 @@ def train(
     _check_folder(out)
     read = load_series(spec)
     typer.echo(
-        f"{read.name}: {read.num_rows} rows × {read.num_nodes} nodes, {_step(read)}{_edges(read)}; {read.source}"
+        f"{read.name}: {read.num_rows} rows × {read.num_nodes} nodes, "
+        f"{every_step(read.step_minutes, read.step_unit)}{_edges(read)}; {read.source}"
     )
     if node_features is not None:
         if "node_features" in settings:
             raise ValueError("node_features: given twice; leave out the setting, or the file")
         settings["node_features"] = read_node_features(node_features, read.node_names)
-    train_rows = read.values[read.split.train.start : read.split.train.stop, :, 0]
-    _warn(read, train_rows.isnan().all(dim=0), "the training rows", "their forecasts are guesses")
+    for remark in series_remarks(read):
+        typer.echo(f"gnnkit: {remark}", err=True)
     try:
         with open_progress(Console(stderr=True)) or nullcontext() as progress:
             fitted = train_forecaster(spec, settings, progress, series=read)
@@ -271,12 +280,6 @@ def _warn(series: GraphSeries, silent: Tensor, where: str, what: str) -> None:
         typer.echo(
             f"gnnkit: {len(nodes)} of {series.num_nodes} nodes have no value in {where}: {names}; {what}", err=True
         )
-
-
-def _step(series: GraphSeries) -> str:
-    if series.step_minutes is not None:
-        return f"a row every {series.step_minutes:g} minutes"
-    return f"a row a {series.step_unit}" if series.step_unit else "times unknown"
 
 
 def _edges(series: GraphSeries) -> str:

@@ -10,6 +10,7 @@ from typer import Option
 __all__ = [
     "help_text",
     "named_option",
+    "parse_missing",
     "parse_model_settings",
     "parse_names",
     "parse_options",
@@ -39,6 +40,17 @@ def parse_whole_numbers(name: str, text: str) -> list[int]:
         return [int(part) for part in parse_names(text)]
     except ValueError:
         raise ValueError(f"{name}: {text!r} is not a list of whole numbers; write e.g. 3,6,12") from None
+
+
+def parse_missing(texts: list[str] | None) -> list[float | str] | None:
+    """What stands for missing values, from repeated options or between commas: numbers where they are some."""
+    found: list[float | str] = []
+    for part in (part for text in texts or () for part in parse_names(text)):
+        try:
+            found.append(float(part))
+        except ValueError:
+            found.append(part)
+    return found or None
 
 
 def parse_names(text: str) -> list[str]:

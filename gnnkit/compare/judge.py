@@ -83,7 +83,11 @@ def judge(evidence: Evidence) -> Results:
     absolute, squared, counts = window_errors(base, true, mask, counted)
     families = {outcome.model: outcome.family for outcome in base}
     share = len(series.split.test) / series.num_rows
-    words = {"unit": series.unit, "step_minutes": series.step_minutes, "confidence": spec.confidence}
+    words = {
+        "unit": series.unit,
+        "step_minutes": series.step_minutes or series.step_unit or None,
+        "confidence": spec.confidence,
+    }
     words |= {"test_share": share}
     judged = [p for p in spec.horizons if is_enough(counts[str(p)], p, spec.confidence)]
     intervals = score_intervals(
@@ -195,6 +199,7 @@ def _describe(series: GraphSeries) -> dict[str, Any]:
         "source": series.source,
         "unit": series.unit,
         "step_minutes": series.step_minutes,
+        "step_unit": series.step_unit,
         "season": series.season,
         "start": None if series.start is None else series.start.isoformat(),
         "rows": series.num_rows,

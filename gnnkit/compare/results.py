@@ -63,7 +63,7 @@ class Results:
         window_counts: `[str(horizon)]` → observed targets in each window.
         node_errors: `[model]` → mean absolute error of each node at the largest horizon (seeds averaged).
         traces: `{"nodes": [name], "rows": [row], "horizon": P, "true": [node][t], "predicted": {model: [node][t]}}`:
-            P-step-ahead predictions of a few nodes over about a day of the test rows; None where nothing was observed.
+            P-step-ahead predictions of a few nodes over a season of the test rows; None where nothing was observed.
         verdicts: dicts with `kind`, `horizon`, `metric` (`"mae"` or `"rmse"`), `score` (`"averaged"`), `model`,
             `against`, `difference` (error of `model` minus that of `against`; negative: `model` is better),
             `low`, `high` (interval of the difference), `p` and `clear`, which always agree, `sentence`. `kind` is

@@ -144,7 +144,7 @@ def load_series(spec: ComparisonSpec) -> GraphSeries:
     if spec.series is None:
         series = load(spec.data or "simulated", spec.data_root, **spec.data_options)
     else:
-        names = ("graph_format", "target", "unit", "step_minutes", "season")
+        names = ("graph_format", "target", "unit", "step_minutes", "season", "missing_values", "decimal")
         options = {name: getattr(spec, name) for name in names if getattr(spec, name) is not None}
         series = read_own(spec.series, spec.graph, **options)
     return apply_split(spec, series)
@@ -163,6 +163,11 @@ def settle(spec: ComparisonSpec, series: GraphSeries) -> tuple[FinalSpec, GraphS
     Raises:
         ValueError: the series is too short for a window, or for what is asked.
     """
+    if not isinstance(series, GraphSeries):
+        raise TypeError(
+            f"series: expected a GraphSeries, got a {type(series).__name__}; gnnkit.data.read_own(series, graph) makes "
+            f"one of a data frame and a graph"
+        )
     series = apply_split(spec, series)
     inferred = infer_settings(series, history=spec.history, horizons=spec.horizons)
     found = {"history": inferred.history, "horizons": inferred.horizons, "reach_back": inferred.reach_back}

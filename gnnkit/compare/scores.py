@@ -172,7 +172,7 @@ def traces(
     true: Float[Tensor, "W P N"],
     mask: Bool[Tensor, "W P N"],
 ) -> dict[str, Any]:
-    """Truth and predictions P steps ahead for a few nodes, over about a day of the test rows.
+    """Truth and predictions P steps ahead for a few nodes, over a season of the test rows.
 
     The nodes are spread over the range of difficulty: from the one that persistence (the first outcome) predicts best
     to the one that it predicts worst.

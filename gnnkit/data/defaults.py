@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gnnkit.data.series import GraphSeries
+from gnnkit.data.spans import a_step
 
-__all__ = ["Inferred", "infer_settings"]
+__all__ = ["Inferred", "infer_settings", "series_remarks"]
 
 DAY = 24 * 60
 MIN_WINDOWS = 10
@@ -103,13 +104,49 @@ def infer_settings(
         )
     season, why = _season(series)
     sentences.append(why)
-    loops = series.edge_index[0] == series.edge_index[1]
-    if bool(loops.all()):
-        sentences.append(
+    sentences += series_remarks(series)
+    return Inferred(rows, tuple(steps), season, reach_back, tuple(sentences))
+
+
+def series_remarks(series: GraphSeries) -> list[str]:
+    """What somebody should know of a series before a model is trained on it.
+
+    Args:
+        series: The data.
+
+    Returns:
+        Sentences: on how its files were read, nodes without an edge, and nodes without a training value.
+    """
+    said = list(series.notes)
+    rows = series.split.train
+    silent = series.values[rows.start : rows.stop, :, 0].isnan().all(dim=0)
+    if silent.any():
+        said.append(
+            f"{_named(series, silent)} no value in the training rows: what is forecast for "
+            f"{'it is a guess' if silent.sum() == 1 else 'them is a guess'}."
+        )
+    apart = series.edge_index[:, series.edge_index[0] != series.edge_index[1]]
+    if not apart.numel():
+        said.append(
             "There is no graph, so graph models see each node by itself, save those that learn a graph: give one as a "
             "matrix or a list of edges. None is made from correlations."
         )
-    return Inferred(rows, tuple(steps), season, reach_back, tuple(sentences))
+        return said
+    alone = torch.ones(series.num_nodes, dtype=torch.bool)
+    alone[apart.flatten().cpu()] = False
+    if alone.any():
+        seen = "see it by itself" if alone.sum() == 1 else "see each of them by itself"
+        said.append(f"{_named(series, alone)} no edge in the graph: graph models {seen}.")
+    return said
+
+
+def _named(series: GraphSeries, which: Tensor) -> str:
+    """Some nodes by name, and a verb: `Node 'north' has`."""
+    nodes = which.nonzero().flatten().tolist()
+    if len(nodes) == 1:
+        return f"Node {series.node_names[nodes[0]]!r} has"
+    names = ", ".join(series.node_names[node] for node in nodes[:5]) + (", …" if len(nodes) > 5 else "")
+    return f"{len(nodes)} of {series.num_nodes} nodes ({names}) have"
 
 
 def _by_step(series: GraphSeries) -> tuple[int, int]:
@@ -207,25 +244,15 @@ def _autocorrelation(rows: NDArray[np.float64], most: int) -> NDArray[np.float64
 
 
 def _step_in_words(series: GraphSeries) -> str:
-    if series.step_unit:
-        return f"A row is a {series.step_unit}"
-    if series.step_minutes is None:
+    if series.step_minutes is None and not series.step_unit:
         return "The time from row to row is not known"
-    return f"A row is {_minutes_in_words(series.step_minutes)}"
+    return f"A row is {a_step(series.step_minutes, series.step_unit)}"
 
 
 def _span_in_words(series: GraphSeries) -> str:
     if series.season is None or series.step_minutes is None:
         return ""
-    return f", {_minutes_in_words(series.season * series.step_minutes)}"
-
-
-def _minutes_in_words(minutes: float) -> str:
-    for name, size in (("week", 7 * DAY), ("day", DAY), ("hour", 60)):
-        if minutes >= size and minutes % size == 0:
-            count = minutes / size
-            return f"a{'n' if name == 'hour' else ''} {name}" if count == 1 else f"{count:g} {name}s"
-    return f"{minutes:g} minute{'' if minutes == 1 else 's'}"
+    return f", {a_step(series.season * series.step_minutes, '')}"
 
 
 def _rows(count: int) -> str:

@@ -10,14 +10,18 @@ import pandas as pd
 import torch
 from torch_geometric.data import Data
 
-from gnnkit.data.own_graph import SOURCE_NAMES, TARGET_NAMES
-from gnnkit.data.tables import existing_file
+from gnnkit.data.own_graph_csv import EdgeColumns, titled_columns
+from gnnkit.data.tables import Table, existing_file
 
 __all__ = ["read_edges"]
+
+_SAMPLED = 100
 
 
 def read_edges(path: str | Path, *, undirected: bool = False) -> Data:
     """Read a CSV file of edges: `source,target` or `source,target,weight`, with or without a title line.
+
+    With one, the columns may be called like these (from and to, src and dst, node1 and node2, …), in any order.
 
     Args:
         path: The file; the separator is a comma, a semicolon or a tab.
@@ -38,19 +42,18 @@ def read_edges(path: str | Path, *, undirected: bool = False) -> Data:
     if not first.strip():
         raise ValueError(f"{path.name}: the file is empty; give the columns source,target or source,target,weight")
     separator = max(",;\t", key=first.count)
-    title = [cell.strip().strip('"').lower() for cell in first.split(separator)]
-    width = len(title)
-    if width not in (2, 3):
-        raise ValueError(f"{path.name}: found {width} columns; give source,target or source,target,weight")
-    titled = title[0] in SOURCE_NAMES and title[1] in TARGET_NAMES
+    titles = [cell.strip().strip('"') for cell in first.split(separator)]
+    width = len(titles)
+    columns = _columns(path, titles, separator)
+    titled = columns.titled
     try:
         table: Any = pd.read_csv(
             path,
             sep=separator,
             header=None,
             skiprows=1 if titled else 0,
-            names=["source", "target", "weight"][:width],
-            dtype={"source": str, "target": str},
+            names=_names(columns, width),
+            dtype=str,
             keep_default_na=False,
             na_values={"weight": [""]},
             skipinitialspace=True,
@@ -77,7 +80,7 @@ def read_edges(path: str | Path, *, undirected: bool = False) -> Data:
         codes, node_names = place[codes], tuple(numbers.tolist())
     edge_index = torch.from_numpy(codes.reshape(-1, 2).T.astype(np.int64).copy())
     weight = np.ones(len(table))
-    if width == 3:
+    if columns.weight is not None:
         numbers_read: Any = pd.to_numeric(table["weight"], errors="coerce")
         weight = numbers_read.to_numpy(dtype=np.float64)
         if not (np.isfinite(weight) & (weight >= 0)).all():
@@ -94,3 +97,22 @@ def read_edges(path: str | Path, *, undirected: bool = False) -> Data:
         edge_index = torch.cat([edge_index, edge_index[:, missing].flip(0)], dim=1)
         edge_weight = torch.cat([edge_weight, edge_weight[missing]])
     return Data(edge_index=edge_index, edge_weight=edge_weight, num_nodes=len(node_names), node_names=node_names)
+
+
+def _columns(path: Path, titles: list[str], separator: str) -> EdgeColumns:
+    """What the columns hold, by the first lines of the file."""
+    with path.open(encoding="utf-8-sig") as file:
+        lines = [line for _, line in zip(range(_SAMPLED), file, strict=False) if line.strip()]
+    cells = [[cell.strip().strip('"') for cell in line.split(separator)] for line in lines]
+    rows = [row for row in cells if len(row) == len(titles)]
+    found = titled_columns(Table(path, rows, list(range(len(rows))), tuple(range(1, len(titles) + 1))), [], [])
+    if found is not None:
+        return found
+    if len(titles) not in (2, 3):
+        raise ValueError(f"{path.name}: found {len(titles)} columns; give source,target or source,target,weight")
+    return EdgeColumns(0, 1, 2 if len(titles) == 3 else None, False)
+
+
+def _names(columns: EdgeColumns, width: int) -> list[str]:
+    known = {columns.source: "source", columns.target: "target", columns.weight: "weight"}
+    return [known.get(place, f"column {place + 1}") for place in range(width)]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from gnnkit.data.own_hours import working_hours
+from gnnkit.data.spans import span_in_words
 
 __all__ = ["Grid", "equal_steps", "months_of", "number_places", "put_on_grid", "season_of", "time_places"]
 
@@ -27,6 +31,7 @@ class Grid:
         step_unit: What a row is where it has no fixed number of minutes: `"month"`, `"quarter"`, `"year"`, `"weekday"`.
         start: Time of the first row; None: unknown.
         added: Rows put in.
+        season: Rows in a season, where the times tell more than the step.
     """
 
     values: NDArray[np.float64]
@@ -34,17 +39,24 @@ class Grid:
     step_unit: str = ""
     start: pd.Timestamp | None = None
     added: int = 0
+    season: int | None = None
 
 
-def put_on_grid(values: NDArray[np.float64], rows: pd.Index, name: str) -> Grid:
+Lines = Sequence[int] | None
+"""Line of the file that each row came from; None: rows are counted from 0."""
+
+
+def put_on_grid(values: NDArray[np.float64], rows: pd.Index, name: str, lines: Lines = None) -> Grid:
     """Put each row at its time, or its number, on a regular grid; rows that are left out become NaN.
 
-    Rows are equally spaced in minutes, or months, quarters or years, or days from Monday to Friday.
+    Rows are equally spaced in minutes, or months, quarters or years, or days from Monday to Friday, or within the same
+    part of every day (working hours): nights, and week ends where no row lies in one, are then no gaps.
 
     Args:
         values: `[rows, nodes, features]`.
         rows: Time of each row, or evenly rising numbers of them.
         name: Name of the file, for messages.
+        lines: See `Lines`.
 
     Returns:
         The grid.
@@ -53,10 +65,15 @@ def put_on_grid(values: NDArray[np.float64], rows: pd.Index, name: str) -> Grid:
         ValueError: A time is missing, is not later than the one before, or is on no regular grid.
     """
     if isinstance(rows, pd.DatetimeIndex):
-        _check_order(rows, name, back=0)
+        _check_order(rows, name, lines, back=0)
         steps = time_places(rows)
         if steps is None:
-            raise ValueError(_irregular(rows, name))
+            hours = working_hours(rows)
+            if hours is None:
+                raise ValueError(_irregular(rows, name, lines))
+            filled = _at_places(values, hours.places)
+            unit, start = hours.unit, pd.to_datetime(rows.to_list()[0])
+            return Grid(filled, None, unit, start, len(filled) - len(values), hours.rows_a_day)
         places, step_minutes, unit = steps
         start = pd.to_datetime(rows.to_list()[0])
     else:
@@ -74,7 +91,9 @@ def _at_places(values: NDArray[np.float64], places: NDArray[np.int64]) -> NDArra
     return filled
 
 
-def equal_steps(values: NDArray[np.float64], rows: pd.Index | None, step_minutes: float, name: str) -> Grid:
+def equal_steps(
+    values: NDArray[np.float64], rows: pd.Index | None, step_minutes: float, name: str, lines: Lines = None
+) -> Grid:
     """Take rows as equally spaced, whatever their times say; the last one is where its time says.
 
     Rows that have numbers and no times go to their numbers.
@@ -84,6 +103,7 @@ def equal_steps(values: NDArray[np.float64], rows: pd.Index | None, step_minutes
         rows: As in `put_on_grid`, or None.
         step_minutes: Minutes from row to row.
         name: Name of the file, for messages.
+        lines: See `Lines`.
 
     Returns:
         The grid.
@@ -94,26 +114,32 @@ def equal_steps(values: NDArray[np.float64], rows: pd.Index | None, step_minutes
     """
     if not 0 < step_minutes < np.inf:
         raise ValueError(f"step_minutes is {step_minutes:g}; give the minutes from row to row, a number above 0")
-    start = None
+    start = season = None
     if isinstance(rows, pd.DatetimeIndex):
-        _check_order(rows, name, back=SET_BACK)
+        _check_order(rows, name, lines, back=SET_BACK)
         median = float(np.median(np.diff(rows.as_unit("ns").asi8))) / 60e9 if len(rows) > 1 else step_minutes
         if not 2 / 3 < median / step_minutes < 3 / 2:
             raise ValueError(
                 f"{name}: step_minutes is {step_minutes:g}, but the times are {median:g} minutes apart on the median; "
                 f"give the file's step, or leave it out"
             )
+        hours = working_hours(rows) if rows.is_monotonic_increasing and rows.is_unique else None
+        season = hours.rows_a_day if hours is not None else None
         start = pd.to_datetime(rows.to_list()[-1]) - pd.to_timedelta((len(rows) - 1) * step_minutes, unit="min")
     elif rows is not None and (places := number_places(rows.to_numpy())) is not None:
         filled = _at_places(values, places)
         return Grid(filled, float(step_minutes), added=len(filled) - len(values))
-    return Grid(values, float(step_minutes), start=start)
+    return Grid(values, float(step_minutes), start=start, season=season)
 
 
-def _check_order(times: pd.DatetimeIndex, name: str, *, back: int) -> None:
+def _place(lines: Lines, row: int) -> str:
+    return f"row {row} (counted from 0)" if lines is None else f"line {lines[row]}"
+
+
+def _check_order(times: pd.DatetimeIndex, name: str, lines: Lines, *, back: int) -> None:
     """Refuse times that are missing or in no order, but for steps back, now and then, of up to so many nanoseconds."""
     if times.hasnans:
-        raise ValueError(f"{name}: row {int(times.isna().argmax())} (counted from 0) has no time")
+        raise ValueError(f"{name}: {_place(lines, int(times.isna().argmax()))} has no time")
     gaps = np.diff(times.as_unit("ns").asi8)
     if len(gaps) > 1 and (gaps < 0).all():
         raise ValueError(f"{name}: the rows go from the newest to the oldest; turn them round")
@@ -130,29 +156,30 @@ def _check_order(times: pd.DatetimeIndex, name: str, *, back: int) -> None:
     clocks = "or write times in UTC if clocks were set back there"
     if gaps[row - 1] == 0:
         raise ValueError(
-            f"{name}: row {row} (counted from 0) is at {times[row]} like the row before; keep one row a time, {clocks}"
+            f"{name}: {_place(lines, row)} is at {times[row]} like the row before; keep one row a time, {clocks}"
         )
     set_back = times.tz is None and gaps[row - 1] > -SET_BACK
     raise ValueError(
-        f"{name}: row {row} (counted from 0) is at {times[row]}, not later than the row before; sort the rows"
+        f"{name}: {_place(lines, row)} is at {times[row]}, not later than the row before; sort the rows"
         + (f", {clocks}" if set_back else "")
     )
 
 
-def _irregular(times: pd.DatetimeIndex, name: str) -> str:
+def _irregular(times: pd.DatetimeIndex, name: str, lines: Lines) -> str:
     gaps = np.diff(times.as_unit("ns").asi8)
     step = int(gaps.min())
+    usual = float(np.quantile(gaps, 0.5, method="lower")) / 60e9
+    hint = f"pass step_minutes (--step-minutes {usual:g}) to take the rows as equally spaced"
     if not (gaps % step).any():
         rows, widest = int(gaps.sum()) // step + 1, int(gaps.argmax()) + 1
         return (
-            f"{name}: the times are {pd.Timedelta(step)} apart, but {rows - len(times)} of {rows} rows are left out, "
-            f"the most before row {widest} (counted from 0); give a part with fewer gaps, or more rows"
+            f"{name}: the times are {span_in_words(step / 60e9)} apart, but {rows - len(times)} of {rows} rows are "
+            f"left out, the most before {_place(lines, widest)}; give a part with fewer gaps, or {hint}"
         )
     row = int((gaps != np.median(gaps)).argmax()) + 1
     return (
-        f"{name}: the times are not regular: row {row} (counted from 0) comes {pd.Timedelta(gaps[row - 1])} "
-        f"after the one before, the shortest step is {pd.Timedelta(int(gaps.min()))}; "
-        f"pass step_minutes to take the rows as equally spaced"
+        f"{name}: the times are not regular: {_place(lines, row)} comes {pd.Timedelta(gaps[row - 1])} "
+        f"after the one before, the shortest step is {pd.Timedelta(int(gaps.min()))}; {hint}"
     )
 
 

@@ -10,10 +10,27 @@ from numpy.typing import NDArray
 
 from gnnkit.data.own_grid import number_places, time_places
 
-__all__ = ["CLOCK", "TIME_TITLES", "UNNAMED", "is_time", "number_rows", "text_times"]
+__all__ = ["CLOCK", "ROW_TITLES", "TIME_TITLES", "UNNAMED", "calendar_times", "is_time", "number_rows", "text_times"]
 
 #: What a data frame calls its row labels where they have no name.
 UNNAMED = frozenset({"", "index", "unnamed: 0"})
+ROW_TITLES = UNNAMED | {
+    "#",
+    "id",
+    "idx",
+    "n",
+    "no",
+    "no.",
+    "nr",
+    "nr.",
+    "num",
+    "number",
+    "obs",
+    "row",
+    "row_id",
+    "rownum",
+}
+"""What people call a column that numbers the rows, in lower case."""
 TIME_TITLES = frozenset({"date", "datetime", "day", "epoch", "hour", "month", "period", "time", "timestamp", "ts",
                          "unix", "week", "when", "year", "yearmonth"})  # fmt: skip
 """Names of columns of times, in lower case."""
@@ -21,9 +38,14 @@ ISO_WEEK = re.compile(r"(\d{4})-?W(\d{1,2})")
 QUARTER = re.compile(r"(\d{4})-?Q([1-4])", re.IGNORECASE)
 DATE = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4}|\d{2})\b(.*)", re.DOTALL)
 CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[ap]\.?m\.?)?", re.IGNORECASE)
+_FORMS = {"week": ISO_WEEK, "quarter": QUARTER, "date": DATE}
 YEAR = re.compile(r"\d{4}|\d{1,2}[-. /][A-Z]{3,9}\.?[-. /,]+\d{2}\b", re.IGNORECASE)
+MIDNIGHT = re.compile(r"(?<=[\sT])24(:00(?::00(?:[.,]0+)?)?)(?=$|[\sZ+-])")
+"""The end of a day, which is the beginning of the next."""
 _YEARLY = frozenset({"date", "period", "when", "year"})
 """Names under which four digits are a year."""
+_EXCEL = frozenset({"date", "datetime", "day", "when"})
+"""Names under which whole numbers are days of a spreadsheet, from 1982 to 2064."""
 _FIRST_YEAR, _LAST_YEAR = 1678, 2261
 """Between them, nanoseconds fit into 64 bits."""
 _UNITS = {
@@ -48,20 +70,22 @@ def is_time(cell: str) -> bool:
     if not YEAR.search(cell):  # a name like May or T10
         return False
     try:
-        return not pd.isna(pd.Timestamp(cell))
+        return not pd.isna(pd.Timestamp(MIDNIGHT.sub(r"00\1", cell)))
     except ValueError:
         return False
 
 
-def text_times(cells: list[str], lines: list[int], name: str) -> pd.DatetimeIndex:
+def text_times(cells: list[str], lines: list[int], name: str, column: int = 1) -> pd.DatetimeIndex:
     """Read a column of times.
 
-    Dates like 03/04/2024 are read month first or day first, whichever puts the rows in order and at equal steps.
+    Dates like 03/04/2024 are read month first or day first, whichever puts the rows in order and at equal steps. 24:00
+    is midnight of the next day.
 
     Args:
         cells: The column.
         lines: Line of the file that each cell came from.
         name: Name of the file, for messages.
+        column: Number of the column, for messages.
 
     Returns:
         The times; where their offsets from UTC differ, all with the first one's.
@@ -70,34 +94,40 @@ def text_times(cells: list[str], lines: list[int], name: str) -> pd.DatetimeInde
         ValueError: A cell that is no time (its line is named), times of day without a date, or dates that can be read
             in both ways.
     """
-    if any(CLOCK.fullmatch(cell) for cell in cells):
-        row = next(row for row, cell in enumerate(cells) if CLOCK.fullmatch(cell))
-        raise ValueError(
-            f"{name}: line {lines[row]}, column 1: {cells[row]!r} is a time of day without a date; "
-            f"write times as YYYY-MM-DD hh:mm"
-        )
-    weeks = [ISO_WEEK.fullmatch(cell) for cell in cells]
-    quarters = [QUARTER.fullmatch(cell) for cell in cells]
-    dates = [DATE.fullmatch(cell) for cell in cells]
+
+    def wrong(row: int, why: str) -> ValueError:
+        return ValueError(f"{name}: line {lines[row]}, column {column}: {cells[row]!r} {why}")
+
+    clock = next((row for row, cell in enumerate(cells) if CLOCK.fullmatch(cell)), None)
+    if clock is not None:
+        raise wrong(clock, "is a time of day without a date; write times as YYYY-MM-DD hh:mm")
+    later = np.array([bool(MIDNIGHT.search(cell)) for cell in cells])
+    text = [MIDNIGHT.sub(r"00\1", cell) for cell in cells] if later.any() else cells
+    forms = [next((kind for kind, form in _FORMS.items() if form.fullmatch(cell)), "") for cell in text]
+    none = next((row for row, form in enumerate(forms) if not form and not is_time(text[row])), None)
+    if none is not None:
+        raise wrong(none, "is not a time, unlike the others; write times as YYYY-MM-DD hh:mm")
+    odd = next((row for row, form in enumerate(forms) if form != forms[0]), None)
+    if odd is not None:
+        raise wrong(odd, f"is written in another way than {cells[0]!r} on line {lines[0]}; write times in one way")
     try:
-        if all(weeks):
-            text = [f"{week[1]}-W{week[2]}-1" for week in weeks if week]
-            return pd.DatetimeIndex(pd.to_datetime(text, format="%G-W%V-%u"))
-        if all(quarters):
-            text = [f"{quarter[1]}-{3 * int(quarter[2]) - 2:02}-01" for quarter in quarters if quarter]
-            return pd.DatetimeIndex(pd.to_datetime(text))
-        if not all(dates):
-            return _parse(cells)
+        if forms[0] == "week":
+            days = [f"{week[1]}-W{week[2]}-1" for week in map(ISO_WEEK.fullmatch, text) if week]
+            return pd.DatetimeIndex(pd.to_datetime(days, format="%G-W%V-%u"))
+        if forms[0] == "quarter":
+            days = [f"{part[1]}-{3 * int(part[2]) - 2:02}-01" for part in map(QUARTER.fullmatch, text) if part]
+            return pd.DatetimeIndex(pd.to_datetime(days))
+        if forms[0] == "":
+            return _days_later(_parse(text), later)
     except ValueError:
-        wrong = next((row for row, cell in enumerate(cells) if not is_time(cell)), None)
-        if wrong is None:
-            raise ValueError(
-                f"{name}: the times in column 1 are not of one kind; write them as YYYY-MM-DD hh:mm"
-            ) from None
         raise ValueError(
-            f"{name}: line {lines[wrong]}, column 1: {cells[wrong]!r} is not a time, unlike those below"
+            f"{name}: the times in column {column} are not of one kind; write them as YYYY-MM-DD hh:mm"
         ) from None
-    return _in_either_order([date for date in dates if date], name)
+    return _in_either_order([date for date in map(DATE.fullmatch, text) if date], later, name, column)
+
+
+def _days_later(times: pd.DatetimeIndex, later: NDArray[np.bool_]) -> pd.DatetimeIndex:
+    return times + pd.to_timedelta(later.astype(np.int64), unit="D") if later.any() else times
 
 
 def _parse(cells: list[str]) -> pd.DatetimeIndex:
@@ -108,7 +138,7 @@ def _parse(cells: list[str]) -> pd.DatetimeIndex:
         return times.tz_convert(pd.Timestamp(cells[0]).tz)
 
 
-def _in_either_order(dates: list[re.Match[str]], name: str) -> pd.DatetimeIndex:
+def _in_either_order(dates: list[re.Match[str]], later: NDArray[np.bool_], name: str, column: int) -> pd.DatetimeIndex:
     read: dict[str, pd.DatetimeIndex] = {}
     for order, (month, day) in {"month": (1, 3), "day": (3, 1)}.items():
         # Two-digit years as in POSIX: 69 to 99 are of the last century.
@@ -118,11 +148,14 @@ def _in_either_order(dates: list[re.Match[str]], name: str) -> pd.DatetimeIndex:
             for year, date in zip(years, dates, strict=True)
         ]
         try:
-            read[order] = _parse(text)
+            read[order] = _days_later(_parse(text), later)
         except ValueError:
             continue
     if not read:
-        raise ValueError(f"{name}: column 1 has dates like {dates[0][0]!r} that are none; write them as YYYY-MM-DD")
+        raise ValueError(
+            f"{name}: column {column} has dates like {dates[0][0]!r} that are none, with the month or the day first; "
+            f"write them as YYYY-MM-DD"
+        )
     rising = {order: times for order, times in read.items() if times.is_monotonic_increasing and times.is_unique}
     regular = {order: times for order, times in rising.items() if time_places(times) is not None}
     kept = regular or rising or read
@@ -136,7 +169,9 @@ def _in_either_order(dates: list[re.Match[str]], name: str) -> pd.DatetimeIndex:
     )
 
 
-def number_rows(title: str | None, cells: list[str], lines: list[int], name: str) -> pd.Index | None:
+def number_rows(
+    title: str | None, cells: list[str], lines: list[int], name: str, notes: list[str] | None = None
+) -> pd.Index | None:
     """Read times that are written as numbers, or the numbers of rows, in a first column.
 
     Args:
@@ -144,12 +179,14 @@ def number_rows(title: str | None, cells: list[str], lines: list[int], name: str
         cells: The column.
         lines: Line of the file that each cell came from.
         name: Name of the file, for messages.
+        notes: Gets sentences on what was guessed.
 
     Returns:
         The times of years (2015), months (201501), weeks (202452 under the name week), days (20150105, 2015005), hours,
-        minutes or seconds (2015010500, …), or of seconds, milliseconds, microseconds or nanoseconds since 1970; or
-        numbers that rise evenly. None where the column holds a node: its name is not one of times, or it has none, and
-        the numbers are not times since 1970 that rise evenly.
+        minutes or seconds (2015010500, …), of seconds, milliseconds, microseconds or nanoseconds since 1970, or of days
+        of a spreadsheet (45352 is 2024-03-01 under the name date); or numbers that rise evenly. None where the column
+        holds a node: its name is not one of times, or it has none, and the numbers are not times since 1970 that rise
+        evenly.
 
     Raises:
         ValueError: The column is called like one of times, or like none, and holds something else.
@@ -179,8 +216,15 @@ def number_rows(title: str | None, cells: list[str], lines: list[int], name: str
         # Without names, seconds of 2001 to 2033 that never fall are times that have a gap, and no node.
         likely = known is None and 1e9 <= numbers[0] <= 2e9 and bool((np.diff(numbers) >= 0).all())
         return since if even or likely else None
-    times = _calendar_times(numbers, known or "")
+    times = calendar_times(numbers, known or "")
     times = _since_1970(numbers) if times is None else times
+    if times is None and numbers.min() >= 30000 and numbers.max() < 60000 and len(numbers) > 1:
+        whole = bool((numbers == np.floor(numbers)).all())
+        if known in _EXCEL or (named and not whole and known != "year"):
+            times = pd.Timestamp("1899-12-30") + pd.to_timedelta(np.round(numbers * 86400), unit="s")
+            times = pd.DatetimeIndex(times)
+            if notes is not None:
+                notes.append(f"{name}: {cells[0]} under {title!r} is read as a spreadsheet's day, {times[0]}.")
     if times is not None:
         return times
     if even and not (named and _are_clocks(numbers)):
@@ -192,13 +236,20 @@ def number_rows(title: str | None, cells: list[str], lines: list[int], name: str
     )
 
 
-def _calendar_times(numbers: NDArray[np.float64], title: str) -> pd.DatetimeIndex | None:
-    """Times whose digits are those of a calendar, year first; None: some are not."""
+def calendar_times(numbers: NDArray[np.float64], title: str) -> pd.DatetimeIndex | None:
+    """Times whose digits are those of a calendar, year first; None: some are not.
+
+    Args:
+        numbers: The column.
+        title: Its name, in lower case: 2015 is a year under few, and 201502 may be a week.
+    """
     if not (numbers == np.floor(numbers)).all() or numbers.min() < 1000:
         return None
     text = [f"{number:.0f}" for number in numbers]
     digits = {len(cell) for cell in text}
     formats = {6: "%Y%m", 8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+    later = np.array([cell[8:10] == "24" and not cell[10:].strip("0") for cell in text])
+    text = [f"{cell[:8]}00{cell[10:]}" if end else cell for cell, end in zip(text, later, strict=True)]
     # 1700, 1701, … without a name are the rows of a longer table, more often than years.
     formats |= {4: "%Y"} if title in _YEARLY else {}
     formats |= {7: "%Y%j"} if title in TIME_TITLES else {}
@@ -208,7 +259,7 @@ def _calendar_times(numbers: NDArray[np.float64], title: str) -> pd.DatetimeInde
     if form is None or not all(_FIRST_YEAR <= int(cell[:4]) <= _LAST_YEAR for cell in text):
         return None
     try:
-        return pd.DatetimeIndex(pd.to_datetime(text, format=form))
+        return _days_later(pd.DatetimeIndex(pd.to_datetime(text, format=form)), later)
     except ValueError:
         return None
 

@@ -35,6 +35,7 @@ class GraphSeries:
         season: Rows in one season (a day of 5-minute rows: 288); None when unknown.
         positions: Places on a map, `[N, 2]` as (x, y); None when unknown.
         source: One line that says where the data comes from.
+        notes: What a reader should know of how it was read, a sentence each.
         extra: Whatever else is known, by name; for simulated data the truth, e.g. its incidents.
 
     Shape:
@@ -67,6 +68,7 @@ class GraphSeries:
     season: int | None = None
     positions: Tensor | None = None
     source: str = ""
+    notes: tuple[str, ...] = ()
     extra: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -2,49 +2,86 @@
 
 from __future__ import annotations
 
-import csv
-import re
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["MISSING", "Table", "existing_file", "is_number", "numbers", "read_table"]
+from gnnkit.data.number_text import MISSING, MISSING_MARKS, Decimal, Notation, choose_notation, is_number, sign_of
+from gnnkit.data.text_file import decode, split_cells, usual_width
 
-SAMPLED_LINES = 50
-WITH_POINT = re.compile(r"[+-]?\d*\.\d+(e[+-]?\d+)?", re.IGNORECASE)
-WITH_COMMA = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?", re.IGNORECASE)
-MISSING = frozenset({"", "nan", "na", "n/a", "null", "none", "-nan", "<na>", "#n/a"})
+__all__ = [
+    "MISSING",
+    "Missing",
+    "Table",
+    "existing_file",
+    "is_number",
+    "is_text",
+    "numbers",
+    "read_table",
+    "told_missing",
+]
+
+Missing = Sequence[str | float]
+"""What the user says stands for a missing value: numbers and texts."""
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Cells of a CSV file as text: rows of one width, and the line and the column of the file that they came from."""
+    """Cells of a CSV file as text: rows of one width, and the line and the column of the file that they came from.
+
+    Args:
+        path: The file.
+        cells: The rows.
+        lines: Line of the file that each row came from.
+        columns: Column of the file that each column came from, counted from 1.
+        names: Of the columns; None: not known.
+    """
 
     path: Path
     cells: list[list[str]]
     lines: list[int]
-    first_column: int = 1
+    columns: tuple[int, ...]
+    names: tuple[str, ...] | None = None
 
     @property
     def width(self) -> int:
         """Cells in a row."""
-        return len(self.cells[0])
+        return len(self.columns)
 
     def rows_from(self, row: int) -> Table:
         """The table without the rows before `row`."""
-        return Table(self.path, self.cells[row:], self.lines[row:], self.first_column)
+        return replace(self, cells=self.cells[row:], lines=self.lines[row:])
 
     def columns_from(self, column: int) -> Table:
         """The table without the columns before `column`."""
-        cells = [cells[column:] for cells in self.cells]
-        return Table(self.path, cells, self.lines, self.first_column + column)
+        return self.columns_at(range(column, self.width))
+
+    def columns_at(self, places: Sequence[int]) -> Table:
+        """Some of the columns."""
+        return replace(
+            self,
+            cells=[[row[place] for place in places] for row in self.cells],
+            columns=tuple(self.columns[place] for place in places),
+            names=None if self.names is None else tuple(self.names[place] for place in places),
+        )
+
+    def named(self, names: Sequence[str]) -> Table:
+        """The table with names of its columns."""
+        return replace(self, names=tuple(names))
 
     def column(self, column: int) -> list[str]:
         """The cells of one column."""
         return [cells[column] for cells in self.cells]
+
+    def place(self, column: int) -> str:
+        """A column in words: `column 3 ('north')`."""
+        name = f" ({self.names[column]!r})" if self.names is not None and self.names[column] else ""
+        return f"column {self.columns[column]}{name}"
 
 
 def existing_file(path: str | Path, what: str) -> Path:
@@ -67,103 +104,202 @@ def existing_file(path: str | Path, what: str) -> Path:
     return path
 
 
-def read_table(path: Path) -> Table:
+def is_text(path: Path) -> bool:
+    """Whether a file's ending is one of tables in text: .csv, .tsv, .txt, and each with .gz.
+
+    Example:
+        >>> is_text(Path("a.csv")), is_text(Path("a.TXT.gz")), is_text(Path("a.npz"))
+        (True, True, False)
+    """
+    stem = path.stem if path.suffix.lower() == ".gz" else path.name
+    return Path(stem).suffix.lower() in (".csv", ".tsv", ".txt")
+
+
+def read_table(path: Path, notes: list[str] | None = None) -> Table:
     """Read a CSV file whose rows have one width.
 
-    The separator is a semicolon or a tab where all lines have the same number of it, else the one of comma, semicolon
-    and tab that the first line has most of. Empty lines at the end are left out. Where another separator than the comma
-    is used and no number has a point, 1,5 is read as 1.5.
+    The separator is a semicolon, a tab or a bar where all lines have the same number of it, else the one of comma,
+    semicolon, tab and bar that the first line has most of; blanks, where there is none of them and all is numbers.
+    Empty lines, comments (#) and columns at the end that are all empty are left out.
 
     Args:
-        path: The file, in UTF-8.
+        path: The file, in UTF-8, UTF-16 or Windows-1252; gzip may have packed it.
+        notes: Gets sentences on what was guessed.
 
     Returns:
         Its cells, without blanks around them.
 
     Raises:
-        ValueError: The file is empty, is not text, or has a row of another width than the first (the line is named).
+        ValueError: The file is empty, is not text, or has a row of another width than most (the line is named).
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path.name}: not a text file in UTF-8 ({error.reason} at byte {error.start})") from None
-    separator = _separator(text)
-    reader = csv.reader(text.splitlines(), delimiter=separator)
-    cells, lines = [], []
-    try:
-        for row in reader:
-            cells.append([cell.strip() for cell in row])
-            lines.append(reader.line_num)
-    except csv.Error as error:
-        raise ValueError(f"{path.name}: line {reader.line_num}: not a CSV line ({error})") from None
-    while cells and not any(cells[-1]) and len(cells[-1]) <= 1:
-        cells.pop()
-        lines.pop()
+    text, said = decode(path)
+    if notes is not None:
+        notes += said
+    cells, lines = split_cells(text, path)
     if not cells:
         raise ValueError(f"{path.name}: the file is empty")
+    _check_widths(path, cells, lines)
+    width = len(cells[0])
+    while width > 1 and not any(row[width - 1] for row in cells):
+        width -= 1
+    return Table(path, [row[:width] for row in cells], lines, tuple(range(1, width + 1)))
+
+
+def _check_widths(path: Path, cells: list[list[str]], lines: list[int]) -> None:
+    usual = usual_width(cells)
+    # Of two lines, or where as many have one width as another, the first one is right.
+    usual = len(cells[0]) if sum(len(row) == len(cells[0]) for row in cells) * 2 >= len(cells) else usual
+    model = next(number for number, row in enumerate(cells) if len(row) == usual)
     for row, line in zip(cells, lines, strict=True):
-        if len(row) != len(cells[0]):
-            raise ValueError(
-                f"{path.name}: line {line} has {len(row)} cells, but line {lines[0]} has {len(cells[0])}; "
-                f"every line needs the same number (leave a cell empty where a value is missing)"
+        if len(row) == usual:
+            continue
+        hint = "leave a cell empty where a value is missing"
+        if line == lines[0]:
+            hint = (
+                "numbers that have commas must stand in quotes"
+                if len(row) < usual and len(row) > 1
+                else "take lines above the names out, or begin them with #"
             )
-    return Table(path, cells if separator == "," else _with_points(cells), lines)
+        elif len(row) > usual:
+            hint = "numbers and names that have commas must stand in quotes"
+        elif len(row) == 1:
+            hint = "take out lines that are no rows of the table, or begin them with #"
+        raise ValueError(
+            f"{path.name}: line {line} has {len(row)} cells, but line {lines[model]} has {usual}; every line needs the "
+            f"same number ({hint})"
+        )
 
 
-def _separator(text: str) -> str:
-    lines = [line for line in text.split("\n", SAMPLED_LINES)[:SAMPLED_LINES] if line.strip()]
-    for separator in ";\t":
-        # Not the one that is there most often: commas may stand before decimals.
-        if lines and lines[0].count(separator) and len({line.count(separator) for line in lines}) == 1:
-            return separator
-    return max(",;\t", key=text.split("\n", 1)[0].count)
+def told_missing(values: NDArray[np.float64], missing: Missing) -> NDArray[np.bool_]:
+    """Where values are one of the numbers that the user says stand for missing ones.
+
+    A number that float32 rounds is found too.
+    """
+    found = np.zeros(values.shape, dtype=np.bool_)
+    for one in missing:
+        try:
+            number = float(one)
+        except ValueError:
+            continue
+        found |= np.isclose(values, number, rtol=1e-6, atol=0.0)
+    return found
 
 
-def _with_points(cells: list[list[str]]) -> list[list[str]]:
-    """Numbers with a point where all numbers of a file have a comma before their decimals."""
-    if any("." in cell and WITH_POINT.fullmatch(cell) for row in cells for cell in row):
-        return cells
-    return [
-        [cell.replace(",", ".") if "," in cell and WITH_COMMA.fullmatch(cell) else cell for cell in row]
-        for row in cells
-    ]
-
-
-def numbers(table: Table) -> NDArray[np.float64]:
+def numbers(
+    table: Table,
+    notes: list[str] | None = None,
+    *,
+    decimal: Decimal | None = None,
+    missing: Missing = (),
+) -> NDArray[np.float64]:
     """Turn text into numbers; empty cells and NaN, NA, null and the like become NaN.
 
     Args:
         table: Rows of numbers only.
+        notes: Gets sentences on what was read in an unusual way.
+        decimal: What stands before decimals; default: found out (see `choose_notation`).
+        missing: What else stands for a missing value.
 
     Returns:
         Values, `[rows, columns]`.
 
     Raises:
-        ValueError: A cell is not a number, or is infinite (line and column are named).
+        ValueError: A cell is not a number, or is infinite (line and column are named); a column holds text; or what a
+            comma means cannot be told.
     """
+    own = {str(one).strip().lower() for one in missing}
+    columns = [table.column(column) for column in range(table.width)]
+    notation = choose_notation(columns, table.lines, table.path.name, decimal)
     values = np.empty((len(table.cells), table.width))
-    for column in range(table.width):
-        text = pd.Series(table.column(column), dtype=object)
-        missing = text.str.lower().isin(MISSING).to_numpy()
-        parsed = np.asarray(pd.to_numeric(text.where(~missing, "nan"), errors="coerce"), dtype=np.float64)
-        wrong = (np.isnan(parsed) & ~missing) | np.isinf(parsed)
+    marks: Counter[str] = Counter()
+    signs: set[str] = set()
+    for number, column in enumerate(columns):
+        text = pd.Series(column, dtype=object)
+        lower = text.str.lower()
+        empty = lower.isin(MISSING | own).to_numpy(copy=True)
+        parsed = np.array(pd.to_numeric(text.where(~empty, "nan"), errors="coerce"), dtype=np.float64)
+        rest = (np.isnan(parsed) & ~empty) | (_has(text, notation.thousands) if notation.thousands == "." else False)
+        if rest.any():
+            marked = rest & lower.isin(MISSING_MARKS).to_numpy()
+            marks.update(text[marked].tolist())
+            rest &= ~marked
+            signs |= _check_signs(table, number, column, empty | marked)
+            plain = pd.Series([notation.plain(cell) for cell in text[rest]], dtype=object)
+            parsed[rest] = np.asarray(pd.to_numeric(plain, errors="coerce"), dtype=np.float64)
+            empty |= marked
+        wrong = (np.isnan(parsed) & ~empty) | np.isinf(parsed)
         if wrong.any():
-            row = int(wrong.argmax())
-            why = "is infinite" if np.isinf(parsed[row]) else "is not a number"
-            raise ValueError(
-                f"{table.path.name}: line {table.lines[row]}, column {table.first_column + column}: "
-                f"{table.cells[row][column]!r} {why}; leave the cell empty where a value is missing"
-            )
-        values[:, column] = parsed
+            raise ValueError(_wrong(table, number, parsed, wrong, empty, notation))
+        values[:, number] = parsed
+    values[told_missing(values, missing)] = np.nan
+    if notes is not None:
+        notes += _said(table.path.name, notation, marks, signs)
     return values
 
 
-def is_number(cell: str) -> bool:
-    """Tell whether a cell holds a number or stands for a missing one."""
-    if cell.lower() in MISSING:
-        return True
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+def _has(text: pd.Series, mark: str) -> NDArray[np.bool_]:
+    return text.str.contains(mark, regex=False).to_numpy(dtype=np.bool_)
+
+
+def _check_signs(table: Table, number: int, column: list[str], empty: NDArray[np.bool_]) -> set[str]:
+    """The currency and percent signs of a column; they stand at all of its numbers, or at none."""
+    found = [sign_of(cell) for cell in column]
+    signs = set(found) - {""}
+    odd = next((row for row, sign in enumerate(found) if not empty[row] and signs and sign != max(signs)), None)
+    if odd is not None and is_number(column[odd]):
+        other = next(row for row, sign in enumerate(found) if sign == max(signs))
+        raise ValueError(
+            f"{table.path.name}: line {table.lines[odd]}, {table.place(number)}: {column[odd]!r} beside "
+            f"{column[other]!r} on line {table.lines[other]}; write all numbers of a column in one unit"
+        )
+    return signs
+
+
+def _wrong(
+    table: Table,
+    number: int,
+    parsed: NDArray[np.float64],
+    wrong: NDArray[np.bool_],
+    empty: NDArray[np.bool_],
+    notation: Notation,
+) -> str:
+    """What to say of a column that holds something else than numbers."""
+    row = int(wrong.argmax())
+    cell, place = table.cells[row][number], table.place(number)
+    if np.isinf(parsed[row]):
+        return (
+            f"{table.path.name}: line {table.lines[row]}, {place}: {cell!r} is infinite; leave the cell empty where a "
+            f"value is missing"
+        )
+    if 2 * wrong.sum() > (~empty).sum() and not is_number(cell):
+        name = repr(table.names[number]) if table.names is not None and table.names[number] else table.columns[number]
+        truth = "write 1 and 0, or " if cell.lower() in ("true", "false", "yes", "no", "on", "off") else ""
+        return (
+            f"{table.path.name}: {place} holds text like {cell!r} on line {table.lines[row]} and no numbers; "
+            f"{truth}leave column {name} out"
+        )
+    if is_number(cell):
+        written = f"decimals stand behind {notation.decimal!r} here"
+        return (
+            f"{table.path.name}: line {table.lines[row]}, {place}: {cell!r} is not written like the others; {written}"
+        )
+    return (
+        f"{table.path.name}: line {table.lines[row]}, {place}: {cell!r} is not a number; leave the cell empty where a "
+        f"value is missing, or say that it stands for one (--missing-value {cell})"
+    )
+
+
+def _said(name: str, notation: Notation, marks: Counter[str], signs: set[str]) -> list[str]:
+    said = []
+    if notation.example:
+        said.append(
+            f"{name}: {'commas' if notation.thousands == ',' else 'points'} stand between thousands: "
+            f"{notation.example!r} is read as {notation.plain(notation.example)}."
+        )
+    if marks:
+        shown = ", ".join(f"{mark!r} ({count} ×)" for mark, count in marks.most_common(4))
+        said.append(f"{name}: {shown} {'is' if len(marks) == 1 else 'are'} read as missing.")
+    if signs:
+        percent = ": 45 % is read as 45" if "%" in signs else ""
+        said.append(f"{name}: {' '.join(sorted(signs))} beside numbers is left out{percent}.")
+    return said

@@ -16,6 +16,7 @@ from gnnkit.data import GraphSeries, Scaler, WindowSplits
 from gnnkit.data.arrays import check_ids
 from gnnkit.data.clock import TIME_CHANNELS
 from gnnkit.data.scaling import training_values
+from gnnkit.data.spans import a_step
 from gnnkit.graph import from_dense
 from gnnkit.temporal import build_forecaster
 from gnnkit.training import load_checkpoint, save_checkpoint
@@ -140,8 +141,8 @@ class FittedForecaster(nn.Module):
         if any(step) and any(trained) and step != trained:
             hint = " (weekdays are told from days by ten rows or more)" if trained[1] == "weekday" else ""
             raise ValueError(
-                f"{series.name}: a row is {_step_text(*step)}, but the forecaster was trained on rows of "
-                f"{_step_text(*trained)}; give rows of the same step{hint}"
+                f"{series.name}: a row is {a_step(*step)}, but the forecaster was trained on rows of "
+                f"{a_step(*trained)}; give rows of the same step{hint}"
             )
         offset = config["utc_offset"]
         if offset is not None and series.start is not None and series.start.tzinfo is not None:
@@ -166,10 +167,6 @@ class FittedForecaster(nn.Module):
         """The learned graph as `edge_index` and `edge_weight`; None where the model learns none."""
         adjacency = self.learned_adjacency()
         return None if adjacency is None else from_dense(adjacency, rows="target")
-
-
-def _step_text(minutes: float | None, unit: str) -> str:
-    return f"{minutes:g} minutes" if minutes is not None else f"a {unit}"
 
 
 def save_fitted(fitted: FittedForecaster, directory: str | Path) -> Path:

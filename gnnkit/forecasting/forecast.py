@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 
 from gnnkit.data import GraphSeries, clock_features, read_own, row_time
+from gnnkit.data.tables import is_text
 from gnnkit.forecasting.fitted import FittedForecaster
 
 __all__ = ["forecast_next", "read_latest", "read_series"]
@@ -18,9 +19,9 @@ def read_series(path: str | Path, fitted: FittedForecaster, *, step_minutes: flo
     """Read rows of the nodes that a forecaster knows, in its order and its unit.
 
     Args:
-        path: a CSV, Parquet or NPZ file as `gnnkit.data.read_own` reads it, the target among several features where it
-            was in the training file. Columns are known by their names and may come in any order; columns without names
-            are taken in the forecaster's order.
+        path: a CSV, Parquet or NPZ file as `gnnkit.data.read_own` reads it, with the missing values of the training,
+            the target among several features where it was in the training file. Columns are known by their names and
+            may come in any order; columns without names are taken in the forecaster's order.
         fitted: the forecaster.
         step_minutes: minutes in a row, where the file has no times; default: those of the training data.
 
@@ -32,7 +33,14 @@ def read_series(path: str | Path, fitted: FittedForecaster, *, step_minutes: flo
         ValueError: other nodes or features, or rows of another step than the forecaster was trained on.
     """
     config = fitted.config
-    series = read_own(path, target=config["spec"].get("target"), step_minutes=step_minutes)
+    spec = config["spec"]
+    series = read_own(
+        path,
+        target=spec.get("target"),
+        step_minutes=step_minutes,
+        missing_values=spec.get("missing_values") or (),
+        decimal=spec.get("decimal") if is_text(Path(path)) else None,
+    )
     wanted = config["node_names"]
     numbers = [str(number) for number in range(len(wanted))]
     # Names that are these numbers in another order are the columns' own.

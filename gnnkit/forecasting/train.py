@@ -31,7 +31,7 @@ class TrainedRowsWarning(UserWarning):
 #: Fields of a spec that say where data come from.
 _SOURCES = (
     *("data", "data_root", "data_options"),
-    *("series", "graph", "graph_format", "target", "unit", "step_minutes", "season"),
+    *("series", "graph", "graph_format", "target", "unit", "step_minutes", "season", "missing_values", "decimal"),
 )
 #: Fields that ask for more than one fit of one model.
 _COMPARED = ("settings", "ablate_graph", "train_shares", "hidden_shares", "parameters", "trials")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gnnkit.data import GraphSeries, chronological_split, los_loop, make_windows, read_own, simulate_traffic
-from gnnkit.data.defaults import Inferred, infer_settings
+from gnnkit.data.defaults import Inferred, infer_settings, series_remarks
 from tests.data.strangers import STRANGERS
 
 
@@ -84,7 +84,10 @@ def test_sentences_say_what_and_why():
         "is known."
     ) in short.sentences
     weekly = infer_settings(make(520, step_minutes=10080.0, season=52))
-    assert weekly.sentences[1:] == ("The season is 52 rows, 52 weeks.",)
+    assert weekly.sentences[1:] == (
+        "The season is 52 rows, 52 weeks.",
+        "Node '2' has no edge in the graph: graph models see it by itself.",
+    )
     assert infer_settings(make(300, step_unit="month", season=12)).sentences[0].startswith("A row is a month: ")
     looped = replace(make(60), edge_index=torch.tensor([[0, 1], [0, 1]]), edge_weight=torch.ones(2))
     assert "There is no graph" in infer_settings(looped).sentences[-1]
@@ -152,3 +155,17 @@ def test_a_stranger_s_files(tmp_path, name, shape, edges, expected):
         assert series.start == pd.Timestamp("2024-01-01")
         assert series.values[100:103].isnan().all()
         assert series.node_names[0] == "S0000"
+
+
+def test_nodes_without_edges_or_training_values_and_notes_are_named():
+    values = np.random.default_rng(0).normal(size=(100, 8))
+    values[:75, [2, 4]] = np.nan
+    series = make(100, values=values, notes=("series.csv: '-' (1 ×) is read as missing.",))
+    assert series_remarks(series) == [
+        "series.csv: '-' (1 ×) is read as missing.",
+        "2 of 8 nodes (2, 4) have no value in the training rows: what is forecast for them is a guess.",
+        "6 of 8 nodes (2, 3, 4, 5, 6, …) have no edge in the graph: graph models see each of them by itself.",
+    ]
+    assert infer_settings(series).sentences[-3:] == tuple(series_remarks(series))
+    alone = replace(series, edge_index=torch.tensor([[0, 3], [0, 3]]), edge_weight=torch.ones(2))  # loops join nothing
+    assert series_remarks(alone)[-1].startswith("There is no graph")

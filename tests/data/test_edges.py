@@ -54,3 +54,17 @@ def test_bad_files_are_named_with_the_line(tmp_path, text, message):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no such file"):
         read_edges(tmp_path / "no.csv")
+
+
+def test_titles_of_other_kinds(tmp_path):
+    path = tmp_path / "edges.csv"
+    for text in (
+        "from,to,weight\na,b,0.5\nb,c,2\n",
+        ",node1,node2,w\n0,a,b,0.5\n1,b,c,2\n",
+        "weight;target node;source node\n0.5;b;a\n2;c;b\n",
+    ):
+        path.write_text(text)
+        data = read_edges(path)
+        assert data.edge_index.tolist() == [[0, 1], [1, 2]]
+        assert data.edge_weight.tolist() == [0.5, 2.0]
+        assert data.node_names == ("a", "b", "c")

@@ -184,10 +184,68 @@ def test_npz_of_a_sparse_matrix_with_a_wrong_number(tmp_path):
 def test_wrong_file_or_format(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"graph .*: there is no such file"):
         edges(tmp_path / "graph.csv")
-    with pytest.raises(ValueError, match=r"unknown ending '.txt'; give a .csv or .npz file"):
-        edges(write(tmp_path, "1", "graph.txt"))
+    with pytest.raises(ValueError, match=r"unknown ending '.json'; give a .csv or .npz file"):
+        edges(write(tmp_path, "1", "graph.json"))
     with pytest.raises(ValueError, match="graph_format='dense': give one of auto, matrix, edges"):
         read_graph(None, NAMES, "dense")
     np.savez(tmp_path / "graph.npz", m=MATRIX)
     with pytest.raises(ValueError, match="graph_format='edges'"):
         edges(tmp_path / "graph.npz", graph_format="edges")
+
+
+ROWS = [("a", "b", 2.0), ("b", "c", 0.5), ("c", "c", 1.0), ("d", "a", 3.0)]
+
+
+@pytest.mark.parametrize(
+    "titles",
+    [
+        "from,to,weight", "src,dst,w", "node1,node2,value", "node_1,node_2,weight", "i,j,w", "start,end,weight",
+        "origin,destination,trips", "Origin ID,Destination ID,Flow", "from_station_id,to_station_id,volume",
+        "station_a,station_b,weight", "u,v,weight", "Source Node,Target Node,Weight", "upstream,downstream,x",
+        "foo,bar,x",
+    ],
+)  # fmt: skip
+def test_edge_lists_of_other_titles(tmp_path, titles):
+    lines = [",".join(map(str, row)) for row in ROWS]
+    assert edges(write(tmp_path, "\n".join([titles, *lines]))) == EDGES
+    numbered = [f"{number},{line}" for number, line in enumerate(lines)]
+    for before in ("", "Unnamed: 0", "id"):  # a data frame's row numbers
+        assert edges(write(tmp_path, "\n".join([f"{before},{titles}", *numbered]))) == EDGES
+
+
+def test_columns_in_another_order_and_more_of_them(tmp_path):
+    lines = [f"{weight},{target},{source},A8" for source, target, weight in ROWS]
+    notes = []
+    path = write(tmp_path, "\n".join(["weight,target,source,road", *lines]))
+    edge_index, weight = read_graph(path, NAMES, notes=notes)
+    assert dict(zip(map(tuple, edge_index.T.tolist()), weight.tolist(), strict=True)) == EDGES
+    assert notes == ["graph.csv: 'weight' is the weight; 'road' not read."]
+    assert edges(write(tmp_path, "0,a,b,2\n1,b,c,0.5\n2,c,c,1\n3,d,a,3\n")) == EDGES
+    assert edges(write(tmp_path, ",source,target\n0,a,b\n1,b,c\n")) == {(0, 1): 1.0, (1, 2): 1.0}
+    assert edges(write(tmp_path, "from;to;weight\na;b;0,5\n")) == {(0, 1): 0.5}
+    with pytest.raises(
+        ValueError, match="the columns 'foo', 'bar' could each be the weight of an edge; call one of them"
+    ):
+        edges(write(tmp_path, "from,to,foo,bar\na,b,1,2\n"))
+    with pytest.raises(ValueError, match=r"column 1 .'time'. holds times like '2024-01-01': a graph for each time"):
+        edges(write(tmp_path, "time,from,to,weight\n2024-01-01,a,b,1\n"))
+
+
+def test_weights_that_may_be_distances_are_told_of(tmp_path):
+    def notes(text):
+        found = []
+        read_graph(write(tmp_path, text), NAMES, notes=found)
+        return found
+
+    for title in ("cost", "distance", "dist_km", "length (m)", "travel_time"):
+        (note,) = notes(f"from,to,{title}\na,b,120.5\nb,c,9800\na,a,0\n")
+        assert note.startswith(
+            f"graph.csv: the weights stand under {title!r} and go from 120.5 to 9800; they are taken as"
+        )
+        assert note.endswith("if they are distances d, turn them round first, e.g. exp(-(d / 4.84e+03)²).")
+    assert notes("from,to,weight\na,b,0.5\nb,c,2\n") == []
+    assert "the weights go from 1 to 500; they are taken as similarities" in notes("from,to,x\na,b,1\nb,c,500\n")[0]
+    far = np.abs(np.subtract.outer(np.arange(4), np.arange(4))) / 10
+    assert "join each node with all others, but not with itself" in notes("\n".join(rows(far)))[0]
+    assert notes("\n".join(rows(1 - far))) == []
+    assert "numbers from 1 to 3, counted from 0: 1 is 'b'" in notes("1,2\n2,3\n3,2\n1,3\n2,1\n")[0]

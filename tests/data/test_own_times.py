@@ -178,7 +178,7 @@ def test_trading_days_have_no_missing_week_ends():
         (["2024-01-01 00:00", "2024-01-01 01:00", "2024-01-01 02:10"], "the times are not regular: row 1"),
         (
             ["2024-01-01", "2024-01-02", "2024-06-01"],
-            "the times are 1 days 00:00:00 apart, but 150 of 153 rows are left out, the most before row 2",
+            "the times are 1 day apart, but 150 of 153 rows are left out, the most before row 2",
         ),
         (["2015-01-31", "2015-02-28", "2015-03-30"], "the times are not regular"),
     ],
@@ -260,16 +260,12 @@ def test_files_with_such_times(tmp_path):
     assert (series.node_names, series.step_minutes) == (("773869", "767541"), 1440.0)
     with pytest.raises(ValueError, match="a row for each time and node, with the node's name in column 2; give a row"):
         of("date,region,cases\n2024-01-01,x,1\n2024-01-01,y,2\n2024-01-02,x,3\n2024-01-02,y,3\n")
-    with pytest.raises(ValueError, match=r"line 3, column 2: 'fast' is not a number"):
+    with pytest.raises(ValueError, match=r"line 3, column 2 .'a'.: 'fast' is not a number"):
         of("t,a\n2024-01-01,1\n2024-01-02,fast\n2024-01-03,1\n")
-    with pytest.raises(ValueError, match="columns 1 and 2 hold parts of a time, '2024-01-02' and '00:00'; write"):
-        of("date,time,a\n2024-01-01,00:00,1\n2024-01-01,12:00,2\n2024-01-02,00:00,3\n")
-    with pytest.raises(ValueError, match="columns 1 and 2 hold parts of a time, '2024' and '3'"):
-        of("year,month,a\n2024,1,1\n2024,2,2\n2024,3,3\n")
     with pytest.raises(ValueError, match="column 3 holds times like '2024-01-03'; one column of times, the first"):
         of("a,b,when\n1,2,2024-01-01\n1,2,2024-01-02\n3,4,2024-01-03\n")
     with pytest.raises(ValueError, match="columns 1 and 2 hold parts of a time, '3' and '1'"):
-        of("day,month,year,a\n1,1,2024,5\n2,1,2024,6\n3,1,2024,7\n")
+        of("month,day,a\n1,1,5\n2,1,6\n3,1,7\n")
     with pytest.raises(ValueError, match="column 2 holds times like '2024-01-03 01:00'; one column of times"):
         of("start,end,a\n2024-01-01 00:00,2024-01-01 01:00,5\n2024-01-03 00:00,2024-01-03 01:00,6\n")
     for times in (("2024-01-01", "2024-01-02", "2024-01-03"), (1704067200, 1704153600, 1704240000)):

@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from gnnkit.compare.report.sections import Entry, Section, Sheet, Sheets, Statement
-from gnnkit.compare.report.tables import DASH, base_rows, decimals, families, format_number, horizon_label, with_unit
+from gnnkit.compare.report.tables import (
+    DASH,
+    base_rows,
+    decimals,
+    families,
+    format_number,
+    horizon_label,
+    step_of,
+    with_unit,
+)
 from gnnkit.compare.results import Results
 
 __all__ = ["audit_section", "audit_statements", "budget_section", "checks", "intervals_section"]
@@ -28,7 +37,7 @@ def intervals_section(results: Results) -> Section | None:
     """Coverage against nominal, width, CRPS and pinball loss of every model's intervals; None where there are none."""
     if not results.intervals:
         return None
-    minutes = results.data.get("step_minutes")
+    minutes = step_of(results)
     choices = []
     for horizon in sorted({int(entry["horizon"]) for entry in results.intervals}):
         own = [entry for entry in results.intervals if int(entry["horizon"]) == horizon]
@@ -80,7 +89,7 @@ def _intervals_sheet(results: Results, entries: list[dict[str, Any]]) -> Sheet:
         )
     observed = max(int(entry.get("observed") or 0) for entry in entries)
     seeds = max(len({entry["seed"] for entry in entries if entry["model"] == line[0].text}) for line in lines)
-    ahead = horizon_label(int(entries[0]["horizon"]), results.data.get("step_minutes"))
+    ahead = horizon_label(int(entries[0]["horizon"]), step_of(results))
     about = f"Steps up to {ahead} ahead; n = {observed:,} target values, {seeds} seed{'' if seeds == 1 else 's'}"
     raw_head = ("raw coverage",) if raw else ()
     heads = ("model", "method", "nominal", "coverage", *raw_head, with_unit("width", results), "CRPS", *names)

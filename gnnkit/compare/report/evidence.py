@@ -19,6 +19,7 @@ from gnnkit.compare.report.tables import (
     horizon_label,
     sample_size,
     signed,
+    step_of,
     untyped,
     with_unit,
 )
@@ -52,7 +53,7 @@ def significance_section(results: Results) -> Section | None:
     """Differences with intervals, Diebold-Mariano, skill and effect, and ranks; None where no test was made."""
     if not results.significance and not results.ranks:
         return None
-    minutes = results.data.get("step_minutes")
+    minutes = step_of(results)
     drawings, choices = [], []
     farthest = max((int(test["horizon"]) for test in results.significance), default=max(results.horizons))
     ahead = horizon_label(farthest, minutes)
@@ -242,7 +243,7 @@ def _conditions_sheet(results: Results, points: list[dict[str, Any]], about: str
         "difference",
         f"{_confidence(results)} interval",
     )
-    minutes, lines = results.data.get("step_minutes"), []
+    minutes, lines = step_of(results), []
     for point in points:
         places = _places(results, int(point["horizon"]), "mae")
         lines.append(
@@ -344,7 +345,7 @@ def _confidence(results: Results) -> str:
 
 
 def _ahead(results: Results, horizon: int) -> str:
-    return f"{horizon_label(horizon, results.data.get('step_minutes'))} ahead"
+    return f"{horizon_label(horizon, step_of(results))} ahead"
 
 
 def _n(results: Results, horizon: int, models: Iterable[str]) -> str:

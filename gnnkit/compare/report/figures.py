@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from gnnkit.compare.report import plots
 from gnnkit.compare.report.sections import Drawing
-from gnnkit.compare.report.tables import best_models, families, horizon_label
+from gnnkit.compare.report.tables import best_models, families, horizon_label, step_of
 from gnnkit.compare.report.theme import inline_svg, model_styles
 from gnnkit.compare.results import Results
 
@@ -20,11 +20,12 @@ def main_drawings(results: Results) -> list[Drawing]:
     """The four figures of every comparison."""
     best = best_models(results)
     pair = " and ".join(best[kind] for kind in ("sequence", "graph") if kind in best) or best.get("baseline", "")
-    farthest = horizon_label(max(results.horizons), results.data.get("step_minutes"))
+    farthest = horizon_label(max(results.horizons), step_of(results))
     own = results.data.get("positions") is not None
     where = "at the data's own positions" if own else "laid out by the graph's edges (no positions were given)"
     edges = len(plots.drawn_edges(results))
     shown = f" The {edges:,} strongest edges are drawn." if edges == plots.MAX_EDGES else ""
+    traced = horizon_label(len(results.traces.get("rows") or [0]), step_of(results))
     alone = not {"sequence", "graph"} <= set(best)
     return [
         Drawing(
@@ -44,7 +45,7 @@ def main_drawings(results: Results) -> list[Drawing]:
         Drawing(
             "traces",
             "True against predicted",
-            f"Predictions {farthest} ahead of {pair}, over about a day of the test rows.",
+            f"Predictions {farthest} ahead of {pair}, over {traced} of the test rows.",
             plots.traces,
             "full",
         ),

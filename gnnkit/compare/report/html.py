@@ -24,6 +24,7 @@ from gnnkit.compare.report.tables import (
     horizon_label,
     persistence_summary,
     score_table,
+    step_of,
 )
 from gnnkit.compare.report.theme import model_styles, theme_variables
 from gnnkit.compare.results import Results
@@ -68,7 +69,7 @@ def render_html(results: Results) -> str:
     """
     if results.rows.empty:
         raise ValueError("results.rows is empty: there is nothing to report; run at least one model or baseline")
-    minutes = results.data.get("step_minutes")
+    minutes = step_of(results)
     scores = [score for score in SCORE_NAMES if score in set(results.rows["score"])]
     found, checked = evidence(results), checks(results)
     names = {section.name for section in (*found, *checked)}

@@ -9,7 +9,16 @@ from pathlib import Path
 from gnnkit.compare.report.checks import intervals_section
 from gnnkit.compare.report.evidence import ablation_section, significance_section
 from gnnkit.compare.report.sections import Section, Sheet
-from gnnkit.compare.report.tables import METRIC_NAMES, Cell, Line, ScoreTable, format_number, horizon_label, score_table
+from gnnkit.compare.report.tables import (
+    METRIC_NAMES,
+    Cell,
+    Line,
+    ScoreTable,
+    format_number,
+    horizon_label,
+    score_table,
+    step_of,
+)
 from gnnkit.compare.results import Results
 
 __all__ = ["escape_latex", "render_latex", "write_latex"]
@@ -87,7 +96,7 @@ def escape_latex(text: str) -> str:
 
 
 def _scores(results: Results, table: ScoreTable, chosen: range, label: str) -> str:
-    minutes, metrics = results.data.get("step_minutes"), table.metrics
+    minutes, metrics = step_of(results), table.metrics
     unit = f" in {escape_latex(str(results.data['unit']))}" if results.data.get("unit") else ""
     caption = (
         f"Errors on {escape_latex(str(results.data.get('name', '')))}{unit}, averaged over all steps up to the "

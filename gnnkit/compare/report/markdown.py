@@ -23,9 +23,11 @@ from gnnkit.compare.report.tables import (
     horizon_label,
     persistence_summary,
     score_table,
+    step_of,
     with_unit,
 )
 from gnnkit.compare.results import Results
+from gnnkit.data.spans import Step
 
 __all__ = ["render_markdown", "write_markdown"]
 
@@ -83,7 +85,7 @@ def render_markdown(results: Results) -> str:
 
 
 def _verdict(results: Results) -> list[str]:
-    view, minutes = verdict_view(results), results.data.get("step_minutes")
+    view, minutes = verdict_view(results), step_of(results)
     blocks = ["## Verdict", _statements(audit_statements(results))]
     blocks.append(_statements(view["too-few"]))
     if view["families"]:
@@ -108,7 +110,7 @@ def _verdict(results: Results) -> list[str]:
 
 
 def _scores(results: Results) -> list[str]:
-    minutes = results.data.get("step_minutes")
+    minutes = step_of(results)
     found = set(base_rows(results)["score"])
     tables = [score_table(results, score) for score in SCORE_NAMES if score in found]
     blocks = ["## Scores"]
@@ -126,7 +128,7 @@ def _scores(results: Results) -> list[str]:
     return [*blocks, notes]
 
 
-def _score_table(table: ScoreTable, minutes: float | None) -> str:
+def _score_table(table: ScoreTable, minutes: Step) -> str:
     heads = [f"{horizon_label(h, minutes)} {METRIC_NAMES[metric]}" for h in table.horizons for metric in table.metrics]
     lines = []
     for line in table.lines:

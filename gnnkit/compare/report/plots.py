@@ -14,7 +14,16 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from numpy.typing import NDArray
 
-from gnnkit.compare.report.tables import base_rows, best_models, families, floats, horizon_label, untyped, with_unit
+from gnnkit.compare.report.tables import (
+    base_rows,
+    best_models,
+    families,
+    floats,
+    horizon_label,
+    step_of,
+    untyped,
+    with_unit,
+)
 from gnnkit.compare.report.theme import (
     INK,
     MUTED,
@@ -26,6 +35,7 @@ from gnnkit.compare.report.theme import (
     new_figure,
 )
 from gnnkit.compare.results import Results
+from gnnkit.data.spans import axis_unit
 
 __all__ = ["MAX_EDGES", "drawn_edges", "error_by_step", "error_map", "node_positions", "traces", "training_curves"]
 
@@ -55,27 +65,28 @@ def error_by_step(results: Results, metric: str = "mae") -> HoverFigure:
         raise ValueError(f"metric is {metric!r}; step errors are kept as 'mae' and 'rmse': ask for one of them")
     kinds = families(results)
     styles = model_styles(kinds)
-    minutes, step_errors = results.data.get("step_minutes"), untyped(results.step_errors)
+    step_errors, ahead = untyped(results.step_errors), step_of(results)
+    size, unit = axis_unit(ahead, max(results.horizons))
     figure, (axes,) = new_figure(5.4, 4.3 + 0.2 * ((len(kinds) + 2) // 3))
     for model, style in styles.items():
         table = step_errors[step_errors["model"] == model]
         if table.empty:
             continue
         spread = table.groupby("step")[metric].agg(["mean", "std", "count"])
-        x = spread.index.to_numpy(dtype=float) * (minutes or 1)
+        x = spread.index.to_numpy(dtype=float) * size
         middle, deviation = spread["mean"].to_numpy(), spread["std"].fillna(0).to_numpy()
         marker = style.marker or ("_" if len(x) == 1 else None)  # a line of one point is not seen
         axes.plot(x, middle, color=style.color, linestyle=style.dash, marker=marker, label=model)
         for step, at, error, around in zip(spread.index, x, middle, spread["std"], strict=True):
-            words = f"{model}, {horizon_label(int(step), minutes)} ahead: {error:.4g}"
+            words = f"{model}, {horizon_label(int(step), ahead)} ahead: {error:.4g}"
             figure.hover(axes, at, error, words + (f" ± {around:.2g}" if around == around else ""))
         if kinds[model] != "baseline" and spread["count"].max() > 1:
             axes.fill_between(x, middle - deviation, middle + deviation, color=style.color, alpha=0.18, linewidth=0)
-    axes.set_xlabel("minutes ahead" if minutes else "steps ahead")
+    axes.set_xlabel(f"{unit} ahead")
     axes.set_ylabel(with_unit(metric.upper(), results))
     steps = sorted(step_errors["step"].unique())
     shown = results.horizons if len(results.horizons) > 1 else steps[:: max(1, len(steps) // 6)]
-    axes.set_xticks([step * (minutes or 1) for step in shown])
+    axes.set_xticks([step * size for step in shown])
     _legend_below(figure, axes)
     return figure
 
@@ -124,7 +135,7 @@ def training_curves(results: Results) -> HoverFigure:
 
 @mpl.rc_context(STYLE)
 def traces(results: Results) -> HoverFigure:
-    """True values and the predictions of the best sequence and the best graph model, for some nodes over about a day.
+    """True values and the predictions of the best sequence and the best graph model, for some nodes.
 
     Args:
         results: What a comparison found.
@@ -286,11 +297,12 @@ def drawn_edges(results: Results) -> NDArray[np.int64]:
 def _time_axis(results: Results) -> tuple[NDArray[np.float64], str, tuple[list[float], list[str]] | None]:
     rows = np.asarray(results.traces["rows"], dtype=float)
     minutes, start = results.data.get("step_minutes"), results.data.get("start")
-    ahead = horizon_label(int(results.traces.get("horizon", max(results.horizons))), minutes)
+    ahead = horizon_label(int(results.traces.get("horizon", max(results.horizons))), step_of(results))
     if not minutes:
         return rows, f"row (predicted {ahead} ahead)", None
     if start is None or minutes >= 1440:
-        return (rows - rows[0]) * minutes / 60, f"hours (predicted {ahead} ahead)", None
+        size, unit = axis_unit(minutes, len(rows))
+        return (rows - rows[0]) * size, f"{unit} (predicted {ahead} ahead)", None
     times = np.datetime64(str(start).replace("Z", "")[:19]) + (rows * minutes * 60).astype("timedelta64[s]")
     hours = (times - times[0].astype("datetime64[D]")) / np.timedelta64(3600, "s")
     every = next((width for width in (1, 3, 6, 12, 24, 48) if (hours[-1] - hours[0]) / width <= 10), 96)

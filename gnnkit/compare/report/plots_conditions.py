@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import matplotlib as mpl
 
-from gnnkit.compare.report.tables import families, floats, horizon_label, signed, with_unit
+from gnnkit.compare.report.tables import families, floats, horizon_label, signed, step_of, with_unit
 from gnnkit.compare.report.theme import INK, MUTED, STYLE, HoverFigure, model_styles, new_figure
 from gnnkit.compare.results import Results
 
@@ -36,7 +36,7 @@ def condition_curves(results: Results, axis: str) -> HoverFigure:
         known = sorted({str(point["axis"]) for point in results.conditions})
         raise ValueError(f"axis is {axis!r}, the results have {known}; ask for one of them")
     styles = model_styles(families(results))
-    minutes = results.data.get("step_minutes")
+    minutes = step_of(results)
     horizons = sorted({int(point["horizon"]) for point in found})
     figure, axes = new_figure(
         max(5.4, 3.8 * len(horizons)), 4.4, 2, len(horizons), sharex=True, sharey="row", height_ratios=(3, 2)

@@ -15,7 +15,7 @@ __all__ = ["caveats", "methods", "protocol", "rerun_command", "spec_text"]
 
 _FEW_SEEDS = 6
 #: Flags whose name is not the spec's.
-_FLAGS = {"horizons": "horizon", "hidden_channels": "hidden"}
+_FLAGS = {"horizons": "horizon", "missing_values": "missing-value", "hidden_channels": "hidden"}
 
 
 def protocol(results: Results) -> list[tuple[str, list[tuple[str, str]]]]:

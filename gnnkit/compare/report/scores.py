@@ -19,8 +19,10 @@ from gnnkit.compare.report.tables import (
     horizon_label,
     sample_size,
     score_table,
+    step_of,
 )
 from gnnkit.compare.results import Results
+from gnnkit.data.spans import Step
 
 __all__ = ["facts", "headline", "published_view", "table_view", "verdict_view"]
 
@@ -38,8 +40,8 @@ def facts(results: Results) -> list[tuple[str, str]]:
     seeds = all_rows.loc[all_rows["model"].isin(trained), "seed"].nunique()
     counts = _counted(len(trained), "model"), _counted(seeds, "seed")
     rows = f"{data['rows']:,} rows" if data.get("rows") is not None else "rows unknown"
-    if data.get("step_minutes"):
-        rows += f" of {horizon_label(1, data['step_minutes'])}"
+    if (step := step_of(results)) is not None:
+        rows += f" of {horizon_label(1, step)}"
     return [
         ("data", str(data.get("name", ""))),
         ("size", f"{data.get('nodes', DASH)} nodes × {rows}"),
@@ -69,7 +71,7 @@ def verdict_view(results: Results) -> dict[str, list[Statement]]:
     return view
 
 
-def table_view(table: ScoreTable, minutes: float | None) -> dict[str, Any]:
+def table_view(table: ScoreTable, minutes: Step) -> dict[str, Any]:
     places = {metric: table.places(metric) for metric in table.metrics}
     last_value = next((line for line in table.lines if line.model == "last-value"), None)
     lines = []
@@ -115,7 +117,7 @@ def _cell_view(metric: str, cell: Cell, places: int, base: Cell | None) -> dict[
 def published_view(results: Results) -> dict[str, Any] | None:
     """The reference figures by model and minutes, and this run's averaged scores at the same minutes."""
     scores = published_scores(str(results.data.get("name", "")))
-    step = results.data.get("step_minutes")
+    step = step_of(results)
     if not scores:
         return None
     minutes = sorted({score.minutes for score in scores})

@@ -19,6 +19,7 @@ from gnnkit.compare.report.tables import (
     horizon_label,
     sample_size,
     signed,
+    step_of,
     with_unit,
 )
 from gnnkit.compare.results import Results
@@ -120,7 +121,7 @@ def score_sheets(first: Results, second: Results) -> tuple[Sheets | None, list[S
     horizons = [horizon for horizon in first.horizons if horizon in second.horizons]
     models = [model for model in families(first) if model in families(second)]
     choices, statements = [], []
-    minutes = first.data.get("step_minutes")
+    minutes = step_of(first)
     paired = False
     for metric in _METRICS:
         for horizon in horizons:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from gnnkit.compare.conditions import Condition
 from gnnkit.compare.results import Results
 from gnnkit.compare.scores import summarise
+from gnnkit.data.spans import Step, steps_in_words
 
 __all__ = [
     "DASH", "FAMILIES_TITLE", "METRIC_NAMES", "SCORE_NAMES", "Cell", "Line", "ScoreTable", "base_rows", "best_models",
@@ -22,6 +23,7 @@ __all__ = [
     "sample_size", "score_table", "signed", "untyped", "with_unit",
 ]  # fmt: skip
 
+_SHORT = {"minutes": "min", "minute": "min", "hours": "h", "hour": "h"}
 METRIC_NAMES = {"mae": "MAE", "rmse": "RMSE", "mape": "MAPE", "accuracy": "Accuracy", "r2": "R²", "var": "Var"}
 SCORE_NAMES = {"averaged": "all steps up to the horizon", "last-step": "the last step alone"}
 FAMILY_ORDER = ("baseline", "sequence", "graph")
@@ -225,12 +227,17 @@ def sample_size(results: Results, horizon: int, models: Iterable[str]) -> str:
     return f"n = {', '.join(parts)}" if parts else ""
 
 
-def horizon_label(steps: int, step_minutes: float | None) -> str:
-    """A horizon in words, in time where the length of a step is known.
+def step_of(results: Results) -> Step:
+    """What a step of the data is: minutes, or a unit like "month"; None: unknown."""
+    return results.data.get("step_minutes") or results.data.get("step_unit") or None
+
+
+def horizon_label(steps: int, step: Step) -> str:
+    """A horizon in short words, in time where the length of a step is known.
 
     Args:
         steps: Steps ahead.
-        step_minutes: Minutes a step; None when unknown.
+        step: Minutes of a step, or its unit; None when unknown.
 
     Returns:
         E.g. "15 min", "2 h", "3 days" or "3 steps".
@@ -238,16 +245,11 @@ def horizon_label(steps: int, step_minutes: float | None) -> str:
     Example:
         >>> horizon_label(3, 5), horizon_label(2, 60), horizon_label(4, 10080), horizon_label(1, None)
         ('15 min', '2 h', '4 weeks', '1 step')
+        >>> horizon_label(2, "month")
+        '2 months'
     """
-    if step_minutes is None or step_minutes <= 0:
-        return f"{steps} step{'s' if steps > 1 else ''}"
-    minutes = steps * step_minutes
-    for unit, size in (("week", 10080), ("day", 1440)):
-        if step_minutes >= size and minutes % size == 0:
-            return f"{minutes / size:g} {unit}{'s' if minutes > size else ''}"
-    if minutes > 90 and minutes % 30 == 0:
-        return f"{minutes / 60:g} h"
-    return f"{minutes:g} min"
+    number, _, unit = steps_in_words(steps, step).partition(" ")
+    return f"{number} {_SHORT.get(unit, unit)}"
 
 
 def decimals(values: Iterable[float], digits: int = 4) -> int:

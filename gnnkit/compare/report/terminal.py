@@ -19,8 +19,10 @@ from gnnkit.compare.report.tables import (
     horizon_label,
     persistence_summary,
     score_table,
+    step_of,
 )
 from gnnkit.compare.results import Results
+from gnnkit.data.spans import Step
 
 __all__ = ["render_terminal"]
 
@@ -42,7 +44,7 @@ def render_terminal(results: Results, console: Console) -> None:
         ValueError: The results have no rows of averaged scores.
     """
     table = score_table(results, "averaged")
-    minutes = results.data.get("step_minutes")
+    minutes = step_of(results)
     unit = f" ({results.data['unit']})" if results.data.get("unit") else ""
     wide = len(table.horizons) <= _WIDE_HORIZONS
     shape = "MAE, RMSE" + unit + ", MAPE (%)" if wide else f"MAE ± deviation / RMSE{unit}"
@@ -57,7 +59,7 @@ def render_terminal(results: Results, console: Console) -> None:
         console.print(sentence, width=min(console.width, WIDTH), soft_wrap=False)
 
 
-def _rich_table(table: ScoreTable, horizons: range, minutes: float | None, wide: bool) -> Table:
+def _rich_table(table: ScoreTable, horizons: range, minutes: Step, wide: bool) -> Table:
     grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, width=None)
     grid.add_column("model", no_wrap=True, max_width=18, overflow="ellipsis")
     metrics = table.metrics if wide else ("",)
@@ -106,7 +108,7 @@ def _count(parameters: int | None) -> str:
     return f"{parameters / 1000:.0f}k" if parameters < 10_000_000 else f"{parameters / 1e6:.0f}M"
 
 
-def _sentences(results: Results, minutes: float | None) -> list[Text]:
+def _sentences(results: Results, minutes: Step) -> list[Text]:
     winners = [v for v in results.verdicts if v["kind"] == "winner" and v.get("score", "averaged") == "averaged"]
     sentences = []
     if winners:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from os import PathLike
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -22,7 +23,7 @@ BudgetKind = Literal["epochs", "seconds", "parameters", "trials"]
 Share = Annotated[float, Field(allow_inf_nan=False)]
 
 DEFAULT_MODELS = ("lstm", "bilstm", "gru", "gcn", "tgcn")
-_OWN_FILES = ("graph_format", "target", "unit", "step_minutes", "season")
+_OWN_FILES = ("graph_format", "target", "unit", "step_minutes", "season", "missing_values", "decimal")
 
 
 class ComparisonSpec(BaseModel, frozen=True):
@@ -60,6 +61,10 @@ class ComparisonSpec(BaseModel, frozen=True):
     """Minutes in a row of your own files."""
     season: int | None = Field(default=None, ge=2)
     """Rows in a season of your own files, e.g. 288 for days of 5-minute rows."""
+    missing_values: tuple[float | str, ...] | None = None
+    """What stands for a missing value in your own files, beside empty cells and NaN, e.g. -200 or 9999."""
+    decimal: Literal[".", ","] | None = None
+    """What stands before decimals in your own series; none: found out from its numbers."""
     split: tuple[float, float, float] | None = None
     """Shares of the rows for training, validation and test, in order of time; none: the data set's own, or 0.7, 0.1,
     0.2."""
@@ -145,6 +150,22 @@ class ComparisonSpec(BaseModel, frozen=True):
         if name is not None and name not in DATASETS:
             raise ValueError(f"unknown data set {name!r}{nearest(name, DATASETS)}")
         return name
+
+    @field_validator("series", "graph", mode="before")
+    @classmethod
+    def _a_path(cls, value: Any) -> Any:
+        if value is None or isinstance(value, (str, PathLike)):
+            return value
+        raise ValueError(
+            f"a {type(value).__name__} is no path; what is in memory goes to the run: run(spec, "
+            f"series=gnnkit.data.read_own(series, graph))"
+        )
+
+    @field_validator("missing_values", mode="before")
+    @classmethod
+    def _some_values(cls, values: Any) -> Any:
+        alone = isinstance(values, (int, float, str)) and not isinstance(values, bool)
+        return (values,) if alone else tuple(values) if isinstance(values, list) else values
 
     @field_validator("split")
     @classmethod

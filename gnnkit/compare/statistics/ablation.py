@@ -27,6 +27,7 @@ from gnnkit.compare.statistics.bootstrap import seed_scores
 from gnnkit.compare.statistics.enough import is_enough, shortage
 from gnnkit.compare.statistics.significance import DieboldMariano, judge_together
 from gnnkit.compare.statistics.where import best_by_validation
+from gnnkit.data.spans import Step
 
 __all__ = ["MARGIN", "judge_ablation", "judge_conditions"]
 
@@ -52,7 +53,7 @@ def judge_ablation(
     windows: Mapping[int, int],
     *,
     unit: str = "",
-    step_minutes: float | None = None,
+    step_minutes: Step = None,
     confidence: float = 0.95,
     test_share: float | None = None,
 ) -> dict[str, Any]:
@@ -81,7 +82,7 @@ def judge_ablation(
         mask: observed targets.
         windows: horizon P → number of leading windows that are scored.
         unit: the data's unit, for the sentences.
-        step_minutes: minutes in a step, for the sentences.
+        step_minutes: minutes in a step, or its unit, for the sentences.
         confidence: of the intervals.
         test_share: share of all rows that are test rows, to say how many are missing where windows are too few.
 
@@ -122,7 +123,7 @@ def judge_conditions(
     windows: Mapping[int, int],
     *,
     unit: str = "",
-    step_minutes: float | None = None,
+    step_minutes: Step = None,
     confidence: float = 0.95,
     test_share: float | None = None,
 ) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from gnnkit.compare.scores import Outcome, window_errors
 from gnnkit.compare.statistics.bootstrap import seed_scores
 from gnnkit.compare.statistics.significance import DieboldMariano, Judged, diebold_mariano
+from gnnkit.data.spans import Step, steps_in_words
 
 __all__ = ["UNJUDGED", "Bench", "Name", "Words", "by_name", "judged_columns", "make_benches"]
 
@@ -103,12 +104,12 @@ class Words:
 
     Args:
         unit: the data's unit; empty where it is unknown.
-        step_minutes: minutes in a step; None where they are unknown.
+        step_minutes: minutes in a step, or its unit; None where they are unknown.
         confidence: of the intervals.
     """
 
     unit: str
-    step_minutes: float | None
+    step_minutes: Step
     confidence: float
 
     def ahead(self, horizon: int) -> str:
@@ -116,7 +117,7 @@ class Words:
         steps = f"{horizon} step{'s' if horizon > 1 else ''}"
         if self.step_minutes is None:
             return f"up to {steps} ahead"
-        return f"up to {horizon * self.step_minutes:g} minutes ({steps}) ahead"
+        return f"up to {steps_in_words(horizon, self.step_minutes)} ({steps}) ahead"
 
     def value(self, number: float) -> str:
         """3.21 mph"""

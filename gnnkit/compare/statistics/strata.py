@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from gnnkit.data import GraphSeries, Windows
+from gnnkit.data.spans import axis_unit
 
 __all__ = ["Stratum", "hops_to_nearest", "make_strata", "target_times"]
 
@@ -130,22 +131,11 @@ def hops_to_nearest(
 
 def _by_step(series: GraphSeries, rows: NDArray) -> Stratum:
     steps = rows.shape[1]
-    size, unit = _clock_unit(series, steps)
+    size, unit = axis_unit(series.step_minutes or series.step_unit, steps)
     parts = np.array_split(np.arange(1, steps + 1), min(steps, MOST_GROUPS))
     labels = tuple(_span(part[0] * size, part[-1] * size) for part in parts)
     code = np.concatenate([np.full(len(part), number) for number, part in enumerate(parts)])
     return Stratum("step", "Step ahead", unit, labels, np.broadcast_to(code, rows.shape), by_node=False)
-
-
-def _clock_unit(series: GraphSeries, steps: int) -> tuple[float, str]:
-    """How long a step is, and the unit that says it in small numbers."""
-    step_minutes = series.step_minutes
-    if step_minutes is None:
-        return 1.0, f"{series.step_unit or 'step'}s"
-    for unit, minutes in (("days", DAY), ("hours", 60)):
-        if step_minutes >= minutes or (step_minutes * steps > 4 * minutes and minutes % step_minutes == 0):
-            return step_minutes / minutes, unit
-    return step_minutes, "minutes"
 
 
 def _by_hour(series: GraphSeries, rows: NDArray) -> Stratum | None:

@@ -11,6 +11,7 @@ import numpy as np
 from gnnkit.compare.statistics.bootstrap import seed_scores
 from gnnkit.compare.statistics.enough import is_enough, shortage
 from gnnkit.compare.statistics.significance import significance
+from gnnkit.data.spans import Step, steps_in_words
 
 __all__ = ["p_in_words", "verdicts"]
 
@@ -25,7 +26,7 @@ def verdicts(
     *,
     history: int,
     unit: str = "",
-    step_minutes: float | None = None,
+    step_minutes: Step = None,
     confidence: float = 0.95,
     tests: Sequence[Mapping[str, Any]] | None = None,
     pair: tuple[str, str] | None = None,
@@ -47,7 +48,7 @@ def verdicts(
         families: `[model]` → "baseline", "sequence" or "graph".
         history: T, rows of history.
         unit: the data's unit, for the sentences.
-        step_minutes: minutes in a step, for the sentences.
+        step_minutes: minutes in a step, or its unit, for the sentences.
         confidence: of the intervals.
         tests: what `significance` found on the same errors; None: it is asked here.
         pair: the graph and the sequence model that are best on the validation rows, for a choice by the test rows would
@@ -93,7 +94,7 @@ class _Referee:
     metric: str
     tests: Mapping[tuple[str, int, str, str, str], Mapping[str, Any]]
     unit: str
-    step_minutes: float | None
+    step_minutes: Step
     confidence: float
     pair: tuple[str, str] | None
 
@@ -192,7 +193,7 @@ class _Referee:
         steps = f"{self.horizon} step{'s' if self.horizon > 1 else ''}"
         if self.step_minutes is None:
             return f"Up to {steps} ahead"
-        return f"Up to {self.horizon * self.step_minutes:g} minutes ({steps}) ahead"
+        return f"Up to {steps_in_words(self.horizon, self.step_minutes)} ({steps}) ahead"
 
     def _value(self, name: str) -> str:
         return f"{self._score(name):.4g}{self._unit()}"

@@ -91,3 +91,16 @@ def test_the_spec_itself_raises_pydantics_error():
 def test_quantiles_with_the_default_loss_and_what_is_read_back_from_it_are_allowed():
     spec = make_spec(intervals="quantile")
     assert make_spec(**json.loads(json.dumps(spec.to_json()))) == spec
+
+
+def test_missing_values_and_decimals_are_those_of_own_files(tmp_path):
+    path = tmp_path / "series.csv"
+    path.write_text("a;b\n1,5;2\n")
+    spec = make_spec(series=path, missing_values=[-200, "M"], decimal=",")
+    assert (spec.missing_values, spec.decimal) == ((-200.0, "M"), ",")
+    assert make_spec(series=path, missing_values=9999).missing_values == (9999.0,)
+    assert ComparisonSpec.model_validate_json(spec.model_dump_json()) == spec
+    with pytest.raises(ValueError, match="missing_values: only for your own files; give series, or leave it out"):
+        make_spec(missing_values=[-200])
+    with pytest.raises(ValueError, match=r"decimal: ';' is not allowed: input should be '\.' or ','"):
+        make_spec(series=path, decimal=";")

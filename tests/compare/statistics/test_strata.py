@@ -71,7 +71,7 @@ def test_degrees_count_other_nodes_that_are_heard_once_each():
         (60.0, 3, "hours", ("1", "2", "3")),
         (30.0, 10, "hours", ("0.5", "1", "1.5", "2", "2.5", "3", "3.5", "4", "4.5", "5")),
         (1440.0, 2, "days", ("1", "2")),
-        (10080.0, 2, "days", ("7", "14")),
+        (10080.0, 2, "weeks", ("1", "2")),
         (None, 3, "steps", ("1", "2", "3")),
         (5.0, 16, "minutes", (*(f"{10 * k - 5}–{10 * k}" for k in range(1, 5)), *(str(5 * k) for k in range(9, 17)))),
     ],

@@ -1,0 +1,99 @@
+"""What to tell somebody about values that were read: numbers that may stand for missing ones, columns of sums."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["value_remarks"]
+
+_CODES = (*(-1, -9, -99, -999, -9999, -99999, -999999, -200, -888, -8888, -777, -7777, -32768, -99.9, -999.9, -9999.9),
+          *(99, 999, 9999, 99999, 999999, 99.9, 999.9, 9999.9, 32767, 65535, 1e20, 1e30))  # fmt: skip
+"""Numbers that people write for missing values."""
+_SHOWN = 3
+
+
+def value_remarks(
+    values: NDArray[np.float64], names: Sequence[str], name: str, lines: Sequence[int] | None, sums: frozenset[str]
+) -> list[str]:
+    """Sentences on numbers that look like missing values, and on columns that sum up the others.
+
+    A number of a node is told of where it is its least or its largest one, and beyond all others by as much as these
+    are apart, if it comes three times or is one that people write for missing values (-999, 9999, …); where it is such
+    a number below 0 and no other is below 0; and where it is 0, though the others are far from 0.
+
+    Args:
+        values: `[rows, nodes]`.
+        names: Of the nodes.
+        name: Of the file.
+        lines: Line of the file that each row came from; None: rows are counted from 0.
+        sums: What columns of sums are called.
+
+    Returns:
+        The sentences.
+    """
+    found: dict[float, list[tuple[int, int, int]]] = {}  # number → (node, first row, times)
+    for node in range(values.shape[1]):
+        column = values[:, node]
+        for number in _codes(column[~np.isnan(column)]):
+            at = column == number
+            found.setdefault(number, []).append((node, int(at.argmax()), int(at.sum())))
+    said = []
+    for number, places in sorted(found.items(), key=lambda item: -sum(place[2] for place in item[1]))[:_SHOWN]:
+        node, row, _ = min(places, key=lambda place: place[1])
+        count = sum(place[2] for place in places)
+        where = f"row {row} (counted from 0)" if lines is None else f"line {lines[row]}"
+        said.append(
+            f"{name}: {number:.10g} comes {count} {'time' if count == 1 else 'times'} in {len(places)} of "
+            f"{len(names)} nodes, first at {where} in {names[node]!r}, far from the other values; it is scored as "
+            f"data: if it stands for a missing value, give --missing-value {number:.10g} (missing_values)."
+        )
+    for node, title in enumerate(names):
+        others = np.delete(values, node, axis=1)
+        if title.strip().lower() in sums and others.shape[1] > 1:
+            whole = ~np.isnan(values).any(axis=1)
+            for what, totals in (("sum", others[whole].sum(axis=1)), ("mean", others[whole].mean(axis=1))):
+                if whole.any() and np.allclose(values[whole, node], totals, rtol=1e-2):
+                    said.append(f"{name}: column {title!r} is the {what} of the others; leave it out, it is no node.")
+    return said
+
+
+def _codes(column: NDArray[np.float64]) -> list[float]:
+    """The numbers of a node that may stand for missing values."""
+    if len(column) < 4:
+        return []
+    distinct, counts = np.unique(column, return_counts=True)
+    found = []
+    for end in (0, -1):
+        inner = distinct
+        while len(inner) > 2:  # -9999 beside -999
+            outer, inner = inner[end], inner[1:] if end == 0 else inner[:-1]
+            near = inner[end]
+            known = _known(outer)
+            gap, spread = abs(outer - near), inner[-1] - inner[0]
+            often = counts[np.searchsorted(distinct, outer)] >= 3
+            apart = gap > spread and (known or (often and spread > 0))
+            if apart or (known and outer < 0 <= inner[0]):
+                found.append(float(outer))
+            elif not (known and inner[0] < 0 and _known(near)):
+                break
+    if 0.0 in distinct and _zero_is_odd(column):
+        found.append(0.0)
+    return list(dict.fromkeys(found))
+
+
+def _known(number: float) -> bool:
+    return bool(np.isclose(_CODES, number, rtol=1e-6).any())
+
+
+def _zero_is_odd(column: NDArray[np.float64]) -> bool:
+    """Whether zeros are few, in a node whose other values are far from 0."""
+    zero = column == 0
+    rest = column[~zero]
+    if not 0 < zero.sum() <= len(column) / 3 or len(rest) < 4 or rest.min() < 0:
+        return False
+    # Nothing lies between 0 and a third of the usual value, though values lie closer to each other than that.
+    least, steps = np.quantile(rest, 0.02), np.diff(np.unique(rest))
+    return bool(least > np.median(rest) / 3 and steps.size and least > 3 * np.median(steps))

@@ -1,0 +1,203 @@
+"""Series from files and from objects in memory: their values, their names and the times of their rows."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from gnnkit.data.own_grid import number_places
+from gnnkit.data.own_layout import lay_out
+from gnnkit.data.own_times import TIME_TITLES, UNNAMED, is_time, number_rows, text_times
+from gnnkit.data.tables import Decimal, Missing, existing_file, is_text, numbers, read_table
+
+__all__ = ["ReadSeries", "read_series_source"]
+
+_ENDINGS = ".csv, .parquet, .npz"
+
+
+@dataclass(frozen=True, eq=False)
+class ReadSeries:
+    """What a series file holds.
+
+    Args:
+        values: `[L, N, F]`.
+        label: What errors and reports call it: the name of the file.
+        names: Of the nodes; None: not given.
+        rows: Times or numbers of the rows; None: not given.
+        lines: Line of the file that each row came from; None: rows are counted from 0.
+        unit: Of the values; empty: not given.
+    """
+
+    values: NDArray[np.float64]
+    label: str
+    names: list[str] | None = None
+    rows: pd.Index | None = None
+    lines: Sequence[int] | None = None
+    unit: str = ""
+
+
+def read_series_source(
+    source: Any, header: bool | None, decimal: Decimal | None, missing: Missing, notes: list[str]
+) -> ReadSeries:
+    """Read a series from a path, a data frame or an array.
+
+    Args:
+        source: See `gnnkit.data.read_own`.
+        header: Whether a CSV file has a line of names; None: look.
+        decimal: What stands before decimals in a CSV file; None: look.
+        missing: What stands for a missing value.
+        notes: Gets sentences on what was guessed.
+
+    Returns:
+        What it holds.
+
+    Raises:
+        FileNotFoundError: The file is not there.
+        TypeError: It is no path, frame or array.
+        ValueError: It cannot be read.
+    """
+    if isinstance(source, (str, PathLike)):
+        path = existing_file(Path(source), "series")
+        if is_text(path):
+            return _read_csv(path, header, decimal, missing, notes)
+        label, suffix = path.name, path.suffix.lower()
+        if suffix not in (".parquet", ".npz"):
+            hint = "; save the sheet as CSV" if suffix.startswith(".xls") or suffix == ".ods" else ""
+            raise ValueError(f"series {label!r}: unknown ending {path.suffix!r}; give a {_ENDINGS} file{hint}")
+    else:
+        path, label, suffix = None, "series", ""
+    if header is not None:
+        raise ValueError(
+            f"header={header}: only a CSV series has a first line of names; leave header out for {label!r}"
+        )
+    if decimal is not None:
+        raise ValueError(f"decimal={decimal!r}: only for the text of a CSV file; leave decimal out for {label!r}")
+    if path is not None:
+        return _read_parquet(path, notes) if suffix == ".parquet" else _read_npz(path)
+    return _read_object(source, notes)
+
+
+def _read_csv(
+    path: Path, header: bool | None, decimal: Decimal | None, missing: Missing, notes: list[str]
+) -> ReadSeries:
+    layout = lay_out(read_table(path, notes), header, notes)
+    values = numbers(layout.table, notes, decimal=decimal, missing=missing)
+    if layout.turned:
+        return ReadSeries(values.T[..., None], path.name, layout.names, layout.rows)
+    return ReadSeries(values[..., None], path.name, layout.names, layout.rows, layout.table.lines, layout.unit)
+
+
+def _read_parquet(path: Path, notes: list[str]) -> ReadSeries:
+    try:
+        frame = pd.read_parquet(path)
+    except (ValueError, OSError) as error:  # pyarrow's own errors are of these kinds
+        raise ValueError(f"{path.name}: not a Parquet file ({_line(error)})") from None
+    return _of_frame(frame, path.name, notes)
+
+
+def _read_object(source: Any, notes: list[str]) -> ReadSeries:
+    if isinstance(source, pd.Series):
+        source = source.to_frame()
+    if isinstance(source, pd.DataFrame):
+        return _of_frame(source, "series", notes)
+    if isinstance(source, torch.Tensor):
+        source = source.detach().cpu().numpy()
+    if isinstance(source, np.ndarray):
+        return _of_array(source, "series", "the array")
+    raise TypeError(
+        f"series: a {type(source).__name__} is no series that is known; give a path, a pandas DataFrame (a row a time, "
+        f"a column a node) or an array [rows, nodes] or [rows, nodes, features]"
+    )
+
+
+def _of_frame(frame: pd.DataFrame, name: str, notes: list[str]) -> ReadSeries:
+    if frame.empty:
+        raise ValueError(f"{name}: no values, its shape is {frame.shape[0]} × {frame.shape[1]}")
+    if frame.columns.nlevels > 1 or frame.index.nlevels > 1:
+        raise ValueError(
+            f"{name}: names of several levels; give a row for each time and a column for each node, with one name each "
+            f"(in pandas: frame.unstack, or frame.columns = [...])"
+        )
+    if isinstance(frame.columns, pd.DatetimeIndex) and not isinstance(frame.index, pd.DatetimeIndex):
+        raise ValueError(f"{name}: its columns are times; give a row for each time, a column for each node (frame.T)")
+    rows, frame = _frame_rows(frame, name, notes)
+    if not len(frame.columns):
+        raise ValueError(f"{name}: a column of times and no column of values")
+    for column, kind in frame.dtypes.items():
+        if not pd.api.types.is_numeric_dtype(kind):
+            raise ValueError(
+                f"{name}: column {column!r} is not numeric (its type is {kind}); leave it out, or turn it into numbers "
+                f"(pandas.to_numeric)"
+            )
+    values = frame.to_numpy(dtype=np.float64, na_value=np.nan)
+    return ReadSeries(values[..., None], name, [str(name) for name in frame.columns], rows)
+
+
+def _frame_rows(frame: pd.DataFrame, name: str, notes: list[str]) -> tuple[pd.Index | None, pd.DataFrame]:
+    """The times of a frame's rows, from its index or its first column, and the frame without that column.
+
+    Numbers in an index without a name are those of rows, if there are no times and they rise evenly.
+    """
+    lines = list(range(1, len(frame) + 1))
+
+    def rows_of(labels: pd.Index, title: str) -> pd.Index | None:
+        if isinstance(labels, pd.DatetimeIndex):
+            return labels
+        if isinstance(labels, pd.PeriodIndex):
+            return labels.to_timestamp()
+        cells = [str(label) for label in labels]
+        if pd.api.types.is_numeric_dtype(labels.dtype):
+            return number_rows(title, cells, lines, name, notes)
+        return text_times(cells, lines, name) if is_time(cells[-1]) else None
+
+    index, title = frame.index, str(frame.index.name or "")
+    if not pd.api.types.is_numeric_dtype(index.dtype) or title.lower() in TIME_TITLES:
+        rows = rows_of(index, title)
+        if rows is not None:
+            return rows, frame
+    first = str(frame.columns[0])
+    if len(frame.columns) > 1 and first.lower() not in UNNAMED:
+        rows = rows_of(pd.Index(frame.iloc[:, 0]), first)
+        if rows is not None:
+            return rows, frame.iloc[:, 1:]
+    if isinstance(index, pd.RangeIndex) or not pd.api.types.is_numeric_dtype(index.dtype):
+        return None, frame
+    return (pd.Index(index.to_numpy()) if number_places(index.to_numpy()) is not None else None), frame
+
+
+def _read_npz(path: Path) -> ReadSeries:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            keys = list(file)
+            key = "data" if "data" in keys else keys[0] if len(keys) == 1 else None
+            array = None if key is None else file[key]
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path.name}: not an NPZ file of plain arrays ({_line(error)})") from None
+    if array is None:
+        raise ValueError(
+            f"{path.name}: has the arrays {', '.join(keys)}; name the series 'data', or leave it alone in the file"
+        )
+    return _of_array(array, path.name, f"array {key!r}")
+
+
+def _of_array(array: NDArray[Any], name: str, what: str) -> ReadSeries:
+    if array.dtype.kind not in "fiub" or array.ndim not in (2, 3) or array.size == 0:
+        raise ValueError(
+            f"{name}: {what} is {array.dtype} of shape {list(array.shape)}; "
+            f"expected numbers of shape [rows, nodes] or [rows, nodes, features]"
+        )
+    return ReadSeries(array.astype(np.float64).reshape(*array.shape[:2], -1), name)
+
+
+def _line(error: Exception) -> str:
+    """The first line of another library's message."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

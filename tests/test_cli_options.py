@@ -1,0 +1,7 @@
+from gnnkit.cli_options import parse_missing
+
+
+def test_missing_values_are_repeated_or_stand_between_commas():
+    assert parse_missing(["-200", "9999, M"]) == [-200.0, 9999.0, "M"]
+    assert parse_missing([]) is None
+    assert parse_missing(None) is None
