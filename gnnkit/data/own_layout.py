@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -63,6 +63,8 @@ def lay_out(table: Table, header: bool | None, notes: list[str]) -> Layout:
     """
     name = table.path.name
     timed = _are_times(table, 0)
+    while timed and len(table.cells) > 1 and not any(table.cells[-1]):  # as spreadsheets leave them
+        table = replace(table, cells=table.cells[:-1], lines=table.lines[:-1])
     turned = None if timed or header is False else _turned(table, notes)
     if turned is not None:
         return turned
