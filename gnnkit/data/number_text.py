@@ -173,6 +173,9 @@ def choose_notation(
             f"{points[0]} a point; write all numbers in one way, with a point"
         )
     chosen = decimal or ("." if points else "," if commas else _by_steps(columns, opened, name))
+    if decimal is None:
+        for column in columns:
+            _check_steps(column, lines, name, chosen)
     other = "," if chosen == "." else "."
     line_and_cell = opened.get(other)
     return Notation(chosen, other if line_and_cell else "", line_and_cell[1] if line_and_cell else "")
@@ -194,6 +197,25 @@ def _by_steps(columns: Sequence[Sequence[str]], opened: dict[str, tuple[int, str
             f"numbers without separators between thousands"
         )
     return other if gain > _CLEAR else mark
+
+
+def _check_steps(column: Sequence[str], lines: Sequence[int], name: str, mark: str) -> None:
+    """Refuse a column where the mark stands between thousands, by its steps, though others have it before decimals."""
+    first = None
+    for line, cell in zip(lines, column, strict=True):
+        if mark in cell:
+            found = _CELL.fullmatch(cell)
+            if found is None or found["power"] or _marks(found["core"])[0] != "open":
+                return
+            first = first or (line, cell)
+    gains = [] if first is None else _gains(column)
+    if first is not None and gains and float(np.mean(gains)) > _CLEAR:
+        line, cell = first
+        raise ValueError(
+            f"{name}: {cell!r} on line {line} seems to be {cell.replace(mark, '')}, as the numbers around it, but "
+            f"others have {mark!r} before decimals; write numbers without separators between thousands, or "
+            f"say what stands before decimals, decimal '.' or ',' (--decimal)"
+        )
 
 
 def _gains(column: Sequence[str]) -> list[float]:

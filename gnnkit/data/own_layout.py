@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from gnnkit.data.number_text import choose_notation
+from gnnkit.data.number_text import MISSING_MARKS, choose_notation
 from gnnkit.data.own_parts import join_parts, repeated_parts
 from gnnkit.data.own_times import (
     CLOCK,
@@ -63,6 +63,8 @@ def lay_out(table: Table, header: bool | None, notes: list[str]) -> Layout:
     """
     name = table.path.name
     timed = _are_times(table, 0)
+    while timed and len(table.cells) > 1 and not any(table.cells[-1]):  # as spreadsheets leave them
+        table = replace(table, cells=table.cells[:-1], lines=table.lines[:-1])
     turned = None if timed or header is False else _turned(table, notes)
     if turned is not None:
         return turned
@@ -91,6 +93,8 @@ def lay_out(table: Table, header: bool | None, notes: list[str]) -> Layout:
         elif table.width > 1:
             title = None if table.names is None else table.names[0]
             rows = number_rows(title, _plain(table.column(0), table.lines, name), table.lines, name, notes)
+            if rows is None:
+                _check_numbers_first(table)
         table = table.columns_from(1) if rows is not None else table
     if isinstance(rows, pd.DatetimeIndex) and not rows.hasnans:
         repeated = repeated_parts(table, rows)
@@ -204,6 +208,18 @@ def _check_no_sums(table: Table, timed: bool) -> None:
         raise ValueError(
             f"{table.path.name}: line {table.lines[-1]} ({last!r}) sums up the others, and is no row of values; take "
             f"it out"
+        )
+
+
+def _check_numbers_first(table: Table) -> None:
+    """Refuse a first column of text beside numbers: times that are written in an unknown way."""
+    cells = [cell for cell in table.column(0) if cell]
+    texts = [cell for cell in cells if not is_number(cell) and cell.lower() not in MISSING_MARKS]
+    if len(texts) == len(cells) > 0 and any(is_number(cell) and cell for cell in table.cells[-1][1:]):
+        line = table.lines[table.column(0).index(texts[0])]
+        raise ValueError(
+            f"{table.path.name}: line {line}, {table.place(0)}: {texts[0]!r} is no time that is known; write times as "
+            f"YYYY-MM-DD hh:mm, or leave the column out if it holds none"
         )
 
 

@@ -202,7 +202,7 @@ def repeated_parts(table: Table, times: pd.DatetimeIndex) -> list[int]:
             continue
         of_time = times.isocalendar()["week"].to_numpy() if part == "week" else getattr(times, part).to_numpy()
         cells = pd.Series(table.column(place))
-        apart = pd.to_numeric(cells, errors="coerce") - of_time
+        apart = pd.Series(pd.to_numeric(cells, errors="coerce")) - pd.Series(of_time)
         kinds = cells.groupby(of_time).nunique().to_numpy()
         # Hours from 0 or 1, Mondays that are 0 or 1; or any words, if each comes with one hour or day alone.
         if apart.nunique(dropna=False) == 1 or (bool((kinds == 1).all()) and 2 * len(kinds) <= len(cells)):

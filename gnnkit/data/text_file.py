@@ -85,7 +85,13 @@ def split_cells(text: str, path: Path) -> tuple[list[list[str]], list[int]]:
                 rows.append(([cell.strip() for cell in row], reader.line_num))
         except csv.Error as error:
             raise ValueError(f"{path.name}: line {reader.line_num}: not a CSV line ({error})") from None
-    rows = [row for row in rows[int(told is not None) :] if any(row[0])]
+    rows = rows[int(told is not None) :]
+    while rows and len(rows[-1][0]) <= 1 and not any(rows[-1][0]):
+        rows.pop()
+    if rows and usual_width([cells for cells, _ in rows]) == 1:  # an empty line is then a missing value
+        rows = [(cells or [""], line) for cells, line in rows]
+    else:
+        rows = [(cells, line) for cells, line in rows if len(cells) > 1 or any(cells)]
     rows = _without_comments(rows)
     return [cells for cells, _ in rows], [line for _, line in rows]
 

@@ -140,6 +140,7 @@ class FittedForecaster(nn.Module):
         step, trained = (series.step_minutes, series.step_unit), (config["step_minutes"], config["step_unit"])
         if any(step) and any(trained) and step != trained:
             hint = " (weekdays are told from days by ten rows or more)" if trained[1] == "weekday" else ""
+            hint = " (working hours are told by rows of two days or more)" if "working" in trained[1] else hint
             raise ValueError(
                 f"{series.name}: a row is {a_step(*step)}, but the forecaster was trained on rows of "
                 f"{a_step(*trained)}; give rows of the same step{hint}"

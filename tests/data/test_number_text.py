@@ -51,6 +51,17 @@ def test_what_cannot_be_told_is_asked_for():
         plain("1,5", "2.5")
 
 
+def test_a_mark_does_not_mean_two_things():
+    columns = [["1.161", "1.020", "999", "987"], ["2.5", "3.25", "1", "4.5"]]
+    with pytest.raises(
+        ValueError, match=r"'1\.161' on line 2 seems to be 1161, as the numbers around it, but others have"
+    ):
+        choose_notation(columns, [2, 3, 4, 5], "t.csv")
+    assert choose_notation(columns, [2, 3, 4, 5], "t.csv", ".") == Notation(".")
+    heavy = [["1.161", "950", "2.5", "0.75"], ["2.5", "3.25", "1", "4.5"]]  # decimals of its own: a jump is a jump
+    assert choose_notation(heavy, [2, 3, 4, 5], "t.csv") == Notation(".")
+
+
 def test_a_number_in_another_notation_stays_as_it_is():
     assert Notation().plain("1,5") == "1,5"
     assert Notation(",").plain("1.5") == "1.5"

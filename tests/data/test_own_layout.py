@@ -146,6 +146,7 @@ def test_newest_first_units_and_windows_1252(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        ("t,a,b\nJän 24,1,2\nFeb 24,3,4\nMär 24,5,6\n", "line 2, column 1 .'t'.: 'Jän 24' is no time that is known"),
         (PLAIN + "Total,1,2,3\n", r"line 6 \('Total'\) sums up the others, and is no row of values; take it out"),
         (PLAIN.replace("2024-03-01 02", "2024-03-01 01"), r"line 4 is at 2024-03-01 01:00:00 like the row before"),
         (PLAIN.replace("2024-03-01 03:00", "time"), "line 5, column 1: 'time' is not a time, unlike the others"),

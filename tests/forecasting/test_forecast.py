@@ -153,7 +153,7 @@ def test_rows_of_another_kind_of_step(tmp_path):
     assert (fitted.config["step_minutes"], fitted.config["step_unit"]) == (None, "weekday")
     latest = read_latest(write("latest.csv", pd.bdate_range("2024-03-01", periods=12)), fitted)
     assert (latest.num_rows, latest.step_unit) == (12, "weekday")
-    with pytest.raises(ValueError, match="a row is 1440 minutes, but the forecaster was trained on rows of a weekday"):
+    with pytest.raises(ValueError, match="a row is a day, but the forecaster was trained on rows of a weekday"):
         read_latest(write("few.csv", pd.bdate_range("2024-03-01", periods=8)), fitted)
 
 

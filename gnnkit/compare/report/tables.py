@@ -18,10 +18,29 @@ from gnnkit.compare.scores import summarise
 from gnnkit.data.spans import Step, steps_in_words
 
 __all__ = [
-    "DASH", "FAMILIES_TITLE", "METRIC_NAMES", "SCORE_NAMES", "Cell", "Line", "ScoreTable", "base_rows", "best_models",
-    "decimals", "families", "floats", "format_number", "format_p", "horizon_label", "persistence_summary",
-    "sample_size", "score_table", "signed", "untyped", "with_unit",
-]  # fmt: skip
+    "DASH",
+    "FAMILIES_TITLE",
+    "METRIC_NAMES",
+    "SCORE_NAMES",
+    "Cell",
+    "Line",
+    "ScoreTable",
+    "base_rows",
+    "best_models",
+    "decimals",
+    "families",
+    "floats",
+    "format_number",
+    "format_p",
+    "horizon_label",
+    "persistence_summary",
+    "sample_size",
+    "score_table",
+    "signed",
+    "step_of",
+    "untyped",
+    "with_unit",
+]
 
 _SHORT = {"minutes": "min", "minute": "min", "hours": "h", "hour": "h"}
 METRIC_NAMES = {"mae": "MAE", "rmse": "RMSE", "mape": "MAPE", "accuracy": "Accuracy", "r2": "R²", "var": "Var"}
