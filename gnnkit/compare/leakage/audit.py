@@ -122,7 +122,7 @@ def audit(series: GraphSeries, windows: WindowSplits, *, allow: Iterable[str] = 
             f"{found.detail[0].upper()}{found.detail[1:].removesuffix('.')}{'' if found.detail.endswith('?') else '.'}"
         )
         findings.append({"cause": cause, "status": status, "detail": detail})
-    return [*findings, _duplicates(series), _constants(series), _graph(series)]
+    return [*findings, _graph(series), _duplicates(series), _constants(series)]
 
 
 def _nearest(cause: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import stats
+from scipy import special
 from torch import Tensor
 
 from gnnkit.compare.leakage.checks import Found, ReadsOfSplits
@@ -198,7 +198,7 @@ class _Stretch:
     def by_chance(self, lead: int, tests: int) -> float:
         """The r² that noise passes in one of many tests with the chance `LEVEL` over all of them."""
         free = max(min(len(self.rows), self.span / lead), 2.0)
-        return 1 - math.exp(-float(stats.chi2.isf(LEVEL / tests, 1)) / free)
+        return 1 - math.exp(-float(special.chdtri(1, LEVEL / tests)) / free)
 
     def past(self, targets: Tensor, since: int = 0) -> Tensor:
         """[n, R, p]: what is known at each row, `since` rows before it, of the targets of some nodes."""

@@ -63,7 +63,7 @@ def test_user_text_is_no_markup(fake_results):
     results = fake_results(name=evil, unit="m|s")
     results.notes.append(evil)
     text = render_markdown(results)
-    assert text.startswith(r"# Does the graph help? a\|b \<img src=x\> \`c\` \*d\* \$e\$ # f" + "\n")
+    assert text.startswith(r"# Which model is better? a\|b \<img src=x\> \`c\` \*d\* \$e\$ # f" + "\n")
     assert "<img" not in text.replace(r"\<img", "").split("```")[0]
     for table in tables(text):
         assert {len(line) for line in table} == {len(table[0])}
