@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ Name = tuple[str, str]
 """Of what is compared: a model, and the graph it was trained on or the family it is of."""
 
 
-UNJUDGED: Mapping[str, Any] = MappingProxyType({"low": None, "high": None, "clear": False, "p": None})
+UNJUDGED: dict[str, Any] = {"low": None, "high": None, "clear": False, "p": None}
 """What a row has where no test was made."""
 
 
