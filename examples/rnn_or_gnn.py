@@ -1,4 +1,4 @@
-"""Does the graph help? A small comparison through the library, on a simulated road network.
+"""Which is better, a GRU or T-GCN? A small comparison through the library, on a simulated road network.
 
 Run with `python examples/rnn_or_gnn.py`. It takes seconds: 16 sensors, three days, two seeds and a small budget, so
 expect wide intervals. `gnnkit compare` does the same on 64 sensors and a week, and writes a report.
@@ -34,7 +34,7 @@ def main() -> None:
     print(table.pivot(index="model", columns="horizon", values="mean").loc[results.models].round(3).to_string())
     print()
     for horizon in results.horizons:
-        for verdict in results.verdict("graph", horizon=horizon):
+        for verdict in results.verdict("families", horizon=horizon):
             print(verdict["sentence"])
     assert not results.failures
 

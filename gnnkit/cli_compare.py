@@ -148,7 +148,7 @@ def compare(
         bool | None,
         _set(
             _HOW,
-            "Every model predicts the change from the last value, or the value itself (--residual).",
+            "Every model predicts the change from the last value, or the value itself (chosen for the data).",
             "--residual/--no-residual",
         ),
     ] = None,

@@ -72,7 +72,11 @@ def train(
     ] = None,
     residual: Annotated[
         bool | None,
-        named_option(_WHAT, "Predict the change from the last value (--residual).", "--residual/--no-residual"),
+        named_option(
+            _WHAT,
+            "Predict the change from the last value, or the value itself (chosen for the data).",
+            "--residual/--no-residual",
+        ),
     ] = None,
     time_features: Annotated[
         bool | None,
@@ -158,6 +162,8 @@ def train(
         typer.echo(f"gnnkit: {model} failed: {error}", err=True)
         raise typer.Exit(1) from None
     save_fitted(fitted, out)
+    if fitted.config["fit"]["form"]:
+        typer.echo(fitted.config["fit"]["form"].replace("Every model", model))
     typer.echo(_fit(fitted.config))
     _report(evaluate_forecaster(fitted, device=spec.device), fitted.config["unit"], out / "evaluation.csv")
     typer.echo(f"Model: {out}")

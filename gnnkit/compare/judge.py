@@ -13,10 +13,12 @@ from torch import Tensor
 
 from gnnkit.compare.baselines import BASELINES, baseline_notes
 from gnnkit.compare.jobs import Job, ablation_notes
+from gnnkit.compare.leakage.audit import CAUSES
 from gnnkit.compare.results import CURVE_COLUMNS, ROW_COLUMNS, STEP_COLUMNS, Results
 from gnnkit.compare.scores import Outcome, node_errors, score_rows, step_rows, traces, window_errors
 from gnnkit.compare.spec.comparison import FinalSpec
 from gnnkit.compare.statistics.ablation import judge_ablation, judge_conditions
+from gnnkit.compare.statistics.enough import is_enough
 from gnnkit.compare.statistics.intervals import interval_levels, score_intervals
 from gnnkit.compare.statistics.ranks import critical_difference
 from gnnkit.compare.statistics.significance import significance
@@ -25,7 +27,7 @@ from gnnkit.compare.statistics.where import best_by_validation, where_error_live
 from gnnkit.compare.store import StoredJob
 from gnnkit.data import GraphSeries, WindowSplits
 
-__all__ = ["Evidence", "judge"]
+__all__ = ["Evidence", "has_graph", "judge"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,12 @@ class Evidence:
     inferred: list[str] = field(default_factory=list)
 
 
+def has_graph(series: GraphSeries) -> bool:
+    """Whether an edge of the graph joins two different nodes; loops and edges of weight 0 tell a node of no other."""
+    source, target = series.edge_index
+    return bool(((source != target) & (series.edge_weight != 0)).any())
+
+
 def judge(evidence: Evidence) -> Results:
     """Everything that follows from what was predicted, and from nothing else.
 
@@ -74,8 +82,10 @@ def judge(evidence: Evidence) -> Results:
     base = [outcome for outcome in outcomes if outcome.condition.is_base]
     absolute, squared, counts = window_errors(base, true, mask, counted)
     families = {outcome.model: outcome.family for outcome in base}
-    words = {"history": spec.history, "unit": series.unit, "step_minutes": series.step_minutes}
-    draws = {"confidence": spec.confidence, "resamples": spec.resamples}
+    share = len(series.split.test) / series.num_rows
+    words = {"unit": series.unit, "step_minutes": series.step_minutes, "confidence": spec.confidence}
+    words |= {"test_share": share}
+    judged = [p for p in spec.horizons if is_enough(counts[str(p)], p, spec.confidence)]
     intervals = score_intervals(
         base,
         true,
@@ -85,13 +95,18 @@ def judge(evidence: Evidence) -> Results:
         coverage=spec.coverage,
         levels=interval_levels(spec.coverage),
     )
-    pair = best_by_validation(base)
-    seeds = {name: [outcome.seed for outcome in base if outcome.model == name] for name in families}
-    tests = significance(absolute, squared, counts, families, history=spec.history, pair=pair, seeds=seeds, **draws)
+    # Without a graph there are no graph models to set against the others: all are compared by name alone.
+    pair = best_by_validation(base) if has_graph(series) else None
+    asked = {"history": spec.history, "confidence": spec.confidence, "pair": pair}
+    tests = significance(absolute, squared, counts, families, **asked)
     ranks = [
         critical_difference(absolute, counts, families, horizon=p, history=spec.history, alpha=1 - spec.confidence)
-        for p in spec.horizons
+        for p in judged
     ]
+    where = {}
+    if pair and judged:
+        draws = {"confidence": spec.confidence, "resamples": spec.resamples}
+        where = where_error_lives(base, series, windows.test, true, mask, horizon=max(judged), **draws)
     return Results(
         spec=spec.to_json(),
         environment=evidence.environment,
@@ -105,14 +120,14 @@ def judge(evidence: Evidence) -> Results:
         window_counts=counts,
         node_errors=node_errors(base, true[:longest], mask[:longest]),
         traces=traces(base, series, windows.test, true, mask),
-        verdicts=verdicts(absolute, squared, counts, families, **words, **draws, tests=tests, pair=pair),
+        verdicts=verdicts(absolute, squared, counts, families, **{**words, **asked}, tests=tests),
         notes=[*baseline_notes(series, windows.test), *ablation_notes(spec), *_tuning_notes(evidence)],
         failures=_failures(evidence),
         significance=tests,
-        ablation=judge_ablation(outcomes, true, mask, counted, **words, **draws),
-        conditions=judge_conditions(outcomes, true, mask, counted, **words, **draws),
+        ablation=judge_ablation(outcomes, true, mask, counted, **words),
+        conditions=judge_conditions(outcomes, true, mask, counted, **words) if pair else [],
         ranks=[found for found in ranks if found],
-        where=where_error_lives(base, series, windows.test, true, mask, horizon=max(spec.horizons), **draws),
+        where=where,
         intervals=intervals,
         audit=evidence.audit,
         budget=evidence.budget,
@@ -135,9 +150,13 @@ def _rows(
 ) -> pd.DataFrame:
     """The rows of all outcomes, those of the base condition first."""
     place = evidence.environment
-    allowed = [finding["cause"] for finding in evidence.audit if finding["status"] == "allowed"]
+    # What is only suspected labels the rows too, with a question mark.
+    marks = {("allowed", cause): cause for cause in CAUSES}
+    marks |= {("warning", cause): f"{cause}?" for cause in ("foresight", "graph")}
+    keys = [(finding["status"], finding["cause"]) for finding in evidence.audit]
+    leaks = [marks[key] for key in keys if key in marks]
     shared = {"data": evidence.series.name, "data_hash": place["data_hash"], "history": evidence.spec.history}
-    shared |= {"leak": "+".join(allowed), "hidden_channels": 0, "trials": 0}
+    shared |= {"leak": "+".join(leaks), "hidden_channels": 0, "trials": 0}
     shared |= {key: place[key] for key in ("device", "hardware", "threads", "torch", "gnnkit", "commit", "date")}
     jobs = {(job.model, job.seed, job.condition): job for job in evidence.stored}
     rows: list[dict[str, Any]] = []

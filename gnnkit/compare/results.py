@@ -12,7 +12,7 @@ import pandas as pd
 
 __all__ = ["CURVE_COLUMNS", "ROW_COLUMNS", "STEP_COLUMNS", "Results"]
 
-FORMAT = 2
+FORMAT = 3
 """Version of the layout of `results.json`."""
 
 ROW_COLUMNS = [
@@ -53,7 +53,7 @@ class Results:
             `metric` is mae, rmse, mape (percent), accuracy, r2 or var. Baselines have seed 0 and 0 parameters, and NaN
             where only training gives a number. `adjacency` `"given"`, `train_share` 1 and `hidden_share` 0 are the base
             condition: all other fields but `ablation` and `conditions` speak of it alone. `leak` names the leaks that
-            were allowed.
+            were allowed, with a question mark those that are suspected.
         curves: training curves; columns `CURVE_COLUMNS`. `val_mae` is in the data's unit.
         step_errors: error of each single step on the windows of the largest horizon; columns `STEP_COLUMNS`.
         window_errors: `[model][str(horizon)]` → list of the mean absolute error of each test window over the steps
@@ -66,26 +66,28 @@ class Results:
             P-step-ahead predictions of a few nodes over about a day of the test rows; None where nothing was observed.
         verdicts: dicts with `kind`, `horizon`, `metric` (`"mae"` or `"rmse"`), `score` (`"averaged"`), `model`,
             `against`, `difference` (error of `model` minus that of `against`; negative: `model` is better),
-            `low`, `high` (interval of the difference), `clear` (True when the interval excludes 0), `sentence`.
-            `kind` is `"winner"` (best model against the best that is tied with it, else the runner-up; `tied`: those
-            that it is not clearly below, by the interval and by Holm's p over all pairs; `clear` where none is),
-            `"persistence"` (every trained model against `last-value`) or `"graph"` (best graph model against best
-            sequence model; absent when a family has no model). A `"persistence-summary"` has, in
-            place of a pair and its interval, the lists `better`, `open` and `worse` of trained models.
+            `low`, `high` (interval of the difference), `p` and `clear`, which always agree, `sentence`. `kind` is
+            `"winner"` (best model against the best that is tied with it, else the runner-up; `tied`: those that it is
+            not clearly below; `clear` where none is), `"persistence"` (every trained model against `last-value`) or
+            `"families"` (the graph model against the sequence model that the validation rows chose; absent when a
+            family has no model, and where there is no graph). A `"persistence-summary"` has, in place of a pair and its
+            interval, the lists `better`, `open` and `worse` of trained models; a `"too-few"` stands alone at a horizon
+            whose windows are too few to judge.
         notes: sentences about the data or the baselines that a reader must know.
         failures: `{"model", "seed", "condition", "error"}` of each fit that failed (`condition` in words, empty for the
             base); such a fit has no rows.
-        significance: dicts, one for each horizon, metric (`"mae"`, `"rmse"`), `model` and `against`, with `difference`,
-            `low`, `high`, `clear` (block bootstrap), `dm`, `dm_p`, `dm_p_holm` (Diebold-Mariano), `wilcoxon_p` (over
-            seeds; None below six), `seeds`, `effect` (difference in standard deviations) and `skill` (1 − ratio).
+        significance: dicts, one for each `question` (`"families"`, `"last-value"`, `"seasonal-naive"`, `"best"`),
+            horizon, metric (`"mae"`, `"rmse"`), `model` and `against`, with `difference`, `low`, `high`, `p`, `clear`
+            (which always agree: a Diebold-Mariano test, `dm` its statistic, corrected for the `comparisons` of its
+            question), `seeds`, `effect` (difference in standard deviations) and `skill` (1 − ratio).
         ranks: dicts, one a horizon: `metric`, `models`, `mean_ranks`, `groups` (models not told apart), `blocks`,
             `critical_difference`.
         ablation: `horizon`, `rows` (`model`, `adjacency`, `horizon`, `mae`, `std`, `seeds`), `tests` (`model`,
-            `adjacency`, `against`, `horizon`, `difference`, `low`, `high`, `clear`, `dm_p`, `dm_p_holm`), `verdict`
+            `adjacency`, `against`, `horizon`, `difference`, `low`, `high`, `p`, `clear`), `verdict`
             (`"yes"`, `"no"`, `"open"`), `sentence`, `notes`; empty where it was not asked for.
         conditions: best graph model against best sequence model with fewer training rows or more hidden inputs: `axis`
             (`"train_share"`, `"hidden_share"`), `value`, `horizon`, `graph`, `sequence`, `graph_mae`, `sequence_mae`,
-            `difference`, `low`, `high`, `clear`, `sentence`.
+            `difference`, `low`, `high`, `p`, `clear`, `sentence`.
         where: where the errors of the `pair` (graph, sequence) differ at `horizon`: `strata`, `heat` (nodes × hours),
             `windows` (the ten in which each wins most); see `gnnkit.compare.statistics.where`. Empty where a family is
             missing.
@@ -186,6 +188,8 @@ class Results:
                 rows[name] = value
         tables = {name: pd.DataFrame(document[name]) for name in _TABLE_FIELDS}
         fields = {name: document[name] for name in _JSON_FIELDS if name in document or document["format"] == FORMAT}
+        if document["format"] < 3:
+            _by_older_rules(fields)
         return cls(rows=pd.DataFrame(rows, columns=ROW_COLUMNS), **tables, **fields)
 
 
@@ -197,7 +201,7 @@ _ADDED_COLUMNS = {
     "hidden_channels": math.nan,
     "trials": 0,
 }
-"""Columns that layout 1 did not have, and what they are for its rows."""
+"""Columns that earlier layouts did not have, and what they are for their rows."""
 
 
 _TEXT_COLUMNS = (
@@ -210,6 +214,24 @@ _JSON_FIELDS = (
     *("node_errors", "traces", "verdicts", "notes", "failures", "significance", "ranks", "ablation", "conditions"),
     *("where", "intervals", "audit", "budget", "inferred"),
 )
+
+
+def _by_older_rules(fields: dict[str, Any]) -> None:
+    """Bring what gnnkit found up to layout 2 into today's fields, and tell the reader by which rules it was found.
+
+    Its marks follow intervals that no correction widened, beside p values that one did. Sentences that say of the graph
+    what was tested of two models are left out.
+    """
+    fields["verdicts"] = [verdict for verdict in fields.get("verdicts", []) if verdict["kind"] != "graph"]
+    for test in (*fields.get("significance", []), *fields.get("ablation", {}).get("tests", [])):
+        test["p"] = test.get("dm_p_holm")
+    for test in fields.get("significance", []):
+        test["question"] = test["against"] if test["against"] in ("last-value", "seasonal-naive") else "best"
+    fields["notes"] = [
+        "These results were judged by an older gnnkit, whose marks follow intervals without a correction for the "
+        "number of pairs; where its finished fits are there, gnnkit report --judge judges them again.",
+        *fields.get("notes", []),
+    ]
 
 
 def _numbers(texts: list[str]) -> list[int] | list[float]:

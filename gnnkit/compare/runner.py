@@ -14,8 +14,9 @@ import torch
 
 from gnnkit.compare.budget import check_trials, match_budget, trial_jobs, tune
 from gnnkit.compare.conditions import BASE, Condition
+from gnnkit.compare.forms import choose_form
 from gnnkit.compare.jobs import Job, job_windows, plan_jobs
-from gnnkit.compare.judge import Evidence, judge
+from gnnkit.compare.judge import Evidence, has_graph, judge
 from gnnkit.compare.leakage.audit import audit
 from gnnkit.compare.output import check_kept, keep_spec, kept_threads
 from gnnkit.compare.pool import Work, run_jobs
@@ -85,6 +86,11 @@ def run(
         raise ValueError(f"jobs is {jobs}; give a number of processes of at least 1")
     series = load_series(spec) if series is None else series
     final, series, sentences = settle(spec, series)
+    if spec.ablate_graph and not has_graph(series):
+        raise ValueError(
+            f"ablate_graph: {series.name} has no edge between two nodes, so there is no graph to take away; give one "
+            f"(graph), or leave ablate_graph out"
+        )
     _check_windows(final, series)
     trials = trial_jobs(final)  # none, unless the budget is of trials
     planned = plan_jobs(final, match_budget(final, series).chosen)
@@ -145,7 +151,7 @@ def load_series(spec: ComparisonSpec) -> GraphSeries:
 
 
 def settle(spec: ComparisonSpec, series: GraphSeries) -> tuple[FinalSpec, GraphSeries, list[str]]:
-    """Split a series as a spec says, and fill in what the spec leaves to the data: history, horizons, season.
+    """Split a series as a spec says, and fill in what the spec leaves to the data: history, horizons, season, form.
 
     Args:
         spec: what was asked for; what it says stays.
@@ -159,8 +165,13 @@ def settle(spec: ComparisonSpec, series: GraphSeries) -> tuple[FinalSpec, GraphS
     """
     series = apply_split(spec, series)
     inferred = infer_settings(series, history=spec.history, horizons=spec.horizons)
-    final = resolve(spec, history=inferred.history, horizons=inferred.horizons, reach_back=inferred.reach_back)
-    return final, dataclasses.replace(series, season=inferred.season), list(inferred.sentences)
+    found = {"history": inferred.history, "horizons": inferred.horizons, "reach_back": inferred.reach_back}
+    sentences = list(inferred.sentences)
+    if spec.residual is None:
+        form = choose_form(series, max(inferred.horizons))
+        found["residual"] = form.residual
+        sentences.append(form.sentence)
+    return resolve(spec, **found), dataclasses.replace(series, season=inferred.season), sentences
 
 
 def apply_split(spec: ComparisonSpec, series: GraphSeries) -> GraphSeries:

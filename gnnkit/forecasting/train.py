@@ -47,8 +47,8 @@ def train_forecaster(
     """Train the one model of a spec with its one seed, to predict max(horizons) steps.
 
     Args:
-        spec: as for a comparison; `make_spec` builds it. History and horizons that it leaves open are chosen for the
-            data.
+        spec: as for a comparison; `make_spec` builds it. History, horizons and form (`residual`) that it leaves open
+            are chosen for the data.
         settings: the model's own, as in `MODELS[name].settings`.
         progress: told about every step; None: quiet.
         series: the data, in place of what the spec names.
@@ -77,7 +77,8 @@ def train_forecaster(
     (name,), (seed,) = spec.models, spec.seeds
     settings = _check_types(name, dict(settings or {}))
     series = load_series(spec) if series is None else series
-    spec, series, _ = settle(spec, series)
+    chosen = spec.residual is None
+    spec, series, inferred = settle(spec, series)
     options = {"history": spec.history, "horizon": max(spec.horizons), "time_features": spec.time_features}
     windows = make_windows(
         series, scaler=spec.scaler, min_horizon=min(spec.horizons), reach_back=spec.reach_back, **options
@@ -109,6 +110,7 @@ def train_forecaster(
     found = fit(fitted.forecaster, windows, *graph, spec.training_settings(seed), progress=progress)
     figures = {key: value for key, value in dataclasses.asdict(found).items() if key != "epochs"}
     figures |= {"epochs": len(found.epochs), "data_hash": series.digest()}
+    figures |= {"form": inferred[-1] if chosen else ""}  # the last sentence is on the form
     fitted.config["fit"] = figures | {"environment": environment(resolve_device(spec.device))}
     return fitted.cpu().eval()
 

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from gnnkit.compare.leakage import checks
 from gnnkit.compare.leakage.checks import Found
+from gnnkit.compare.leakage.foresight import foresight
 from gnnkit.compare.leakage.masks import mask
+from gnnkit.compare.leakage.provenance import provenance
 from gnnkit.data import GraphSeries, WindowSplits
 
 __all__ = ["CAUSES", "LeakError", "audit"]
@@ -22,6 +24,7 @@ CAUSES: Mapping[str, str] = MappingProxyType(
         "scaler": "fit it on the training rows alone",
         "shared-target": "give every split rows of its own",
         "target-in-input": "let a window's history, and every feature of it, end before its first target",
+        "foresight": "leave the feature out, or give it as it is known at the time of the forecast",
         "future-time": "give each row the features of its own time",
         "mask": "score what was observed and nothing else, and fill gaps from the rows before them",
         "shuffled-test": "split by time, and keep the test windows in order",
@@ -34,6 +37,7 @@ _CHECKS: Mapping[str, Callable[[GraphSeries, WindowSplits, checks.ReadsOfSplits]
         "scaler": checks.scaler,
         "shared-target": checks.shared_target,
         "target-in-input": checks.target_in_input,
+        "foresight": foresight,
         "future-time": checks.future_time,
         "mask": mask,
         "shuffled-test": checks.shuffled_test,
@@ -65,12 +69,18 @@ def audit(series: GraphSeries, windows: WindowSplits, *, allow: Iterable[str] = 
     - `scaler`: its figures are those of the training rows;
     - `shared-target`: no row is a target of two splits;
     - `target-in-input`: each history ends before the targets, and no feature is a copy of a later target;
+    - `foresight`: no feature tells nearly all that the past leaves open of a later target, its own node's or another's;
+      one that tells a quarter or more is a warning, for it may be known ahead (`telling_features`);
     - `future-time`: the time features of a row are those of start + row · step;
     - `mask`: every observed target is scored as it is in the data, none that is missing is, and gaps in the inputs hold
       what was known before them;
     - `shuffled-test`: the splits follow each other in time, and so do the test windows.
 
-    Two more only warn: `duplicate` (nodes with the same series) and `constant` (nodes that never change).
+    Three more only warn: `duplicate` (nodes with the same series), `constant` (nodes that never change) and `graph` (it
+    follows the correlations of the nodes over all rows, test rows included).
+
+    A check that passed says what it looked at and nothing more: what nobody looks for is not found. Whether the values
+    of a file were smoothed, filled or corrected with later ones cannot be seen in it.
 
     Args:
         series: The data in its unit, NaN for what is missing.
@@ -108,16 +118,24 @@ def audit(series: GraphSeries, windows: WindowSplits, *, allow: Iterable[str] = 
         if found.leak and cause not in allowed:
             raise LeakError(cause, found.detail)
         status = "allowed" if found.leak else "warning" if found.warning else "passed"
-        detail = f"{found.detail[0].upper()}{found.detail[1:].removesuffix('.')}."
+        detail = (
+            f"{found.detail[0].upper()}{found.detail[1:].removesuffix('.')}{'' if found.detail.endswith('?') else '.'}"
+        )
         findings.append({"cause": cause, "status": status, "detail": detail})
-    return [*findings, _duplicates(series), _constants(series)]
+    return [*findings, _graph(series), _duplicates(series), _constants(series)]
 
 
 def _nearest(cause: str) -> str:
-    if cause in ("duplicate", "constant"):
+    if cause in ("duplicate", "constant", "graph"):
         return f"{cause} only warns, and needs no leave"
     near = difflib.get_close_matches(cause, CAUSES, n=1, cutoff=0.4)
     return (f"did you mean {near[0]!r}? " if near else "") + f"There are {', '.join(CAUSES)}"
+
+
+def _graph(series: GraphSeries) -> dict[str, str]:
+    found = provenance(series)
+    detail = f"{found.detail[0].upper()}{found.detail[1:].removesuffix('.')}."
+    return {"cause": "graph", "status": "warning" if found.warning else "passed", "detail": detail}
 
 
 def _duplicates(series: GraphSeries) -> dict[str, str]:

@@ -168,7 +168,13 @@ def audit_section(results: Results) -> Section | None:
     )
     said = audit_statements(results)
     if not said:
-        said = [Statement("Every check passed: nothing of the test rows is in what the models see.")]
+        names = ", ".join(check["cause"] for check in results.audit)
+        said = [
+            Statement(
+                f"Nothing was found by the checks that were made: {names}. What each looked at stands beside it; how "
+                "the values and the graph came about before gnnkit read them was not checked."
+            )
+        ]
     sheet = Sheet("Made before anything was trained", ("check", "result", "what was found"), lines, words=2)
     return Section("audit", "Leakage audit", tuple(said), (), (Sheets("Audit", (("all", sheet),)),))
 
@@ -182,7 +188,7 @@ def audit_statements(results: Results) -> list[Statement]:
             found.append(f"Leak ({check['cause']}), {how}: {check['detail']}")
         elif check["status"] == "warning":
             found.append(f"Warning ({check['cause']}): {check['detail']}")
-    return [Statement(text.rstrip(".") + ".", warning=True) for text in found]
+    return [Statement(text if text.endswith("?") else text.rstrip(".") + ".", warning=True) for text in found]
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

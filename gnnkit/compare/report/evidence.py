@@ -25,7 +25,6 @@ from gnnkit.compare.report.tables import (
 from gnnkit.compare.results import Results
 
 __all__ = [
-    "SEEDS_FOR_A_TEST",
     "ablation_section",
     "conditions_section",
     "evidence",
@@ -33,8 +32,13 @@ __all__ = [
     "where_section",
 ]
 
-#: From this many seeds on a paired test over seeds can reach 5% (Wilcoxon, two-sided: 2 · 2⁻ⁿ ≤ .05).
-SEEDS_FOR_A_TEST = 6
+#: What a test answers, in the table.
+_QUESTIONS = {
+    "families": "chosen on validation rows",
+    "last-value": "against last-value",
+    "seasonal-naive": "against seasonal-naive",
+    "best": "lowest against all others",
+}
 _FILLED = "A filled dot's interval excludes zero."
 
 
@@ -54,7 +58,7 @@ def significance_section(results: Results) -> Section | None:
     ahead = horizon_label(farthest, minutes)
     confidence = _confidence(results)
     for against in ("last-value", "seasonal-naive"):
-        if any((t["horizon"], t["metric"], t["against"]) == (farthest, "mae", against) for t in results.significance):
+        if any((t["horizon"], t["metric"], t["question"]) == (farthest, "mae", against) for t in results.significance):
             drawings.append(
                 Drawing(
                     f"against-{against}",
@@ -81,17 +85,14 @@ def significance_section(results: Results) -> Section | None:
         tests = [t for t in results.significance if (t["horizon"], t["metric"]) == (horizon, metric)]
         choices.append((f"{horizon_label(horizon, minutes)}, {metric.upper()}", _tests_sheet(results, tests)))
     notes = [
-        "Difference: error of the model minus that of the other; below zero the model is better. DM: Diebold-Mariano "
-        "statistic and its p, then p after Holm's correction over all pairs of models. Effect: "
-        "the mean difference over blocks of windows that share no row to predict, in deviations over them. "
+        "Difference: error of the model minus that of the other; below zero the model is better. Interval, p and "
+        "colour are of one test, Diebold-Mariano's (DM: its statistic), corrected after Holm for the pairs that the "
+        "question looks at: one that the validation rows chose; as many as there are trained models against a "
+        "baseline; all pairs of models where the lowest score names the model. A pair that stands under two questions "
+        "has two intervals. "
+        "Effect: the mean difference over blocks of windows that share no row to predict, in deviations over them. "
         "Skill: 1 − error ÷ error of the other."
     ]
-    most = max((int(test.get("seeds") or 0) for test in results.significance), default=0)
-    if results.significance and most < SEEDS_FOR_A_TEST:
-        notes.append(
-            f"No Wilcoxon test over seeds is given: no test over fewer than {SEEDS_FOR_A_TEST} seeds can reach 5% (the "
-            f"smallest two-sided p over n is 2 · 2⁻ⁿ), and there {'is' if most == 1 else 'are'} {most}."
-        )
     sheets = (Sheets("Paired tests", tuple(choices), chosen=_last_mae(keys)),) if choices else ()
     return Section("tests", "Are the differences more than noise?", (), tuple(drawings), sheets, tuple(notes))
 
@@ -119,25 +120,23 @@ def _last_mae(keys: list[tuple[int, str]]) -> int:
 def _tests_sheet(results: Results, tests: list[dict[str, Any]]) -> Sheet:
     horizon, metric = int(tests[0]["horizon"]), tests[0]["metric"]
     places = _places(results, horizon, metric)
-    wilcoxon = any(test.get("wilcoxon_p") is not None for test in tests)
-    heads = ["model", "against", "difference", f"{_confidence(results)} interval", "DM", "p", "p (Holm)"]
-    heads += ["Wilcoxon p"] if wilcoxon else []
+    heads = ["question", "model", "against", "difference", f"{_confidence(results)} interval", "p", "pairs", "DM"]
     lines = []
     for test in tests:
-        line = [Entry(test["model"]), Entry(test["against"]), *_interval_entries(test, places)]
+        line = [Entry(_QUESTIONS[test["question"]]), Entry(test["model"]), Entry(test["against"])]
         line += [
+            *_interval_entries(test, places),
+            Entry(format_p(test.get("p")), test.get("p")),
+            Entry(format_number(test.get("comparisons"), 0), test.get("comparisons")),
             Entry(signed(test.get("dm"), 2), test.get("dm")),
-            Entry(format_p(test.get("dm_p")), test.get("dm_p")),
-            Entry(format_p(test.get("dm_p_holm")), test.get("dm_p_holm")),
         ]
-        line += [Entry(format_p(test.get("wilcoxon_p")), test.get("wilcoxon_p"))] if wilcoxon else []
         line += [Entry(signed(test.get("effect"), 2), test.get("effect")), _percent(test.get("skill"))]
         lines.append(tuple(line))
     models = {name for test in tests for name in (test["model"], test["against"])}
     about = (
         f"{with_unit(METRIC_NAMES[metric], results)} up to {_ahead(results, horizon)}; {_n(results, horizon, models)}"
     )
-    return Sheet(about, (*heads, "effect", "skill"), tuple(lines), names=2)
+    return Sheet(about, (*heads, "effect", "skill"), tuple(lines), names=3)
 
 
 def ablation_section(results: Results) -> Section | None:
@@ -155,15 +154,14 @@ def ablation_section(results: Results) -> Section | None:
         "±",
         "difference",
         f"{_confidence(results)} interval",
-        "DM p",
-        "p (Holm)",
+        "p",
         "seeds",
     )
     lines = []
     for row in found.get("rows", []):
         test = tests.get((row["model"], row["adjacency"]))
         compared = _interval_entries(test, places) if test else [Entry(DASH), Entry(DASH)]
-        p_values = [test.get("dm_p"), test.get("dm_p_holm")] if test else [None, None]
+        p_value = test.get("p") if test else None
         lines.append(
             (
                 Entry(row["model"]),
@@ -171,7 +169,7 @@ def ablation_section(results: Results) -> Section | None:
                 Entry(format_number(row["mae"], places), row["mae"]),
                 Entry(format_number(row.get("std"), places), row.get("std")),
                 *compared,
-                *(Entry(format_p(p), p) for p in p_values),
+                Entry(format_p(p_value), p_value),
                 Entry(str(row["seeds"]), row["seeds"]),
             )
         )
@@ -193,7 +191,9 @@ def ablation_section(results: Results) -> Section | None:
         )
     verdict = Statement(found["sentence"], found["verdict"] != "open", _n(results, horizon, models))
     sheets = (Sheets("Ablation", (("all", Sheet(about, heads, tuple(lines), names=2)),)),) if lines else ()
-    return Section("ablation", "Does the graph matter?", (verdict,), drawings, sheets, tuple(found.get("notes", ())))
+    return Section(
+        "ablation", "Does the given graph matter?", (verdict,), drawings, sheets, tuple(found.get("notes", ()))
+    )
 
 
 def conditions_section(results: Results) -> Section | None:
@@ -207,11 +207,15 @@ def conditions_section(results: Results) -> Section | None:
             continue
         horizons = {int(point["horizon"]) for point in points}
         statements += [
-            Statement(point["sentence"], bool(point["clear"]), _n(results, point["horizon"], ()))
+            Statement(
+                point["sentence"],
+                None if point["low"] is None else bool(point["clear"]),
+                _n(results, point["horizon"], ()),
+            )
             for point in points
             if int(point["horizon"]) == max(horizons)  # nearer ones stand in the tables
         ]
-        pair = "the best graph and the best sequence model"
+        pair = "the graph model and the sequence model that are best on the validation rows"
         drawings.append(
             Drawing(
                 axis.replace("_", "-"),
@@ -289,7 +293,7 @@ def where_section(results: Results) -> Section | None:
     sheets = (Sheets("The same as tables", choices, folded=True),) if choices else ()
     if not drawings:
         return None
-    told = f"{graph} (best graph model) beside {sequence} (best sequence model), up to {ahead}."
+    told = f"{graph} beside {sequence}, of their families the best on the validation rows, up to {ahead}."
     said = (Statement(told, sample=_n(results, horizon, (graph, sequence))),)
     notes = () if not strata else ("The groups are looked at one by one, without a correction for their number.",)
     return Section("where", "Where the error lives", said, tuple(drawings), sheets, notes)

@@ -13,10 +13,11 @@ from gnnkit.compare.report.checks import audit_statements, checks
 from gnnkit.compare.report.evidence import evidence
 from gnnkit.compare.report.figures import draw_all, main_drawings
 from gnnkit.compare.report.protocol import caveats, methods, protocol, rerun_command, spec_text
-from gnnkit.compare.report.scores import facts, published_view, table_view, verdict_view
+from gnnkit.compare.report.scores import facts, headline, published_view, table_view, verdict_view
 from gnnkit.compare.report.sections import Section
 from gnnkit.compare.report.tables import (
     DASH,
+    FAMILIES_TITLE,
     SCORE_NAMES,
     families,
     format_number,
@@ -74,6 +75,8 @@ def render_html(results: Results) -> str:
     return page(
         "report.html.j2",
         families(results),
+        headline=headline(results),
+        families_title=FAMILIES_TITLE,
         data=results.data,
         facts=facts(results),
         verdicts=verdict_view(results),

@@ -9,10 +9,11 @@ from pathlib import Path
 from gnnkit.compare.report.checks import audit_statements, checks
 from gnnkit.compare.report.evidence import evidence
 from gnnkit.compare.report.protocol import caveats, methods, protocol, rerun_command, spec_text
-from gnnkit.compare.report.scores import facts, verdict_view
+from gnnkit.compare.report.scores import facts, headline, verdict_view
 from gnnkit.compare.report.sections import Section, Sheet, Statement
 from gnnkit.compare.report.tables import (
     DASH,
+    FAMILIES_TITLE,
     METRIC_NAMES,
     SCORE_NAMES,
     Cell,
@@ -63,7 +64,7 @@ def render_markdown(results: Results) -> str:
     """
     if results.rows.empty:
         raise ValueError("results.rows is empty: there is nothing to report; run at least one model or baseline")
-    blocks = [f"# Does the graph help? {_escaped(str(results.data.get('name', '')))}"]
+    blocks = [f"# {headline(results)} {_escaped(str(results.data.get('name', '')))}"]
     blocks.append(" · ".join(f"{name}: {_escaped(value)}" for name, value in facts(results) if name != "data"))
     blocks += _verdict(results)
     blocks += _scores(results)
@@ -84,8 +85,9 @@ def render_markdown(results: Results) -> str:
 def _verdict(results: Results) -> list[str]:
     view, minutes = verdict_view(results), results.data.get("step_minutes")
     blocks = ["## Verdict", _statements(audit_statements(results))]
-    if view["graph"]:
-        blocks += ["### Best graph model against best sequence model", _statements(view["graph"])]
+    blocks.append(_statements(view["too-few"]))
+    if view["families"]:
+        blocks += [f"### {FAMILIES_TITLE}", _statements(view["families"])]
     if results.ablation.get("sentence"):
         sentence = Statement(results.ablation["sentence"], results.ablation["verdict"] != "open")
         blocks += ["### The same model with another graph", _statements([sentence])]
@@ -100,7 +102,7 @@ def _verdict(results: Results) -> list[str]:
         lines.append(f"**{horizon_label(horizon, minutes)}**: {'; '.join(parts)}.")
     if lines:
         blocks += ["### Who beats repeating the last value?", _list(lines)]
-    if len(blocks) == 2:
+    if len(blocks) == 3 and not view["too-few"]:
         blocks.append("No two models were compared, so there is no verdict; the scores stand alone.")
     return blocks
 

@@ -168,7 +168,7 @@ def error_map(results: Results) -> HoverFigure:
 
     Returns:
         Three axes side by side, the first two on one colour scale; one axes where a family has no model. In the
-        difference (graph − sequence), orange nodes are better off with the graph, blue ones without.
+        difference the graph model is better at orange nodes, the sequence model at blue ones.
     """
     best = best_models(results)
     models = [best[kind] for kind in ("sequence", "graph") if best.get(kind) in results.node_errors]
@@ -197,7 +197,7 @@ def error_map(results: Results) -> HoverFigure:
         _say_nodes(figure, axes[2], results, positions, difference)
         axes[2].set_title(f"{models[1]} − {models[0]}")
         bars.append(figure.colorbar(drawn, ax=axes[2], location="bottom", shrink=0.8, aspect=18, pad=0.02))
-        bars[-1].set_label(with_unit("graph better where below 0", results))
+        bars[-1].set_label(with_unit(f"{models[1]} better where below 0", results))
         bars[-1].ax.locator_params(axis="x", nbins=5)
     for bar in bars:
         bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]

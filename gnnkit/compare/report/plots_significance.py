@@ -45,7 +45,7 @@ def differences_from(results: Results, against: str, horizon: int) -> HoverFigur
     tests = {
         test["model"]: test
         for test in results.significance
-        if (test["horizon"], test["metric"], test["against"]) == (horizon, "mae", against)
+        if (test["horizon"], test["metric"], test["question"]) == (horizon, "mae", against)
     }
     trained = [model for model, family in kinds.items() if family != "baseline" and model in tests]
     lines = [_line(tests[model], model, styles[model].color) for model in trained]

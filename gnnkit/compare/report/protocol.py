@@ -6,12 +6,14 @@ import json
 import shlex
 from typing import Any
 
-from gnnkit.compare.report.evidence import SEEDS_FOR_A_TEST
+from gnnkit.compare.forms import FORMS
 from gnnkit.compare.report.tables import DASH, base_rows, families
 from gnnkit.compare.results import Results
+from gnnkit.compare.statistics.enough import fewest_spans
 
 __all__ = ["caveats", "methods", "protocol", "rerun_command", "spec_text"]
 
+_FEW_SEEDS = 6
 #: Flags whose name is not the spec's.
 _FLAGS = {"horizons": "horizon", "hidden_channels": "hidden"}
 
@@ -30,9 +32,8 @@ def protocol(results: Results) -> list[tuple[str, list[tuple[str, str]]]]:
         ("split", str(data.get("split") or DASH)),
         *((f"{part} rows", f"{int(rows[0]):,} to {int(rows[1]) - 1:,}") for part, rows in split_rows.items()),
     ]
-    residual = bool(results.spec.get("residual"))
     rules = [
-        ("form", f"every model predicts {'the change from the last value' if residual else 'the value itself'}"),
+        ("form", f"every model predicts {FORMS[bool(results.spec.get('residual'))]}"),
         ("scaling", _scaling(str(results.spec.get("scaler") or ""))),
         ("choice of epoch", "lowest validation MAE; test rows are read once, for the scores"),
         ("scores", "in the data's unit; every observed value weighs the same, missing ones are not scored"),
@@ -62,23 +63,27 @@ def methods(results: Results) -> list[str]:
     level, other = f"{100 * confidence:g}%", f"{100 * (1 - confidence):g}%"
     found = []
     if results.verdicts or results.significance:
-        draws = f" in {int(spec['resamples']):,} draws" if spec.get("resamples") else ""
         found.append(
-            f"Intervals of differences ({level}): moving-block bootstrap over the test windows{draws}, the same blocks "
-            "for both models, so that what is hard for both cancels; a block has history + horizon windows "
-            "(at most a third of the windows), which share no row with the block after the next. Widened for the "
-            "number of blocks (Student's t) and by the deviation between seeds. “Clear” means that "
-            "the interval excludes zero (Künsch, 1989). The best model is chosen on the same windows that it is tested "
-            "on: it is clearly best where, against every other model, the "
-            f"interval excludes zero and the Diebold-Mariano p after Holm is below {other}."
+            "Differences are tested by Diebold-Mariano: the mean difference of the windows' losses over its standard "
+            "error, two-sided, p from Student's t. The variance is a fixed-smoothing one (Lazarus et al., 2018; "
+            "Coroneo and Iacone, 2020) with the correction of Harvey, Leybourne and Newbold (1997) carried over, and "
+            "the noise between seeds added. One rule decides mark, interval, p and sentence: p after Holm (1979) is "
+            f"below {other}; the {level} interval is that of the same test at the level that the correction leaves it, "
+            "so that it excludes zero just then. Corrected is for the pairs that a question looks at: one pair that "
+            "the validation rows chose; every trained model against a baseline; all k (k − 1) / 2 pairs of k models "
+            "where the lowest score names the model, as the windows that choose it are those that test it."
         )
-    if results.significance:
         found.append(
-            "Diebold-Mariano: the mean difference of the windows' losses over its standard error, two-sided. The "
-            "variance is a fixed-smoothing one (Lazarus et al., 2018; Coroneo and Iacone, 2020) with the correction of "
-            "Harvey, Leybourne and Newbold (1997) carried over, and the noise between seeds added; p from Student's t. "
-            "p values after Holm (1979) hold for all k (k − 1) / 2 pairs of the k models at one horizon and metric "
-            "together, those that are not shown counted in."
+            f"A verdict needs test windows that hold {fewest_spans(confidence)} spans of the horizon without a common "
+            f"row: of fewer, even a model that wins every one does so by chance with a probability of 2 / 2ⁿ > "
+            f"{1 - confidence:.2g} (sign test; Dixon and Mood, 1946)."
+        )
+    if results.where:
+        draws = f", {int(spec['resamples']):,} draws" if spec.get("resamples") else ""
+        found.append(
+            f"Intervals of groups of targets ({level}): moving-block bootstrap over the test windows (Künsch, 1989"
+            f"{draws}), the same blocks for both models; a block has history + horizon windows (at most a third of "
+            "all). Widened for the number of blocks (Student's t) and by the deviation between seeds."
         )
     if results.ranks:
         found.append(
@@ -209,11 +214,8 @@ def caveats(results: Results) -> list[str]:
     seeds = int(trained["seed"].nunique())
     if not trained.empty and seeds == 1:
         found.append("One seed: how far a model's score moves from one initialisation to the next is not known here.")
-    elif not trained.empty and seeds < SEEDS_FOR_A_TEST:
-        found.append(
-            f"{seeds} seeds: a deviation over so few is itself uncertain, and no test over fewer than "
-            f"{SEEDS_FOR_A_TEST} seeds can reach 5%."
-        )
+    elif not trained.empty and seeds < _FEW_SEEDS:
+        found.append(f"{seeds} seeds: a deviation over so few is itself uncertain.")
     late = _still_improving(results)
     if late:
         found.append(

@@ -22,7 +22,12 @@ from gnnkit.compare.report.tables import (
 )
 from gnnkit.compare.results import Results
 
-__all__ = ["facts", "published_view", "table_view", "verdict_view"]
+__all__ = ["facts", "headline", "published_view", "table_view", "verdict_view"]
+
+
+def headline(results: Results) -> str:
+    """What the report is asked: of the graph only where a model was trained with and without it."""
+    return "Does the graph help?" if results.ablation.get("sentence") else "Which model is better?"
 
 
 def facts(results: Results) -> list[tuple[str, str]]:
@@ -50,11 +55,14 @@ def _counted(number: int, noun: str) -> str:
 
 def verdict_view(results: Results) -> dict[str, list[Statement]]:
     """The verdicts on MAE by kind, horizons ascending, and all the rest for the fold-out."""
-    view: dict[str, list[Statement]] = {"graph": [], "winner": [], "rest": []}
+    view: dict[str, list[Statement]] = {"families": [], "winner": [], "too-few": [], "rest": []}
+    for verdict in results.verdicts:
+        if verdict["kind"] == "too-few":
+            view["too-few"].append(Statement(str(verdict["sentence"]), warning=True))
     # Summaries put several comparisons into one sentence: they have no single answer, and the report makes its own.
     single = [verdict for verdict in results.verdicts if "clear" in verdict and "model" in verdict]
     for verdict in sorted(single, key=lambda v: int(v["horizon"])):
-        headline = verdict["metric"] == "mae" and verdict["kind"] in ("graph", "winner")
+        headline = verdict["metric"] == "mae" and verdict["kind"] in ("families", "winner")
         sample = sample_size(results, int(verdict["horizon"]), (verdict["model"], verdict["against"]))
         statement = Statement(str(verdict["sentence"]), bool(verdict["clear"]), sample)
         view[verdict["kind"] if headline else "rest"].append(statement)

@@ -23,6 +23,7 @@ from gnnkit.compare.report.tables import (
 )
 from gnnkit.compare.results import Results
 from gnnkit.compare.statistics.bootstrap import Interval, paired_interval
+from gnnkit.compare.statistics.enough import is_enough
 
 __all__ = ["differences", "score_sheets", "write_side_by_side"]
 
@@ -201,6 +202,7 @@ def _interval(first: Results, second: Results, model: str, horizon: int, metric:
     errors = [getattr(results, table).get(model, {}).get(str(horizon)) for results in (first, second)]
     counts = [results.window_counts.get(str(horizon)) for results in (first, second)]
     same = first.environment.get("data_hash") == second.environment.get("data_hash") and counts[0] == counts[1]
+    same = same and is_enough(counts[0] or [], horizon, 0.95)
     if not same or not counts[0] or not sum(counts[0]) or errors[0] is None or errors[1] is None:
         return None
     history = max(int(base_rows(results)["history"].max()) for results in (first, second))

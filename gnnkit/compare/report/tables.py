@@ -17,15 +17,16 @@ from gnnkit.compare.results import Results
 from gnnkit.compare.scores import summarise
 
 __all__ = [
-    "DASH", "METRIC_NAMES", "SCORE_NAMES", "Cell", "Line", "ScoreTable", "base_rows", "best_models", "decimals",
-    "families", "floats", "format_number", "format_p", "horizon_label", "persistence_summary", "sample_size",
-    "score_table", "signed", "untyped", "with_unit",
+    "DASH", "FAMILIES_TITLE", "METRIC_NAMES", "SCORE_NAMES", "Cell", "Line", "ScoreTable", "base_rows", "best_models",
+    "decimals", "families", "floats", "format_number", "format_p", "horizon_label", "persistence_summary",
+    "sample_size", "score_table", "signed", "untyped", "with_unit",
 ]  # fmt: skip
 
 METRIC_NAMES = {"mae": "MAE", "rmse": "RMSE", "mape": "MAPE", "accuracy": "Accuracy", "r2": "R²", "var": "Var"}
 SCORE_NAMES = {"averaged": "all steps up to the horizon", "last-step": "the last step alone"}
 FAMILY_ORDER = ("baseline", "sequence", "graph")
 DASH = "–"
+FAMILIES_TITLE = "Chosen on the validation rows: a graph model against a sequence model"
 
 
 @dataclass(frozen=True)

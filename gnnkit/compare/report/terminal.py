@@ -107,19 +107,22 @@ def _count(parameters: int | None) -> str:
 
 
 def _sentences(results: Results, minutes: float | None) -> list[Text]:
-    marked = any(
-        v["kind"] == "winner" and v["clear"] and v.get("score", "averaged") == "averaged" for v in results.verdicts
-    )
-    sentences = [
-        Text("* best, by more than the noise" if marked else "No model is best by more than the noise.", style="dim")
+    winners = [v for v in results.verdicts if v["kind"] == "winner" and v.get("score", "averaged") == "averaged"]
+    sentences = []
+    if winners:
+        marked = any(v["clear"] for v in winners)
+        legend = "* best, by more than the noise" if marked else "No model is best by more than the noise."
+        sentences.append(Text(legend, style="dim"))
+    # No mark stands for the answer: a tick beside "worse" would be read as a yes.
+    chosen = [
+        str(verdict["sentence"])
+        for kind in ("families", "winner", "too-few")
+        for verdict in results.verdicts
+        if verdict["kind"] == kind and verdict["metric"] == "mae"
     ]
-    chosen = [v for kind in ("graph", "winner") for v in results.verdicts if v["kind"] == kind and v["metric"] == "mae"]
-    for verdict in chosen:
-        sentences.append(Text.assemble(("✓ " if verdict["clear"] else "· "), str(verdict["sentence"])))
     if results.ablation.get("sentence"):
-        sentences.append(
-            Text(f"{'· ' if results.ablation['verdict'] == 'open' else '✓ '}{results.ablation['sentence']}")
-        )
+        chosen.append(str(results.ablation["sentence"]))
+    sentences += [Text(f"• {sentence}") for sentence in chosen]
     for horizon, _, open_, worse in persistence_summary(results):
         failing = [f"{name} (worse)" for name in worse] + [f"{name} (not clearly different)" for name in open_]
         if failing:

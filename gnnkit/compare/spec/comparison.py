@@ -75,8 +75,9 @@ class ComparisonSpec(BaseModel, frozen=True):
     """Seeds; every model is trained once with each."""
     hidden_channels: int = Field(default=16, ge=1)
     """Width of every model that `settings` gives no other."""
-    residual: bool = True
-    """True: every model predicts the change from the last value; false: the value itself."""
+    residual: bool | None = None
+    """True: every model predicts the change from the last value; false: the value itself; none: chosen by the
+    training and validation rows."""
     time_features: bool = False
     """True: every model also sees time of day and weekday."""
     scaler: Literal["standard", "max", "max-node", "max-all", "max-node-all"] = "standard"
@@ -152,6 +153,17 @@ class ComparisonSpec(BaseModel, frozen=True):
             text = ", ".join(f"{share:g}" for share in shares)
             raise ValueError(f"{text} are not three positive shares with sum 1; give e.g. 0.7, 0.1, 0.2")
         return shares
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _names_of_models(cls, names: Any) -> Any:
+        for name in names if isinstance(names, (list, tuple)) else ():
+            if not isinstance(name, str):
+                what = name.__name__ if isinstance(name, type) else type(name).__name__
+                raise ValueError(
+                    f"{what} is no name: models of your own cannot be compared yet; choose from {', '.join(MODELS)}"
+                )
+        return names
 
     @field_validator("models")
     @classmethod
@@ -305,6 +317,8 @@ class FinalSpec(ComparisonSpec, frozen=True):
     """Rows that a model sees."""
     horizons: tuple[int, ...] = (3, 6, 12)
     """Steps ahead that are scored."""
+    residual: bool = True
+    """True: every model predicts the change from the last value; false: the value itself."""
     reach_back: bool = Field(default=False, exclude=True)
     """Whether the first histories of validation and test lie in the rows before (see `make_windows`); it follows from
     the data."""
@@ -332,7 +346,12 @@ def make_spec(**values: Any) -> ComparisonSpec:
 
 
 def resolve(
-    spec: ComparisonSpec, *, history: int = 12, horizons: tuple[int, ...] = (3, 6, 12), reach_back: bool = False
+    spec: ComparisonSpec,
+    *,
+    history: int = 12,
+    horizons: tuple[int, ...] = (3, 6, 12),
+    reach_back: bool = False,
+    residual: bool = True,
 ) -> FinalSpec:
     """The final spec: a history and horizons that were left open are filled in.
 
@@ -341,6 +360,7 @@ def resolve(
         history: for a spec without one, as chosen for the data (default 12).
         horizons: likewise (default 3, 6, 12).
         reach_back: whether the first histories of validation and test lie in the rows before (default False).
+        residual: for a spec that leaves the form open, as chosen for the data (default True).
 
     Example:
         >>> resolve(make_spec(horizons=[5]), history=8, horizons=(1, 2)).horizons
@@ -350,6 +370,7 @@ def resolve(
     values["history"] = history if spec.history is None else spec.history
     values["horizons"] = tuple(sorted(horizons)) if spec.horizons is None else spec.horizons
     values["reach_back"] = reach_back
+    values["residual"] = residual if spec.residual is None else spec.residual
     return FinalSpec.model_construct(**values)
 
 

@@ -14,9 +14,18 @@ from torch import Tensor
 
 from gnnkit.compare.conditions import ADJACENCIES, BASE, Adjacency, Condition
 from gnnkit.compare.scores import Outcome
-from gnnkit.compare.statistics.benches import Bench, Name, Words, by_name, make_benches
-from gnnkit.compare.statistics.bootstrap import Interval, PairedBootstrap
-from gnnkit.compare.statistics.significance import diebold_mariano, holm
+from gnnkit.compare.statistics.benches import (
+    UNJUDGED,
+    Bench,
+    Name,
+    Words,
+    by_name,
+    judged_columns,
+    make_benches,
+)
+from gnnkit.compare.statistics.bootstrap import seed_scores
+from gnnkit.compare.statistics.enough import is_enough, shortage
+from gnnkit.compare.statistics.significance import DieboldMariano, judge_together
 from gnnkit.compare.statistics.where import best_by_validation
 
 __all__ = ["MARGIN", "judge_ablation", "judge_conditions"]
@@ -42,27 +51,27 @@ def judge_ablation(
     mask: Bool[Tensor, "W P N"],
     windows: Mapping[int, int],
     *,
-    history: int,
     unit: str = "",
     step_minutes: float | None = None,
     confidence: float = 0.95,
-    resamples: int = 2000,
+    test_share: float | None = None,
 ) -> dict[str, Any]:
     """Say whether the given graph matters: the same models by the same recipe, on the given and on other graphs.
 
-    At the largest horizon every other graph is tested against the given one, by the block bootstrap's interval and by a
-    Diebold-Mariano test with Holm's correction over all models and graphs. Both are paired over windows and over seeds:
-    a seed has the same first weights and the same order of batches on every graph, so what is luck in them cancels,
-    and the noise between seeds is that of the differences. With c the confidence:
+    At the largest horizon every other graph is tested against the given one, by a Diebold-Mariano test with Holm's
+    correction over all models and graphs (`judge_together`). It is paired over windows and over seeds: a seed has the
+    same first weights and the same order of batches on every graph, so what is luck in them cancels, and the noise
+    between seeds is that of the differences. With c the confidence:
 
     - `"yes"`: at least one model is clearly better with the given graph than without edges **and** than with every
-      wrong graph (shuffled, random): the intervals exclude 0 and the corrected p are below 1 − c.
-    - `"no"`: the given graph harms: every model is clearly better, by the same two tests, without edges or with a wrong
-      graph. Or for every model the gain over one of those k graphs is below `MARGIN` of its MAE; the upper bound of
-      each gain is one-sided, at the level (1 − c) / k. Where the lower bounds are above −`MARGIN` too, the graph does
-      not matter to within that margin; else all that is said is that it does not help.
-    - `"open"`: neither; or one seed alone, which cannot tell what the graph does from the luck of a draw: four equal
-      graphs give each of them the lowest error in one of four draws.
+      wrong graph (shuffled, random).
+    - `"no"`: the given graph harms: every model is clearly better without edges or with a wrong graph. Or for every
+      model the gain over one of those k graphs is below `MARGIN` of its MAE; the upper bound of each gain is one-sided,
+      at the level (1 − c) / k. Where the lower bounds are above −`MARGIN` too, the graph does not matter to within that
+      margin; else all that is said is that it does not help.
+    - `"open"`: neither; or too few windows (`is_enough`); or one seed alone, which cannot tell what the graph does from
+      the luck of a draw: four equal graphs give each of them the lowest error in one of four draws. With one seed, or
+      too few windows, a test has a difference and neither interval nor p.
 
     The complete and the learned graph are tested too, but do not decide: they hold the true edges.
 
@@ -71,11 +80,10 @@ def judge_ablation(
         true: targets in the data's unit.
         mask: observed targets.
         windows: horizon P → number of leading windows that are scored.
-        history: T; blocks of T + P windows stay together in the bootstrap.
         unit: the data's unit, for the sentences.
         step_minutes: minutes in a step, for the sentences.
         confidence: of the intervals.
-        resamples: bootstrap draws.
+        test_share: share of all rows that are test rows, to say how many are missing where windows are too few.
 
     Returns:
         `Results.ablation`: `rows` and `tests` of the largest horizon, `verdict` and `sentence`; the sentences of the
@@ -93,9 +101,7 @@ def judge_ablation(
     names = [(model, kind) for model in models for kind in ADJACENCIES if (model, kind) in found]
     found = {name: found[name] for name in names}
     words = Words(unit, step_minutes, confidence)
-    trials = [
-        _Trial(bench, words) for bench in make_benches(found, true, mask, windows, history=history, resamples=resamples)
-    ]
+    trials = [_Trial(bench, words, test_share) for bench in make_benches(found, true, mask, windows)]
     last = trials[-1]
     verdict, sentence = last.verdict()
     notes += [trial.verdict()[1] for trial in reversed(trials[:-1])]
@@ -115,11 +121,10 @@ def judge_conditions(
     mask: Bool[Tensor, "W P N"],
     windows: Mapping[int, int],
     *,
-    history: int,
     unit: str = "",
     step_minutes: float | None = None,
     confidence: float = 0.95,
-    resamples: int = 2000,
+    test_share: float | None = None,
 ) -> list[dict[str, Any]]:
     """Set the best graph model against the best sequence model, with fewer training rows and with more hidden inputs.
 
@@ -147,15 +152,16 @@ def judge_conditions(
             graph, sequence = (pair[0], "graph"), (pair[1], "sequence")
             groups = by_name(here, lambda o: o.family)
             found = {name: groups[name] for name in (graph, sequence)}
-            for bench in make_benches(found, true, mask, windows, history=history, resamples=resamples):
-                drawn = bench.bootstrap(
-                    {family: bench.errors[name] for name, family in ((graph, "g"), (sequence, "s"))}
-                )
-                interval = drawn.interval("g", "s", confidence=confidence)
+            for bench in make_benches(found, true, mask, windows):
                 figures = {"graph_mae": bench.mae(graph), "sequence_mae": bench.mae(sequence)}
                 row = {"axis": axis, "value": value, "horizon": bench.horizon, "graph": graph[0]}
-                row |= {"sequence": sequence[0]} | figures | dataclasses.asdict(interval) | {"clear": interval.clear}
-                rows.append(row | {"sentence": _condition_sentence(row, interval, bench, words, (graph, sequence))})
+                row |= {"sequence": sequence[0], **figures, **UNJUDGED}
+                row |= {"difference": figures["graph_mae"] - figures["sequence_mae"]}
+                if is_enough(bench.counts.tolist(), bench.horizon, confidence):
+                    test = bench.test(bench.errors[graph], bench.errors[sequence])
+                    row |= judged_columns(judge_together([test], confidence)[0])
+                sentence = _condition_sentence(row, bench, words, (graph, sequence), test_share)
+                rows.append(row | {"sentence": sentence})
     return rows
 
 
@@ -164,14 +170,10 @@ def _only(condition: Condition, axis: str) -> bool:
     return dataclasses.replace(condition, **{axis: getattr(BASE, axis)}).is_base
 
 
-def _key(name: Name) -> str:
-    return "\n".join(name)
-
-
 def _verdict_of_none() -> dict[str, str]:
     return {
         "verdict": "open",
-        "sentence": "Open whether the graph matters: no model was trained both on the given graph and on another.",
+        "sentence": "Open whether the given graph matters: no model was trained both on it and on another.",
     }
 
 
@@ -181,6 +183,7 @@ class _Trial:
 
     bench: Bench
     words: Words
+    test_share: float | None = None
 
     @property
     def models(self) -> list[str]:
@@ -208,43 +211,53 @@ class _Trial:
         return gaps
 
     @cached_property
-    def _drawn(self) -> PairedBootstrap:
-        nothing = np.zeros((1, len(self.bench.counts)))
-        return self.bench.bootstrap({_key(name): gap for name, gap in self._gaps.items()} | {"": nothing})
+    def _enough(self) -> bool:
+        return is_enough(self.bench.counts.tolist(), self.bench.horizon, self.words.confidence)
+
+    @cached_property
+    def _paired(self) -> dict[Name, DieboldMariano]:
+        """A test of every gap over two seeds or more; none where windows are too few."""
+        return {
+            name: self.bench.test(gap, np.zeros_like(gap[:1]))
+            for name, gap in self._gaps.items()
+            if self._enough and len(gap) > 1
+        }
 
     @cached_property
     def tests(self) -> list[dict[str, Any]]:
+        judged = dict(
+            zip(self._paired, judge_together(list(self._paired.values()), self.words.confidence), strict=True)
+        )
         found = []
         for (model, adjacency), gap in self._gaps.items():
-            interval, p_value = self._interval(model, adjacency, self.words.confidence), None
-            if self.bench.windows > 1:
-                lag = self.bench.horizon - 1
-                p_value = diebold_mariano(gap, np.zeros_like(gap[:1]), self.bench.counts, lag=lag).p_value
             test = {"model": model, "adjacency": adjacency, "against": "given", "horizon": self.bench.horizon}
-            found.append(test | dataclasses.asdict(interval) | {"clear": interval.clear, "dm_p": p_value})
-        known = [test for test in found if test["dm_p"] is not None]
-        corrected = holm([test["dm_p"] for test in known]).tolist()
-        for test in found:
-            test["dm_p_holm"] = None
-        for test, p_value in zip(known, corrected, strict=True):
-            test["dm_p_holm"] = p_value
+            test |= {**UNJUDGED, "difference": float(seed_scores(gap, self.bench.counts, squared=False).mean())}
+            if (model, adjacency) in judged:
+                test |= judged_columns(judged[model, adjacency])
+            found.append(test)
         return found
 
     def verdict(self) -> tuple[str, str]:
         when = self.words.ahead(self.bench.horizon)
         size = self.words.size(self.bench, self._seeds(self.models))
+        if not self._enough:
+            missing = shortage(self.bench.counts.tolist(), self.bench.horizon, self.words.confidence, self.test_share)
+            return "open", f"Open whether the given graph matters {when}: {missing}"
         winners = {model: self._deciding(model) for model in self.models if self._matters(model)}
         if winners:
-            return "yes", f"The graph matters {when}: {self._claims(winners)} ({size}, {self._at_most(winners)})."
+            return "yes", f"The given graph matters {when}: {self._claims(winners)} ({size}, {self._at_most(winners)})."
         harms = {model: [test for test in self._deciding(model) if self._beats_given(test)] for model in self.models}
         if all(harms.values()):
             return "no", f"The given graph harms {when}: {self._claims(harms)} ({size}, {self._at_most(harms)})."
         bounds = [bound for bound in map(self._least_gain, self.models) if bound]
         if len(bounds) == len(self.models) and all(high < MARGIN for _, _, high in bounds):
             claims = "; ".join(
-                f"{self._claim(test['model'], [test])}, a gain of at most {100 * max(high, 0.0):.2g}% of its MAE"
+                f"{test['model']} has an MAE of {self._mae(test['model'], 'given')} with the given graph and "
+                f"{self._mae(test['model'], test['adjacency'])} with {IN_WORDS[test['adjacency']]}, a gain of at most "
+                f"{100 * max(high, 0.0):.2g}% of the MAE"
                 for test, _, high in bounds
             )
+            size += f", one-sided bounds that hold together with {100 * self.words.confidence:g}%"
             answer = f"does not help {when}"
             if all(low > -MARGIN for _, low, _ in bounds):
                 answer = f"does not matter {when}, to within {100 * MARGIN:g}% of the MAE"
@@ -252,7 +265,7 @@ class _Trial:
         claims = self._claims({model: self._deciding(model) for model in self.models})
         if self._seeds(self.models) < 2:
             claims = f"one seed cannot tell what the graph does from luck, give three or more; {claims}"
-        return "open", f"Open whether the graph matters {when}: {claims} ({size})."
+        return "open", f"Open whether the given graph matters {when}: {claims} ({size})."
 
     def notes(self) -> list[str]:
         """What a reader must know beside the verdict."""
@@ -266,8 +279,8 @@ class _Trial:
                 )
         return found
 
-    def _interval(self, model: str, adjacency: str, confidence: float) -> Interval:
-        return self._drawn.interval(_key((model, adjacency)), "", confidence=confidence)
+    def _mae(self, model: str, adjacency: str) -> str:
+        return self.words.value(self.bench.mae((model, adjacency)))
 
     def _seeds(self, models: Sequence[str]) -> int:
         """Seeds of the model that has fewest, on the given graph and on another."""
@@ -283,36 +296,33 @@ class _Trial:
         tried = {test["adjacency"] for test in tests}
         if NO_GRAPH not in tried or not tried & set(WRONG_GRAPHS) or self._seeds([model]) < 2:
             return False
-        return all(test["low"] > 0 and self._after_holm(test) for test in tests)
+        return all(test["clear"] and test["difference"] > 0 for test in tests)
 
     def _beats_given(self, test: Mapping[str, Any]) -> bool:
         """Whether the model is clearly better with the test's graph than with the given one."""
-        return test["high"] < 0 and self._after_holm(test) and self._seeds([test["model"]]) > 1
-
-    def _after_holm(self, test: Mapping[str, Any]) -> bool:
-        return test["dm_p_holm"] is not None and test["dm_p_holm"] < 1 - self.words.confidence
+        return test["clear"] and test["difference"] < 0
 
     def _least_gain(self, model: str) -> tuple[dict[str, Any], float, float] | None:
         """The graph that the given one gains least over, and the bounds of that gain as shares of the MAE."""
         tests = self._deciding(model)
-        if not tests or self._seeds([model]) < 2:
+        if not tests or any((model, test["adjacency"]) not in self._paired for test in tests):
             return None
         # One-sided at level α / k each: the chance that one of k bounds is too low is α.
-        confidence = max(1 - 2 * (1 - self.words.confidence) / len(tests), 0.5)
-        bounds = [self._interval(model, test["adjacency"], confidence) for test in tests]
+        confidence = 1 - 2 * (1 - self.words.confidence) / len(tests)
+        bounds = [judge_together([self._paired[model, test["adjacency"]]], confidence)[0] for test in tests]
         least = int(np.argmin([bound.high for bound in bounds]))
         mae = self.bench.mae((model, "given"))
         return tests[least], bounds[least].low / mae, bounds[least].high / mae
 
     def _at_most(self, claimed: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-        p_value = max(test["dm_p_holm"] for tests in claimed.values() for test in tests)
-        return f"p at most {max(p_value, 1e-4):.2g} by Diebold-Mariano and Holm over {len(self.tests)} tests"
+        p_value = max(test["p"] for tests in claimed.values() for test in tests)
+        return f"p at most {max(p_value, 1e-4):.2g}, corrected for {len(self._paired)} tests"
 
     def _claims(self, claimed: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
         return "; ".join(self._claim(model, tests) for model, tests in claimed.items())
 
     def _claim(self, model: str, tests: Sequence[Mapping[str, Any]]) -> str:
-        given = self.words.value(self.bench.mae((model, "given")))
+        given = self._mae(model, "given")
         if not tests:
             return f"{model} has an MAE of {given} with the given graph, and was tried on no other that decides"
         changes = ", ".join(f"{IN_WORDS[test['adjacency']]} {self.words.difference(test)}" for test in tests)
@@ -320,15 +330,19 @@ class _Trial:
 
 
 def _condition_sentence(
-    row: Mapping[str, Any], interval: Interval, bench: Bench, words: Words, pair: tuple[Name, Name]
+    row: Mapping[str, Any], bench: Bench, words: Words, pair: tuple[Name, Name], test_share: float | None
 ) -> str:
     share = f"{100 * row['value']:g}%"
     data = f"{share} of the training rows" if row["axis"] == "train_share" else f"{share} of the inputs hidden"
-    answer = "it is not shown that the graph helps"
-    if interval.clear:
-        answer = "the graph helps" if interval.difference < 0 else "the graph does not help"
     ours, theirs = (f"{name[0]} ({words.value(bench.mae(name))})" for name in pair)
+    start = f"With {data}, {words.ahead(bench.horizon)}"
+    if row["p"] is None:
+        missing = shortage(bench.counts.tolist(), bench.horizon, words.confidence, test_share)
+        return f"{start}, {ours} beside {theirs}: {missing}"
+    answer = "is not told apart from"
+    if row["clear"]:
+        answer = "is better than" if row["difference"] < 0 else "is worse than"
     return (
-        f"With {data}, {words.ahead(bench.horizon)}, {answer}: {ours} against {theirs}, difference "
-        f"{words.difference(interval)} ({words.size(bench, max(len(bench.errors[name]) for name in pair))})."
+        f"{start}, {ours} {answer} {theirs}: difference {words.difference(row)} "
+        f"({words.size(bench, max(len(bench.errors[name]) for name in pair))})."
     )

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from torch import Tensor
 
 from gnnkit.compare.scores import Outcome, window_errors
-from gnnkit.compare.statistics.bootstrap import Interval, PairedBootstrap, seed_scores
+from gnnkit.compare.statistics.bootstrap import seed_scores
+from gnnkit.compare.statistics.significance import DieboldMariano, Judged, diebold_mariano
 
-__all__ = ["Bench", "Name", "Words", "by_name", "make_benches"]
+__all__ = ["UNJUDGED", "Bench", "Name", "Words", "by_name", "judged_columns", "make_benches"]
 
 Name = tuple[str, str]
 """Of what is compared: a model, and the graph it was trained on or the family it is of."""
+
+
+UNJUDGED: Mapping[str, Any] = MappingProxyType({"low": None, "high": None, "clear": False, "p": None})
+"""What a row has where no test was made."""
+
+
+def judged_columns(judged: Judged) -> dict[str, Any]:
+    """What a row has of a test."""
+    return {
+        "difference": judged.difference,
+        "low": judged.low,
+        "high": judged.high,
+        "clear": judged.clear,
+        "p": judged.p_value,
+    }
 
 
 def by_name(outcomes: Iterable[Outcome], second: Callable[[Outcome], str]) -> dict[Name, list[Outcome]]:
@@ -34,8 +52,6 @@ class Bench:
     errors: Mapping[Name, np.ndarray]
     seeds: Mapping[Name, Sequence[int]]
     counts: np.ndarray
-    block: int
-    resamples: int
 
     def scores(self, name: Name) -> np.ndarray:
         """The MAE of each seed, [S]."""
@@ -45,9 +61,9 @@ class Bench:
         """The mean over seeds of the MAE."""
         return float(self.scores(name).mean())
 
-    def bootstrap(self, errors: Mapping[str, np.ndarray]) -> PairedBootstrap:
-        """Errors on these windows, [S, W] each, in blocks of history + horizon windows."""
-        return PairedBootstrap(errors, self.counts, block=self.block, resamples=self.resamples)
+    def test(self, a: Float[np.ndarray, "S W"], b: Float[np.ndarray, "Z W"]) -> DieboldMariano:
+        """The test of two errors on these windows."""
+        return diebold_mariano(a, b, self.counts, lag=self.horizon - 1)
 
     @property
     def windows(self) -> int:
@@ -60,9 +76,6 @@ def make_benches(
     true: Tensor,
     mask: Tensor,
     windows: Mapping[int, int],
-    *,
-    history: int,
-    resamples: int,
 ) -> list[Bench]:
     """A bench for each horizon, ascending.
 
@@ -71,8 +84,6 @@ def make_benches(
         true: targets in the data's unit.
         mask: observed targets.
         windows: horizon P → number of leading windows that are scored.
-        history: T.
-        resamples: bootstrap draws.
     """
     tables = {name: window_errors(group, true, mask, windows) for name, group in found.items()}
     seeds = {name: [outcome.seed for outcome in group] for name, group in found.items()}
@@ -82,7 +93,7 @@ def make_benches(
         for name, (absolute, _, observed) in tables.items():
             errors[name] = np.array(absolute[name[0]][str(horizon)], dtype=np.float64)
             counts = np.array(observed[str(horizon)], dtype=np.float64)
-        benches.append(Bench(horizon, errors, seeds, counts, history + horizon, resamples))
+        benches.append(Bench(horizon, errors, seeds, counts))
     return benches
 
 
@@ -111,11 +122,12 @@ class Words:
         """3.21 mph"""
         return f"{number:.4g}{self._unit()}"
 
-    def difference(self, interval: Interval | Mapping[str, float]) -> str:
-        """-0.12 mph, 95% interval -0.2 to -0.04"""
-        found = dataclasses.asdict(interval) if isinstance(interval, Interval) else interval
-        bounds = f"{100 * self.confidence:g}% interval {found['low']:+.3g} to {found['high']:+.3g}"
-        return f"{found['difference']:+.3g}{self._unit()}, {bounds}"
+    def difference(self, test: Mapping[str, Any]) -> str:
+        """-0.12 mph, 95% interval -0.2 to -0.04; the number alone where it was not judged"""
+        text = f"{test['difference']:+.3g}{self._unit()}"
+        if test["p"] is None:
+            return text
+        return f"{text}, {100 * self.confidence:g}% interval {test['low']:+.3g} to {test['high']:+.3g}"
 
     def size(self, bench: Bench, seeds: int) -> str:
         """n = 380 test windows, 3 seeds"""

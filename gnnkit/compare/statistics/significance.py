@@ -10,20 +10,16 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy import special, stats
+from scipy import special
 
-from gnnkit.compare.statistics.bootstrap import PairedBootstrap, seed_scores
+from gnnkit.compare.statistics.bootstrap import seed_scores
+from gnnkit.compare.statistics.enough import is_enough
 from gnnkit.compare.statistics.ranks import block_scores, separate_blocks
 
-__all__ = [
-    "REFERENCES", "DieboldMariano", "diebold_mariano", "holm", "significance", "wilcoxon_over_seeds",
-]  # fmt: skip
+__all__ = ["REFERENCES", "DieboldMariano", "Judged", "diebold_mariano", "holm", "judge_together", "significance"]
 
 REFERENCES = ("last-value", "seasonal-naive")
 """The baselines that every trained model is tested against."""
-
-FEWEST_SEEDS = 6
-"""With five pairs even the most extreme order of signs has a two-sided p of 2 / 2⁵ = 0.0625: no test can reach 5%."""
 
 Table = Mapping[str, Mapping[str, Sequence]]
 
@@ -121,32 +117,6 @@ def diebold_mariano(
     )
 
 
-def wilcoxon_over_seeds(a: Float[np.ndarray, " S"], b: Float[np.ndarray, " Z"]) -> float | None:
-    """Two-sided p of the signed-rank test of seed scores, a against b, pair by pair; None below six seeds.
-
-    A model with one score, a baseline, stands against every seed of the other. The test speaks of the noise between
-    seeds on these windows, and of no other windows.
-
-    Args:
-        a: one score a seed.
-        b: the same for the other model, in the same order of seeds.
-
-    Returns:
-        p; None where fewer than six seeds pair up or the numbers of seeds differ: no test over five can reach 5%.
-
-    Source:
-        Wilcoxon, "Individual comparisons by ranking methods", 1945.
-
-    Example:
-        >>> wilcoxon_over_seeds(np.arange(6.0), np.arange(6.0) + [1, 2, 3, 4, 5, 6])
-        0.03125
-    """
-    if max(len(a), len(b)) < FEWEST_SEEDS or (len(a) != len(b) and min(len(a), len(b)) != 1):
-        return None
-    gaps = np.asarray(a) - np.asarray(b)
-    return float(np.asarray(stats.wilcoxon(gaps))[1]) if np.any(gaps != 0) else 1.0
-
-
 def holm(p_values: Sequence[float]) -> Float[np.ndarray, " M"]:
     """p-values that hold for all M tests together: p̃_(i) = max over k ≤ i of (M − k + 1) p_(k), at most 1.
 
@@ -157,11 +127,68 @@ def holm(p_values: Sequence[float]) -> Float[np.ndarray, " M"]:
         >>> holm([0.01, 0.04, 0.03]).tolist()
         [0.03, 0.06, 0.06]
     """
+    return np.minimum(np.asarray(p_values, dtype=np.float64) * _holm_factors(p_values), 1.0)
+
+
+def _holm_factors(p_values: Sequence[float]) -> Float[np.ndarray, " M"]:
+    """What Holm's correction multiplies each p with, before it is cut at 1."""
     found = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(found, kind="stable")
-    adjusted = np.empty_like(found)
-    adjusted[order] = np.minimum(np.maximum.accumulate(found[order] * np.arange(len(found), 0, -1)), 1.0)
-    return adjusted
+    places = np.arange(len(found), 0, -1, dtype=np.float64)
+    raised = np.maximum.accumulate(found[order] * places)
+    factors = np.empty_like(found)
+    factors[order] = np.divide(raised, found[order], out=places, where=found[order] > 0)
+    return factors
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A difference, and what one test says of it: `clear`, `p_value` and interval always agree.
+
+    Args:
+        difference: score of a minus score of b.
+        low, high: the interval of the test at the level that the correction leaves it.
+        p_value: after the correction.
+        clear: p is below 1 − confidence, and the interval excludes 0.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    clear: bool
+
+
+def judge_together(tests: Sequence[DieboldMariano], confidence: float) -> list[Judged]:
+    """Judge tests that answer one question: whichever of them stand out, the chance that one does so by noise is held.
+
+    p is Holm's. With f the factor by which Holm's correction raised a test's own p, and α = 1 − confidence,
+
+        interval = difference ± t_{1 − α / (2 f)} · deviation,     clear = (p · f < α)
+
+    so that an interval excludes 0 just where the corrected p is below α, and one number decides.
+
+    Args:
+        tests: all that the question looks at, shown or not.
+        confidence: of the intervals.
+
+    Returns:
+        What is said of each, in their order.
+
+    Example:
+        >>> weak = DieboldMariano(2.2, 0.04, 20.0, 0.22, 0.1)
+        >>> [judge_together([weak] * number, 0.95)[0].clear for number in (1, 2)]
+        [True, False]
+    """
+    alpha = 1 - confidence
+    factors = _holm_factors([test.p_value for test in tests])
+    found = []
+    for test, factor in zip(tests, factors.tolist(), strict=True):
+        reach = float(-special.stdtrit(test.degrees, alpha / (2 * factor))) * test.deviation if test.deviation else 0.0
+        p_value = min(1.0, test.p_value * factor)
+        low, high = test.difference - reach, test.difference + reach
+        found.append(Judged(test.difference, low, high, p_value, p_value < alpha))
+    return found
 
 
 def significance(
@@ -172,62 +199,50 @@ def significance(
     *,
     history: int,
     confidence: float = 0.95,
-    resamples: int = 2000,
     pair: tuple[str, str] | None = None,
-    seeds: Mapping[str, Sequence[int]] | None = None,
 ) -> list[dict[str, Any]]:
-    """Every test of a comparison, per horizon and for MAE and RMSE.
+    """Every test of a comparison, per horizon and for MAE and RMSE, by the question that it answers.
 
-    Shown are all trained models against `REFERENCES`, the best graph model against every sequence model and baseline,
-    and the best of all against every other. Who is best of all is seen on the very windows that are tested, so those
-    pairs were not fixed beforehand. Holm's correction is therefore over all k (k − 1) / 2 pairs of the k models at one
-    horizon and metric, shown or not: the chance that any pair of equal models is called different, whichever pairs the
-    scores pick, is at most the level. `clear` speaks of the interval of its own pair alone.
+    A Diebold-Mariano test decides each. What it is corrected for (`judge_together`) follows from the question:
+
+    - `"families"`: the graph and the sequence model that the validation rows chose; one test, fixed beforehand.
+    - `"last-value"`, `"seasonal-naive"`: every trained model against that baseline; as many tests as trained models.
+    - `"best"`: the model with the lowest score against every other. Who that is is seen on the very windows that are
+      tested, so the correction is over all k (k − 1) / 2 pairs of the k models.
 
     Args:
         absolute: mean absolute errors, `[model][horizon]` → [seed][window] (`Results.seed_window_errors`).
         squared: mean squared errors, the same way (`Results.seed_window_squared`).
         counts: observed targets, `[horizon]` → [window].
         families: `[model]` → "baseline", "sequence" or "graph".
-        history: T, rows of history; blocks of T + P windows stay together in the bootstrap.
+        history: T, rows of history; effects are over blocks of T + P windows.
         confidence: of the intervals.
-        resamples: bootstrap draws.
-        pair: the best graph and the best sequence model, as chosen on the validation rows; None: the graph model with
-            the lowest score.
-        seeds: `[model]` → the seed of each row of its errors; the signed-rank test pairs two models' scores by it, over
-            the seeds that both have. None: rows are paired by their places.
+        pair: the best graph and the best sequence model, as chosen on the validation rows; None: no such question.
 
     Returns:
-        The dicts that `Results.significance` describes, and `comparisons`, the number of pairs that Holm's correction
-        is over, k (k − 1) / 2. `effect` is the mean difference over blocks of windows without a common target row,
-        divided by its deviation over them (None for fewer than two); `skill` is 1 − score / score of `against`. `dm`,
-        `dm_p` and `dm_p_holm` are None where fewer than two windows were observed.
-
-    Raises:
-        ValueError: `seeds` has no number for each row of a trained model's errors.
+        The dicts that `Results.significance` describes. `effect` is the mean difference over blocks of windows without
+        a common target row, divided by its deviation over them (None for fewer than two); `skill` is 1 − score / score
+        of `against`. A horizon whose windows are too few (`is_enough`) has none.
 
     Example:
         >>> errors = {name: {"2": [[level] * 30]} for name, level in (("last-value", 2.0), ("gru", 1.0))}
         >>> families = {"last-value": "baseline", "gru": "sequence"}
         >>> found = significance(errors, errors, {"2": [1] * 30}, families, history=4)
-        >>> [(test["model"], test["against"], test["skill"]) for test in found if test["metric"] == "mae"]
-        [('gru', 'last-value', 0.5)]
+        >>> [(test["question"], test["model"], test["against"], test["skill"]) for test in found[:2]]
+        [('last-value', 'gru', 'last-value', 0.5), ('best', 'gru', 'last-value', 0.5)]
     """
     found: list[dict[str, Any]] = []
     for horizon in sorted(counts, key=int):
         observed = np.array(counts[horizon], dtype=np.float64)
+        if not is_enough(counts[horizon], int(horizon), confidence):
+            continue
         for metric, table in (("mae", absolute), ("rmse", squared)):
             errors = {name: np.array(table[name][horizon], dtype=np.float64) for name in families}
-            places: Mapping[str, Sequence[int]] = {name: range(len(losses)) for name, losses in errors.items()}
-            rows = places if seeds is None else seeds
-            own = {name: list(rows.get(name, [])) for name, family in families.items() if family != "baseline"}
-            for name, numbers in own.items():
-                if len(numbers) != len(errors[name]):
-                    raise ValueError(
-                        f"seeds of {name} are {numbers}, but its errors have {len(errors[name])} rows; give one a row"
-                    )
-            bench = _Bench(errors, own, observed, int(horizon), history, metric == "rmse", confidence, resamples)
-            found += bench.tests(_pairs(bench, families, pair), metric)
+            bench = _Bench(errors, observed, int(horizon), history, metric == "rmse")
+            for question, shown, asked in _questions(bench, families, pair):
+                judged = dict(zip(asked, judge_together([bench.test(*two) for two in asked], confidence), strict=True))
+                names = {"question": question, "horizon": int(horizon), "metric": metric}
+                found += [names | bench.row(*two, judged[two], len(asked)) for two in shown]
     return found
 
 
@@ -235,85 +250,59 @@ class _Bench:
     """The errors of all models at one horizon and metric, and what is measured on a pair of them."""
 
     def __init__(
-        self,
-        errors: Mapping[str, np.ndarray],
-        seeds: Mapping[str, Sequence[int]],
-        counts: np.ndarray,
-        horizon: int,
-        history: int,
-        squared: bool,
-        confidence: float,
-        resamples: int,
+        self, errors: Mapping[str, np.ndarray], counts: np.ndarray, horizon: int, history: int, squared: bool
     ) -> None:
-        self.errors, self.seeds, self.counts = errors, seeds, counts
-        self.horizon, self.squared, self.confidence = horizon, squared, confidence
-        block = history + horizon
-        self.drawn = PairedBootstrap(errors, counts, block=block, squared=squared, resamples=resamples)
+        self.errors, self.counts, self.horizon, self.squared = errors, counts, horizon, squared
+        self.scores = {name: seed_scores(found, counts, squared=squared) for name, found in errors.items()}
         blocks = separate_blocks(counts, horizon, history)
         self.blocks = {name: block_scores(found, counts, blocks, squared) for name, found in errors.items()}
+        self._tests: dict[tuple[str, str], DieboldMariano] = {}
 
-    def tests(self, pairs: Sequence[tuple[str, str]], metric: str) -> list[dict[str, Any]]:
-        shown = {frozenset(pair): pair for pair in reversed(pairs)}
-        tested: dict[frozenset[str], tuple[tuple[str, str], DieboldMariano | None]] = {}
-        for order in combinations(self.errors, 2):
-            names = frozenset(order)
-            tested[names] = shown.get(names, order), self._diebold_mariano(*shown.get(names, order))
-        p_values = [dm.p_value for _, dm in tested.values() if dm]
-        adjusted = dict(zip(tested, holm(p_values).tolist(), strict=True)) if p_values else {}
-        intervals = {names: self.drawn.interval(*pair, confidence=self.confidence) for names, pair in shown.items()}
-        found = []
-        for model, against in pairs:
-            key = frozenset((model, against))
-            (pair, dm), interval = tested[key], intervals[key]
-            sign = 1.0 if pair == (model, against) else -1.0
-            low, high = sorted((sign * interval.low, sign * interval.high))
-            row = {"horizon": self.horizon, "metric": metric, "model": model, "against": against}
-            row |= {"difference": sign * interval.difference, "low": low, "high": high, "clear": interval.clear}
-            row |= {"dm": _finite(sign * dm.statistic) if dm else None, "dm_p": dm.p_value if dm else None}
-            row |= {"dm_p_holm": adjusted.get(key), "comparisons": len(tested)}
-            row |= self._sizes(model, against)
-            found.append(row)
-        return found
+    def test(self, model: str, against: str) -> DieboldMariano:
+        """The test of a pair, made once whichever questions look at it."""
+        if (model, against) not in self._tests:
+            lag = self.horizon - 1
+            self._tests[model, against] = diebold_mariano(
+                self.errors[model], self.errors[against], self.counts, lag=lag, squared=self.squared
+            )
+        return self._tests[model, against]
 
-    def _diebold_mariano(self, a: str, b: str) -> DieboldMariano | None:
-        if (self.counts > 0).sum() < 2:
-            return None
-        return diebold_mariano(self.errors[a], self.errors[b], self.counts, lag=self.horizon - 1, squared=self.squared)
-
-    def _sizes(self, model: str, against: str) -> dict[str, Any]:
-        ours, theirs = self.drawn.scores(model), self.drawn.scores(against)
+    def row(self, model: str, against: str, judged: Judged, comparisons: int) -> dict[str, Any]:
+        ours, theirs = self.scores[model], self.scores[against]
         gaps = self.blocks[model] - self.blocks[against]
         deviation = float(gaps.std(ddof=1)) if len(gaps) > 1 else 0.0
         known = deviation > 1e-12 * float(self.blocks[against].mean()) if len(gaps) else False
         return {
-            "wilcoxon_p": wilcoxon_over_seeds(*self._by_seed(model, against)),
+            "model": model,
+            "against": against,
+            **{name: getattr(judged, name) for name in ("difference", "low", "high", "clear")},
+            "dm": _finite(self.test(model, against).statistic),
+            "p": judged.p_value,
+            "comparisons": comparisons,
             "seeds": len(ours),
             "effect": float(gaps.mean()) / deviation if known else None,
             "skill": 1 - float(ours.mean() / theirs.mean()) if theirs.mean() > 0 else None,
         }
 
-    def _by_seed(self, *pair: str) -> list[np.ndarray]:
-        """The scores of two models, those of trained ones on the seeds that both have, in one order."""
-        own = [
-            dict(zip(self.seeds[name], self.drawn.scores(name), strict=True)) if name in self.seeds else None
-            for name in pair
-        ]
-        known = [found for found in own if found is not None]
-        both = [seed for seed in known[0] if all(seed in found for found in known)] if known else []
-        return [
-            self.drawn.scores(name) if found is None else np.array([found[seed] for seed in both])
-            for name, found in zip(pair, own, strict=True)
-        ]
+
+Pairs = list[tuple[str, str]]
 
 
-def _pairs(bench: _Bench, families: Mapping[str, str], pair: tuple[str, str] | None) -> list[tuple[str, str]]:
-    ranked = sorted(families, key=bench.drawn.score)
+def _questions(
+    bench: _Bench, families: Mapping[str, str], pair: tuple[str, str] | None
+) -> list[tuple[str, Pairs, Pairs]]:
+    """Each question, the pairs that are shown for it, and all pairs that it looks at."""
     trained = [name for name in families if families[name] != "baseline"]
-    pairs = [(name, reference) for reference in REFERENCES if reference in families for name in trained]
-    graphs = [pair[0]] if pair else [name for name in ranked if families[name] == "graph"]
-    pairs += [(graphs[0], name) for name in families if families[name] != "graph"] if graphs else []
-    pairs += [(ranked[0], name) for name in families if name != ranked[0]]
-    return list(dict.fromkeys(pairs))
+    found: list[tuple[str, Pairs, Pairs]] = [("families", [pair], [pair])] if pair else []
+    for reference in REFERENCES:
+        if reference in families and trained:
+            pairs = [(name, reference) for name in trained]
+            found.append((reference, pairs, pairs))
+    ranked = sorted(families, key=lambda name: float(bench.scores[name].mean()))
+    # The lower score first, so that the pairs of the best one are among them as they are shown.
+    every = list(combinations(ranked, 2))
+    best = [(ranked[0], name) for name in families if name != ranked[0]]
+    return [*found, ("best", best, every)] if best else found
 
 
 def _influence(loss: np.ndarray, counts: np.ndarray, scores: np.ndarray, squared: bool) -> np.ndarray:

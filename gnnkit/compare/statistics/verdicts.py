@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from gnnkit.compare.statistics.bootstrap import seed_scores
+from gnnkit.compare.statistics.enough import is_enough, shortage
 from gnnkit.compare.statistics.significance import significance
 
-__all__ = ["verdicts"]
+__all__ = ["p_in_words", "verdicts"]
 
 PERSISTENCE = "last-value"
 
@@ -25,17 +26,19 @@ def verdicts(
     history: int,
     unit: str = "",
     step_minutes: float | None = None,
-    resamples: int = 2000,
     confidence: float = 0.95,
     tests: Sequence[Mapping[str, Any]] | None = None,
     pair: tuple[str, str] | None = None,
+    test_share: float | None = None,
 ) -> list[dict[str, Any]]:
     """What the errors say, per horizon and for MAE and RMSE, in numbers and in words.
 
-    All that is said rests on the tests of `significance`: the interval decides, and the p-value of Diebold-Mariano
-    after Holm's correction stands beside it. Only the winner is chosen by the rows that it is tested on. It is clearly
-    below another model where the interval excludes 0 **and** the p after Holm over all pairs of models is below
-    1 − confidence; those that it is not clearly below are `tied` with it, and it is `clear` where none is.
+    All that is said is what the tests of `significance` found: a difference is called one where the test's p, corrected
+    for what its question looks at, is below 1 − confidence; its interval then excludes 0. Of the model with the lowest
+    score, those that it is not clearly below are `tied` with it, and it is `clear` where none is.
+
+    Models are compared by name. No sentence speaks of the graph: two models differ in more than that, and only the same
+    model with and without it (`judge_ablation`) tells what the graph does.
 
     Args:
         absolute: mean absolute errors, `[model][horizon]` → [seed][window] (`Results.seed_window_errors`).
@@ -45,20 +48,18 @@ def verdicts(
         history: T, rows of history.
         unit: the data's unit, for the sentences.
         step_minutes: minutes in a step, for the sentences.
-        resamples: bootstrap draws.
         confidence: of the intervals.
         tests: what `significance` found on the same errors; None: it is asked here.
-        pair: the graph and the sequence model that answer whether the graph helps: those that are best on the
-            validation rows, for a choice by the test rows would favour the family with more models. None: those with
-            the lowest scores.
+        pair: the graph and the sequence model that are best on the validation rows, for a choice by the test rows would
+            favour the family with more models. None: no two models were chosen so.
+        test_share: share of all rows that are test rows, to say how many are missing where windows are too few.
 
     Returns:
-        The dicts that `Results.verdicts` describes.
+        The dicts that `Results.verdicts` describes; of a horizon with too few windows one of the kind `"too-few"`.
     """
     if tests is None:
-        budget = {"confidence": confidence, "resamples": resamples}
-        tests = significance(absolute, squared, counts, families, history=history, pair=pair, **budget)
-    known = {(t["horizon"], t["metric"], t["model"], t["against"]): t for t in tests}
+        tests = significance(absolute, squared, counts, families, history=history, confidence=confidence, pair=pair)
+    known = {(t["question"], t["horizon"], t["metric"], t["model"], t["against"]): t for t in tests}
     found: list[dict[str, Any]] = []
     for horizon in sorted(counts, key=int):
         for metric, table in (("mae", absolute), ("rmse", squared)):
@@ -74,9 +75,10 @@ def verdicts(
                 confidence=confidence,
                 pair=pair,
             )
-            found += [referee.winner(), *referee.persistence()]
-            graph = referee.graph()
-            found += [graph] if graph else []
+            if not is_enough(counts[horizon], int(horizon), confidence):
+                found += [referee.too_few(test_share)] if metric == "mae" else []
+                continue
+            found += [*referee.winner(), *referee.persistence(), *referee.families_pair()]
     return found
 
 
@@ -89,26 +91,25 @@ class _Referee:
     families: Mapping[str, str]
     horizon: int
     metric: str
-    tests: Mapping[tuple[int, str, str, str], Mapping[str, Any]]
+    tests: Mapping[tuple[str, int, str, str, str], Mapping[str, Any]]
     unit: str
     step_minutes: float | None
     confidence: float
     pair: tuple[str, str] | None
 
-    def winner(self) -> dict[str, Any]:
+    def winner(self) -> list[dict[str, Any]]:
         best, *others = self._best(list(self.errors))
-        tied = [name for name in others if not self._beats(best, name)]
+        if not others:
+            return []
+        tied = [name for name in others if not self._test("best", best, name)["clear"]]
         against = tied[0] if tied else others[0]
-        test = self._test(best, against)
+        test = self._test("best", best, against)
         sentence = f"{self._when()}, {best} has the lowest {self.metric.upper()} ({self._value(best)}), "
-        sentence += f"but not clearly below {', '.join(tied)}" if tied else "clearly below every other model"
-        sentence += f": against {against} {self._difference(test)}."
-        return self._verdict("winner", best, against, test, sentence) | {"tied": tied, "clear": not tied}
-
-    def _beats(self, best: str, other: str) -> bool:
-        """Whether the model that these rows chose as best is clearly below another, that choice counted in."""
-        test = self._test(best, other)
-        return test["high"] < 0 and test["dm_p_holm"] is not None and test["dm_p_holm"] < 1 - self.confidence
+        sentence += f"not told apart from {', '.join(tied)}" if tied else "clearly below every other model"
+        pairs = f", corrected for all {test['comparisons']} pairs of models" if test["comparisons"] > 1 else ""
+        sentence += f": against {against} {self._difference(test)}{pairs}."
+        verdict = self._verdict("winner", best, against, test, sentence)
+        return [verdict | {"tied": tied, "clear": not tied}]
 
     def persistence(self) -> list[dict[str, Any]]:
         trained = [name for name in self.errors if self.families[name] != "baseline"]
@@ -116,7 +117,7 @@ class _Referee:
             return []
         found, groups = [], {"better": [], "open": [], "worse": []}
         for name in trained:
-            test = self._test(name, PERSISTENCE)
+            test = self._test(PERSISTENCE, name, PERSISTENCE)
             if not test["clear"]:
                 outcome, words = "open", "does not clearly differ from"
             elif test["difference"] < 0:
@@ -142,25 +143,28 @@ class _Referee:
         sentence = f"{self._when()}, in {self.metric.upper()}: {'; '.join(parts)}."
         return self._base("persistence-summary", sentence) | groups
 
-    def graph(self) -> dict[str, Any] | None:
-        graphs, sequences = (self._best(self._members(family)) for family in ("graph", "sequence"))
-        if not graphs or not sequences:
-            return None
-        best, rival = self.pair or (graphs[0], sequences[0])
-        test = self._test(best, rival)
-        if not test["clear"]:
-            answer = "Not shown that the graph helps"
-        elif test["difference"] < 0:
-            answer = "The graph helps"
-        else:
-            answer = "The graph does not help"
-        when = self._when()
-        claim = f"{answer} {when[:1].lower()}{when[1:]} in {self.metric.upper()}"
-        ours, theirs = f"{best} ({self._value(best)})", f"{rival} ({self._value(rival)})"
-        pair = f"the best graph model, {ours}, against the best sequence model, {theirs}"
-        chosen = ", chosen on validation rows" if self.pair else ""
-        sentence = f"{claim}: {pair}{chosen}: {self._difference(test)}."
-        return self._verdict("graph", best, rival, test, sentence)
+    def families_pair(self) -> list[dict[str, Any]]:
+        """The two models that the validation rows chose, one of each family, by their names."""
+        if not self.pair:
+            return []
+        model, rival = self.pair
+        test = self._test("families", model, rival)
+        answer = "is not told apart from"
+        if test["clear"]:
+            answer = "is better than" if test["difference"] < 0 else "is worse than"
+        sentence = (
+            f"{self._when()}, {model} ({self._value(model)}) {answer} {rival} ({self._value(rival)}) in "
+            f"{self.metric.upper()}: {self._difference(test)}."
+        )
+        among = [f"{best} of {', '.join(self._members(self.families[best]))}" for best in self.pair]
+        if any(len(self._members(self.families[best])) > 1 for best in self.pair):
+            sentence += f" The validation rows chose {' and '.join(among)}."
+        return [self._verdict("families", model, rival, test, sentence)]
+
+    def too_few(self, test_share: float | None) -> dict[str, Any]:
+        """A sentence in place of verdicts."""
+        missing = shortage(self.counts.tolist(), self.horizon, self.confidence, test_share)
+        return self._base("too-few", f"{self._when()}: {missing}")
 
     def _members(self, family: str) -> list[str]:
         return [name for name in self.errors if self.families[name] == family]
@@ -171,8 +175,8 @@ class _Referee:
     def _best(self, names: list[str]) -> list[str]:
         return sorted(names, key=self._score)
 
-    def _test(self, model: str, against: str) -> Mapping[str, Any]:
-        return self.tests[self.horizon, self.metric, model, against]
+    def _test(self, question: str, model: str, against: str) -> Mapping[str, Any]:
+        return self.tests[question, self.horizon, self.metric, model, against]
 
     def _base(self, kind: str, sentence: str) -> dict[str, Any]:
         return {"kind": kind, "horizon": self.horizon, "metric": self.metric, "score": "averaged", "sentence": sentence}
@@ -181,7 +185,7 @@ class _Referee:
         single = [n for n in (model, against) if self.families[n] != "baseline" and len(self.errors[n]) == 1]
         if single:
             sentence += f" One seed of {' and '.join(single)}: the noise between seeds is not in the interval."
-        numbers = {name: test[name] for name in ("difference", "low", "high", "clear", "dm_p_holm")}
+        numbers = {name: test[name] for name in ("difference", "low", "high", "clear", "p")}
         return self._base(kind, sentence) | {"model": model, "against": against} | numbers
 
     def _when(self) -> str:
@@ -195,16 +199,14 @@ class _Referee:
 
     def _difference(self, test: Mapping[str, Any]) -> str:
         bounds = f"{100 * self.confidence:g}% interval {test['low']:+.3g} to {test['high']:+.3g}"
-        if test["dm_p_holm"] is not None:
-            alone, corrected = _p_value(test["dm_p"]), _p_value(test["dm_p_holm"])
-            bounds += f" (Diebold-Mariano p {alone}, after Holm's correction over all pairs {corrected})"
-        return f"difference {test['difference']:+.3g}{self._unit()}, {bounds}"
+        return f"difference {test['difference']:+.3g}{self._unit()} ({bounds}, p {p_in_words(test['p'])})"
 
     def _unit(self) -> str:
         return f" {self.unit}" if self.unit else ""
 
 
-def _p_value(p: float) -> str:
+def p_in_words(p: float) -> str:
+    """A p value behind the letter: "= 0.02", "< 0.001"."""
     return f"= {p:.2g}" if p >= 0.001 else "< 0.001"
 
 

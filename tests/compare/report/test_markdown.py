@@ -21,7 +21,7 @@ def test_verdicts_come_first_with_their_n(rich_results):
     text = render_markdown(rich_results())
     assert text.startswith("# Does the graph help? los-loop\n")
     assert (
-        "- **clear**: The graph helps at 15 minutes ahead: tgcn is better than gru by 0.05 mph (95% interval 0.02 to "
+        "- **clear**: At 15 minutes ahead, tgcn is better than gru by 0.05 mph (95% interval 0.02 to "
         "0.08). (n = 389 windows, 3 seeds)" in text
     )
     assert "- **Mind**: Leak (shared-target-rows), allowed by name" in text
@@ -46,7 +46,7 @@ def test_every_table_is_rectangular_and_each_section_is_there(rich_results):
         assert {len(line) for line in table} == {len(table[0])}
     heads = re.findall(r"^## (.*)", text, re.MULTILINE)
     assert heads == [
-        *("Verdict", "Scores", "Are the differences more than noise?", "Does the graph matter?"),
+        *("Verdict", "Scores", "Are the differences more than noise?", "Does the given graph matter?"),
         *("With less data, with fewer sensors", "Where the error lives", "Prediction intervals"),
         *("What each model was given", "Leakage audit", "Caveats", "How this was made"),
     ]
@@ -63,7 +63,7 @@ def test_user_text_is_no_markup(fake_results):
     results = fake_results(name=evil, unit="m|s")
     results.notes.append(evil)
     text = render_markdown(results)
-    assert text.startswith(r"# Does the graph help? a\|b \<img src=x\> \`c\` \*d\* \$e\$ # f" + "\n")
+    assert text.startswith(r"# Which model is better? a\|b \<img src=x\> \`c\` \*d\* \$e\$ # f" + "\n")
     assert "<img" not in text.replace(r"\<img", "").split("```")[0]
     for table in tables(text):
         assert {len(line) for line in table} == {len(table[0])}

@@ -52,7 +52,7 @@ def test_no_mark_without_a_clear_winner(fake_results):
 
 def test_verdicts_follow_the_table(fake_results):
     text = " ".join(printed(fake_results()).split())
-    assert text.index("historical-average") < text.index("✓ The graph helps at 15 minutes ahead")
+    assert text.index("historical-average") < text.index("• At 15 minutes ahead, tgcn is better than gru")
     assert "! 15 min: does not beat the last value in MAE: gcn (worse), bilstm (not clearly different)." in text
 
 
@@ -72,15 +72,28 @@ def test_odd_results_are_shown(fake_results, odd):
 def test_inferred_settings_ablation_and_audit_are_told(rich_results):
     text = " ".join(printed(rich_results()).split())
     assert text.startswith("history 12: inferred as one hour of 5-minute rows. season 288")
-    assert "✓ The graph matters to tgcn up to 60 minutes ahead: without edges the MAE rises by 0.21." in text
+    assert "• The given graph matters to tgcn up to 60 minutes ahead: without edges the MAE rises by 0.21." in text
     assert "! Leak (shared-target-rows), allowed by name: rows 1400 to 1410 are targets of two splits." in text
     assert "! Warning (constant-series): 2 nodes never change: node 3, node 9." in text
     assert "scaler-fitted-on-test" not in text  # a check that passed needs no line
 
 
-def test_an_open_ablation_is_no_tick(rich_results):
+@pytest.mark.parametrize("verdict", ["yes", "no", "open"])
+def test_no_mark_can_be_read_as_an_answer(rich_results, verdict):
+    """A tick beside "does not help" reads as a yes: every sentence has the same bullet."""
     results = rich_results()
-    results.ablation |= {"verdict": "open", "sentence": "Not shown that the graph matters."}
+    results.ablation |= {"verdict": verdict, "sentence": "What was found of the graph."}
     text = printed(results)
-    assert "· Not shown that the graph matters." in text
+    assert "• What was found of the graph." in text
+    assert not set("✓✗✔·") & set(text)
     assert max(map(len, text.splitlines())) <= 100
+
+
+def test_too_few_windows_are_told_in_place_of_verdicts(fake_results):
+    results = fake_results(horizons=(3,))
+    sentence = "Up to 3 steps ahead: 1 test window is too few to judge: at least 16 are needed."
+    base = {"kind": "too-few", "horizon": 3, "metric": "mae", "score": "averaged"}
+    results.verdicts = [base | {"sentence": sentence}]
+    text = printed(results)
+    assert f"• {sentence}" in text
+    assert not [word for word in ("noise", "better", "interval", "beat") if word in text]

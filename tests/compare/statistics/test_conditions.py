@@ -4,11 +4,11 @@ import pytest
 
 from gnnkit.compare.scores import Outcome
 from gnnkit.compare.statistics.ablation import judge_conditions
-from tests.compare.statistics.outcomes import HISTORY, MASK, TRUE, WINDOWS, hard, outcome
+from tests.compare.statistics.outcomes import MASK, TRUE, WINDOWS, hard, outcome
 
 
 def conditions(outcomes, windows=None, **options):
-    given = {"history": HISTORY, "unit": "mph", "step_minutes": 5.0, "resamples": 200}
+    given = {"unit": "mph", "step_minutes": 5.0}
     return judge_conditions(outcomes, TRUE, MASK, windows or {2: WINDOWS}, **(given | options))
 
 
@@ -29,13 +29,10 @@ def test_learning_curve_by_hand():
     assert [row["graph_mae"] for row in found] == pytest.approx([level + 2, level], rel=1e-5)
     assert [row["sequence_mae"] for row in found] == pytest.approx([level + 1, level + 0.5], rel=1e-5)
     assert found[0]["sentence"] == (
-        "With 10% of the training rows, up to 10 minutes (2 steps) ahead, the graph does not help: gcn "
-        f"({level + 2:.4g} mph) against gru ({level + 1:.4g} mph), difference +1 mph, 95% interval +1 to +1 (n = 120 "
-        "test windows, one seed)."
+        f"With 10% of the training rows, up to 10 minutes (2 steps) ahead, gcn ({level + 2:.4g} mph) is worse than gru "
+        f"({level + 1:.4g} mph): difference +1 mph, 95% interval +1 to +1 (n = 120 test windows, one seed)."
     )
-    assert (
-        "With 100% of the training rows, up to 10 minutes (2 steps) ahead, the graph helps: gcn" in found[1]["sentence"]
-    )
+    assert " mph) is better than gru (" in found[1]["sentence"]
 
 
 def test_validation_picks_the_pair_and_the_test_rows_do_not():
@@ -51,7 +48,7 @@ def test_validation_picks_the_pair_and_the_test_rows_do_not():
         (0.5, "gcn", "lstm"),
     ]
     assert "With 50% of the inputs hidden" in found[1]["sentence"]
-    assert "it is not shown that the graph helps" in found[1]["sentence"]
+    assert " is not told apart from " in found[1]["sentence"]
     assert "2 seeds" in found[1]["sentence"]
     assert (found[0]["difference"], found[0]["clear"]) == (0.0, False)
 
@@ -71,3 +68,15 @@ def test_axes_do_not_mix_and_missing_families_are_left_out():
     baseline = outcome("last-value", 0.0, family="baseline")
     horizons = conditions([baseline, *base, *both(1.0, 1.0, train_share=0.5)], {1: WINDOWS, 2: WINDOWS - 1})
     assert [(row["value"], row["horizon"]) for row in horizons] == [(0.5, 1), (0.5, 2), (1.0, 1), (1.0, 2)]
+
+
+def test_too_few_windows_have_errors_and_no_interval():
+    found = conditions(both(1.0, 1.5) + both(2.0, 1.0, train_share=0.1), {2: 9}, test_share=0.2)
+    assert [(row["low"], row["high"], row["p"], row["clear"], row["difference"]) for row in found] == [
+        (None, None, None, False, 1.0), (None, None, None, False, -0.5),
+    ]  # fmt: skip
+    assert found[0]["sentence"] == (
+        "With 10% of the training rows, up to 10 minutes (2 steps) ahead, gcn (2 mph) beside gru (1 mph): 9 test "
+        "windows are too few to judge: at least 11 are needed (about 10 more rows), which hold 6 spans of 2 steps "
+        "without a common row."
+    )

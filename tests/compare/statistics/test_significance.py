@@ -1,6 +1,7 @@
 """Tests of models against each other: hand-computed values, a dense reference, and their size by simulation."""
 
 import itertools
+import math
 import time
 
 import numpy as np
@@ -8,12 +9,12 @@ import pytest
 from scipy import stats
 
 from benchmarks.referee_size import CASES, Cell, cells, rejections, window_losses
-from gnnkit.compare.statistics.bootstrap import paired_interval
 from gnnkit.compare.statistics.significance import (
+    DieboldMariano,
     diebold_mariano,
     holm,
+    judge_together,
     significance,
-    wilcoxon_over_seeds,
 )
 
 RNG = np.random.default_rng
@@ -137,27 +138,39 @@ def test_holm_steps_down_and_never_falls_again():
     assert holm([0.04]).tolist() == [0.04]
 
 
-def exact_signed_rank(gaps):
-    """Two-sided p by all 2^S signs; for gaps without ties."""
-    ranks = stats.rankdata(np.abs(gaps))
-    seen = abs(ranks[gaps > 0].sum() - ranks.sum() / 2)
-    sums = [
-        sum(r for r, s in zip(ranks, signs, strict=True) if s) for signs in itertools.product((0, 1), repeat=len(gaps))
-    ]
-    return np.mean([abs(total - ranks.sum() / 2) >= seen for total in sums])
+def made(p_value, degrees=20.0, deviation=0.1):
+    """A test with that p of its own."""
+    statistic = float(stats.t.isf(p_value / 2, degrees))
+    return DieboldMariano(statistic, p_value, degrees, statistic * deviation, deviation)
 
 
-def test_wilcoxon_equals_the_count_of_all_signs():
-    gaps = np.array([0.3, -0.1, 0.5, 0.7, 0.2, -0.4, 0.9])
-    assert wilcoxon_over_seeds(gaps, np.zeros(7)) == pytest.approx(exact_signed_rank(gaps))
-    assert wilcoxon_over_seeds(gaps + 3, np.array([3.0])) == pytest.approx(exact_signed_rank(gaps))
+def test_interval_p_and_mark_are_one_rule():
+    """Whatever the p values: the interval excludes 0 just where Holm's p is below 5%."""
+    for case in range(200):
+        rng = RNG(case)
+        tests = [made(float(p), float(rng.integers(1, 60))) for p in rng.beta(0.3, 2.0, size=rng.integers(1, 12))]
+        judged = judge_together(tests, 0.95)
+        assert [one.p_value for one in judged] == pytest.approx(holm([test.p_value for test in tests]))
+        for one in judged:
+            assert one.clear == (one.p_value < 0.05) == (one.low > 0 or one.high < 0)
+            assert one.low <= one.difference <= one.high
 
 
-def test_wilcoxon_says_nothing_below_six_seeds_or_without_pairs():
-    assert wilcoxon_over_seeds(np.arange(5.0), np.arange(5.0) + 1) is None
-    assert wilcoxon_over_seeds(np.arange(6.0), np.arange(6.0) + np.arange(1, 7)) == 2 / 2**6
-    assert wilcoxon_over_seeds(np.arange(7.0), np.arange(6.0)) is None
-    assert wilcoxon_over_seeds(np.ones(6), np.ones(6)) == 1.0
+def test_the_interval_is_that_of_the_test_at_the_level_that_holm_leaves_it():
+    alone = judge_together([made(0.03)], 0.95)[0]
+    reach = stats.t.isf(0.025, 20) * 0.1
+    assert (alone.difference - alone.low, alone.high - alone.difference) == pytest.approx((reach, reach))
+    first, second = judge_together([made(0.03), made(0.001)], 0.95)
+    assert (first.p_value, second.p_value) == pytest.approx((0.03, 0.002))
+    assert second.high - second.difference == pytest.approx(stats.t.isf(0.05 / 2 / 2, 20) * 0.1)
+    assert first.high - first.difference == pytest.approx(reach)  # what the step-down leaves it is its own level
+
+
+def test_what_has_no_variance_has_an_interval_without_width():
+    sure = judge_together([DieboldMariano(-math.inf, 0.0, 3.0, -0.5, 0.0)], 0.95)[0]
+    assert (sure.low, sure.high, sure.p_value, sure.clear) == (-0.5, -0.5, 0.0, True)
+    same = judge_together([DieboldMariano(0.0, 1.0, 3.0, 0.0, 0.0)], 0.95)[0]
+    assert (same.low, same.high, same.p_value, same.clear) == (0.0, 0.0, 1.0, False)
 
 
 FAMILIES = {"last-value": "baseline", "seasonal-naive": "baseline", "lstm": "sequence", "tgcn": "graph", "gcn": "graph"}
@@ -175,46 +188,47 @@ def tables(levels=LEVELS, families=FAMILIES, seeds=2, windows=160):
     return absolute, squared, {"3": [4] * windows}
 
 
-def test_the_pairs_are_those_that_questions_are_asked_about():
-    found = significance(*tables(), FAMILIES, history=12, resamples=200)
-    pairs = [(t["model"], t["against"]) for t in found if t["metric"] == "mae"]
+def test_each_question_has_its_pairs_and_its_correction():
+    found = significance(*tables(), FAMILIES, history=12, pair=("gcn", "lstm"))
+    pairs = [(t["question"], t["model"], t["against"], t["comparisons"]) for t in found if t["metric"] == "mae"]
     assert pairs == [
-        *((name, "last-value") for name in ("lstm", "tgcn", "gcn")),
-        *((name, "seasonal-naive") for name in ("lstm", "tgcn", "gcn")),
-        ("tgcn", "lstm"),
-        ("tgcn", "gcn"),
+        ("families", "gcn", "lstm", 1),
+        *(("last-value", name, "last-value", 3) for name in ("lstm", "tgcn", "gcn")),
+        *(("seasonal-naive", name, "seasonal-naive", 3) for name in ("lstm", "tgcn", "gcn")),
+        *(("best", "tgcn", name, 10) for name in ("last-value", "seasonal-naive", "lstm", "gcn")),
     ]
-    assert {t["comparisons"] for t in found} == {5 * 4 // 2}
     assert {(t["horizon"], t["metric"]) for t in found} == {(3, "mae"), (3, "rmse")}
+    assert not [t for t in significance(*tables(), FAMILIES, history=12) if t["question"] == "families"]
 
 
 @pytest.mark.parametrize("metric", ["mae", "rmse"])
 def test_every_figure_of_a_pair_is_that_of_its_own_function(metric):
     absolute, squared, counts = tables(seeds=6)
-    found = [t for t in significance(absolute, squared, counts, FAMILIES, history=12, resamples=200)
+    found = [t for t in significance(absolute, squared, counts, FAMILIES, history=12, pair=("gcn", "lstm"))
              if t["metric"] == metric]  # fmt: skip
     table, root = (absolute, False) if metric == "mae" else (squared, True)
     n = np.array(counts["3"], dtype=float)
     losses = {name: np.array(table[name]["3"]) for name in FAMILIES}
-    every = {  # all ten pairs, of which eight are shown
-        frozenset((a, b)): diebold_mariano(losses[a], losses[b], n, lag=2, squared=root).p_value
-        for a, b in itertools.combinations(FAMILIES, 2)
-    }
+
+    def dm(a, b):
+        return diebold_mariano(losses[a], losses[b], n, lag=2, squared=root)
+
+    every = {frozenset(pair): dm(*pair).p_value for pair in itertools.combinations(FAMILIES, 2)}
     corrected = dict(zip(every, holm(list(every.values())), strict=True))
-    expected = [corrected[frozenset((t["model"], t["against"]))] for t in found]
-    assert [t["dm_p_holm"] for t in found] == pytest.approx(expected)
-    test = next(t for t in found if (t["model"], t["against"]) == ("tgcn", "lstm"))
-    a, b = np.array(table["tgcn"]["3"]), np.array(table["lstm"]["3"])
-    interval = paired_interval(a, b, n, block=15, squared=root, resamples=200)
-    assert (test["difference"], test["low"], test["high"]) == pytest.approx(
-        (interval.difference, interval.low, interval.high)
+    best = {t["against"]: t["p"] for t in found if t["question"] == "best"}
+    assert best == pytest.approx({name: corrected[frozenset(("tgcn", name))] for name in best})
+    against = [t["p"] for t in found if t["question"] == "last-value"]
+    assert against == pytest.approx(holm([dm(name, "last-value").p_value for name in ("lstm", "tgcn", "gcn")]))
+    test = found[0]
+    alone = dm("gcn", "lstm")
+    reach = stats.t.isf(0.025, alone.degrees) * alone.deviation
+    assert (test["difference"], test["low"], test["high"], test["p"], test["dm"]) == pytest.approx(
+        (alone.difference, alone.difference - reach, alone.difference + reach, alone.p_value, alone.statistic)
     )
-    assert test["clear"] is True
-    dm = diebold_mariano(a, b, n, lag=2, squared=root)
-    assert (test["dm"], test["dm_p"]) == pytest.approx((dm.statistic, dm.p_value))
+    a, b = losses["gcn"], losses["lstm"]
     score_a, score_b = ((np.sqrt(x.mean(axis=1)) if root else x.mean(axis=1)) for x in (a, b))
     assert test["skill"] == pytest.approx(1 - score_a.mean() / score_b.mean())
-    assert (test["wilcoxon_p"], test["seeds"]) == (2 / 2**6, 6)
+    assert test["seeds"] == 6
     # Blocks of 15 windows, the last 2 of each left out; a last one of 10 does not count.
     parts = [slice(start, start + 13) for start in range(0, 150, 15)]
     gaps = np.array([[(np.sqrt(x[:, p].mean(axis=1)) if root else x[:, p].mean(axis=1)).mean() for x in (a, b)]
@@ -223,49 +237,18 @@ def test_every_figure_of_a_pair_is_that_of_its_own_function(metric):
     assert test["effect"] == pytest.approx(gaps.mean() / gaps.std(ddof=1))
 
 
-def test_a_pair_asked_for_in_both_directions_is_one_comparison_and_its_mirror():
-    found = significance(*tables(LEVELS | {"last-value": 1.0}), FAMILIES, history=12, resamples=200)
-    tests = {(t["model"], t["against"]): t for t in found if t["metric"] == "mae"}
-    there, back = tests["lstm", "last-value"], tests["last-value", "lstm"]
-    assert (there["difference"], there["low"], there["high"], there["dm"]) == (
-        -back["difference"], -back["high"], -back["low"], -back["dm"],
-    )  # fmt: skip
-    assert there["dm_p_holm"] == back["dm_p_holm"]
-    assert there["skill"] < 0 < back["skill"]
-    assert there["comparisons"] == 10
-    assert len({frozenset(pair) for pair in tests}) == 8
+def test_the_best_of_all_may_be_a_baseline():
+    found = significance(*tables(LEVELS | {"last-value": 1.0}), FAMILIES, history=12)
+    best = [t for t in found if (t["question"], t["metric"]) == ("best", "mae")]
+    assert {t["model"] for t in best} == {"last-value"}
+    assert all(t["difference"] < 0 for t in best)
 
 
-def numbered(seeds):
-    """p of Wilcoxon's test of lstm against gcn, whose scores are their seeds' luck, and gcn's a little more."""
-    rows = {name: [[2.0 + seed + (0.01 * (seed + 1) if name == "gcn" else 0.0)] * 40 for seed in own]
-            for name, own in seeds.items()}  # fmt: skip
-    errors = {name: {"3": found} for name, found in (rows | {"last-value": [[0.5] * 40]}).items()}
-    families = {name: FAMILIES[name] for name in errors}
-    found = significance(errors, errors, {"3": [1] * 40}, families, history=4, resamples=20, seeds=seeds)
-    return {(t["model"], t["against"]): t["wilcoxon_p"] for t in found if t["metric"] == "mae"}
-
-
-def test_wilcoxon_pairs_by_the_number_of_the_seed_and_leaves_a_seed_without_its_pair_out():
-    p_values = numbered({"lstm": [0, 1, 2, 3, 4, 5, 6], "gcn": [6, 5, 4, 3, 2, 1, 9]})
-    assert p_values["gcn", "lstm"] == 2 / 2**6  # seeds 1 to 6: gcn is worse on each
-    assert p_values["gcn", "last-value"] == 2 / 2**7  # a baseline stands against all seven
-    assert numbered({"lstm": [0, 1, 2, 3, 4, 5], "gcn": [1, 2, 3, 4, 5, 6]})["gcn", "lstm"] is None  # five in common
-    assert numbered({"lstm": [0, 1, 2, 3, 4, 5], "gcn": [3]})["gcn", "lstm"] is None  # one seed left is no baseline
-
-
-def test_seeds_that_do_not_fit_the_errors_are_named():
-    with pytest.raises(ValueError, match=r"^seeds of lstm are \[0\], but its errors have 2 rows; give one a row$"):
-        significance(*tables(), FAMILIES, history=12, resamples=20, seeds={"lstm": [0], "tgcn": [0, 1], "gcn": [0, 1]})
-
-
-def test_a_single_window_gives_no_test_and_no_crash():
-    errors = {"last-value": {"3": [[2.0, None]]}, "gru": {"3": [[1.0, None]]}}
-    families = {"last-value": "baseline", "gru": "sequence"}
-    found = significance(errors, errors, {"3": [4, 0]}, families, history=12)
-    assert [(t["dm"], t["dm_p"], t["dm_p_holm"], t["effect"], t["skill"]) for t in found if t["metric"] == "mae"] == [
-        (None, None, None, None, 0.5)
-    ]
+@pytest.mark.parametrize(("windows", "tested"), [(1, False), (15, False), (16, True)])
+def test_too_few_windows_have_no_test(windows, tested):
+    """A horizon of 3: six windows without a common target row begin in window 0, 3, … 15."""
+    absolute, squared, counts = tables(windows=windows)
+    assert bool(significance(absolute, squared, counts, FAMILIES, history=12)) == tested
 
 
 def test_a_comparison_of_25_models_and_4_horizons_takes_less_than_5_seconds():
@@ -274,5 +257,5 @@ def test_a_comparison_of_25_models_and_4_horizons_takes_less_than_5_seconds():
     absolute, squared, counts = tables(dict.fromkeys(families, 1.0), families, seeds=3, windows=400)
     many = [{name: {str(h): t["3"] for h in range(3, 7)} for name, t in table.items()} for table in (absolute, squared)]
     start = time.process_time()
-    significance(many[0], many[1], {str(h): counts["3"] for h in range(3, 7)}, families, history=12, resamples=2000)
+    significance(many[0], many[1], {str(h): counts["3"] for h in range(3, 7)}, families, history=12)
     assert time.process_time() - start < 5

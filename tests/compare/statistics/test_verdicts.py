@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gnnkit.compare.statistics.significance import significance
+from gnnkit.compare.statistics.significance import diebold_mariano, significance
 from gnnkit.compare.statistics.verdicts import verdicts
 
 RNG = np.random.default_rng
@@ -28,9 +28,7 @@ def judged(levels, families=FAMILIES, seeds=3, **options):
         errors[name] = {"3": (level * hard + spread * rng.standard_normal((count, 1))).tolist()}
     squared = {name: {"3": (np.array(e["3"]) ** 2).tolist()} for name, e in errors.items()}
     chosen = {name: families[name] for name in levels}
-    return verdicts(
-        errors, squared, {"3": [10] * 150}, chosen, history=12, unit="mph", step_minutes=5, resamples=400, **options
-    )
+    return verdicts(errors, squared, {"3": [10] * 150}, chosen, history=12, unit="mph", step_minutes=5, **options)
 
 
 def pick(found, kind, metric="mae"):
@@ -44,7 +42,8 @@ def test_a_clear_winner_is_named_with_its_interval():
     assert winner["low"] < winner["difference"] < winner["high"] < 0
     assert winner["sentence"].startswith("Up to 15 minutes (3 steps) ahead, tgcn has the lowest MAE (")
     assert "clearly below every other model: against lstm difference -" in winner["sentence"]
-    assert "mph, 95% interval -" in winner["sentence"]
+    assert " mph (95% interval -" in winner["sentence"]
+    assert winner["sentence"].endswith(", p < 0.001), corrected for all 10 pairs of models.")
     assert {v["metric"] for v in found} == {"mae", "rmse"}
 
 
@@ -53,7 +52,7 @@ def test_models_that_are_as_good_are_tied_and_nobody_wins():
     winner = pick(found, "winner")[0]
     assert not winner["clear"]
     assert sorted([winner["model"], *winner["tied"]]) == ["gru", "lstm", "tgcn"]
-    assert "but not clearly below" in winner["sentence"]
+    assert ", not told apart from " in winner["sentence"]
 
 
 def test_a_noisier_third_that_is_tied_takes_the_crown_back_and_is_named():
@@ -64,28 +63,12 @@ def test_a_noisier_third_that_is_tied_takes_the_crown_back_and_is_named():
     errors = {"tgcn": base, "lstm": base + 0.1, "gru": noisy, "last-value": 9 * base}
     tables = {name: {"3": [error.tolist()]} for name, error in errors.items()}
     families = {name: FAMILIES[name] for name in errors}
-    winner = pick(verdicts(tables, tables, {"3": [10] * 150}, families, history=12, resamples=400), "winner")[0]
+    winner = pick(verdicts(tables, tables, {"3": [10] * 150}, families, history=12), "winner")[0]
     assert (winner["model"], winner["against"], winner["clear"], winner["tied"]) == ("tgcn", "gru", False, ["gru"])
     assert winner["low"] < winner["difference"] < 0 < winner["high"]
     assert winner["difference"] == pytest.approx(-0.25)
     assert "tgcn has the lowest MAE (" in winner["sentence"]
-    assert "), but not clearly below gru: against gru difference -0.25, 95% interval " in winner["sentence"]
-
-
-def test_an_interval_that_excludes_0_crowns_nobody_without_the_corrected_p():
-    levels = {"last-value": 9.0, "lstm": 3.0, "tgcn": 2.0}
-    families = {name: FAMILIES[name] for name in levels}
-    errors = {name: {"3": (level * RNG(0).gamma(4.0, 0.25, (1, 150))).tolist()} for name, level in levels.items()}
-    tables = (errors, errors, {"3": [10] * 150}, families)
-    tests = significance(*tables, history=12, resamples=200)
-    assert pick(verdicts(*tables, history=12, tests=tests), "winner")[0]["clear"]
-    for p_value in (0.06, None):
-        weak = [test | ({"dm_p_holm": p_value} if test["against"] == "lstm" else {}) for test in tests]
-        winner = pick(verdicts(*tables, history=12, tests=weak), "winner")[0]
-        assert (winner["clear"], winner["tied"]) == (False, ["lstm"])
-        assert winner["high"] < 0
-    weak = [test | {"dm_p_holm": 0.06} for test in tests]
-    assert pick(verdicts(*tables, history=12, tests=weak, confidence=0.9), "winner")[0]["clear"]
+    assert "), not told apart from gru: against gru difference -0.25 (95% interval " in winner["sentence"]
 
 
 @pytest.mark.parametrize("models", [5, 10])
@@ -98,13 +81,13 @@ def test_the_best_of_equal_models_is_seldom_called_better_than_any_of_them(model
         losses = 2 + (noise[:, 2:] + noise[:, 1:-1] + noise[:, :-2]) / 3
         errors = {name: {"3": [loss.tolist()]} for name, loss in zip(names, losses, strict=True)}
         tables = (errors, errors, {"3": [1] * 120}, dict.fromkeys(names, "graph"))
-        tests = significance(*tables, history=5, resamples=100)
-        winner = pick(verdicts(*tables, history=5, tests=tests), "winner")[0]
+        winner = pick(verdicts(*tables, history=5), "winner")[0]
         crowned += winner["clear"]
         below += len(winner["tied"]) < models - 1
-        excluded += any(test["clear"] for test in tests if test["metric"] == "mae" and test["model"] == winner["model"])
+        best, counts = losses[names.index(winner["model"])], np.ones(120)
+        excluded += any(diebold_mariano(best, loss, counts, lag=2).p_value < 0.05 for loss in losses)
     assert crowned <= below <= 0.08 * 200
-    assert excluded >= 0.2 * 200  # what the interval of each pair alone would have said
+    assert excluded >= 0.2 * 200  # what the test of each pair alone would have said
 
 
 def test_persistence_is_beaten_or_not_in_so_many_words():
@@ -125,59 +108,87 @@ def test_persistence_is_beaten_or_not_in_so_many_words():
 
 @pytest.mark.parametrize(
     ("tgcn", "answer", "clear"),
-    [
-        (2.0, "The graph helps", True),
-        (3.0001, "Not shown that the graph helps", False),
-        (4.0, "The graph does not help", True),
-    ],
+    [(2.0, "is better than", True), (3.0001, "is not told apart from", False), (4.0, "is worse than", True)],
 )
-def test_does_the_graph_help(tgcn, answer, clear):
-    verdict = pick(judged({"last-value": 5.0, "lstm": 3.0, "gru": 3.5, "tgcn": tgcn}), "graph")[0]
+def test_two_models_that_validation_chose_are_compared_by_name(tgcn, answer, clear):
+    found = judged({"last-value": 5.0, "lstm": 3.0, "gru": 3.5, "tgcn": tgcn}, pair=("tgcn", "lstm"))
+    verdict = pick(found, "families")[0]
     assert (verdict["model"], verdict["against"], verdict["clear"]) == ("tgcn", "lstm", clear)
-    assert verdict["sentence"].startswith(
-        f"{answer} up to 15 minutes (3 steps) ahead in MAE: the best graph model, tgcn ("
-    )
-    assert "95% interval" in verdict["sentence"]
+    assert verdict["sentence"].startswith("Up to 15 minutes (3 steps) ahead, tgcn (")
+    assert f" mph) {answer} lstm (" in verdict["sentence"]
+    assert " mph) in MAE: difference " in verdict["sentence"]
+    assert verdict["sentence"].endswith(" The validation rows chose tgcn of tgcn and lstm of lstm, gru.")
+    assert not [v for v in found if "graph" in v["sentence"]]
 
 
 def test_the_pair_that_validation_chose_answers_whatever_the_test_rows_say():
     found = judged({"last-value": 5.0, "lstm": 3.0, "gru": 3.5, "tgcn": 4.0}, pair=("tgcn", "gru"))
-    verdict = pick(found, "graph")[0]
+    verdict = pick(found, "families")[0]
     assert (verdict["model"], verdict["against"]) == ("tgcn", "gru")
-    assert "mph), against the best sequence model, gru (" in verdict["sentence"]
-    assert " mph), chosen on validation rows: difference " in verdict["sentence"]
     assert pick(found, "winner")[0]["model"] == "lstm"
 
 
-def test_without_one_of_the_families_nothing_is_said_about_the_graph():
-    assert pick(judged({"last-value": 5.0, "rolling-average": 6.0, "lstm": 3.0}), "graph") == []
+def test_without_a_pair_no_two_models_are_singled_out():
+    assert pick(judged({"last-value": 5.0, "lstm": 3.0, "tgcn": 4.0}), "families") == []
 
 
 def test_one_seed_is_named_as_such():
-    found = judged({"last-value": 5.0, "lstm": 3.0, "tgcn": 2.0}, seeds=1)
+    found = judged({"last-value": 5.0, "lstm": 3.0, "tgcn": 2.0}, seeds=1, pair=("tgcn", "lstm"))
     assert (
         "One seed of tgcn and lstm: the noise between seeds is not in the interval."
-        in pick(found, "graph")[0]["sentence"]
+        in pick(found, "families")[0]["sentence"]
     )
     assert "One seed of tgcn:" in {v["model"]: v for v in pick(found, "persistence")}["tgcn"]["sentence"]
 
 
-def test_verdicts_stand_on_the_tests_and_cite_diebold_mariano_after_holm():
+def test_mark_interval_p_and_sentence_agree_whatever_the_errors():
+    words = {"families": ("is better than", "is worse than"), "persistence": ("clearly beats", "is clearly worse than")}
+    seen = set()
+    for case in range(60):
+        rng = RNG(case)
+        levels = dict(zip(FAMILIES, rng.uniform(2.9, 3.1, len(FAMILIES)), strict=True))
+        errors = {name: {"3": (level + rng.standard_normal((1, 60))).tolist()} for name, level in levels.items()}
+        found = verdicts(errors, errors, {"3": [10] * 60}, FAMILIES, history=12, pair=("tgcn", "gru"))
+        for verdict in (v for v in found if "clear" in v and v["kind"] != "winner"):
+            excludes = verdict["low"] > 0 or verdict["high"] < 0
+            assert verdict["clear"] == excludes == (verdict["p"] < 0.05)
+            said = words[verdict["kind"]][int(verdict["difference"] > 0)]
+            assert (f" {said} " in verdict["sentence"]) == verdict["clear"]
+            seen.add((verdict["kind"], verdict["clear"]))
+        winner = pick(found, "winner")[0]
+        assert winner["clear"] == (not winner["tied"]) == ("clearly below every other" in winner["sentence"])
+        assert (winner["p"] < 0.05) == (winner["high"] < 0) == winner["clear"]
+    assert len(seen) >= 3
+
+
+def test_verdicts_stand_on_the_tests():
     levels = {"last-value": 4.0, "lstm": 3.0, "tgcn": 2.95}
     families = {name: FAMILIES[name] for name in levels}
     rng = RNG(4)
     errors = {name: {"3": (level + rng.standard_normal((1, 150))).tolist()} for name, level in levels.items()}
     tables = (errors, errors, {"3": [10] * 150}, families)
-    tests = significance(*tables, history=12, resamples=300)
-    found = verdicts(*tables, history=12, resamples=300)
-    assert found == verdicts(*tables, history=12, tests=tests)
-    graph = pick(found, "graph")[0]
-    test = next(t for t in tests if (t["metric"], t["model"], t["against"]) == ("mae", "tgcn", "lstm"))
-    for name in ("difference", "low", "high", "clear", "dm_p_holm"):
-        assert graph[name] == test[name]
-    cited = (
-        f"(Diebold-Mariano p = {test['dm_p']:.2g}, after Holm's correction over all pairs = {test['dm_p_holm']:.2g})"
-    )
-    assert cited in graph["sentence"]
+    pair = ("tgcn", "lstm")
+    tests = significance(*tables, history=12, pair=pair)
+    found = verdicts(*tables, history=12, pair=pair)
+    assert found == verdicts(*tables, history=12, tests=tests, pair=pair)
+    verdict, test = pick(found, "families")[0], tests[0]
+    for name in ("difference", "low", "high", "clear", "p"):
+        assert verdict[name] == test[name]
+    assert f", p = {test['p']:.2g})." in verdict["sentence"]
     persistence = {v["model"]: v for v in pick(found, "persistence")}["lstm"]
-    assert "(Diebold-Mariano p < 0.001, after Holm's correction over all pairs < 0.001)" in persistence["sentence"]
+    assert ", p < 0.001)." in persistence["sentence"]
+
+
+def test_too_few_windows_have_scores_and_no_verdict():
+    errors = {name: {"3": [[1.0] * 9]} for name in FAMILIES}
+    found = verdicts(errors, errors, {"3": [4] * 9}, FAMILIES, history=12, pair=("tgcn", "gru"), test_share=0.2)
+    assert [(v["kind"], v["metric"]) for v in found] == [("too-few", "mae")]
+    assert found[0]["sentence"] == (
+        "Up to 3 steps ahead: 9 test windows are too few to judge: at least 16 are needed (about 35 more rows), which "
+        "hold 6 spans of 3 steps without a common row."
+    )
+
+
+def test_one_model_alone_has_no_winner():
+    errors = {"last-value": {"1": [[1.0] * 9]}}
+    assert verdicts(errors, errors, {"1": [4] * 9}, {"last-value": "baseline"}, history=3) == []
