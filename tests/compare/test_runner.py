@@ -125,7 +125,7 @@ def test_curves_verdicts_and_facts(results):
     assert list(results.curves.columns) == CURVE_COLUMNS
     assert results.curves[["model", "seed"]].to_numpy().tolist() == [["gru", 0], ["gru", 5], ["tgcn", 0], ["tgcn", 5]]
     kinds = pd.Series([v["kind"] for v in results.verdicts]).value_counts().to_dict()
-    assert kinds == {"winner": 4, "persistence-summary": 4, "persistence": 8, "graph": 4}
+    assert kinds == {"winner": 4, "persistence-summary": 4, "persistence": 8, "families": 4}
     assert results.data["nodes"] == 6
     assert results.data["split_rows"]["train"][0] == 0
     assert results.data["unit"] == "mph"
@@ -260,7 +260,7 @@ def test_a_fit_that_breaks_is_reported_and_has_no_rows(recorded):
     assert "training loss is nan at epoch 1, step 1" in found.failures[0]["error"]
     assert "tgcn" not in found.models
     assert "gru" in found.models
-    assert not [v for v in found.verdicts if v["kind"] == "graph"]
+    assert not [v for v in found.verdicts if v["kind"] == "families"]
 
 
 class Heard:

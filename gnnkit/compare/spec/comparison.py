@@ -175,6 +175,17 @@ class ComparisonSpec(BaseModel, frozen=True):
             raise ValueError(f"{text} are not three positive shares with sum 1; give e.g. 0.7, 0.1, 0.2")
         return shares
 
+    @field_validator("models", mode="before")
+    @classmethod
+    def _names_of_models(cls, names: Any) -> Any:
+        for name in names if isinstance(names, (list, tuple)) else ():
+            if not isinstance(name, str):
+                what = name.__name__ if isinstance(name, type) else type(name).__name__
+                raise ValueError(
+                    f"{what} is no name: models of your own cannot be compared yet; choose from {', '.join(MODELS)}"
+                )
+        return names
+
     @field_validator("models")
     @classmethod
     def _known_models(cls, names: tuple[str, ...]) -> tuple[str, ...]:

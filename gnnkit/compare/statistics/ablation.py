@@ -156,7 +156,7 @@ def judge_conditions(
             for bench in make_benches(found, true, mask, windows):
                 figures = {"graph_mae": bench.mae(graph), "sequence_mae": bench.mae(sequence)}
                 row = {"axis": axis, "value": value, "horizon": bench.horizon, "graph": graph[0]}
-                row |= {"sequence": sequence[0]} | figures | UNJUDGED
+                row |= {"sequence": sequence[0], **figures, **UNJUDGED}
                 row |= {"difference": figures["graph_mae"] - figures["sequence_mae"]}
                 if is_enough(bench.counts.tolist(), bench.horizon, confidence):
                     test = bench.test(bench.errors[graph], bench.errors[sequence])
@@ -232,7 +232,7 @@ class _Trial:
         found = []
         for (model, adjacency), gap in self._gaps.items():
             test = {"model": model, "adjacency": adjacency, "against": "given", "horizon": self.bench.horizon}
-            test |= UNJUDGED | {"difference": float(seed_scores(gap, self.bench.counts, squared=False).mean())}
+            test |= {**UNJUDGED, "difference": float(seed_scores(gap, self.bench.counts, squared=False).mean())}
             if (model, adjacency) in judged:
                 test |= judged_columns(judged[model, adjacency])
             found.append(test)
