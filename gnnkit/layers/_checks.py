@@ -12,7 +12,7 @@ from torch_geometric.utils import is_torch_sparse_tensor
 
 from gnnkit.graph.checks import check_adj_t, check_edge_index, check_edge_weight
 
-__all__ = ["check_attention_call", "check_attention_settings", "check_features", "check_graph_input", "linear_maps"]
+__all__ = ["check_attention_call", "check_attention_ids", "check_attention_settings", "check_features", "check_graph_input", "linear_maps"]
 
 _FILLS = ("add", "sum", "mean", "min", "max", "mul")
 
@@ -43,12 +43,13 @@ def check_features(x: Tensor, width: int, *, name: str = "x", flat: bool = False
         )
 
 
-def check_graph_input(edge_index: Tensor, num_nodes: tuple[int, int]) -> int:
+def check_graph_input(edge_index: Tensor, num_nodes: tuple[int, int], *, ids: bool = True) -> int:
     """Check an edge list, an `EdgeIndex` or a sparse `adj_t` against the counts of sources and targets.
 
     Args:
         edge_index: The graph.
         num_nodes: Counts of sources and targets.
+        ids: Whether to look at the node ids of an edge list, which whoever sorts it does anyway.
 
     Returns:
         The number of edges.
@@ -59,7 +60,7 @@ def check_graph_input(edge_index: Tensor, num_nodes: tuple[int, int]) -> int:
     if isinstance(edge_index, Tensor) and edge_index.layout != torch.strided:
         check_adj_t(edge_index, num_nodes)
         return edge_index.values().size(0) if edge_index.layout == torch.sparse_csr else edge_index._nnz()
-    return check_edge_index(edge_index, num_nodes).size(1)
+    return check_edge_index(edge_index, num_nodes, ids=ids).size(1)
 
 
 def linear_maps(layer: Any) -> tuple[Linear, Linear]:
@@ -89,7 +90,8 @@ def check_attention_call(
     """
     senders, receivers = _check_senders_and_receivers(x, linear_maps(layer), size)
     reversed_flow = layer.flow == "target_to_source"
-    num_edges = check_graph_input(edge_index, (receivers, senders) if reversed_flow else (senders, receivers))
+    sizes = (receivers, senders) if reversed_flow else (senders, receivers)
+    num_edges = check_graph_input(edge_index, sizes, ids=False)  # see `check_attention_ids`
     if edge_attr is None:
         return
     if layer.lin_edge is None:
@@ -105,6 +107,23 @@ def check_attention_call(
             "edge_attr cannot be given beside a sparse adj_t to which self-loops are added; pass an edge list, or "
             "add_self_loops=False"
         )
+
+
+def check_attention_ids(layer: Any, h: OptPairTensor, edge_index: Tensor, size: tuple[int, int] | None) -> None:
+    """Check the node ids of an attention layer's graph, where no op does it.
+
+    Args:
+        layer: The layer, for its `flow`.
+        h: Features of sources and targets, the second of which may be None.
+        edge_index: The graph, in any format.
+        size: Counts of sources and targets that the call names, or None.
+
+    Raises:
+        ValueError: See `check_edge_index`.
+    """
+    senders = h[0].size(0)
+    receivers = h[1].size(0) if h[1] is not None else senders if size is None else size[1]
+    check_graph_input(edge_index, (senders, receivers) if layer.flow == "source_to_target" else (receivers, senders))
 
 
 def _check_senders_and_receivers(

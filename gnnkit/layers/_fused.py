@@ -6,6 +6,8 @@ others in their place. Everywhere else one op does it all, and the numbers are t
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,20 +19,24 @@ from torch_geometric.typing import OptPairTensor
 from torch_geometric.utils import add_remaining_self_loops, add_self_loops, remove_self_loops
 from torch_geometric.utils.loop import compute_loop_attr
 
+from gnnkit.layers._checks import check_graph_input
 from gnnkit.layers._linear import Linear
-from gnnkit.ops import CompressedGraph, compress, edge_attention, remember, spmm
+from gnnkit.ops import CompressedGraph, edge_attention, remember, spmm
 from gnnkit.ops._library import is_traced
-from gnnkit.ops.structure import is_transformed
+from gnnkit.ops.dispatch import Situation, choose_installed, load_backend
+from gnnkit.ops.structure import is_one_pass, is_sorted_anew, is_transformed, sort_edges
 
 __all__ = [
+    "add_up",
     "attend",
     "attends_fused",
     "attention_logits",
     "convolve",
     "has_own_hooks",
     "neighbour_sums",
+    "normalise_once",
+    "prepare",
     "runs_fused",
-    "to_edge_list",
     "with_loops",
 ]
 
@@ -113,52 +119,74 @@ def _towards_targets(edge_index: Tensor, flow: str) -> Tensor:
 
 def convolve(layer: Any, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> Tensor:
     """A `GCNLayer`'s output but for its bias: A X W, the narrower of X and X W being summed."""
-    graph, edge_weight, own = _prepare(layer, x, edge_index, edge_weight)
+    dtype = x.dtype
     first = _sums_first(layer, x)
     if not first:
         x = layer.lin(x)
-    out = _sum(graph, x, edge_weight, own)
+    out = neighbour_sums(layer, x, edge_index, edge_weight, dtype)
     return layer.lin(out) if first else out
 
 
-def neighbour_sums(layer: Any, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> Tensor:
-    """A X, with the self-loops and the normalisation that a layer asks for."""
-    graph, edge_weight, own = _prepare(layer, x, edge_index, edge_weight)
-    return _sum(graph, x, edge_weight, own)
+def neighbour_sums(
+    layer: Any, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None, dtype: torch.dtype | None = None
+) -> Tensor:
+    """A X, with the self-loops and the normalisation (of type `dtype`, by default that of X) that a layer asks for."""
+    return add_up(prepare(layer, x, edge_index, edge_weight, dtype), x)
 
 
-def _sum(graph: Any, x: Tensor, edge_weight: Tensor | None, own: Tensor | None) -> Tensor:
-    out = spmm(graph, x, edge_weight)
+Prepared = tuple[Any, Tensor | None, Tensor | None]
+
+
+def add_up(prepared: Prepared, x: Tensor) -> Tensor:
+    """A X, of what `prepare` has made."""
+    graph, weight, own = prepared
+    if isinstance(graph, CompressedGraph) and weight is graph.weight and weight is not None:
+        if weight.dtype == x.dtype and weight.device == x.device:
+            # What `ops.spmm` would check is so: the graph was made for this call.
+            choice = choose_installed("spmm", Situation(x.device.type, x.dtype, num_edges=graph.num_edges))
+            return load_backend("spmm", choice.backend)(graph, x, weight)
+    out = spmm(graph, x, weight)
     return out if own is None else out + own.unsqueeze(-1) * x
 
 
-def _prepare(
-    layer: Any, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None
-) -> tuple[Any, Tensor | None, Tensor | None]:
+def prepare(
+    layer: Any, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None, dtype: torch.dtype | None = None
+) -> Prepared:
     """The graph and its weights; while tracing the self-loops' weights `[N]` by themselves."""
-    if layer._cached_graph is not None and not is_traced():
-        graph, edge_weight = layer._cached_graph
-        if isinstance(graph, Tensor) and graph.layout == torch.strided:  # filled by a call with hooks
-            graph = _towards_targets(graph, layer.flow)
-        return graph, edge_weight, None
+    cached = layer._cached_edge_index if layer.normalize else None
     if is_traced():
-        # What is made once per graph is out of a tracer's sight; the layer's own cache is left alone as well.
+        # What is made once per graph is out of a tracer's sight; the layer's own cache is not filled there.
+        if cached is not None:
+            return _towards_targets(cached[0], layer.flow), cached[1], None
         graph = _towards_targets(edge_index, layer.flow)
         if layer.normalize:
             return graph, *_weights_of_static_shape(layer, graph, edge_weight, x)
         return graph, edge_weight, None
+    size, dtype = x.size(-2), dtype or x.dtype
+    if layer.normalize and layer.cached and cached is None:
+        check_graph_input(edge_index, (size, size))
+        cached = layer._cached_edge_index = normalise_once(layer, edge_index, edge_weight, size, dtype)
+    if cached is not None:
+        edge_index, edge_weight = cached
+        if edge_index.layout != torch.strided:
+            return edge_index, edge_weight, None
+        return _weighted(layer, edge_index, edge_weight, x, dtype, loops=False, normalise=False)
     if layer.normalize:
-        graph, edge_weight = _normalised(layer, edge_index, edge_weight, x.size(-2), x.dtype)
-        if layer.cached:
-            layer._cached_graph = (graph, edge_weight)
-        return graph, edge_weight, None
-    if layer.flow == "source_to_target":
+        return _weighted(layer, edge_index, edge_weight, x, dtype, loops=layer.add_self_loops, normalise=True)
+    if edge_index.layout != torch.strided:
         return edge_index, edge_weight, None
-    size = x.size(-2)
-    reverse = remember(
-        ("reversed", size), (edge_index,), lambda: compress(_towards_targets(edge_index, layer.flow), size, size)
-    )
-    return reverse, edge_weight, None
+    return _weighted(layer, edge_index, edge_weight, x, dtype, loops=False, normalise=False)
+
+
+def normalise_once(
+    layer: Any, edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int, dtype: torch.dtype
+) -> tuple[Tensor, Tensor | None]:
+    """What PyG's layers keep where they are `cached`: the edges with self-loops, and their normalised weights."""
+    # Not as inference tensors: the next step may be one of training.
+    with torch.inference_mode(False) if torch.is_inference_mode_enabled() else nullcontext():
+        return gcn_norm(  # pyright: ignore[reportReturnType]
+            edge_index, edge_weight, num_nodes, layer.improved, layer.add_self_loops, layer.flow, dtype
+        )
 
 
 def _sums_first(layer: Any, x: Tensor) -> bool:
@@ -172,46 +200,68 @@ def _sums_first(layer: Any, x: Tensor) -> bool:
     return before < after
 
 
-def _normalised(
-    layer: Any, edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int, dtype: torch.dtype
-) -> tuple[Any, Tensor | None]:
-    """The graph with self-loops and the weights of `gcn_norm`, made once per graph and weights."""
-    loops, flow = layer.add_self_loops, layer.flow
-    settings = (num_nodes, layer.improved, loops, flow, dtype)
+def _weighted(
+    layer: Any,
+    edge_index: Tensor,
+    edge_weight: Tensor | None,
+    x: Tensor,
+    dtype: torch.dtype,
+    *,
+    loops: bool,
+    normalise: bool,
+) -> Prepared:
+    """The sorted graph and its weights, with self-loops and the weights of `gcn_norm` where they are asked for."""
+    num_nodes, improved, flow = x.size(-2), layer.improved, layer.flow
     plain = edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
+    trained = edge_weight is not None and edge_weight.requires_grad
+    one_pass = is_one_pass(plain) and dtype in (torch.float32, torch.float64) and x.device.type == "cpu"
+    if edge_weight is not None:
+        one_pass &= edge_weight.dtype == dtype and edge_weight.dim() == 1 and edge_weight.device.type == "cpu"
+    compiled = one_pass and not trained and (normalise or edge_weight is not None)
 
     def weigh() -> Any:
-        return gcn_norm(plain, edge_weight, num_nodes, layer.improved, loops, flow, dtype)
+        return gcn_norm(plain, edge_weight, num_nodes, improved, loops, flow, dtype) if normalise else (plain, edge_weight)
 
     def sort() -> CompressedGraph:
-        edges = add_remaining_self_loops(plain, None, 1.0, num_nodes)[0] if loops else edge_index
-        if flow != "source_to_target":
-            edges = _towards_targets(edges, flow)
-        return compress(edges, num_nodes, num_nodes)
+        check_graph_input(edge_index, (num_nodes, num_nodes))
+        edges = add_remaining_self_loops(plain, None, 1.0, num_nodes)[0] if loops else plain
+        return sort_edges(_towards_targets(edges, flow), num_nodes, num_nodes)
 
-    def structure() -> CompressedGraph:
-        return remember(("gcn structure", num_nodes, loops, flow), (edge_index,), sort)
+    def build() -> CompressedGraph:
+        if compiled:
+            from gnnkit.ops._numba_build import build_weighted_graph
 
-    def build() -> tuple[CompressedGraph, Tensor]:
+            graph = build_weighted_graph(
+                plain,
+                edge_weight,
+                num_nodes,
+                dtype,
+                fill=(2.0 if improved else 1.0) if loops else None,
+                normalise=normalise,
+                flow=flow,
+                transposed=x.requires_grad and torch.is_grad_enabled(),
+            )
+            if graph is not None:
+                return graph
         if edge_index.layout != torch.strided:
             adjacency = weigh()[0]
-            return compress(adjacency, num_nodes, num_nodes), adjacency._values() if _is_coo(adjacency) else (
-                adjacency.values()
-            )
-        graph = structure()
-        # In the kernels' order, so that no call has to bring them into it.
-        weight = graph.to_csr_order(weigh()[1])
-        return CompressedGraph(num_nodes, num_nodes, graph.rowptr, graph.col), weight
+            graph = sort_edges(adjacency, num_nodes, num_nodes)
+            weight = adjacency._values() if adjacency.layout == torch.sparse_coo else adjacency.values()
+        else:
+            graph, weight = sort(), weigh()[1]
+        # In the kernels' order, so that no call has to bring them into it; and a copy, not the user's memory.
+        weight = weight.clone() if graph.perm is None else weight.index_select(0, graph.perm)
+        return CompressedGraph(num_nodes, num_nodes, graph.rowptr, graph.col, None, weight)
 
-    if edge_weight is None:
-        return remember(("gcn", *settings), (edge_index,), build)
-    if edge_weight.requires_grad:
-        return structure(), weigh()[1]
-    return remember(("gcn", *settings), (edge_index, edge_weight), build)
-
-
-def _is_coo(adjacency: Tensor) -> bool:
-    return adjacency.layout == torch.sparse_coo
+    if compiled and is_sorted_anew(plain):
+        graph = build()
+        return graph, graph.weight, None
+    if trained or (edge_weight is None and not normalise):
+        graph = sort() if is_sorted_anew(plain) else remember(("sorted", num_nodes, loops, flow), (edge_index,), sort)
+        return graph, weigh()[1], None
+    tensors = (edge_index,) if edge_weight is None else (edge_index, edge_weight)
+    graph = remember(("weighted", num_nodes, improved, loops, normalise, flow, dtype), tensors, build)
+    return graph, graph.weight, None
 
 
 def _weights_of_static_shape(
@@ -226,7 +276,8 @@ def _weights_of_static_shape(
     if layer.add_self_loops:
         is_loop = source == target
         slot = torch.where(is_loop, source, num_nodes)
-        fill = weight.new_full((num_nodes + 1,), 2.0 if layer.improved else 1.0)
+        # As in PyG: "improved" is a matter of given weights alone.
+        fill = weight.new_full((num_nodes + 1,), 2.0 if layer.improved and edge_weight is not None else 1.0)
         own = fill.scatter(0, slot, weight)[:num_nodes]
         weight = weight.masked_fill(is_loop, 0.0)
         degree = degree + own
@@ -234,14 +285,6 @@ def _weights_of_static_shape(
     root = root.masked_fill(root == torch.inf, 0.0)
     weight = root.index_select(0, source) * weight * root.index_select(0, target)
     return weight, None if own is None else root * own * root
-
-
-def to_edge_list(graph: Any, weight: Tensor | None, flow: str) -> tuple[Tensor, Tensor | None]:
-    """A layer's cached graph as `propagate` reads it."""
-    if not isinstance(graph, CompressedGraph):
-        return graph, weight
-    edges = graph.edge_index
-    return edges if flow == "source_to_target" else edges.flip(0), weight
 
 
 # --- graph attention ---
@@ -264,7 +307,15 @@ def attend(
     if is_traced():
         graph, edge_logits = _graph_of_static_shape(layer, edge_index, edge_attr, num_loops, h)
     else:
-        graph = with_loops(edge_index, num_src, num_dst, num_loops, layer.flow)
+        graph = with_loops(
+            edge_index,
+            num_src,
+            num_dst,
+            num_loops,
+            layer.flow,
+            ordered=edge_attr is not None,
+            transposed=source.requires_grad and torch.is_grad_enabled(),
+        )
         edge_logits = None
         if edge_attr is not None and graph.num_edges > 0:
             if num_loops is not None:
@@ -307,21 +358,51 @@ def _edge_logits(layer: Any, edge_attr: Tensor) -> Tensor:
     return F.linear(edge_attr, scores)
 
 
-def with_loops(edge_index: Tensor, num_src: int, num_dst: int, num_loops: int | None, flow: str) -> CompressedGraph:
-    """The graph with one self-loop on each of the first nodes, sorted once per graph."""
-    if num_loops is None and flow == "source_to_target":
-        return compress(edge_index, num_dst, num_src)
+def with_loops(
+    edge_index: Tensor,
+    num_src: int,
+    num_dst: int,
+    num_loops: int | None,
+    flow: str,
+    *,
+    ordered: bool = True,
+    transposed: bool = False,
+) -> CompressedGraph:
+    """The graph with one self-loop on each of the first nodes, sorted.
+
+    Args:
+        edge_index: The graph, in any format.
+        num_src: Number of sources.
+        num_dst: Number of targets.
+        num_loops: On how many nodes; None leaves the edges as they are.
+        flow: PyG's: which end sends.
+        ordered: Whether anything is given per edge.
+        transposed: Whether a backward pass is to follow.
+    """
+    plain = edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
+    one_pass = is_one_pass(plain)
 
     def build() -> CompressedGraph:
+        if one_pass:
+            from gnnkit.ops._numba_build import build_graph
+
+            graph = build_graph(plain, num_dst, num_src, num_loops, flow, transposed=transposed, ordered=ordered)
+            if graph is not None:
+                return graph
+        sizes = (num_src, num_dst) if flow == "source_to_target" else (num_dst, num_src)
+        check_graph_input(edge_index, sizes)
         if edge_index.layout == torch.strided:
             edges = _towards_targets(edge_index, flow)
         else:
-            edges = compress(edge_index, num_dst, num_src).edge_index
+            edges = sort_edges(edge_index, num_dst, num_src).edge_index
         if num_loops is not None:
             edges = add_self_loops(remove_self_loops(edges)[0], num_nodes=num_loops)[0]
-        return compress(edges, num_dst, num_src)
+        graph = sort_edges(edges, num_dst, num_src)
+        return graph if ordered else replace(graph, perm=None)
 
-    return remember(("gat", num_src, num_dst, num_loops, flow), (edge_index,), build)
+    if one_pass and is_sorted_anew(plain):
+        return build()
+    return remember(("with loops", num_src, num_dst, num_loops, flow, ordered), (edge_index,), build)
 
 
 def _with_loop_features(layer: Any, edge_index: Tensor, edge_attr: Tensor, num_loops: int) -> Tensor:

@@ -39,13 +39,16 @@ class NodePairs:
 
 @_untraced
 def type_range(edge_type: Tensor) -> tuple[int, int]:
-    """Smallest and largest relation, looked at once a tensor; (0, -1) where there is no edge."""
+    """Smallest and largest relation; (0, -1) where there is no edge."""
 
     def look() -> tuple[int, int]:
         low, high = torch.aminmax(edge_type)
         return int(low), int(high)
 
-    return remember("type range", (edge_type,), look) if edge_type.numel() else (0, -1)
+    if edge_type.numel() == 0:
+        return 0, -1
+    # On a GPU each look waits for the device.
+    return look() if edge_type.device.type == "cpu" else remember("type range", (edge_type,), look)
 
 
 @_untraced

@@ -13,7 +13,7 @@ from torch_geometric.typing import OptPairTensor, Size
 from torch_geometric.utils import add_self_loops, is_torch_sparse_tensor, remove_self_loops, softmax
 from torch_geometric.utils.sparse import set_sparse_value
 
-from gnnkit.layers._checks import check_attention_call, check_attention_settings, linear_maps
+from gnnkit.layers._checks import check_attention_call, check_attention_ids, check_attention_settings, linear_maps
 from gnnkit.layers._fused import attend, attends_fused, attention_logits, has_own_hooks
 from gnnkit.layers._linear import Linear
 
@@ -132,6 +132,7 @@ class GATLayer(MessagePassing):
         h = self._transform(x)
         if not return_attention_weights and attends_fused(self, h, edge_index, edge_attr, size):
             return self._combine_heads(attend(self, h, edge_index, edge_attr, size), x)
+        check_attention_ids(self, h, edge_index, size)
         alpha = attention_logits(self, *h)
         edge_index, edge_attr = self._prepare_graph(h, edge_index, edge_attr, size)
         # edge_updater_type: (alpha: typing.Tuple[Tensor, typing.Optional[Tensor]], edge_attr: typing.Optional[Tensor])

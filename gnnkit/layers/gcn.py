@@ -7,13 +7,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import Parameter
 from torch_geometric.nn import MessagePassing
-from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.nn.inits import zeros
 from torch_geometric.utils import is_torch_sparse_tensor, spmm
 
 from gnnkit.graph.checks import check_edge_weight
 from gnnkit.layers._checks import check_features, check_graph_input
-from gnnkit.layers._fused import convolve, has_own_hooks, runs_fused, to_edge_list
+from gnnkit.layers._fused import convolve, has_own_hooks, normalise_once, runs_fused
 from gnnkit.layers._linear import Linear
 
 __all__ = ["GCNLayer"]
@@ -82,7 +81,8 @@ class GCNLayer(MessagePassing):
         self.cached = cached
         self.add_self_loops = add_self_loops
         self.normalize = normalize
-        self._cached_graph: tuple[typing.Any, Tensor | None] | None = None
+        self._cached_edge_index: tuple[Tensor, Tensor | None] | None = None
+        self._cached_adj_t = None  # of torch-sparse's own type, in PyG
         self._own_hooks = has_own_hooks(type(self), GCNLayer)
 
         self.lin = Linear(in_channels, out_channels, bias=False, weight_initializer="glorot")
@@ -97,7 +97,8 @@ class GCNLayer(MessagePassing):
         super().reset_parameters()
         self.lin.reset_parameters()
         zeros(self.bias)
-        self._cached_graph = None
+        self._cached_edge_index = None
+        self._cached_adj_t = None
 
     def forward(self, x: Float[Tensor, "*batch N F"], edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
         """Compute the nodes' new features; see the class for shapes and errors."""
@@ -119,7 +120,7 @@ class GCNLayer(MessagePassing):
             )
         check_features(x, self.lin.in_channels)
         num_nodes = x.size(self.node_dim)
-        num_edges = check_graph_input(edge_index, (num_nodes, num_nodes))
+        num_edges = check_graph_input(edge_index, (num_nodes, num_nodes), ids=False)
         check_edge_weight(edge_weight, num_edges)
         if edge_weight is not None and edge_weight.numel() != num_edges:
             raise ValueError(f"edge_weight must have shape [{num_edges}], got {list(edge_weight.shape)}")
@@ -133,16 +134,15 @@ class GCNLayer(MessagePassing):
 
     def _prepare_graph(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Add self-loops and normalise, once for all where the layer is cached."""
+        if self.normalize and self._cached_edge_index is not None:
+            return self._cached_edge_index
+        num_nodes = x.size(self.node_dim)
+        check_graph_input(edge_index, (num_nodes, num_nodes))
         if not self.normalize:
             return edge_index, edge_weight
-        if self._cached_graph is not None:
-            return to_edge_list(*self._cached_graph, self.flow)
-        num_nodes = x.size(self.node_dim)
-        graph: typing.Any = gcn_norm(
-            edge_index, edge_weight, num_nodes, self.improved, self.add_self_loops, self.flow, x.dtype
-        )
+        graph = normalise_once(self, edge_index, edge_weight, num_nodes, x.dtype)
         if self.cached:
-            self._cached_graph = graph
+            self._cached_edge_index = graph
         return graph
 
     # PyG writes `propagate` from the hooks' annotations, and understands no `Tensor | None` there.

@@ -7,13 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 from torch_geometric.nn import MessagePassing
-from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.nn.inits import glorot
 from torch_geometric.utils import is_torch_sparse_tensor, spmm
 
 from gnnkit.graph.checks import check_edge_weight
 from gnnkit.layers._checks import check_features, check_graph_input
-from gnnkit.layers._fused import has_own_hooks, neighbour_sums, runs_fused, to_edge_list
+from gnnkit.layers._fused import has_own_hooks, neighbour_sums, normalise_once, runs_fused
 
 __all__ = ["GCN2Layer"]
 
@@ -87,7 +86,8 @@ class GCN2Layer(MessagePassing):
         self.cached = cached
         self.normalize = normalize
         self.add_self_loops = add_self_loops
-        self._cached_graph: tuple[typing.Any, Tensor | None] | None = None
+        self._cached_edge_index: tuple[Tensor, Tensor | None] | None = None
+        self._cached_adj_t = None  # of torch-sparse's own type, in PyG
         self._own_hooks = has_own_hooks(type(self), GCN2Layer)
 
         self.weight1 = Parameter(torch.empty(channels, channels))
@@ -102,7 +102,8 @@ class GCN2Layer(MessagePassing):
         super().reset_parameters()
         glorot(self.weight1)
         glorot(self.weight2)
-        self._cached_graph = None
+        self._cached_edge_index = None
+        self._cached_adj_t = None
 
     def forward(self, x: Tensor, x_0: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
         """Compute the nodes' new features; see the class for shapes and errors."""
@@ -130,21 +131,22 @@ class GCN2Layer(MessagePassing):
         if x_0.shape != x.shape:
             raise ValueError(f"x_0 must have the shape of x, {list(x.shape)}, got {list(x_0.shape)}")
         num_nodes = x.size(self.node_dim)
-        num_edges = check_graph_input(edge_index, (num_nodes, num_nodes))
+        num_edges = check_graph_input(edge_index, (num_nodes, num_nodes), ids=False)
         check_edge_weight(edge_weight, num_edges)
         if edge_weight is not None and is_torch_sparse_tensor(edge_index):
             raise ValueError("edge_weight cannot be given beside a sparse adj_t, whose values are the weights")
 
     def _prepare_graph(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Add self-loops and normalise, once for all where the layer is cached."""
+        if self.normalize and self._cached_edge_index is not None:
+            return self._cached_edge_index
+        num_nodes = x.size(self.node_dim)
+        check_graph_input(edge_index, (num_nodes, num_nodes))
         if not self.normalize:
             return edge_index, edge_weight
-        if self._cached_graph is not None:
-            return to_edge_list(*self._cached_graph, self.flow)
-        size = x.size(self.node_dim)
-        graph: typing.Any = gcn_norm(edge_index, edge_weight, size, False, self.add_self_loops, self.flow, x.dtype)
+        graph = normalise_once(self, edge_index, edge_weight, num_nodes, x.dtype)
         if self.cached:
-            self._cached_graph = graph
+            self._cached_edge_index = graph
         return graph
 
     # PyG writes `propagate` from the hooks' annotations, and understands no `Tensor | None` there.

@@ -16,7 +16,7 @@ from gnnkit.ops._numba_math import FAST
 from gnnkit.ops._numba_structure import graph_chunks, user_edge
 from gnnkit.ops._numba_vector import row_sum, vector_lanes
 from gnnkit.ops._parallel import empty, run_chunks
-from gnnkit.ops.structure import CompressedGraph, remember
+from gnnkit.ops.structure import CompressedGraph
 
 __all__ = ["backward", "forward", "spmm"]
 
@@ -98,11 +98,7 @@ def _ordered(graph: CompressedGraph, weight: Tensor | None, x: Tensor, *, outgoi
     """Weights in the order of the incoming or outgoing edges; empty where there are none."""
     if weight is None:
         return x.new_empty(0)
-    order = user_edge(graph) if outgoing else graph.perm
-    if order is None:
-        return weight.detach().contiguous()
-    # index_select gives a tensor of its own, which does not keep `weight` alive.
-    return remember(("ordered", outgoing), (graph.col, weight), lambda: weight.detach().index_select(0, order))
+    return graph.ordered(weight.detach() if weight.requires_grad else weight, outgoing=outgoing)
 
 
 def _as_batch(x: Tensor) -> Tensor:
