@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import Parameter
 from torch_geometric import EdgeIndex
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.typing import OptPairTensor
@@ -22,6 +23,7 @@ from torch_geometric.utils.loop import compute_loop_attr
 from gnnkit.layers._checks import check_graph_input
 from gnnkit.layers._linear import Linear
 from gnnkit.ops import CompressedGraph, edge_attention, remember, spmm
+from gnnkit.ops._function import AttentionOptions, SpmmKernels
 from gnnkit.ops._library import is_traced
 from gnnkit.ops.dispatch import Situation, choose_installed, load_backend
 from gnnkit.ops.structure import is_one_pass, is_sorted_anew, is_transformed, sort_edges
@@ -43,6 +45,9 @@ __all__ = [
 _HOOKS = frozenset(
     ("message", "message_and_aggregate", "aggregate", "update", "edge_update", "edge_updater", "_prepare_graph")
 )
+
+# Numbers that are gathered, E x K x C, up to which one thread in one call is faster than several threads in many.
+_MOST_WORK_OF_A_CALL = 1_000_000
 
 
 # --- when ---
@@ -144,7 +149,10 @@ def add_up(prepared: Prepared, x: Tensor) -> Tensor:
         if weight.dtype == x.dtype and weight.device == x.device:
             # What `ops.spmm` would check is so: the graph was made for this call.
             choice = choose_installed("spmm", Situation(x.device.type, x.dtype, num_edges=graph.num_edges))
-            return load_backend("spmm", choice.backend)(graph, x, weight)
+            run = load_backend("spmm", choice.backend)
+            if isinstance(run, SpmmKernels) and not (x.requires_grad and torch.is_grad_enabled()):
+                return run.forward(graph, x, weight)
+            return run(graph, x, weight)
     out = spmm(graph, x, weight)
     return out if own is None else out + own.unsqueeze(-1) * x
 
@@ -321,6 +329,11 @@ def attend(
             if num_loops is not None:
                 edge_attr = _with_loop_features(layer, edge_index, edge_attr, num_loops)
             edge_logits = _edge_logits(layer, edge_attr)
+        if target is source and edge_attr is None and _is_small_attention(graph, source, layer.att_src, layer.att_dst):
+            from gnnkit.ops._numba_node_attention import node_attention
+
+            options = AttentionOptions.draw(layer.negative_slope, layer.dropout, layer.training, source.device)
+            return node_attention(graph, source, layer.att_src, layer.att_dst, options)
     alpha_src, alpha_dst = attention_logits(layer, source, target)
     return edge_attention(
         graph,
@@ -333,6 +346,20 @@ def attend(
         dropout=layer.dropout,
         training=layer.training,
     )
+
+
+def _is_small_attention(graph: CompressedGraph, x: Tensor, *attention: Tensor) -> bool:
+    """Whether all of it may be one compiled call: a small graph on the CPU, and no wish for another backend."""
+    kind, (_, heads, channels) = x.dtype, x.shape
+    if kind not in (torch.float32, torch.float64) or any(type(a) not in (Tensor, Parameter) for a in attention):
+        return False
+    if x.device.type != "cpu" or graph.col.dtype != torch.int32 or graph.device.type != "cpu":
+        return False
+    if any(a.dtype != kind or a.device != x.device for a in attention):
+        return False
+    if graph.num_edges * heads * channels > _MOST_WORK_OF_A_CALL or graph.num_dst != graph.num_src:
+        return False
+    return choose_installed("edge_attention", Situation(x.device.type, kind)).backend == "numba"
 
 
 def attention_logits(layer: Any, source: Tensor, target: Tensor | None) -> tuple[Tensor, Tensor | None]:

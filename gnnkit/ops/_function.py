@@ -82,6 +82,13 @@ class AttentionOptions:
     dropout: float = 0.0
     seed: Tensor | None = None
 
+    @classmethod
+    def draw(cls, negative_slope: float, dropout: float, training: bool, device: torch.device) -> AttentionOptions:
+        """The options of one call, with a new seed from torch's generator where something is to be dropped."""
+        if not training or dropout <= 0:
+            return cls(negative_slope)
+        return cls(negative_slope, dropout, torch.randint(2**63 - 1, (), dtype=torch.int64, device=device))
+
 
 @dataclass(frozen=True)
 class AttentionKernels:

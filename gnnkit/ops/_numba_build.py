@@ -20,7 +20,7 @@ from torch import Tensor
 from gnnkit.ops._numba_cache import compiled
 from gnnkit.ops.structure import CompressedGraph
 
-__all__ = ["build_graph", "build_weighted_graph"]
+__all__ = ["build_graph", "build_weighted_graph", "float32s", "float64s", "int32s", "int64s"]
 
 
 def _pointer_to(kind: Any, llvm: ir.Type) -> Any:
@@ -36,15 +36,15 @@ def _pointer_to(kind: Any, llvm: ir.Type) -> Any:
     return pointer
 
 
-_int32s, _int64s = _pointer_to(types.int32, ir.IntType(32)), _pointer_to(types.int64, ir.IntType(64))
-_float32s, _float64s = _pointer_to(types.float32, ir.FloatType()), _pointer_to(types.float64, ir.DoubleType())
+int32s, int64s = _pointer_to(types.int32, ir.IntType(32)), _pointer_to(types.int64, ir.IntType(64))
+float32s, float64s = _pointer_to(types.float32, ir.FloatType()), _pointer_to(types.float64, ir.DoubleType())
 
 
 @cache
 def _pass(wide: bool, double: bool) -> Callable[..., tuple[int, bool]]:
     """The pass for int64 or int32 ids, and for weights of float64 or float32."""
-    ids = _int64s if wide else _int32s
-    real, reals = (np.float64, _float64s) if double else (np.float32, _float32s)
+    ids = int64s if wide else int32s
+    real, reals = (np.float64, float64s) if double else (np.float32, float32s)
 
     """The pass for one type of node ids and one of weights."""
 
@@ -54,7 +54,7 @@ def _pass(wide: bool, double: bool) -> Callable[..., tuple[int, bool]]:
         weigh, normalise, weight_out,
     ):  # fmt: skip
         """Return the number of edges, negative where an id is out of range, and whether they came sorted."""
-        graph = _int32s(out)
+        graph = int32s(out)
         source, target = np.empty(edges, np.int32), np.empty(edges, np.int32)
         kept, before, in_order = 0, 0, True
         for i in range(num_dst + 1):
