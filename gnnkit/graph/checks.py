@@ -15,9 +15,7 @@ __all__ = ["check_adj_t", "check_edge_index", "check_edge_weight", "check_graph"
 _INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
-def check_edge_index(
-    edge_index: Tensor, num_nodes: int | tuple[int, int] | None = None, *, ids: bool = True
-) -> Tensor:
+def check_edge_index(edge_index: Tensor, num_nodes: int | tuple[int, int] | None = None, *, ids: bool = True) -> Tensor:
     """Check a plain edge list or `EdgeIndex` and return it as a plain tensor.
 
     The ids are not looked at while torch compiles, traces or captures, and on a GPU, where each look waits for the

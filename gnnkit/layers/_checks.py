@@ -12,7 +12,14 @@ from torch_geometric.utils import is_torch_sparse_tensor
 
 from gnnkit.graph.checks import check_adj_t, check_edge_index, check_edge_weight
 
-__all__ = ["check_attention_call", "check_attention_ids", "check_attention_settings", "check_features", "check_graph_input", "linear_maps"]
+__all__ = [
+    "check_attention_call",
+    "check_attention_ids",
+    "check_attention_settings",
+    "check_features",
+    "check_graph_input",
+    "linear_maps",
+]
 
 _FILLS = ("add", "sum", "mean", "min", "max", "mul")
 

@@ -1,4 +1,4 @@
-"""The layers on `gnnkit.ops`: when that is allowed, and the graph with its self-loops, made once per graph.
+"""Graph convolution on `gnnkit.ops`: when that is allowed, and the graph with its self-loops and normalised weights.
 
 A layer runs its hooks (`message`, `aggregate`, ...) one after the other only where somebody may look at them or has put
 others in their place. Everywhere else one op does it all, and the numbers are the same.
@@ -7,47 +7,36 @@ others in their place. Everywhere else one op does it all, and the numbers are t
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from torch.nn import Parameter
 from torch_geometric import EdgeIndex
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
-from torch_geometric.typing import OptPairTensor
-from torch_geometric.utils import add_remaining_self_loops, add_self_loops, remove_self_loops
-from torch_geometric.utils.loop import compute_loop_attr
+from torch_geometric.utils import add_remaining_self_loops
 
 from gnnkit.layers._checks import check_graph_input
 from gnnkit.layers._linear import Linear
-from gnnkit.ops import CompressedGraph, edge_attention, remember, spmm
-from gnnkit.ops._function import AttentionOptions, SpmmKernels
+from gnnkit.ops import CompressedGraph, remember, spmm
+from gnnkit.ops._function import SpmmKernels
 from gnnkit.ops._library import is_traced
 from gnnkit.ops.dispatch import Situation, choose_installed, load_backend
 from gnnkit.ops.structure import is_one_pass, is_sorted_anew, is_transformed, sort_edges
 
 __all__ = [
     "add_up",
-    "attend",
-    "attends_fused",
-    "attention_logits",
     "convolve",
     "has_own_hooks",
     "neighbour_sums",
     "normalise_once",
     "prepare",
     "runs_fused",
-    "with_loops",
+    "towards_targets",
 ]
 
 _HOOKS = frozenset(
     ("message", "message_and_aggregate", "aggregate", "update", "edge_update", "edge_updater", "_prepare_graph")
 )
-
-# Numbers that are gathered, E x K x C, up to which one thread in one call is faster than several threads in many.
-_MOST_WORK_OF_A_CALL = 1_000_000
 
 
 # --- when ---
@@ -101,19 +90,7 @@ def runs_fused(
     )
 
 
-def attends_fused(
-    layer: Any, h: OptPairTensor, edge_index: Tensor, edge_attr: Tensor | None, size: tuple[int, int] | None
-) -> bool:
-    """`runs_fused` for an attention layer; PyG's own words on a `size` that does not fit are left to PyG."""
-    source, target = h
-    if source is not target and layer.flow != "source_to_target":
-        return False
-    if size is not None and (size[0] != source.size(0) or (target is not None and size[1] != target.size(0))):
-        return False
-    return runs_fused(layer, edge_index, source, target, edge_attr)
-
-
-def _towards_targets(edge_index: Tensor, flow: str) -> Tensor:
+def towards_targets(edge_index: Tensor, flow: str) -> Tensor:
     """The edges as a plain tensor whose row 0 sends."""
     edges = edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
     return edges if flow == "source_to_target" else edges.flip(0)
@@ -145,14 +122,13 @@ Prepared = tuple[Any, Tensor | None, Tensor | None]
 def add_up(prepared: Prepared, x: Tensor) -> Tensor:
     """A X, of what `prepare` has made."""
     graph, weight, own = prepared
-    if isinstance(graph, CompressedGraph) and weight is graph.weight and weight is not None:
-        if weight.dtype == x.dtype and weight.device == x.device:
-            # What `ops.spmm` would check is so: the graph was made for this call.
-            choice = choose_installed("spmm", Situation(x.device.type, x.dtype, num_edges=graph.num_edges))
-            run = load_backend("spmm", choice.backend)
-            if isinstance(run, SpmmKernels) and not (x.requires_grad and torch.is_grad_enabled()):
-                return run.forward(graph, x, weight)
-            return run(graph, x, weight)
+    made_here = isinstance(graph, CompressedGraph) and weight is not None and weight is graph.weight
+    if made_here and weight.dtype == x.dtype and weight.device == x.device:  # all that `ops.spmm` would check is so
+        choice = choose_installed("spmm", Situation(x.device.type, x.dtype, num_edges=graph.num_edges))
+        run = load_backend("spmm", choice.backend)
+        if isinstance(run, SpmmKernels) and not (x.requires_grad and torch.is_grad_enabled()):
+            return run.forward(graph, x, weight)
+        return run(graph, x, weight)
     out = spmm(graph, x, weight)
     return out if own is None else out + own.unsqueeze(-1) * x
 
@@ -165,8 +141,8 @@ def prepare(
     if is_traced():
         # What is made once per graph is out of a tracer's sight; the layer's own cache is not filled there.
         if cached is not None:
-            return _towards_targets(cached[0], layer.flow), cached[1], None
-        graph = _towards_targets(edge_index, layer.flow)
+            return towards_targets(cached[0], layer.flow), cached[1], None
+        graph = towards_targets(edge_index, layer.flow)
         if layer.normalize:
             return graph, *_weights_of_static_shape(layer, graph, edge_weight, x)
         return graph, edge_weight, None
@@ -228,12 +204,14 @@ def _weighted(
     compiled = one_pass and not trained and (normalise or edge_weight is not None)
 
     def weigh() -> Any:
-        return gcn_norm(plain, edge_weight, num_nodes, improved, loops, flow, dtype) if normalise else (plain, edge_weight)
+        return (
+            gcn_norm(plain, edge_weight, num_nodes, improved, loops, flow, dtype) if normalise else (plain, edge_weight)
+        )
 
     def sort() -> CompressedGraph:
         check_graph_input(edge_index, (num_nodes, num_nodes))
         edges = add_remaining_self_loops(plain, None, 1.0, num_nodes)[0] if loops else plain
-        return sort_edges(_towards_targets(edges, flow), num_nodes, num_nodes)
+        return sort_edges(towards_targets(edges, flow), num_nodes, num_nodes)
 
     def build() -> CompressedGraph:
         if compiled:
@@ -293,174 +271,3 @@ def _weights_of_static_shape(
     root = root.masked_fill(root == torch.inf, 0.0)
     weight = root.index_select(0, source) * weight * root.index_select(0, target)
     return weight, None if own is None else root * own * root
-
-
-# --- graph attention ---
-
-
-def attend(
-    layer: Any,
-    h: OptPairTensor,
-    edge_index: Tensor,
-    edge_attr: Tensor | None,
-    size: tuple[int, int] | None,
-) -> Tensor:
-    """A `GATLayer`'s sums `[N_dst, K, C]`, from the mapped features of sources and targets."""
-    source, target = h
-    num_src = source.size(0)
-    num_dst = target.size(0) if target is not None else num_src if size is None else size[1]
-    num_loops = None
-    if layer.add_self_loops:
-        num_loops = min(size) if size is not None else num_src if target is None else min(num_src, num_dst)
-    if is_traced():
-        graph, edge_logits = _graph_of_static_shape(layer, edge_index, edge_attr, num_loops, h)
-    else:
-        graph = with_loops(
-            edge_index,
-            num_src,
-            num_dst,
-            num_loops,
-            layer.flow,
-            ordered=edge_attr is not None,
-            transposed=source.requires_grad and torch.is_grad_enabled(),
-        )
-        edge_logits = None
-        if edge_attr is not None and graph.num_edges > 0:
-            if num_loops is not None:
-                edge_attr = _with_loop_features(layer, edge_index, edge_attr, num_loops)
-            edge_logits = _edge_logits(layer, edge_attr)
-        if target is source and edge_attr is None and _is_small_attention(graph, source, layer.att_src, layer.att_dst):
-            from gnnkit.ops._numba_node_attention import node_attention
-
-            options = AttentionOptions.draw(layer.negative_slope, layer.dropout, layer.training, source.device)
-            return node_attention(graph, source, layer.att_src, layer.att_dst, options)
-    alpha_src, alpha_dst = attention_logits(layer, source, target)
-    return edge_attention(
-        graph,
-        source,
-        alpha_src,
-        alpha_dst,
-        edge_logits,
-        num_dst=num_dst,
-        negative_slope=layer.negative_slope,
-        dropout=layer.dropout,
-        training=layer.training,
-    )
-
-
-def _is_small_attention(graph: CompressedGraph, x: Tensor, *attention: Tensor) -> bool:
-    """Whether all of it may be one compiled call: a small graph on the CPU, and no wish for another backend."""
-    kind, (_, heads, channels) = x.dtype, x.shape
-    if kind not in (torch.float32, torch.float64) or any(type(a) not in (Tensor, Parameter) for a in attention):
-        return False
-    if x.device.type != "cpu" or graph.col.dtype != torch.int32 or graph.device.type != "cpu":
-        return False
-    if any(a.dtype != kind or a.device != x.device for a in attention):
-        return False
-    if graph.num_edges * heads * channels > _MOST_WORK_OF_A_CALL or graph.num_dst != graph.num_src:
-        return False
-    return choose_installed("edge_attention", Situation(x.device.type, kind)).backend == "numba"
-
-
-def attention_logits(layer: Any, source: Tensor, target: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Both halves of the score, `[N, K]` each: one matrix product, which leaves nothing of size N x K x C behind."""
-    if target is source and source.dtype == layer.att_src.dtype:
-        heads, channels = layer.heads, layer.out_channels
-        both = torch.cat([layer.att_src, layer.att_dst]).permute(1, 2, 0)  # [K, C, 2]
-        if heads > 1:
-            both = torch.eye(heads, dtype=both.dtype, device=both.device)[:, None, None, :] * both.unsqueeze(-1)
-        found = (source.reshape(-1, heads * channels) @ both.reshape(heads * channels, 2 * heads)).split(heads, 1)
-        return found[0], found[1]
-    alpha_dst = None if target is None else (target * layer.att_dst).sum(dim=-1)
-    return (source * layer.att_src).sum(dim=-1), alpha_dst
-
-
-def _edge_logits(layer: Any, edge_attr: Tensor) -> Tensor:
-    """a_edge^T W_edge x_e, `[E, K]`, by way of a_edge^T W_edge, `[K, edge_dim]`."""
-    edge_attr = edge_attr.view(-1, 1) if edge_attr.dim() == 1 else edge_attr
-    lin = layer.lin_edge
-    if type(lin) is not Linear or lin._forward_hooks or lin._forward_pre_hooks:
-        return (lin(edge_attr).view(-1, layer.heads, layer.out_channels) * layer.att_edge).sum(dim=-1)
-    scores = (lin.weight.view(layer.heads, layer.out_channels, -1) * layer.att_edge.squeeze(0).unsqueeze(-1)).sum(1)
-    return F.linear(edge_attr, scores)
-
-
-def with_loops(
-    edge_index: Tensor,
-    num_src: int,
-    num_dst: int,
-    num_loops: int | None,
-    flow: str,
-    *,
-    ordered: bool = True,
-    transposed: bool = False,
-) -> CompressedGraph:
-    """The graph with one self-loop on each of the first nodes, sorted.
-
-    Args:
-        edge_index: The graph, in any format.
-        num_src: Number of sources.
-        num_dst: Number of targets.
-        num_loops: On how many nodes; None leaves the edges as they are.
-        flow: PyG's: which end sends.
-        ordered: Whether anything is given per edge.
-        transposed: Whether a backward pass is to follow.
-    """
-    plain = edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
-    one_pass = is_one_pass(plain)
-
-    def build() -> CompressedGraph:
-        if one_pass:
-            from gnnkit.ops._numba_build import build_graph
-
-            graph = build_graph(plain, num_dst, num_src, num_loops, flow, transposed=transposed, ordered=ordered)
-            if graph is not None:
-                return graph
-        sizes = (num_src, num_dst) if flow == "source_to_target" else (num_dst, num_src)
-        check_graph_input(edge_index, sizes)
-        if edge_index.layout == torch.strided:
-            edges = _towards_targets(edge_index, flow)
-        else:
-            edges = sort_edges(edge_index, num_dst, num_src).edge_index
-        if num_loops is not None:
-            edges = add_self_loops(remove_self_loops(edges)[0], num_nodes=num_loops)[0]
-        graph = sort_edges(edges, num_dst, num_src)
-        return graph if ordered else replace(graph, perm=None)
-
-    if one_pass and is_sorted_anew(plain):
-        return build()
-    return remember(("with loops", num_src, num_dst, num_loops, flow, ordered), (edge_index,), build)
-
-
-def _with_loop_features(layer: Any, edge_index: Tensor, edge_attr: Tensor, num_loops: int) -> Tensor:
-    """The features of the edges of `with_loops`, in the order in which it was given them."""
-    edges = edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
-    kept = remember("no self-loops", (edge_index,), lambda: (edges[0] != edges[1]).nonzero().view(-1))
-    edge_attr = edge_attr.index_select(0, kept)
-    loops = compute_loop_attr(edges.index_select(1, kept), edge_attr, num_loops, False, layer.fill_value)
-    return torch.cat([edge_attr, loops])
-
-
-def _graph_of_static_shape(
-    layer: Any, edge_index: Tensor, edge_attr: Tensor | None, num_loops: int | None, h: OptPairTensor
-) -> tuple[Tensor, Tensor | None]:
-    """The graph with self-loops in shapes that do not depend on the edges: loops that were there weigh nothing."""
-    edges = _towards_targets(edge_index, layer.flow)
-    if num_loops is None:
-        return edges, None if edge_attr is None else _edge_logits(layer, edge_attr)
-    source, target = edges
-    is_loop = source == target
-    if edge_attr is not None:
-        given = target if layer.flow == "source_to_target" else source
-        slot = torch.where(is_loop | (given >= num_loops), num_loops, given)
-        loops = compute_loop_attr(torch.stack([slot, slot]), edge_attr, num_loops + 1, False, layer.fill_value)[
-            :num_loops
-        ]
-        edge_logits = _edge_logits(layer, torch.cat([edge_attr, loops]))
-    else:
-        edge_logits = h[0].new_zeros(edges.size(1) + num_loops, layer.heads)
-    removed = torch.cat([is_loop, is_loop.new_zeros(num_loops)])
-    # Every receiver that loses a loop here has one among the new ones, so no row is left without a finite logit.
-    edge_logits = edge_logits.masked_fill(removed.unsqueeze(-1), -torch.inf)
-    ones = torch.arange(num_loops, dtype=edges.dtype, device=edges.device)
-    return torch.cat([edges, ones.expand(2, -1)], dim=1), edge_logits

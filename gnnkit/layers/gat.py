@@ -13,8 +13,9 @@ from torch_geometric.typing import OptPairTensor, Size
 from torch_geometric.utils import add_self_loops, is_torch_sparse_tensor, remove_self_loops, softmax
 from torch_geometric.utils.sparse import set_sparse_value
 
+from gnnkit.layers._attend import attend, attends_fused, attention_logits
 from gnnkit.layers._checks import check_attention_call, check_attention_ids, check_attention_settings, linear_maps
-from gnnkit.layers._fused import attend, attends_fused, attention_logits, has_own_hooks
+from gnnkit.layers._fused import has_own_hooks
 from gnnkit.layers._linear import Linear
 
 __all__ = ["GATLayer"]

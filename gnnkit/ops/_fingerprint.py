@@ -19,7 +19,8 @@ _has_numba = cache(lambda: is_available("numba"))
 def fingerprint(tensor: Tensor) -> Hashable:
     """Read all of a CPU tensor's memory and return at least 128 bits that depend on each byte and its place.
 
-    Compiled this runs as fast as memory is read (1.3 ms for 2.3 million int64 edges); without numba it is SHA-256, ten to fifty times slower.
+    Compiled this is as fast as memory is read (1.3 ms for 2.3 million int64 edges); without numba it is SHA-256, ten to
+    fifty times slower.
 
     Args:
         tensor: A strided tensor in main memory. Two tensors are to be compared by this only where shape, stride and

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.extending import intrinsic
 from torch import Tensor
 
@@ -38,6 +38,17 @@ def _pointer_to(kind: Any, llvm: ir.Type) -> Any:
 
 int32s, int64s = _pointer_to(types.int32, ir.IntType(32)), _pointer_to(types.int64, ir.IntType(64))
 float32s, float64s = _pointer_to(types.float32, ir.FloatType()), _pointer_to(types.float64, ir.DoubleType())
+
+
+# Sums and products in PyG's order, to the last bit: without the kernels' freedom to reorder them.
+@njit
+def _sum(a, b):
+    return a + b
+
+
+@njit
+def _product(a, b):
+    return a * b
 
 
 @cache
@@ -113,11 +124,11 @@ def _pass(wide: bool, double: bool) -> Callable[..., tuple[int, bool]]:
                 for i in range(num_dst):
                     degree = real(0)
                     for p in range(graph[i], graph[i + 1]):
-                        degree += weight[p]
+                        degree = _sum(degree, weight[p])
                     root[i] = real(0) if degree == 0 or degree == np.inf else real(1) / real(math.sqrt(degree))
                 for i in range(num_dst):
                     for p in range(graph[i], graph[i + 1]):
-                        weight[p] = root[graph[col + p]] * weight[p] * root[i]
+                        weight[p] = _product(_product(root[graph[col + p]], weight[p]), root[i])
 
         if transposed:
             for j in range(num_src + 1):
@@ -183,7 +194,9 @@ def build_graph(
     sizes += [count] if ordered else []
     sizes += [num_src + 1, count, count] if transposed else []
     parts = out.split_with_sizes([*sizes, out.numel() - sum(sizes)])
-    graph = CompressedGraph(num_src, num_dst, parts[0], parts[1], parts[2] if ordered and not (in_order and loops < 0) else None)
+    graph = CompressedGraph(
+        num_src, num_dst, parts[0], parts[1], parts[2] if ordered and not (in_order and loops < 0) else None
+    )
     if transposed:
         graph.__dict__["_outgoing"] = parts[-4:-1]
     return graph

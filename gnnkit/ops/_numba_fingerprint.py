@@ -3,7 +3,8 @@
 Words w of eight bytes are taken in blocks. With random keys k, and `low` and `high` the halves of a word, each block is
 summed up by NH (Black et al., "UMAC", 1999), and a mixed sum over the blocks is one half of the fingerprint:
 
-    block_b = Σ_i (low(w_i) + low(k_i) mod 2^32) * (high(w_i) + high(k_i) mod 2^32)    half = Σ_b mix(block_b + b * step)
+    block_b = Σ_i (low(w_i) + low(k_i) mod 2^32) * (high(w_i) + high(k_i) mod 2^32)
+    half    = Σ_b mix(block_b + b * step)
 
 modulo 2^64, with other keys for each half. Two memories that differ share a fingerprint in about one case of 2^64.
 """

@@ -177,11 +177,13 @@ class _NodeAttention(torch.autograd.Function):
 def _differentiable_gradients(
     graph: CompressedGraph, options: AttentionOptions, grad: Tensor, *inputs: Tensor
 ) -> tuple[Tensor, ...]:
-    """The gradients from torch's operators, as functions of `grad` and the inputs that can be differentiated in turn."""
+    """The gradients from torch's operators: functions of `grad` and the inputs, which can be differentiated in turn."""
     higher = torch.is_grad_enabled()
     with torch.enable_grad():
         # Each input under a name of its own: where one depends on another, that path is not this gradient's.
-        own = [tensor.view_as(tensor) if tensor.requires_grad else tensor.detach().requires_grad_() for tensor in inputs]
+        own = [
+            tensor.view_as(tensor) if tensor.requires_grad else tensor.detach().requires_grad_() for tensor in inputs
+        ]
         x, att_src, att_dst = own
         output: Any = _torch.edge_attention(graph, x, (x * att_src).sum(-1), (x * att_dst).sum(-1), None, options)
     return torch.autograd.grad(output, own, grad, create_graph=higher)

@@ -142,6 +142,8 @@ def remember(name: Hashable, tensors: tuple[Tensor, ...], build: Callable[[], T]
     if not all(map(_can_be_marked, tensors)):
         return build()
     parts = tuple(_parts(tensors))
+    if parts[0].numel() == 0:  # it has no place of its own, and is soon dealt with
+        return _build(build)
     on_cpu = all(part.device.type == "cpu" for part in parts)
     if not on_cpu and any(part.is_inference() for part in parts):  # it counts no versions
         return _build(build)

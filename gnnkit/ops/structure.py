@@ -18,7 +18,16 @@ from gnnkit._optional import is_available
 from gnnkit.ops._fingerprint import fingerprint
 from gnnkit.ops.remembered import forget, remember
 
-__all__ = ["CompressedGraph", "compress", "forget", "is_one_pass", "is_sorted_anew", "is_transformed", "remember", "sort_edges"]
+__all__ = [
+    "CompressedGraph",
+    "compress",
+    "forget",
+    "is_one_pass",
+    "is_sorted_anew",
+    "is_transformed",
+    "remember",
+    "sort_edges",
+]
 
 _INT32_MAX = 2**31 - 1
 _SPARSE = (torch.sparse_coo, torch.sparse_csr, torch.sparse_csc)
@@ -197,7 +206,8 @@ def compress(
     memory of the edges lives and holds the same (see `remember`); fewer are sorted anew.
 
     Args:
-        edge_index: Edges j → i as `[2, E]` (row 0: sources j, row 1: targets i), as an `EdgeIndex`, as a sparse tensor (row = target, column = source, values not looked at), or compressed already.
+        edge_index: Edges j → i as `[2, E]` (row 0: sources j, row 1: targets i), as an `EdgeIndex`, as a sparse tensor
+            (row = target, column = source, values not looked at), or compressed already.
         num_dst: Number of target nodes. Default: `num_src`, else the sparse size, else the largest index plus one.
         num_src: Number of source nodes. Default: as for `num_dst`.
 
