@@ -15,18 +15,15 @@ from torch_geometric.utils import add_self_loops, remove_self_loops
 from torch_geometric.utils.loop import compute_loop_attr
 
 from gnnkit.layers._checks import check_graph_input
-from gnnkit.layers._fused import runs_fused, towards_targets
+from gnnkit.layers._fused import MOST_WORK_OF_A_CALL, chosen, runs_fused, towards_targets
 from gnnkit.layers._linear import Linear
 from gnnkit.ops import CompressedGraph, edge_attention, remember
 from gnnkit.ops._function import AttentionOptions
 from gnnkit.ops._library import is_traced
-from gnnkit.ops.dispatch import Situation, choose_installed
+from gnnkit.ops.dispatch import requested_backend
 from gnnkit.ops.structure import is_one_pass, is_sorted_anew, sort_edges
 
 __all__ = ["attend", "attends_fused", "attention_logits", "average", "with_loops"]
-
-# Numbers that are gathered, E x K x C, up to which one thread in one call is faster than several threads in many.
-_MOST_WORK_OF_A_CALL = 1_000_000
 
 
 def attends_fused(
@@ -108,9 +105,9 @@ def _is_small(graph: Any, x: Tensor, *attention: Tensor) -> bool:
         return False
     if any(a.dtype != kind or a.device != x.device for a in attention):
         return False
-    if graph.num_edges * heads * channels > _MOST_WORK_OF_A_CALL or graph.num_dst != graph.num_src:
+    if graph.num_edges * heads * channels > MOST_WORK_OF_A_CALL or graph.num_dst != graph.num_src:
         return False
-    return choose_installed("edge_attention", Situation(x.device.type, kind)).backend == "numba"
+    return chosen("edge_attention", "cpu", kind, requested_backend("edge_attention"))[0] == "numba"
 
 
 def attention_logits(layer: Any, source: Tensor, target: Tensor | None) -> tuple[Tensor, Tensor | None]:

@@ -7,6 +7,7 @@ others in their place. Everywhere else one op does it all, and the numbers are t
 from __future__ import annotations
 
 from contextlib import nullcontext
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -18,13 +19,15 @@ from torch_geometric.utils import add_remaining_self_loops
 from gnnkit.layers._checks import check_graph_input
 from gnnkit.layers._linear import Linear
 from gnnkit.ops import CompressedGraph, remember, spmm
-from gnnkit.ops._function import SpmmKernels
+from gnnkit.ops._fingerprint import fingerprint
 from gnnkit.ops._library import is_traced
-from gnnkit.ops.dispatch import Situation, choose_installed, load_backend
+from gnnkit.ops.dispatch import Situation, choose_installed, load_backend, requested_backend
 from gnnkit.ops.structure import is_one_pass, is_sorted_anew, is_transformed, sort_edges
 
 __all__ = [
+    "MOST_WORK_OF_A_CALL",
     "add_up",
+    "chosen",
     "convolve",
     "has_own_hooks",
     "neighbour_sums",
@@ -33,6 +36,9 @@ __all__ = [
     "runs_fused",
     "towards_targets",
 ]
+
+# Numbers that are gathered, E x C, up to which one thread in one call is faster than several threads in many.
+MOST_WORK_OF_A_CALL = 1_000_000
 
 _HOOKS = frozenset(
     ("message", "message_and_aggregate", "aggregate", "update", "edge_update", "edge_updater", "_prepare_graph")
@@ -124,13 +130,21 @@ def add_up(prepared: Prepared, x: Tensor) -> Tensor:
     graph, weight, own = prepared
     made_here = isinstance(graph, CompressedGraph) and weight is not None and weight is graph.weight
     if made_here and weight.dtype == x.dtype and weight.device == x.device:  # all that `ops.spmm` would check is so
-        choice = choose_installed("spmm", Situation(x.device.type, x.dtype, num_edges=graph.num_edges))
-        run = load_backend("spmm", choice.backend)
-        if isinstance(run, SpmmKernels) and not (x.requires_grad and torch.is_grad_enabled()):
-            return run.forward(graph, x, weight)
+        name, run = chosen("spmm", x.device.type, x.dtype, requested_backend("spmm"))
+        if name == "numba" and x.dim() == 2 and weight.numel() * x.size(1) <= MOST_WORK_OF_A_CALL:
+            from gnnkit.ops._numba_node_sum import node_sum
+
+            return node_sum(graph, x)
         return run(graph, x, weight)
     out = spmm(graph, x, weight)
     return out if own is None else out + own.unsqueeze(-1) * x
+
+
+@lru_cache
+def chosen(op: str, device: str, dtype: torch.dtype, request: str) -> tuple[str, Any]:
+    """The backend of an op, with its callable, where `request` is this thread's wish."""
+    name = choose_installed(op, Situation(device, dtype)).backend
+    return name, load_backend(op, name)
 
 
 def prepare(
@@ -154,12 +168,25 @@ def prepare(
         edge_index, edge_weight = cached
         if edge_index.layout != torch.strided:
             return edge_index, edge_weight, None
-        return _weighted(layer, edge_index, edge_weight, x, dtype, loops=False, normalise=False)
+        return _cached(layer, edge_index, edge_weight, x, dtype)
     if layer.normalize:
         return _weighted(layer, edge_index, edge_weight, x, dtype, loops=layer.add_self_loops, normalise=True)
     if edge_index.layout != torch.strided:
         return edge_index, edge_weight, None
     return _weighted(layer, edge_index, edge_weight, x, dtype, loops=False, normalise=False)
+
+
+def _cached(layer: Any, edge_index: Tensor, edge_weight: Tensor | None, x: Tensor, dtype: torch.dtype) -> Prepared:
+    """The layer's cached graph, sorted: kept with the layer, and compared with what it was made of."""
+    if edge_weight is None or edge_weight.requires_grad or not is_one_pass(edge_index):
+        return _weighted(layer, edge_index, edge_weight, x, dtype, loops=False, normalise=False)
+    mark = (fingerprint(edge_index), fingerprint(edge_weight), edge_index.shape, x.size(-2), dtype, edge_weight.dtype)
+    kept = vars(layer).get("_sorted_graph")
+    if kept is None or kept[0] != mark:
+        with torch.inference_mode(False) if torch.is_inference_mode_enabled() else nullcontext():
+            kept = mark, _weighted(layer, edge_index, edge_weight, x, dtype, loops=False, normalise=False)[0]
+        layer._sorted_graph = kept
+    return kept[1], kept[1].weight, None
 
 
 def normalise_once(
