@@ -16,7 +16,7 @@ from torch_geometric import EdgeIndex
 
 from gnnkit.ops._fingerprint import fingerprint
 
-__all__ = ["forget", "remember"]
+__all__ = ["forget", "remember", "sparse_pattern"]
 
 T = TypeVar("T")
 
@@ -71,17 +71,24 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_lock)
 
 
+def sparse_pattern(tensor: Tensor) -> tuple[Tensor, ...]:
+    """The parts of a sparse tensor that say where its values are."""
+    if tensor.layout == torch.sparse_coo:
+        return (tensor._indices(),)
+    if tensor.layout == torch.sparse_csr:
+        return tensor.crow_indices(), tensor.col_indices()
+    return tensor.ccol_indices(), tensor.row_indices()
+
+
 def _parts(tensors: tuple[Tensor, ...]) -> Iterator[Tensor]:
     """The strided tensors that hold all that some tensors say."""
     for tensor in tensors:
         if isinstance(tensor, EdgeIndex):
             yield tensor._data
         elif tensor.layout == torch.sparse_coo:
-            yield from (tensor._indices(), tensor._values())
-        elif tensor.layout == torch.sparse_csr:
-            yield from (tensor.crow_indices(), tensor.col_indices(), tensor.values())
-        elif tensor.layout == torch.sparse_csc:
-            yield from (tensor.ccol_indices(), tensor.row_indices(), tensor.values())
+            yield from (*sparse_pattern(tensor), tensor._values())
+        elif tensor.layout in (torch.sparse_csr, torch.sparse_csc):
+            yield from (*sparse_pattern(tensor), tensor.values())
         else:
             yield tensor
 
@@ -142,7 +149,7 @@ def remember(name: Hashable, tensors: tuple[Tensor, ...], build: Callable[[], T]
     if not all(map(_can_be_marked, tensors)):
         return build()
     parts = tuple(_parts(tensors))
-    if parts[0].numel() == 0:  # it has no place of its own, and is soon dealt with
+    if any(part.numel() == 0 for part in parts):  # it has no place of its own, and is soon dealt with
         return _build(build)
     on_cpu = all(part.device.type == "cpu" for part in parts)
     if not on_cpu and any(part.is_inference() for part in parts):  # it counts no versions

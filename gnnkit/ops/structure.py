@@ -16,7 +16,7 @@ from torch_geometric import EdgeIndex
 
 from gnnkit._optional import is_available
 from gnnkit.ops._fingerprint import fingerprint
-from gnnkit.ops.remembered import forget, remember
+from gnnkit.ops.remembered import forget, remember, sparse_pattern
 
 __all__ = [
     "CompressedGraph",
@@ -234,8 +234,11 @@ def compress(
         return sort_edges(edge_index, num_dst, num_src)
     if isinstance(edge_index, EdgeIndex):
         num_dst, num_src = _sizes_of_edge_index(edge_index, num_dst, num_src)
-    name = ("compress", num_dst, num_src)
-    return remember(name, (edge_index,), lambda: sort_edges(edge_index, num_dst, num_src))
+    parts, name = (edge_index,), ("compress", edge_index.layout, num_dst, num_src)
+    if edge_index.layout in _SPARSE:
+        # Other values on the same pattern (features after dropout, say) make no other graph.
+        parts, name = sparse_pattern(edge_index), (*name, edge_index.shape)
+    return remember(name, parts, lambda: sort_edges(edge_index, num_dst, num_src))
 
 
 def is_sorted_anew(edge_index: Tensor) -> bool:

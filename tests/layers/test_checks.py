@@ -6,7 +6,13 @@ from torch_geometric import EdgeIndex
 
 from gnnkit.graph import to_csr
 from gnnkit.layers import GATLayer
-from gnnkit.layers._checks import check_attention_call, check_features, check_graph_input, linear_maps
+from gnnkit.layers._checks import (
+    check_attention_call,
+    check_attention_ids,
+    check_features,
+    check_graph_input,
+    linear_maps,
+)
 
 EDGES = torch.tensor([[0, 1, 1], [1, 2, 0]])
 
@@ -33,4 +39,4 @@ def test_receivers_without_features_are_counted_by_size():
     layer, x = GATLayer(4, 2), (torch.ones(3, 4), None)
     check_attention_call(layer, x, torch.tensor([[0], [4]]), None, (3, 5))
     with pytest.raises(ValueError, match=r"edge_index\[1\] holds node id 4, allowed: 0 .. 2"):
-        check_attention_call(layer, x, torch.tensor([[0], [4]]), None, None)
+        check_attention_ids(layer, x, torch.tensor([[0], [4]]), None)
