@@ -67,7 +67,7 @@ def molecule_sides(device: torch.device, *, layer: str, count: int, training: bo
             module.zero_grad(set_to_none=True)
             out = module(own, edges)
             out.sum().backward()
-            return [out, own.grad, *(parameter.grad for _, parameter in sorted(module.named_parameters()))]
+            return [out, own.grad, *(p.grad for _, p in sorted(module.named_parameters()))]  # pyright: ignore
 
         def round_() -> Sequence[Tensor]:
             for number in range(_STEPS - 1):
@@ -93,7 +93,7 @@ def half_sides(device: torch.device, *, layer: str, dtype: torch.dtype) -> list[
             module.zero_grad(set_to_none=True)
             out = module(own, edges)
             out.sum().backward()
-            return [out.float(), own.grad.float()]
+            return [out.float(), own.grad.float()]  # pyright: ignore[reportOptionalMemberAccess]
 
         return Side(name, release, step)
 

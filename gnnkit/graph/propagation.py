@@ -109,8 +109,8 @@ def normalized_adjacency(
 ) -> Adjacency:
     """The matrix of a graph in x's dtype, made once per graph; by default the D^-1/2 A D^-1/2 of graph convolution.
 
-    An in-place change of the edges or weights makes a new matrix (see `gnnkit.ops.remember`). Weights that require a
-    gradient and inference tensors (which count no versions) are normalised on every call.
+    A change of the edges or weights makes a new matrix (see `gnnkit.ops.remember`). Weights that require a gradient are
+    normalised on every call.
 
     Args:
         edge_index: Edge list `[2, E]`, an `EdgeIndex`, or a sparse `adj_t` whose rows are targets.

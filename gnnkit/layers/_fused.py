@@ -128,8 +128,9 @@ Prepared = tuple[Any, Tensor | None, Tensor | None]
 def add_up(prepared: Prepared, x: Tensor) -> Tensor:
     """A X, of what `prepare` has made."""
     graph, weight, own = prepared
-    made_here = isinstance(graph, CompressedGraph) and weight is not None and weight is graph.weight
-    if made_here and weight.dtype == x.dtype and weight.device == x.device:  # all that `ops.spmm` would check is so
+    made_here = weight is not None and isinstance(graph, CompressedGraph) and weight is graph.weight
+    if weight is not None and made_here and weight.dtype == x.dtype and weight.device == x.device:
+        # All that `ops.spmm` would check is so.
         name, run = chosen("spmm", x.device.type, x.dtype, requested_backend("spmm"))
         if name == "numba" and x.dim() == 2 and weight.numel() * x.size(1) <= MOST_WORK_OF_A_CALL:
             from gnnkit.ops._numba_node_sum import node_sum

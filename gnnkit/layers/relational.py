@@ -48,6 +48,9 @@ class RelationalGCNLayer(MessagePassing):
         `x`: `[N, F]`, ids `[N]`, None, or a pair of these for sources and targets; `edge_index`: `[2, E]`;
         `edge_type`: `[E]`; `edge_weight`: `[E]`, multiplies messages (PyG has none); returned: `[N, C]`.
 
+    Graphs: what is sorted once is compared with all of the graph's memory on each later call; on a GPU with torch's
+    version counters, see `gnnkit.ops.remember`.
+
     Raises:
         ValueError: Bases beside blocks, sizes that blocks do not divide; in a call: features of another width, ids or
             relations out of range, lengths that differ, or ids beside blocks.

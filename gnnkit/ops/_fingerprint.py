@@ -49,4 +49,4 @@ def fingerprint(tensor: Tensor) -> Hashable:
 
         return hash_memory(tensor.data_ptr(), length)
     memory = tensor.detach().reshape(-1).view(torch.uint8).numpy()
-    return hashlib.sha256(memory).digest()
+    return hashlib.sha256(memory.data).digest()

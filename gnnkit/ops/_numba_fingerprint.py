@@ -68,7 +68,7 @@ def _product(word, key):
 @compiled()
 def _hash_words(start, stop, address, length, keys):
     """Both halves of the fingerprint of the words from `start` to `stop`, the last of which may be cut off."""
-    words, whole = _words(address), length // 8
+    words, whole = _words(address), length // 8  # pyright: ignore[reportCallIssue]
     first, second = np.uint64(0), np.uint64(0)
     for block in range(start, stop, _BLOCK_WORDS):
         count = min(_BLOCK_WORDS, min(stop, whole) - block)
@@ -78,7 +78,7 @@ def _hash_words(start, stop, address, length, keys):
             a += _product(word, keys[0, i])
             b += _product(word, keys[1, i])
         if count < _BLOCK_WORDS and block + count == whole and whole < stop:
-            tail, word = _bytes(address), np.uint64(0)
+            tail, word = _bytes(address), np.uint64(0)  # pyright: ignore[reportCallIssue]
             for i in range(8 * whole, length):
                 word |= np.uint64(tail[i]) << np.uint64(8 * (i - 8 * whole))
             a += _product(word, keys[0, count])
