@@ -93,7 +93,7 @@ def half_sides(device: torch.device, *, layer: str, dtype: torch.dtype) -> list[
             module.zero_grad(set_to_none=True)
             out = module(own, edges)
             out.sum().backward()
-            return [out.float(), own.grad.float()]  # pyright: ignore[reportOptionalMemberAccess]
+            return [part.float() for part in (out, own.grad) if part is not None]
 
         return Side(name, release, step)
 

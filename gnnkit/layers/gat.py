@@ -52,11 +52,7 @@ class GATLayer(MessagePassing):
         or `[N_dst, C]` where heads are averaged; with `return_attention_weights=True` also `(edge_index, α)`, α of
         shape `[M, K]`.
 
-    Graphs: what is sorted and normalised once is compared with all of the graph's memory on each later call, so that
-    no edit of the edges or weights is missed, whatever made it; of fewer than 4096 edges nothing is kept. On a GPU,
-    where reading the memory would wait for the device, torch's version counters are compared: after a change that
-    they do not count (through `.data`, dlpack or a storage, or by a fused optimiser on a weight that is frozen again)
-    call `gnnkit.ops.forget()`.
+    Graphs: how one that changes is noticed is said at `GCNLayer`.
 
     Raises:
         ValueError: `heads`, `out_channels`, `dropout` or `fill_value` out of range; in a call: features of another

@@ -48,8 +48,7 @@ class RelationalGCNLayer(MessagePassing):
         `x`: `[N, F]`, ids `[N]`, None, or a pair of these for sources and targets; `edge_index`: `[2, E]`;
         `edge_type`: `[E]`; `edge_weight`: `[E]`, multiplies messages (PyG has none); returned: `[N, C]`.
 
-    Graphs: what is sorted once is compared with all of the graph's memory on each later call; on a GPU with torch's
-    version counters, see `gnnkit.ops.remember`.
+    Graphs: how one that changes is noticed is said at `GCNLayer`.
 
     Raises:
         ValueError: Bases beside blocks, sizes that blocks do not divide; in a call: features of another width, ids or
