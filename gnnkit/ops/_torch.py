@@ -195,27 +195,30 @@ def edge_attention_backward(
     alpha_src: Tensor,
     alpha_dst: Tensor | None,
     edge_logits: Tensor | None,
-    out: Tensor,
-    stats: Tensor,
     options: AttentionOptions,
-    needed: tuple[bool, ...],
 ) -> tuple[Tensor | None, ...]:
-    """Gradients of x, alpha_src, alpha_dst and edge_logits, written out."""
+    """Gradients of x, alpha_src, alpha_dst and edge_logits, written out; they can be differentiated in turn."""
     sources, targets = graph.edge_index
+    dtype, exact = x.dtype, torch.promote_types(x.dtype, torch.float32)
+    grad, x, alpha_src, alpha_dst, edge_logits = (
+        None if tensor is None else tensor.to(exact) for tensor in (grad, x, alpha_src, alpha_dst, edge_logits)
+    )
     z = logits_before_slope(graph, alpha_src, alpha_dst, edge_logits)
-    largest, inverse = stats.index_select(0, targets).unbind(1)
-    weights = ((functional.leaky_relu(z, options.negative_slope) - largest).exp() * inverse).to(x.dtype)
+    weights = segment_softmax(functional.leaky_relu(z, options.negative_slope), targets, graph.num_dst)
     gathered = grad.index_select(0, targets)
-    dots = (gathered * x.index_select(0, sources)).sum(-1)
-    kept = weights
+    dots, kept = (gathered * x.index_select(0, sources)).sum(-1), weights
     if options.seed is not None:
-        factor = dropout_factor(graph, weights.size(1), options.dropout, options.seed, weights.dtype)
+        factor = dropout_factor(graph, weights.size(1), options.dropout, options.seed, exact)
         kept, dots = weights * factor, dots * factor
-    grad_x = torch.zeros_like(x).index_add(0, sources, kept.unsqueeze(-1) * gathered)
-    change = weights * (dots - (grad * out).sum(-1).index_select(0, targets))
+    grad_x = grad.new_zeros(x.shape).index_add(0, sources, kept.unsqueeze(-1) * gathered)
+    # The row's mean is that of the same products: where one edge has all the weight, both cancel exactly.
+    means = segment_sum(weights * dots, targets, graph.num_dst)
+    change = weights * (dots - means.index_select(0, targets))
     change = torch.where(z > 0, change, options.negative_slope * change)
-    grad_dst = None if alpha_dst is None else torch.zeros_like(alpha_dst).index_add(0, targets, change)
-    return grad_x, torch.zeros_like(alpha_src).index_add(0, sources, change), grad_dst, change
+    grad_src = change.new_zeros(alpha_src.shape).index_add(0, sources, change)
+    grad_dst = None if alpha_dst is None else change.new_zeros(alpha_dst.shape).index_add(0, targets, change)
+    found = (grad_x, grad_src, grad_dst, None if edge_logits is None else change)
+    return tuple(None if tensor is None else tensor.to(dtype) for tensor in found)
 
 
 # --- segments ---

@@ -9,8 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch_geometric import EdgeIndex
 
-from gnnkit.ops import _library
+from gnnkit.ops import _library_attention
 from gnnkit.ops._function import AttentionOptions
+from gnnkit.ops._library import is_traced
 from gnnkit.ops.dispatch import Situation, choose_installed, load_backend
 from gnnkit.ops.structure import CompressedGraph, compress, is_transformed
 
@@ -139,10 +140,10 @@ def edge_attention(
         seed = torch.randint(2**63 - 1, (), dtype=torch.int64, device=x_src.device)
     dropout = 0.0 if seed is None else dropout
 
-    if _library.is_traced() and not is_transformed() and not return_weights:
+    if is_traced() and not is_transformed() and not return_weights:
         edges = graph.edge_index if isinstance(graph, CompressedGraph) else graph
         edges = edges.as_tensor() if isinstance(edges, EdgeIndex) else edges
-        return _library.edge_attention(
+        return _library_attention.edge_attention(
             edges, x_src, alpha_src, alpha_dst, edge_logits, seed, num_dst, negative_slope, dropout
         )[0]
 
