@@ -14,7 +14,8 @@ from torch import Tensor
 
 from gnnkit.ops import _torch
 from gnnkit.ops._function import AttentionKernels, SpmmKernels
-from gnnkit.ops.dispatch import Situation, choose_installed, load_backend
+from gnnkit.ops.backends import Situation
+from gnnkit.ops.dispatch import choose_installed, load_backend
 from gnnkit.ops.structure import CompressedGraph, compress
 
 __all__ = ["is_traced", "kernels_for", "spmm", "spmm_backward"]
@@ -29,7 +30,10 @@ def is_traced() -> bool:
 
 def kernels_for(op: str, graph: CompressedGraph, x: Tensor, native: Any) -> Any:
     """The kernels of the backend that is chosen for an op, `native` ones where it has none of its own."""
-    situation = Situation(x.device.type, x.dtype, False, False, graph.num_dst, graph.num_src, graph.num_edges)
+    sizes = (graph.num_dst, graph.num_src, graph.num_edges)
+    situation = Situation(
+        x.device.type, x.dtype, False, False, *sizes, width=x.numel() // graph.num_src if graph.num_src else 0
+    )
     backend = load_backend(op, choose_installed(op, situation).backend)
     # Backends that are made of torch's operators have no kernels of their own: here they are written out.
     return backend if isinstance(backend, (SpmmKernels, AttentionKernels)) else native

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gnnkit.ops.structure import CompressedGraph, is_transformed, remember
+from gnnkit.ops.structure import CompressedGraph
 
 if TYPE_CHECKING:
     from gnnkit.ops._function import AttentionOptions
@@ -26,7 +26,6 @@ __all__ = [
     "segment_sum",
     "spmm",
     "spmm_backward",
-    "spmm_dense",
     "weighted_sum",
 ]
 
@@ -47,24 +46,6 @@ def spmm(graph: CompressedGraph, x: Tensor, weight: Tensor | None) -> Tensor:
     if weight is not None:
         messages = messages * weight.unsqueeze(-1)
     return messages.new_zeros(*x.shape[:-2], graph.num_dst, x.size(-1)).index_add(-2, targets, messages)
-
-
-def _adjacency(graph: CompressedGraph, weight: Tensor) -> Tensor:
-    sources, targets = graph.edge_index
-    empty = weight.new_zeros(graph.num_dst * graph.num_src)
-    return empty.index_add(0, targets * graph.num_src + sources, weight).view(graph.num_dst, graph.num_src)
-
-
-def spmm_dense(graph: CompressedGraph, x: Tensor, weight: Tensor | None) -> Tensor:
-    """One matrix product with the dense adjacency, which is made once per graph and weight; see `gnnkit.ops.spmm`."""
-    if weight is None:
-        ones = torch.ones(graph.num_edges, dtype=x.dtype, device=x.device)
-        adjacency = remember(("dense", x.dtype), (graph.col,), lambda: _adjacency(graph, ones))
-    elif is_transformed(weight):
-        adjacency = _adjacency(graph, weight)
-    else:
-        adjacency = remember("dense", (graph.col, weight), lambda: _adjacency(graph, weight))
-    return adjacency @ x
 
 
 def spmm_backward(

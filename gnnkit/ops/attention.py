@@ -12,7 +12,8 @@ from torch_geometric import EdgeIndex
 from gnnkit.ops import _library_attention
 from gnnkit.ops._function import AttentionOptions
 from gnnkit.ops._library import is_traced
-from gnnkit.ops.dispatch import Situation, choose_installed, load_backend
+from gnnkit.ops.backends import Situation
+from gnnkit.ops.dispatch import choose_installed, load_backend
 from gnnkit.ops.structure import CompressedGraph, compress, is_transformed
 
 __all__ = ["edge_attention"]

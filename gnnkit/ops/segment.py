@@ -7,7 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gnnkit.ops import _torch
-from gnnkit.ops.dispatch import Situation, choose_installed, load_backend
+from gnnkit.ops.backends import Situation
+from gnnkit.ops.dispatch import choose_installed, load_backend
 from gnnkit.ops.structure import is_transformed
 
 __all__ = ["segment_max", "segment_mean", "segment_softmax", "segment_sum"]

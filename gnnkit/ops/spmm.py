@@ -10,7 +10,8 @@ from torch import Tensor
 from torch_geometric import EdgeIndex
 
 from gnnkit.ops import _library
-from gnnkit.ops.dispatch import Situation, choose_installed, load_backend
+from gnnkit.ops.backends import Situation
+from gnnkit.ops.dispatch import choose_installed, load_backend
 from gnnkit.ops.structure import CompressedGraph, compress, is_transformed
 
 __all__ = ["spmm"]
@@ -87,9 +88,14 @@ def spmm(
 
     graph = compress(graph, num_dst, num_src)
     _check_device(graph, x, weight)
-    situation = Situation(x.device.type, x.dtype, is_transformed(x, weight), False, num_dst, num_src, graph.num_edges)
-    out = load_backend("spmm", choose_installed("spmm", situation).backend)(graph, x, weight)
+    out = load_backend("spmm", choose_installed("spmm", _situation(graph, x, weight)).backend)(graph, x, weight)
     return out if reduce == "sum" else out / graph.degree.clamp(min=1).to(x.dtype).unsqueeze(-1)
+
+
+def _situation(graph: CompressedGraph, x: Tensor, weight: Tensor | None) -> Situation:
+    width = x.numel() // graph.num_src if graph.num_src else 0
+    sizes = (graph.num_dst, graph.num_src, graph.num_edges)
+    return Situation(x.device.type, x.dtype, is_transformed(x, weight), False, *sizes, 0, width)
 
 
 def _values(adjacency: Any) -> Tensor:

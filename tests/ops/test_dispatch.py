@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from gnnkit.ops import edge_attention, explain_backend, segment_sum, spmm, use_backend
-from gnnkit.ops.dispatch import BACKENDS, Situation, choose, load_backend, requested_backend
+from gnnkit.ops.backends import BACKENDS, Situation
+from gnnkit.ops.dispatch import choose, load_backend, requested_backend
 
 EDGES = torch.tensor([[0, 1, 2], [1, 2, 0]])
 
