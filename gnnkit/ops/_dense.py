@@ -39,7 +39,7 @@ def _is_finite(*tensors: Tensor) -> bool:
 
 def _times(matrix: Tensor, x: Tensor) -> Tensor:
     channels = x.size(-1)
-    if channels >= _MIN_COLUMNS or x.dim() == 2:
+    if channels >= _MIN_COLUMNS or x.dim() == 2 or x.numel() == 0:
         return matrix @ x
     rows = x.transpose(-1, -2).reshape(-1, x.size(-2))  # a batch's channels one under the other
     return (rows @ matrix.t()).view(*x.shape[:-2], channels, matrix.size(0)).transpose(-1, -2).contiguous()

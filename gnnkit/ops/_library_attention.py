@@ -167,7 +167,7 @@ def _attention_backward_gradient(ctx: Any, *above: Tensor) -> tuple[Any, ...]:
     edge_index, seed, *inputs = ctx.saved_tensors
     negative_slope, dropout, *wanted = ctx.numbers
     needed, create_graph = ctx.needs_input_grad[1:6], torch.is_grad_enabled()
-    graph = compress(edge_index, inputs[0].size(0), inputs[1].size(0))
+    graph = _torch.EdgeList(edge_index.long(), inputs[0].size(0), inputs[1].size(0))
     with torch.enable_grad():
         # Views keep what one input owes to another out of it: that is on the tape already.
         views = [None if tensor is None else tensor.view_as(tensor) for tensor in inputs]

@@ -19,7 +19,7 @@ __all__ = ["backward", "edge_attention", "forward"]
 
 # Sizes that are constants of their own kernel where the graph is large enough to be worth the compilation.
 _CONSTANT_HEADS = (1, 2, 4, 8)
-_CONSTANT_CHANNELS = (8, 16, 32, 64, 128)
+_CONSTANT_CHANNELS = (1, 2, 4, 8, 16, 32, 64, 128)
 _MIN_WORK_FOR_CONSTANT = 500_000
 
 

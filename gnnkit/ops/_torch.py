@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue, reportMissingModuleSource]
 from torch.nn import functional
+from torch_geometric import EdgeIndex
 
 from gnnkit.ops.structure import CompressedGraph
 
@@ -14,12 +17,15 @@ if TYPE_CHECKING:
     from gnnkit.ops._function import AttentionOptions
 
 __all__ = [
+    "EdgeList",
+    "as_edge_list",
     "attention_weights",
     "dropout_factor",
     "edge_attention",
     "edge_attention_backward",
     "edge_attention_forward",
     "logits_before_slope",
+    "segment_largest",
     "segment_max",
     "segment_mean",
     "segment_softmax",
@@ -32,6 +38,60 @@ __all__ = [
 _LOW = 0xFFFFFFFF
 
 
+@dataclass(frozen=True, eq=False)
+class EdgeList:
+    """A graph whose edges cannot be looked at: those of a tracer, or of a `torch.func` transform such as `vmap`.
+
+    Args:
+        edge_index: Sources and targets, `[2, E]`.
+        num_dst, num_src: Numbers of targets and sources.
+    """
+
+    edge_index: Tensor
+    num_dst: int
+    num_src: int
+
+    @property
+    def num_edges(self) -> int:
+        """E."""
+        return self.edge_index.size(1)
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the edges."""
+        return self.edge_index.device
+
+    @property
+    def degree(self) -> Tensor:
+        """Number of incoming edges of each target, `[num_dst]`."""
+        targets = self.edge_index[1]
+        return targets.new_zeros(self.num_dst).index_add(0, targets, torch.ones_like(targets))
+
+    def to_user_order(self, values: Tensor) -> Tensor:
+        """Bring values `[E, ...]` from the order in which `compress` would sort the edges to the user's."""
+        order = torch.argsort(self.edge_index[1], stable=True)
+        return torch.zeros_like(values).index_copy(0, order, values)
+
+
+def as_edge_list(graph: object, num_dst: int, num_src: int) -> EdgeList | None:
+    """The edges of a call inside a `torch.func` transform, None for any other: there nothing can be sorted.
+
+    Args:
+        graph: What a caller gave as the graph.
+        num_dst, num_src: Numbers of targets and sources.
+
+    Returns:
+        The edge list, or None.
+    """
+    if _functorch.maybe_current_level() is None or not isinstance(graph, Tensor) or graph.layout != torch.strided:
+        return None
+    edges = graph.as_tensor() if isinstance(graph, EdgeIndex) else graph
+    return EdgeList(edges.long(), num_dst, num_src)
+
+
+_Graph = CompressedGraph | EdgeList
+
+
 def _expand(per_edge: Tensor, like: Tensor) -> Tensor:
     return per_edge.reshape(-1, *(1 for _ in range(like.dim() - 1)))
 
@@ -39,7 +99,7 @@ def _expand(per_edge: Tensor, like: Tensor) -> Tensor:
 # --- the weighted neighbour sum ---
 
 
-def spmm(graph: CompressedGraph, x: Tensor, weight: Tensor | None) -> Tensor:
+def spmm(graph: _Graph, x: Tensor, weight: Tensor | None) -> Tensor:
     """Gather, weigh, add up; see `gnnkit.ops.spmm`."""
     sources, targets = graph.edge_index
     messages = x.index_select(-2, sources)
@@ -49,7 +109,7 @@ def spmm(graph: CompressedGraph, x: Tensor, weight: Tensor | None) -> Tensor:
 
 
 def spmm_backward(
-    graph: CompressedGraph, grad: Tensor, x: Tensor, weight: Tensor | None, need_weight: bool
+    graph: _Graph, grad: Tensor, x: Tensor, weight: Tensor | None, need_weight: bool
 ) -> tuple[Tensor, Tensor | None]:
     """Gradients of x and, where it is needed, of the weights, written out."""
     sources, targets = graph.edge_index
@@ -73,7 +133,7 @@ def _mix(bits: Tensor) -> Tensor:
     return bits ^ (bits >> 16)
 
 
-def dropout_factor(graph: CompressedGraph, heads: int, dropout: float, seed: Tensor, dtype: torch.dtype) -> Tensor:
+def dropout_factor(graph: _Graph, heads: int, dropout: float, seed: Tensor, dtype: torch.dtype) -> Tensor:
     """Dropout's factor for each edge and head, 0 or one over the share that is kept: the numbers of every backend.
 
     Args:
@@ -96,7 +156,7 @@ def dropout_factor(graph: CompressedGraph, heads: int, dropout: float, seed: Ten
 
 
 def logits_before_slope(
-    graph: CompressedGraph,
+    graph: _Graph,
     alpha_src: Tensor,
     alpha_dst: Tensor | None,
     edge_logits: Tensor | None,
@@ -109,7 +169,7 @@ def logits_before_slope(
 
 
 def attention_weights(
-    graph: CompressedGraph,
+    graph: _Graph,
     alpha_src: Tensor,
     alpha_dst: Tensor | None,
     edge_logits: Tensor | None,
@@ -126,7 +186,7 @@ def attention_weights(
 
 
 def edge_attention(
-    graph: CompressedGraph,
+    graph: _Graph,
     x: Tensor,
     alpha_src: Tensor,
     alpha_dst: Tensor | None,
@@ -140,7 +200,7 @@ def edge_attention(
     return (out, weights) if return_weights else out
 
 
-def weighted_sum(graph: CompressedGraph, x: Tensor, weights: Tensor) -> Tensor:
+def weighted_sum(graph: _Graph, x: Tensor, weights: Tensor) -> Tensor:
     """Σ over incoming edges of `weights[e, k] * x[j, k, :]`."""
     sources, targets = graph.edge_index
     messages = weights.unsqueeze(-1) * x.index_select(0, sources)
@@ -148,7 +208,7 @@ def weighted_sum(graph: CompressedGraph, x: Tensor, weights: Tensor) -> Tensor:
 
 
 def edge_attention_forward(
-    graph: CompressedGraph,
+    graph: _Graph,
     x: Tensor,
     alpha_src: Tensor,
     alpha_dst: Tensor | None,
@@ -160,7 +220,7 @@ def edge_attention_forward(
         logits_before_slope(graph, alpha_src, alpha_dst, edge_logits), options.negative_slope
     )
     targets = graph.edge_index[1]
-    largest = _largest(logits, targets, graph.num_dst)
+    largest = segment_largest(logits, targets, graph.num_dst)
     total = segment_sum((logits - largest.index_select(0, targets)).exp(), targets, graph.num_dst)
     inverse = torch.where(total == 0, torch.zeros_like(total), 1 / total)
     weights = attention_weights(graph, alpha_src, alpha_dst, edge_logits, options)
@@ -170,7 +230,7 @@ def edge_attention_forward(
 
 
 def edge_attention_backward(
-    graph: CompressedGraph,
+    graph: _Graph,
     grad: Tensor,
     x: Tensor,
     alpha_src: Tensor,
@@ -218,7 +278,7 @@ def segment_mean(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
     return total / _expand(count.clamp(min=1), total)
 
 
-def _largest(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
+def segment_largest(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
     """The largest value of each segment, 0 for an empty one; a constant as far as derivatives go."""
     values = values.detach()
     rows = _expand(index, values).expand_as(values)
@@ -227,7 +287,7 @@ def _largest(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
 
 def segment_max(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
     """See `gnnkit.ops.segment_max`."""
-    largest = _largest(values, index, num_segments)
+    largest = segment_largest(values, index, num_segments)
     # Not the derivative of scatter_reduce: the zero that a segment starts from would get a share of a maximum of zero.
     hits = (values.detach() == largest.index_select(0, index)) & values.detach().isfinite()
     zeros = torch.zeros_like(largest)
@@ -240,5 +300,5 @@ def segment_max(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
 def segment_softmax(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
     """See `gnnkit.ops.segment_softmax`."""
     # The largest value cancels out, so it is a constant for the derivative.
-    weights = (values - _largest(values, index, num_segments).index_select(0, index)).exp()
+    weights = (values - segment_largest(values, index, num_segments).index_select(0, index)).exp()
     return weights / (segment_sum(weights, index, num_segments) + 1e-16).index_select(0, index)

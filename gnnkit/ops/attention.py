@@ -12,6 +12,7 @@ from torch_geometric import EdgeIndex
 from gnnkit.ops import _library_attention
 from gnnkit.ops._function import AttentionOptions
 from gnnkit.ops._library import is_traced
+from gnnkit.ops._torch import as_edge_list
 from gnnkit.ops.backends import Situation
 from gnnkit.ops.dispatch import choose_installed, load_backend
 from gnnkit.ops.structure import CompressedGraph, compress, is_transformed
@@ -148,7 +149,7 @@ def edge_attention(
             edges, x_src, alpha_src, alpha_dst, edge_logits, seed, num_dst, negative_slope, dropout
         )[0]
 
-    graph = compress(graph, num_dst, num_src)
+    graph = as_edge_list(graph, num_dst, num_src) or compress(graph, num_dst, num_src)
     inputs = (x_src, alpha_src, alpha_dst, edge_logits)
     for name, tensor in zip(("x_src", "alpha_src", "alpha_dst", "edge_logits"), inputs, strict=True):
         if tensor is not None and tensor.device != graph.device:

@@ -111,7 +111,7 @@ def choose(
         RuntimeError: The requested backend cannot run this call (or no backend can): the text says why.
 
     Example:
-        >>> choose("spmm", Situation(dtype=torch.bfloat16)).backend
+        >>> choose("spmm", Situation(transforms=True)).backend
         'torch'
     """
     entries = _entries(op)
@@ -245,9 +245,9 @@ def explain_backend(op: str, *tensors: torch.Tensor, graph: Any = None, **situat
         RuntimeError: The backend that `use_backend` asked for cannot run this.
 
     Example:
-        >>> print(explain_backend("spmm", torch.ones(4, 2, dtype=torch.float16)))  # doctest: +ELLIPSIS
-        spmm runs on 'torch': the first in the order of preference that can run float16 on cpu
-          not 'dense': the graph's size is zero or not known
+        >>> print(explain_backend("spmm", torch.ones(4, 2), transforms=True))  # doctest: +ELLIPSIS
+        spmm runs on 'torch': the first in the order of preference that can run float32 on cpu
+          not 'dense': torch.func transforms, forward-mode derivatives and tensor subclasses do not go through it
           ...
     """
     from gnnkit.ops.structure import compress, is_transformed
