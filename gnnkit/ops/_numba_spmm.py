@@ -100,7 +100,7 @@ def _choose_kernels(x: Tensor, weighted: bool):
 def _ordered(graph: CompressedGraph, weight: Tensor | None, x: Tensor, *, outgoing: bool) -> Tensor:
     """Weights in the order of the incoming or outgoing edges; empty where there are none."""
     if weight is None:
-        return x.new_empty(0)
+        return torch.empty(0, dtype=real_type(x))
     order = user_edge(graph) if outgoing else graph.perm
     if order is None:
         return weight.detach().to(real_type(weight)).contiguous()

@@ -1,4 +1,4 @@
-"""NaN and infinity: a value goes along edges and nowhere else, forwards and backwards, on every backend and at any size.
+"""NaN and infinity: a value goes along edges and nowhere else, forwards and backwards, on every backend, at any size.
 
 What is planted is where a comparison finds it: the ops are held to their definitions entry by entry, with NaN equal to
 NaN and infinities equal in sign.
