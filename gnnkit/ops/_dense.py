@@ -7,14 +7,18 @@ the sparse way.
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from gnnkit.ops import _torch
-from gnnkit.ops._function import SpmmKernels
-from gnnkit.ops.structure import CompressedGraph
+from gnnkit.ops._function import SpmmKernels, is_batched
+from gnnkit.ops._library import is_traced
+from gnnkit.ops.structure import CompressedGraph, is_transformed
 
-__all__ = ["backward", "forward", "spmm"]
+__all__ = ["backward", "forward", "matrix_product", "spmm"]
 
 # A batched product with matrices of fewer columns than this is many times slower than one product of all rows.
 _MIN_COLUMNS = 16
@@ -34,7 +38,7 @@ def _adjacency(graph: CompressedGraph, weight: Tensor | None, x: Tensor) -> Tens
 
 def _is_finite(*tensors: Tensor) -> bool:
     """Whether all numbers surely are: a sum of finite ones may overflow, but none hides a NaN or an infinity."""
-    return all(bool(tensor.sum().isfinite()) for tensor in tensors)
+    return all(math.isfinite(tensor.sum().item()) for tensor in tensors)
 
 
 def _times(matrix: Tensor, x: Tensor) -> Tensor:
@@ -68,3 +72,39 @@ def backward(
 
 
 spmm = SpmmKernels(forward, backward)
+
+
+def matrix_product(matrix: Tensor, x: Tensor) -> Tensor:
+    """A x for a constant matrix whose zeros are no edges: on a CPU they do not spread what is infinite or no number.
+
+    Args:
+        matrix: `[M, N]`.
+        x: `[N, D]`, or `[B, N, D]`.
+
+    Returns:
+        `[M, D]`, or `[B, M, D]`.
+    """
+    if x.device.type != "cpu" or matrix.requires_grad or is_traced() or is_transformed(matrix, x):
+        return matrix @ x  # a GPU would be waited for, and a learnt matrix has no zeros
+    return _MatrixProduct.apply(matrix, x)  # pyright: ignore[reportReturnType]
+
+
+def _along_edges(matrix: Tensor, x: Tensor) -> Tensor:
+    if _is_finite(x):
+        return matrix @ x
+    rows, columns = matrix.nonzero().t()
+    return _torch.spmm(_torch.EdgeList(torch.stack([columns, rows]), *matrix.shape), x, matrix[rows, columns])
+
+
+class _MatrixProduct(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor, x: Tensor) -> Tensor:
+        ctx.save_for_backward(matrix)
+        return _along_edges(matrix, x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        back = ctx.saved_tensors[0].t()
+        if is_batched(grad):
+            return None, back @ grad
+        return None, matrix_product(back, grad) if torch.is_grad_enabled() else _along_edges(back, grad)

@@ -1,6 +1,6 @@
 """Derivatives of derivatives of every layer, its inputs being functions of one leaf: as forces and penalties take them.
 
-Held to PyG's twin where there is one, to the same layer on the ops' definitions where there is none, and to differences.
+Held to PyG's twin where there is one, else to the same layer on the ops' definitions; and to differences.
 """
 
 from collections.abc import Callable
@@ -89,7 +89,7 @@ LAYERS: dict[str, Layer] = {
     ),
     "RGCN, weights": (lambda: RelationalGCNLayer(4, 3, 3), None, lambda m, t: m(t, EDGES, KINDS, lengths(t))),
     "DAGNN": (lambda: DAGNNLayer(4, 3), None, lambda m, t: m(t.sin(), EDGES, lengths(t))),
-    "MixHop": (lambda: MixHopLayer(4, 3), None, lambda m, t: m(t, mixing_matrix(EDGES, lengths(t), t))),
+    "MixHop": (lambda: MixHopLayer(4, 3), None, lambda m, t: m(t, mixing_matrix((t.sin() @ t.t()).exp()))),
     "diffusion": (
         lambda: DiffusionLayer(4, 3, matrices=2),
         None,
@@ -97,7 +97,11 @@ LAYERS: dict[str, Layer] = {
     ),
     "Chebyshev": (lambda: ChebyshevLayer(4, 3), None, lambda m, t: m(t, t.sin() @ t.t())),
     "PairNorm": (lambda: PairNorm(), None, lambda m, t: m(t.sin())),
-    "node classifier": (lambda: NodeClassifier("gcn", 4, 5, 3).eval(), None, lambda m, t: m(t, EDGES, lengths(t))),
+    "node classifier": (
+        lambda: NodeClassifier(4, 5, 3, activation="elu").eval(),
+        None,
+        lambda m, t: m(t, EDGES, lengths(t)),
+    ),
     "T-GCN cell": (lambda: TGCNCell(2, 3), None, lambda m, t: m.run(steps(t), EDGES, lengths(t))),
     "T-GCN cell, state": (
         lambda: TGCNCell(2, 3, graph_convolution="input_and_state"),
@@ -156,8 +160,9 @@ def derivatives(name: str, layer: nn.Module, *, at: Tensor = LEAF) -> list[Tenso
     plain = torch.autograd.grad(energy(name, layer, leaf), inputs, allow_unused=True)
     first = torch.autograd.grad(energy(name, layer, leaf), inputs, create_graph=True, allow_unused=True)
     second = torch.autograd.grad((first[0] * DIRECTION).sum(), inputs, allow_unused=True)
-    found = [torch.zeros_like(t) if g is None else g.detach() for t, g in zip(inputs * 3, plain + first + second)]
-    for mine, same in zip(found, found[len(inputs) : 2 * len(inputs)], strict=False):
+    grads = zip(inputs * 3, plain + first + second, strict=True)
+    found = [torch.zeros_like(tensor) if grad is None else grad.detach() for tensor, grad in grads]
+    for mine, same in zip(found[: len(inputs)], found[len(inputs) : 2 * len(inputs)], strict=True):
         torch.testing.assert_close(same, mine, rtol=0, atol=1e-12)
     return found
 
