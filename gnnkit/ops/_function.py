@@ -177,7 +177,8 @@ class _Attention(torch.autograd.Function):
         needed = tuple(ctx.needs_input_grad[3:])
         if torch.is_grad_enabled() or is_batched(grad, *inputs):
             # `out` and `stats` depend on the inputs: what is to be differentiated is made of the inputs alone.
-            grads = _torch.edge_attention_backward(ctx.graph, grad, *inputs, ctx.options)
+            x, alpha_src, alpha_dst, edge_logits = inputs
+            grads = _torch.edge_attention_backward(ctx.graph, grad, x, alpha_src, alpha_dst, edge_logits, ctx.options)
         else:
             grads = ctx.kernels.backward(ctx.graph, grad, *inputs, out, stats, ctx.options, needed)
         found = (gradient if need else None for gradient, need in zip(grads, needed, strict=True))

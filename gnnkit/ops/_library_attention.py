@@ -15,9 +15,19 @@ from gnnkit.ops.structure import CompressedGraph, compress
 __all__ = ["edge_attention", "edge_attention_backward"]
 
 
-def _native_backward(graph: CompressedGraph, *tensors_and_options: Any) -> tuple[Tensor | None, ...]:
-    *inputs, _, _, options, _ = tensors_and_options  # without `out` and `stats`, which it computes again
-    return _torch.edge_attention_backward(graph, *inputs, options)
+def _native_backward(
+    graph: CompressedGraph,
+    grad: Tensor,
+    x: Tensor,
+    alpha_src: Tensor,
+    alpha_dst: Tensor | None,
+    edge_logits: Tensor | None,
+    out: Tensor,
+    stats: Tensor,
+    options: AttentionOptions,
+    needed: tuple[bool, ...],
+) -> tuple[Tensor | None, ...]:
+    return _torch.edge_attention_backward(graph, grad, x, alpha_src, alpha_dst, edge_logits, options)
 
 
 _NATIVE = AttentionKernels(_torch.edge_attention_forward, _native_backward)
@@ -170,13 +180,16 @@ def _attention_backward_gradient(ctx: Any, *above: Tensor) -> tuple[Any, ...]:
     graph = _torch.EdgeList(edge_index.long(), inputs[0].size(0), inputs[1].size(0))
     with torch.enable_grad():
         # Views keep what one input owes to another out of it: that is on the tape already.
-        views = [None if tensor is None else tensor.view_as(tensor) for tensor in inputs]
-        outputs = _torch.edge_attention_backward(graph, *views, AttentionOptions(negative_slope, dropout, seed))
+        views: Any = [None if tensor is None else tensor.view_as(tensor) for tensor in inputs]
+        options = AttentionOptions(negative_slope, dropout, seed)
+        grad, x, alpha_src, alpha_dst, edge_logits = views
+        outputs: Any = _torch.edge_attention_backward(graph, grad, x, alpha_src, alpha_dst, edge_logits, options)
     there = (True, True, *wanted)
+    asked: Any = [view for view, need in zip(views, needed, strict=True) if need]
     found = iter(
         torch.autograd.grad(
             [output for output, is_wanted in zip(outputs, there, strict=True) if is_wanted],
-            [view for view, need in zip(views, needed, strict=True) if need],
+            asked,
             [grad for grad, is_wanted in zip(above, there, strict=True) if is_wanted],
             create_graph=create_graph,
             allow_unused=True,

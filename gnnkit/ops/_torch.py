@@ -241,9 +241,8 @@ def edge_attention_backward(
     """Gradients of x, alpha_src, alpha_dst and edge_logits, written out; they can be differentiated in turn."""
     sources, targets = graph.edge_index
     dtype, exact = x.dtype, torch.promote_types(x.dtype, torch.float32)
-    grad, x, alpha_src, alpha_dst, edge_logits = (
-        None if tensor is None else tensor.to(exact) for tensor in (grad, x, alpha_src, alpha_dst, edge_logits)
-    )
+    grad, x, alpha_src = grad.to(exact), x.to(exact), alpha_src.to(exact)
+    alpha_dst, edge_logits = (None if part is None else part.to(exact) for part in (alpha_dst, edge_logits))
     z = logits_before_slope(graph, alpha_src, alpha_dst, edge_logits)
     weights = segment_softmax(functional.leaky_relu(z, options.negative_slope), targets, graph.num_dst)
     gathered = grad.index_select(0, targets)

@@ -149,19 +149,19 @@ def edge_attention(
             edges, x_src, alpha_src, alpha_dst, edge_logits, seed, num_dst, negative_slope, dropout
         )[0]
 
-    graph = as_edge_list(graph, num_dst, num_src) or compress(graph, num_dst, num_src)
+    edges = as_edge_list(graph, num_dst, num_src) or compress(graph, num_dst, num_src)
     inputs = (x_src, alpha_src, alpha_dst, edge_logits)
     for name, tensor in zip(("x_src", "alpha_src", "alpha_dst", "edge_logits"), inputs, strict=True):
-        if tensor is not None and tensor.device != graph.device:
+        if tensor is not None and tensor.device != edges.device:
             raise ValueError(
-                f"{name} is on {tensor.device}, the graph on {graph.device}: move them to one device with .to(...)"
+                f"{name} is on {tensor.device}, the graph on {edges.device}: move them to one device with .to(...)"
             )
     situation = Situation(
-        x_src.device.type, x_src.dtype, is_transformed(*inputs), return_weights, num_dst, num_src, graph.num_edges
+        x_src.device.type, x_src.dtype, is_transformed(*inputs), return_weights, num_dst, num_src, edges.num_edges
     )
     run = load_backend("edge_attention", choose_installed("edge_attention", situation).backend)
     options = AttentionOptions(negative_slope, dropout, seed)
-    return run(graph, *inputs, options, True) if return_weights else run(graph, *inputs, options)
+    return run(edges, *inputs, options, True) if return_weights else run(edges, *inputs, options)
 
 
 def _to_one_dtype(x: Tensor, *others: Tensor | None) -> tuple[Any, ...]:

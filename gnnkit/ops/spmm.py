@@ -87,10 +87,10 @@ def spmm(
             out = out / x.new_zeros(num_dst).index_add(0, edges[1], ones).clamp(min=1).unsqueeze(-1)
         return out
 
-    graph = as_edge_list(graph, num_dst, num_src) or compress(graph, num_dst, num_src)
-    _check_device(graph, x, weight)
-    out = load_backend("spmm", choose_installed("spmm", _situation(graph, x, weight)).backend)(graph, x, weight)
-    return out if reduce == "sum" else out / graph.degree.clamp(min=1).to(x.dtype).unsqueeze(-1)
+    edges = as_edge_list(graph, num_dst, num_src) or compress(graph, num_dst, num_src)
+    _check_device(edges, x, weight)
+    out = load_backend("spmm", choose_installed("spmm", _situation(edges, x, weight)).backend)(edges, x, weight)
+    return out if reduce == "sum" else out / edges.degree.clamp(min=1).to(x.dtype).unsqueeze(-1)
 
 
 def _situation(graph: CompressedGraph | EdgeList, x: Tensor, weight: Tensor | None) -> Situation:
