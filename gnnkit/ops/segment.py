@@ -166,9 +166,9 @@ def _run(op: str, values: Tensor, index: Tensor | None, ptr: Tensor | None, num_
         raise ValueError(
             f"values has shape {list(values.shape)} and dtype {values.dtype}: it is floating point, [E, ...]"
         )
-    traced = is_traced() or is_functorch_wrapped_tensor(
-        ptr if index is None else index
-    )  # nobody can look at the numbers
+    # Nobody can look at the numbers of a tracer or of a transform.
+    given = ptr if index is None else index
+    traced = is_traced() or (given is not None and is_functorch_wrapped_tensor(given))
     if ptr is not None:
         index, num_segments = _from_ptr(ptr, values.size(0), num_segments, traced)
     else:
