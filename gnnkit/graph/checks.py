@@ -5,6 +5,7 @@ from __future__ import annotations
 import networkx as nx
 import torch
 from torch import Tensor
+from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue, reportMissingModuleSource]
 from torch_geometric import EdgeIndex
 from torch_geometric.data import Data
 
@@ -68,7 +69,7 @@ def check_edge_index(edge_index: Tensor, num_nodes: int | tuple[int, int] | None
 
 
 def _may_look_at(edge_index: Tensor) -> bool:
-    if torch.compiler.is_compiling() or edge_index.is_meta:
+    if torch.compiler.is_compiling() or edge_index.is_meta or _functorch.is_functorch_wrapped_tensor(edge_index):
         return False
     if torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
         return False

@@ -16,7 +16,7 @@ from torch_geometric.utils.loop import compute_loop_attr
 
 from gnnkit.layers._checks import check_graph_input
 from gnnkit.layers._fused import MOST_WORK_OF_A_CALL, chosen, runs_fused, towards_targets
-from gnnkit.layers._linear import Linear
+from gnnkit.layers._linear import Linear, has_slow_products
 from gnnkit.ops import CompressedGraph, edge_attention, remember
 from gnnkit.ops._function import AttentionOptions
 from gnnkit.ops._library import is_traced
@@ -117,8 +117,10 @@ def attention_logits(layer: Any, source: Tensor, target: Tensor | None) -> tuple
         both = torch.cat([layer.att_src, layer.att_dst]).permute(1, 2, 0)  # [K, C, 2]
         if heads > 1:
             both = torch.eye(heads, dtype=both.dtype, device=both.device)[:, None, None, :] * both.unsqueeze(-1)
-        found = (source.reshape(-1, heads * channels) @ both.reshape(heads * channels, 2 * heads)).split(heads, 1)
-        return found[0], found[1]
+        rows, both = source.reshape(-1, heads * channels), both.reshape(heads * channels, 2 * heads)
+        slow = has_slow_products(rows)
+        found = (rows.float() @ both.float()).to(rows.dtype) if slow else rows @ both
+        return found[:, :heads], found[:, heads:]
     alpha_dst = None if target is None else (target * layer.att_dst).sum(dim=-1)
     return (source * layer.att_src).sum(dim=-1), alpha_dst
 

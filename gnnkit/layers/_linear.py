@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch_geometric.nn.dense import linear
 
 from gnnkit.ops import compress, spmm
 
-__all__ = ["Linear"]
+__all__ = ["Linear", "has_slow_products"]
+
+
+# Half types for whose products this machine's processor has no instructions.
+_SLOW_PRODUCTS = frozenset(
+    dtype
+    for dtype, is_supported in (
+        (torch.float16, torch.ops.mkldnn._is_mkldnn_fp16_supported),
+        (torch.bfloat16, torch.ops.mkldnn._is_mkldnn_bf16_supported),
+    )
+    if not is_supported()
+)
+
+
+def has_slow_products(x: Tensor) -> bool:
+    """Tell whether matrix products of a tensor's type are many times slower than those of float32, as on most CPUs."""
+    return x.device.type == "cpu" and x.dtype in _SLOW_PRODUCTS
 
 
 class Linear(linear.Linear):
@@ -17,6 +34,9 @@ class Linear(linear.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """Map dense features `[..., F]`, or sparse ones (CSR or COO) `[N, F]`, to `[..., C]`."""
         if x.layout == torch.strided:
+            if has_slow_products(x) and x.dtype == self.weight.dtype and not torch.is_autocast_enabled("cpu"):
+                bias = None if self.bias is None else self.bias.float()
+                return F.linear(x.float(), self.weight.float(), bias).to(x.dtype)
             return super().forward(x)
         if x.layout == torch.sparse_coo:
             x = x.coalesce()

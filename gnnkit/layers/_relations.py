@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,17 @@ from torch import Tensor
 
 from gnnkit.ops import CompressedGraph, compress, remember
 
-__all__ = ["NodePairs", "PairSums", "dense_sums", "edge_shares", "is_dense", "messages", "node_pairs", "type_range"]
+__all__ = [
+    "NodePairs",
+    "PairSums",
+    "dense_sums",
+    "edge_shares",
+    "is_dense",
+    "is_finite",
+    "messages",
+    "node_pairs",
+    "type_range",
+]
 
 _untraced: Any = torch.compiler.disable  # what is remembered for a graph is out of a tracer's sight
 
@@ -127,6 +138,12 @@ def is_dense(edges: Tensor, num_src: int, num_dst: int) -> bool:
 
     distinct = remember(("distinct", num_src, num_dst), (edges,), count)
     return cells <= _DENSE_SHARE * distinct and edges.size(1) >= _PARALLEL_EDGES * distinct
+
+
+@_untraced
+def is_finite(x: Tensor) -> bool:
+    """Tell whether features surely are finite: a dense matrix would spread what is not to every node."""
+    return x.device.type != "cpu" or not x.is_floating_point() or math.isfinite(x.sum().item())
 
 
 @_untraced

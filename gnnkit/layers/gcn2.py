@@ -130,9 +130,12 @@ class GCN2Layer(MessagePassing):
         u = (1 - self.alpha) * u
         first = self.alpha * x_0
         if weight2 is None:
-            u = u + first
-            return torch.lerp(u, u @ weight1, self.beta)
-        return torch.lerp(u, u @ weight1, self.beta) + torch.lerp(first, first @ weight2, self.beta)
+            return self._toward(u + first, weight1)
+        return self._toward(u, weight1) + self._toward(first, weight2)
+
+    def _toward(self, u: Tensor, weight: Tensor) -> Tensor:
+        mapped = u @ weight
+        return torch.lerp(u.to(mapped.dtype), mapped, self.beta)  # under autocast the product is of a narrower type
 
     def _check_call(self, x: Tensor, x_0: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> None:
         check_features(x, self.channels)

@@ -11,7 +11,7 @@ from torch_geometric.nn.inits import glorot, zeros
 from gnnkit.graph.checks import check_edge_index, check_edge_weight
 from gnnkit.layers._checks import check_features
 from gnnkit.layers._fused import has_own_hooks, runs_fused
-from gnnkit.layers._relations import dense_sums, edge_shares, is_dense, messages, node_pairs, type_range
+from gnnkit.layers._relations import dense_sums, edge_shares, is_dense, is_finite, messages, node_pairs, type_range
 from gnnkit.ops import grouped_matmul, segment_sum, spmm
 
 __all__ = ["RelationalGCNLayer"]
@@ -164,7 +164,7 @@ class RelationalGCNLayer(MessagePassing):
     def _sum_fused(self, x: Tensor, edges: Tensor, kinds: Tensor, weight: Tensor | None, num_dst: int) -> Tensor:
         num_src, dtype = x.size(0), self.weight.dtype
         share = edge_shares(edges, kinds, weight, self.num_relations, mean=self.aggr == "mean", dtype=dtype)
-        if self.comp is not None and is_dense(edges, num_src, num_dst):
+        if self.comp is not None and is_dense(edges, num_src, num_dst) and is_finite(x):
             # sum_r comp[r, b] A_r, a dense [N, N] matrix for each base: the relations are summed before the nodes are.
             sums = dense_sums(edges, kinds, self.num_relations, num_src)
             filled = spmm(sums.edges, self.comp, share)  # [cells that are not empty, B]

@@ -147,3 +147,16 @@ def call(x=None, edges=EDGES, kinds=KINDS, weight=None):
 def test_bad_input(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_nan_does_not_reach_nodes_without_an_edge_to_it():
+    torch.manual_seed(0)
+    edges, kinds = torch.randint(1, 6, (2, 200)), torch.randint(5, (200,))  # dense enough for matrices over all pairs
+    conv = RGCNConv(4, 3, 5, num_bases=2)
+    layer = RelationalGCNLayer(4, 3, 5, num_bases=2)
+    layer.load_state_dict(conv.state_dict())
+    x = torch.randn(6, 4)
+    x[0] = float("nan")  # nobody's neighbour
+    out = layer(x, edges, kinds)
+    assert out[0].isnan().all()
+    torch.testing.assert_close(out[1:], conv(x, edges, kinds)[1:])
