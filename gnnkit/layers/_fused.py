@@ -6,18 +6,20 @@ others in their place. Everywhere else one op does it all, and the numbers are t
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch_geometric import EdgeIndex
+from torch_geometric.nn.aggr import MeanAggregation, SumAggregation
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.typing import OptPairTensor
 from torch_geometric.utils import add_remaining_self_loops, add_self_loops, remove_self_loops
 from torch_geometric.utils.loop import compute_loop_attr
 
-from gnnkit.layers._linear import Linear
+from gnnkit.layers._linear import is_plain
 from gnnkit.ops import CompressedGraph, compress, edge_attention, remember, spmm
 from gnnkit.ops._library import is_traced
 from gnnkit.ops.structure import is_transformed
@@ -37,6 +39,9 @@ __all__ = [
 _HOOKS = frozenset(
     ("message", "message_and_aggregate", "aggregate", "update", "edge_update", "edge_updater", "_prepare_graph")
 )
+
+# What PyG makes of a name. Anything else in the place of `aggr_module` is the user's.
+_AGGREGATIONS = {"add": SumAggregation, "sum": SumAggregation, "mean": MeanAggregation}
 
 
 # --- when ---
@@ -60,8 +65,13 @@ def runs_fused(
     """Tell whether a call may run as one op: nobody looks at the steps in between, and the kernels know the graph."""
     if layer._own_hooks or layer._explain or layer.decomposed_layers != 1 or layer.aggr not in aggregations:
         return False
+    aggregation = layer._modules["aggr_module"]
     if (
-        layer._propagate_forward_pre_hooks
+        type(aggregation) is not _AGGREGATIONS[layer.aggr]
+        or aggregation._forward_pre_hooks
+        or aggregation._forward_hooks
+        or "forward" in vars(aggregation)
+        or layer._propagate_forward_pre_hooks
         or layer._propagate_forward_hooks
         or layer._message_forward_pre_hooks
         or layer._message_forward_hooks
@@ -73,6 +83,9 @@ def runs_fused(
         or layer._edge_update_forward_hooks
     ):
         return False
+    for value in values:
+        if value is not None and not value.is_floating_point():
+            return False
     traced = is_traced()
     # A tracer's tensors are of a class of its own: under one it is the transforms alone that stand against the ops.
     if is_transformed(*(() if traced else values)) or edge_index.is_meta:
@@ -114,7 +127,9 @@ def _towards_targets(edge_index: Tensor, flow: str) -> Tensor:
 def convolve(layer: Any, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> Tensor:
     """A `GCNLayer`'s output but for its bias: A X W, the narrower of X and X W being summed."""
     graph, edge_weight, own = _prepare(layer, x, edge_index, edge_weight)
-    first = _sums_first(layer, x)
+    # The values of a sparse graph are its weights.
+    weight = edge_weight if edge_index.layout == torch.strided else edge_index
+    first = _sums_first(layer, x, weight)
     if not first:
         x = layer.lin(x)
     out = _sum(graph, x, edge_weight, own)
@@ -127,8 +142,15 @@ def neighbour_sums(layer: Any, x: Tensor, edge_index: Tensor, edge_weight: Tenso
     return _sum(graph, x, edge_weight, own)
 
 
+def _in_given_types(x: Tensor) -> AbstractContextManager:
+    """Autocast is for a layer's maps: sums over neighbours have the type of what is summed, whatever computes them."""
+    device = x.device.type
+    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
+
+
 def _sum(graph: Any, x: Tensor, edge_weight: Tensor | None, own: Tensor | None) -> Tensor:
-    out = spmm(graph, x, edge_weight)
+    with _in_given_types(x):
+        out = spmm(graph, x, edge_weight)
     return out if own is None else out + own.unsqueeze(-1) * x
 
 
@@ -161,11 +183,12 @@ def _prepare(
     return reverse, edge_weight, None
 
 
-def _sums_first(layer: Any, x: Tensor) -> bool:
+def _sums_first(layer: Any, x: Tensor, weight: Tensor | None) -> bool:
     """Whether A X comes before the map: the sum costs its width, and backwards again where its input has a gradient."""
-    lin = layer.lin
-    if type(lin) is not Linear or lin._forward_hooks or lin._forward_pre_hooks or x.layout != torch.strided:
+    if not is_plain(layer.lin) or x.layout != torch.strided:
         return False
+    if (weight is not None and weight.dtype != x.dtype) or torch.is_autocast_enabled(x.device.type):
+        return False  # the map is to see features of the type that they were given in
     before, after = x.size(-1), layer.out_channels
     if torch.is_grad_enabled():
         before, after = before * (2 if x.requires_grad else 1), after * 2
@@ -271,17 +294,18 @@ def attend(
                 edge_attr = _with_loop_features(layer, edge_index, edge_attr, num_loops)
             edge_logits = _edge_logits(layer, edge_attr)
     alpha_src, alpha_dst = attention_logits(layer, source, target)
-    return edge_attention(
-        graph,
-        source,
-        alpha_src,
-        alpha_dst,
-        edge_logits,
-        num_dst=num_dst,
-        negative_slope=layer.negative_slope,
-        dropout=layer.dropout,
-        training=layer.training,
-    )
+    with _in_given_types(source):
+        return edge_attention(
+            graph,
+            source,
+            alpha_src,
+            alpha_dst,
+            edge_logits,
+            num_dst=num_dst,
+            negative_slope=layer.negative_slope,
+            dropout=layer.dropout,
+            training=layer.training,
+        )
 
 
 def attention_logits(layer: Any, source: Tensor, target: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -301,7 +325,7 @@ def _edge_logits(layer: Any, edge_attr: Tensor) -> Tensor:
     """a_edge^T W_edge x_e, `[E, K]`, by way of a_edge^T W_edge, `[K, edge_dim]`."""
     edge_attr = edge_attr.view(-1, 1) if edge_attr.dim() == 1 else edge_attr
     lin = layer.lin_edge
-    if type(lin) is not Linear or lin._forward_hooks or lin._forward_pre_hooks:
+    if not is_plain(lin):
         return (lin(edge_attr).view(-1, layer.heads, layer.out_channels) * layer.att_edge).sum(dim=-1)
     scores = (lin.weight.view(layer.heads, layer.out_channels, -1) * layer.att_edge.squeeze(0).unsqueeze(-1)).sum(1)
     return F.linear(edge_attr, scores)
