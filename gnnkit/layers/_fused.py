@@ -19,7 +19,7 @@ from torch_geometric.typing import OptPairTensor
 from torch_geometric.utils import add_remaining_self_loops, add_self_loops, remove_self_loops
 from torch_geometric.utils.loop import compute_loop_attr
 
-from gnnkit.layers._linear import is_plain
+from gnnkit.layers._linear import is_autocast, is_plain
 from gnnkit.ops import CompressedGraph, compress, edge_attention, remember, spmm
 from gnnkit.ops._library import is_traced
 from gnnkit.ops.structure import is_transformed
@@ -144,8 +144,7 @@ def neighbour_sums(layer: Any, x: Tensor, edge_index: Tensor, edge_weight: Tenso
 
 def _in_given_types(x: Tensor) -> AbstractContextManager:
     """Autocast is for a layer's maps: sums over neighbours have the type of what is summed, whatever computes them."""
-    device = x.device.type
-    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
+    return torch.autocast(x.device.type, enabled=False) if is_autocast(x) else nullcontext()
 
 
 def _sum(graph: Any, x: Tensor, edge_weight: Tensor | None, own: Tensor | None) -> Tensor:
@@ -187,7 +186,7 @@ def _sums_first(layer: Any, x: Tensor, weight: Tensor | None) -> bool:
     """Whether A X comes before the map: the sum costs its width, and backwards again where its input has a gradient."""
     if not is_plain(layer.lin) or x.layout != torch.strided:
         return False
-    if (weight is not None and weight.dtype != x.dtype) or torch.is_autocast_enabled(x.device.type):
+    if (weight is not None and weight.dtype != x.dtype) or is_autocast(x):
         return False  # the map is to see features of the type that they were given in
     before, after = x.size(-1), layer.out_channels
     if torch.is_grad_enabled():

@@ -11,7 +11,7 @@ from torch_geometric.nn.dense import linear
 
 from gnnkit.ops import compress, spmm
 
-__all__ = ["Linear", "is_plain"]
+__all__ = ["Linear", "is_autocast", "is_plain"]
 
 
 class Linear(linear.Linear):
@@ -22,7 +22,7 @@ class Linear(linear.Linear):
         if torch.jit.is_scripting():  # pyright: ignore[reportPrivateImportUsage]
             return F.linear(x, self.weight, self.bias)
         weight = self.weight
-        if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
+        if x.dtype != weight.dtype and not is_autocast(x):
             raise ValueError(
                 f"features are of type {x.dtype}, the layer's weights of {weight.dtype}; convert one of them, as in "
                 f"x.to({weight.dtype}) or layer.to({x.dtype}), or call the layer under torch.autocast"
@@ -34,6 +34,12 @@ class Linear(linear.Linear):
         # A node's nonzero features are its neighbours, their values the weights: the work is that of the nonzeros.
         out = spmm(compress(x), weight.t(), x.values())
         return out if self.bias is None else out + self.bias
+
+
+def is_autocast(x: Tensor) -> bool:
+    """Tell whether autocast chooses the types of what is done to x."""
+    # Asked first of all devices at once: to read a tensor's device takes longer than all else here.
+    return torch._C._is_any_autocast_enabled() and torch.is_autocast_enabled(x.device.type)
 
 
 def is_plain(lin: Any) -> bool:

@@ -139,12 +139,9 @@ class GATLayer(MessagePassing):
         alpha = self.edge_updater(edge_index, alpha=alpha, edge_attr=edge_attr, size=size)
         # propagate_type: (x: typing.Tuple[Tensor, typing.Optional[Tensor]], alpha: Tensor)
         out = self._combine_heads(self.propagate(edge_index, x=h, alpha=alpha, size=size), x)
-        if return_attention_weights:
-            return out, (
-                set_sparse_value(edge_index, alpha) if edge_index.layout != torch.strided else edge_index,
-                alpha,
-            )
-        return out
+        if not return_attention_weights:
+            return out
+        return out, (edge_index if edge_index.layout == torch.strided else set_sparse_value(edge_index, alpha), alpha)
 
     def _transform(self, x: Tensor | OptPairTensor) -> OptPairTensor:
         """Map the features of sources and targets to h: `[N, K, C]` each, the targets' None where they have none."""
