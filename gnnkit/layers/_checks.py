@@ -106,10 +106,9 @@ def check_weighted_graph(
     if edge_weight is None:
         return edge_index, None
     if edge_index.layout != torch.strided:
-        warnings.warn(
+        _warn(
             "edge_weight plays no part beside a sparse adj_t, whose values are the weights (as in PyG); put the "
-            "weights into adj_t, or pass an edge list",
-            stacklevel=6,  # past the layer and torch
+            "weights into adj_t, or pass an edge list"
         )
         return edge_index, None
     if not isinstance(edge_weight, Tensor):
@@ -127,6 +126,12 @@ def check_weighted_graph(
             "with .float()"
         )
     return edge_index, edge_weight if edge_weight.dim() == 1 else edge_weight.reshape(num_edges)
+
+
+def _warn(message: str) -> None:
+    """Say something at the line that called the layer; a tracer would stop at it."""
+    if not torch.compiler.is_compiling():
+        warnings.warn(message, stacklevel=7)  # past the checks, the layer and torch's own calls
 
 
 def _without_csc(edge_index: Tensor) -> Tensor:
@@ -186,10 +191,9 @@ def _check_edge_features(layer: Any, edge_index: Tensor, edge_attr: Tensor, num_
         )
     if lin is None:
         if not layer._own_hooks:
-            warnings.warn(
+            _warn(
                 "edge_attr plays no part: the layer was made without edge_dim (as in PyG); pass edge_dim to the "
-                "constructor, or no edge_attr",
-                stacklevel=6,  # past the layer and torch
+                "constructor, or no edge_attr"
             )
         if not loops:
             return edge_attr

@@ -100,7 +100,7 @@ class GCNLayer(MessagePassing):
         self._cached_graph = None
 
     # TorchScript reads no shape annotations, and takes the steps alone.
-    def forward(self, x: Tensor, edge_index: Tensor, edge_weight: typing.Optional[Tensor] = None) -> Tensor:  # noqa: UP045
+    def forward(self, x: Tensor, edge_index: Adj, edge_weight: typing.Optional[Tensor] = None) -> Tensor:  # noqa: UP045
         """Compute the nodes' new features; see the class for shapes and errors."""
         if torch.jit.is_scripting():  # pyright: ignore[reportPrivateImportUsage]
             if self.normalize:
@@ -114,7 +114,7 @@ class GCNLayer(MessagePassing):
                     x.dtype,
                 )
         else:
-            edge_index, edge_weight = self._check_call(x, edge_index, edge_weight)
+            edge_index, edge_weight = self._check_call(x, edge_index, edge_weight)  # pyright: ignore
             if self.node_dim in (-2, x.dim() - 2) and runs_fused(self, edge_index, x, edge_weight):
                 out = convolve(self, x, edge_index, edge_weight)
                 return out if self.bias is None else out + self.bias

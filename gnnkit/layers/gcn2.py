@@ -108,7 +108,7 @@ class GCN2Layer(MessagePassing):
         self,
         x: Tensor,
         x_0: Tensor,
-        edge_index: Tensor,
+        edge_index: Adj,
         edge_weight: typing.Optional[Tensor] = None,  # noqa: UP045
     ) -> Tensor:
         """Compute the nodes' new features; see the class for shapes and errors."""
@@ -119,7 +119,7 @@ class GCN2Layer(MessagePassing):
                     edge_index, edge_weight, x.size(self.node_dim), False, self.add_self_loops, self.flow, x.dtype
                 )
         else:
-            edge_index, edge_weight = self._check_call(x, x_0, edge_index, edge_weight)
+            edge_index, edge_weight = self._check_call(x, x_0, edge_index, edge_weight)  # pyright: ignore
             if self.node_dim in (-2, x.dim() - 2) and runs_fused(self, edge_index, x, edge_weight):
                 u = neighbour_sums(self, x, edge_index, edge_weight)
                 return self._mix(u, x_0, self.weight1, self.weight2)

@@ -114,3 +114,10 @@ def test_torchscript_is_refused_with_the_ways_that_there_are():
             torch.jit.script(module)
     with pytest.raises(RuntimeError):
         torch.jit.script(GATConv(4, 3))
+
+
+def test_edge_features_that_play_no_part_compile_without_a_graph_break():
+    layer, _ = twins(4, 3)
+    x, edge_attr = inputs()
+    compiled = torch.compile(layer, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(x, GRAPH, edge_attr), layer(x, GRAPH))
