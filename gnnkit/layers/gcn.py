@@ -103,7 +103,7 @@ class GCNLayer(MessagePassing):
     def forward(self, x: Tensor, edge_index: Adj, edge_weight: typing.Optional[Tensor] = None) -> Tensor:  # noqa: UP045
         """Compute the nodes' new features; see the class for shapes and errors."""
         if torch.jit.is_scripting():  # pyright: ignore[reportPrivateImportUsage]
-            if self.normalize:
+            if self.normalize and isinstance(edge_index, Tensor):
                 edge_index, edge_weight = gcn_norm(  # pyright: ignore[reportAssignmentType]
                     edge_index,
                     edge_weight,

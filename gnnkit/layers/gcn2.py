@@ -114,7 +114,7 @@ class GCN2Layer(MessagePassing):
         """Compute the nodes' new features; see the class for shapes and errors."""
         if torch.jit.is_scripting():  # pyright: ignore[reportPrivateImportUsage]
             # TorchScript takes the steps alone.
-            if self.normalize:
+            if self.normalize and isinstance(edge_index, Tensor):
                 edge_index, edge_weight = gcn_norm(  # pyright: ignore[reportAssignmentType]
                     edge_index, edge_weight, x.size(self.node_dim), False, self.add_self_loops, self.flow, x.dtype
                 )
