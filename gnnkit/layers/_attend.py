@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch_geometric.utils.loop import compute_loop_attr
 
 from gnnkit.layers._checks import check_graph_input
 from gnnkit.layers._fused import MOST_WORK_OF_A_CALL, chosen, runs_fused, towards_targets
-from gnnkit.layers._linear import Linear, has_slow_products
+from gnnkit.layers._linear import has_slow_products, is_autocast, is_plain
 from gnnkit.ops import CompressedGraph, edge_attention, remember
 from gnnkit.ops._function import AttentionOptions
 from gnnkit.ops._library import is_traced
@@ -81,17 +82,19 @@ def average(layer: Any, graph: Any, h: OptPairTensor, edge_logits: Tensor | None
         options = AttentionOptions.draw(layer.negative_slope, layer.dropout, layer.training, source.device)
         return node_attention(graph, source, layer.att_src, layer.att_dst, options)
     alpha_src, alpha_dst = attention_logits(layer, source, target)
-    return edge_attention(
-        graph,
-        source,
-        alpha_src,
-        alpha_dst,
-        edge_logits,
-        num_dst=num_dst,
-        negative_slope=layer.negative_slope,
-        dropout=layer.dropout,
-        training=layer.training,
-    )
+    # Autocast is for a layer's maps: averages have the type of what is averaged.
+    with torch.autocast(source.device.type, enabled=False) if is_autocast(source) else nullcontext():
+        return edge_attention(
+            graph,
+            source,
+            alpha_src,
+            alpha_dst,
+            edge_logits,
+            num_dst=num_dst,
+            negative_slope=layer.negative_slope,
+            dropout=layer.dropout,
+            training=layer.training,
+        )
 
 
 def _is_small(graph: Any, x: Tensor, *attention: Tensor) -> bool:
@@ -129,7 +132,7 @@ def _edge_logits(layer: Any, edge_attr: Tensor) -> Tensor:
     """a_edge^T W_edge x_e, `[E, K]`, by way of a_edge^T W_edge, `[K, edge_dim]`."""
     edge_attr = edge_attr.view(-1, 1) if edge_attr.dim() == 1 else edge_attr
     lin = layer.lin_edge
-    if type(lin) is not Linear or lin._forward_hooks or lin._forward_pre_hooks:
+    if not is_plain(lin):
         return (lin(edge_attr).view(-1, layer.heads, layer.out_channels) * layer.att_edge).sum(dim=-1)
     scores = (lin.weight.view(layer.heads, layer.out_channels, -1) * layer.att_edge.squeeze(0).unsqueeze(-1)).sum(1)
     return F.linear(edge_attr, scores)

@@ -13,11 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch_geometric import EdgeIndex
+from torch_geometric.nn.aggr import MeanAggregation, SumAggregation
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.utils import add_remaining_self_loops
 
 from gnnkit.layers._checks import check_graph_input
-from gnnkit.layers._linear import Linear
+from gnnkit.layers._linear import is_autocast, is_plain
 from gnnkit.ops import CompressedGraph, remember, spmm
 from gnnkit.ops._fingerprint import fingerprint
 from gnnkit.ops._library import is_traced
@@ -44,6 +45,9 @@ _HOOKS = frozenset(
     ("message", "message_and_aggregate", "aggregate", "update", "edge_update", "edge_updater", "_prepare_graph")
 )
 
+# What PyG makes of a name. Anything else in the place of `aggr_module` is the user's.
+_AGGREGATIONS = {"add": SumAggregation, "sum": SumAggregation, "mean": MeanAggregation}
+
 
 # --- when ---
 
@@ -66,8 +70,13 @@ def runs_fused(
     """Tell whether a call may run as one op: nobody looks at the steps in between, and the kernels know the graph."""
     if layer._own_hooks or layer._explain or layer.decomposed_layers != 1 or layer.aggr not in aggregations:
         return False
+    aggregation = layer._modules["aggr_module"]
     if (
-        layer._propagate_forward_pre_hooks
+        type(aggregation) is not _AGGREGATIONS[layer.aggr]
+        or aggregation._forward_pre_hooks
+        or aggregation._forward_hooks
+        or "forward" in vars(aggregation)
+        or layer._propagate_forward_pre_hooks
         or layer._propagate_forward_hooks
         or layer._message_forward_pre_hooks
         or layer._message_forward_hooks
@@ -79,6 +88,9 @@ def runs_fused(
         or layer._edge_update_forward_hooks
     ):
         return False
+    for value in values:
+        if value is not None and not value.is_floating_point():
+            return False
     traced = is_traced()
     # A tracer's tensors are of a class of its own: under one it is the transforms alone that stand against the ops.
     if is_transformed(*(() if traced else values)) or edge_index.is_meta:
@@ -108,7 +120,9 @@ def towards_targets(edge_index: Tensor, flow: str) -> Tensor:
 def convolve(layer: Any, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> Tensor:
     """A `GCNLayer`'s output but for its bias: A X W, the narrower of X and X W being summed."""
     dtype = x.dtype
-    first = _sums_first(layer, x)
+    # The values of a sparse graph are its weights.
+    weight = edge_weight if edge_index.layout == torch.strided else edge_index
+    first = _sums_first(layer, x, weight)
     if not first:
         x = layer.lin(x)
     out = neighbour_sums(layer, x, edge_index, edge_weight, dtype)
@@ -126,7 +140,13 @@ Prepared = tuple[Any, Tensor | None, Tensor | None]
 
 
 def add_up(prepared: Prepared, x: Tensor) -> Tensor:
-    """A X, of what `prepare` has made."""
+    """A X, of what `prepare` has made.
+
+    Autocast is for a layer's maps: sums over neighbours have the type of what is summed, whatever computes them.
+    """
+    if is_autocast(x):
+        with torch.autocast(x.device.type, enabled=False):
+            return add_up(prepared, x)
     graph, weight, own = prepared
     made_here = weight is not None and isinstance(graph, CompressedGraph) and weight is graph.weight
     if weight is not None and made_here and weight.dtype == x.dtype and weight.device == x.device:
@@ -201,11 +221,12 @@ def normalise_once(
         )
 
 
-def _sums_first(layer: Any, x: Tensor) -> bool:
+def _sums_first(layer: Any, x: Tensor, weight: Tensor | None) -> bool:
     """Whether A X comes before the map: the sum costs its width, and backwards again where its input has a gradient."""
-    lin = layer.lin
-    if type(lin) is not Linear or lin._forward_hooks or lin._forward_pre_hooks or x.layout != torch.strided:
+    if not is_plain(layer.lin) or x.layout != torch.strided:
         return False
+    if (weight is not None and weight.dtype != x.dtype) or is_autocast(x):
+        return False  # the map is to see features of the type that they were given in
     before, after = x.size(-1), layer.out_channels
     if torch.is_grad_enabled():
         before, after = before * (2 if x.requires_grad else 1), after * 2

@@ -6,7 +6,8 @@ import pickle
 import pytest
 import torch
 from torch_geometric import EdgeIndex
-from torch_geometric.nn import GCNConv, Linear
+from torch_geometric.nn import GATConv, GCNConv, Linear
+from torch_geometric.nn.aggr import MaxAggregation, MeanAggregation, SoftmaxAggregation, SumAggregation
 
 from gnnkit.graph import to_csr
 from gnnkit.layers import GATLayer, GCNLayer, _attend, _fused
@@ -129,6 +130,31 @@ def test_other_aggregations_and_attention_weights_run_the_steps(calls):
     adj_t = to_csr(EDGES, None, 4).requires_grad_()
     GCNLayer(4, 3)(x, adj_t)
     assert not calls
+
+
+class Twice(SumAggregation):
+    def forward(self, *args, **kwargs):
+        return 2 * super().forward(*args, **kwargs)
+
+
+def with_hook():
+    aggregation = SumAggregation()
+    aggregation.register_forward_hook(lambda module, inputs, out: 3 * out)
+    return aggregation
+
+
+@pytest.mark.parametrize("make", [MaxAggregation, SoftmaxAggregation, Twice, with_hook, MeanAggregation])
+@pytest.mark.parametrize(("ours", "theirs"), [(GCNLayer, GCNConv), (GATLayer, GATConv)], ids=["GCN", "GAT"])
+def test_another_aggregation_in_the_place_of_the_layers_own(make, ours, theirs, calls, assert_same):
+    layer, conv = ours(4, 3).double(), theirs(4, 3).double()
+    layer.load_state_dict(conv.state_dict())
+    for module in (layer, conv):
+        module.aggr_module = make()
+    assert_same(layer, conv, features().double(), EDGES)
+    assert not calls
+    layer.aggr_module = conv.aggr_module = SumAggregation()
+    assert_same(layer, conv, features().double(), EDGES)
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize("channels", [(9, 3), (3, 9), (4, 4)], ids=str)
