@@ -58,8 +58,6 @@ class GATLayer(MessagePassing):
         no part (as in PyG), which a warning says; returned: `[N_dst, K * C]`, or `[N_dst, C]` where heads are averaged;
         with `return_attention_weights=True` also `(edge_index, α)`, α of shape `[M, K]`.
 
-    Graphs: how one that changes is noticed is said at `GCNLayer`.
-
     Raises:
         ValueError: `heads`, `out_channels`, `dropout` or `fill_value` out of range; in a call: features of another
             width, a malformed graph, a node id out of range, `edge_attr` that do not fit the edges or `edge_dim`.
