@@ -7,11 +7,14 @@ VENV := .venv/bin/python
 PIP := $(VENV) -m pip --disable-pip-version-check install --quiet --constraint .github/constraints.txt
 TESTS ?= tests
 
-.PHONY: browser cases demo test lint format bench los-loop clean help
+PYG ?=
+
+.PHONY: browser cases demo test pyg-tests lint format bench los-loop clean help
 
 help:
 	@echo "make demo      compare sequence and graph models on the simulated road network; the report lands in demo/"
 	@echo "make test      the whole test suite"
+	@echo "make pyg-tests PYG=...  PyG's own tests on gnnkit's layers, from a checkout of PyG"
 	@echo "make browser   a Chromium for the tests of the report, where there is none (Debian, as root)"
 	@echo "make cases     what strangers' cases say, before and now; the table lands in tests/cases/CASES.md"
 	@echo "make lint      ruff (format and lint) and pyright"
@@ -27,6 +30,10 @@ test: .venv/installed-scatter
 # GNNKIT_CASES names the folder of the cases; the default lies beside the checkout.
 cases: .venv/installed-dev
 	GNNKIT_CASES_TABLE=tests/cases/CASES.md $(VENV) -m pytest tests/cases
+
+pyg-tests: .venv/installed-dev
+	@test -n "$(PYG)" || { echo "name a checkout of PyG, or a git directory of it: make pyg-tests PYG=pytorch_geometric" >&2; exit 2; }
+	$(VENV) tests/layers/pyg_suite.py $(PYG)
 
 lint: .venv/installed-dev
 	$(VENV) -m ruff format --check gnnkit tests examples benchmarks

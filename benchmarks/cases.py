@@ -17,6 +17,7 @@ from sides import (
     tgcn_sides,
     window_sides,
 )
+from small import small_cases
 
 __all__ = ["CASES"]
 
@@ -139,7 +140,7 @@ def _cases() -> list[Case]:
                 facts={"nodes": nodes, "edges": 2_626 * factor},
             )
         )
-    return cases
+    return cases + small_cases()
 
 
 #: name → case, in the order in which they are run.

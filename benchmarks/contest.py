@@ -43,6 +43,7 @@ class Case:
     aim: float | None = None
     timed: bool = True
     memory: bool = False
+    kept: bool = False
     first_call: bool = False
     warm_up: str | None = None
     gate: float | None = 1e-4

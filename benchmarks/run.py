@@ -26,6 +26,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,6 +38,7 @@ sys.path.insert(0, str(HERE))
 
 from cases import CASES  # noqa: E402
 from contest import Case  # noqa: E402
+from small import kept_bytes  # noqa: E402
 from table import write_table  # noqa: E402
 
 
@@ -218,6 +220,8 @@ def growth_rows(rows: pd.DataFrame) -> list[dict[str, object]]:
     found: list[dict[str, object]] = []
     ours = rows[rows["case"].str.startswith("growth-") & (rows["side"] == "gnnkit")]
     for family, size in (("gat", "edges"), ("gcn", "edges"), ("tgcn", "nodes")):
+        if size not in ours:  # none of them was ever measured
+            continue
         for amount, suffix in (("seconds", ""), ("peak_mib", "-memory")):
             pattern = f"growth-{family}-[0-9]+{suffix}"
             points = ours[ours["case"].str.fullmatch(pattern)].sort_values(size)
@@ -270,9 +274,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             rows += memory_rows(case, device)
         if case.first_call:
             rows += first_call_rows(case, device)
+        if case.kept:
+            rows += kept_bytes(device)
         for row in rows:
-            took = f"{row['seconds']:.4f} s" if "seconds" in row else f"{row['peak_mib']:.0f} MiB"
-            print(f"{row['case']:28} {row['side']:40} {took:>12}  {row['ratio']:7.2f} ×", flush=True)
+            ratio = f"{row['ratio']:7.2f} ×" if "ratio" in row else ""
+            print(f"{row['case']:28} {row['side']:40} {amount(row):>12}  {ratio}", flush=True)
         merge_rows(target, pd.DataFrame([{**row, **facts} for row in rows]))
         gc.collect()
     slopes = growth_rows(pd.read_csv(target))
@@ -281,6 +287,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if slopes:
         merge_rows(target, pd.DataFrame([{**row, **facts} for row in slopes]))
     write_table(options.out, HERE / "README.md")
+
+
+def amount(row: dict[str, Any]) -> str:
+    """What a row has measured, in its unit."""
+    if "kept_bytes" in row:
+        return f"{row['kept_bytes']:.0f} B of {row['graph_bytes']} B"
+    return f"{row['seconds']:.6f} s" if "seconds" in row else f"{row['peak_mib']:.0f} MiB"
 
 
 def merge_rows(target: Path, fresh: pd.DataFrame) -> None:

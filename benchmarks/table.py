@@ -14,7 +14,8 @@ HEAD = """# Benchmarks
 
 Written by `make bench` from the rows in [results](results); do not edit. Each ratio is the peer's median over
 gnnkit's, both measured in one process, in turns, after their outputs and gradients were found equal. One step is a
-forward and a backward pass in float32. Bars: the peer's time, or memory, in multiples of gnnkit's.
+forward and a backward pass in float32, where nothing else is said. Bars: the peer's time, or memory, in multiples of
+gnnkit's.
 """
 
 
@@ -52,7 +53,9 @@ def _markdown(rows: pd.DataFrame) -> str:
         "|---|---|--:|--:|--:|--:|--:|",
     ]
     for row in rows[~rows["case"].str.startswith("slope-")].itertuples():
-        if math.isnan(row.seconds):
+        if not math.isnan(getattr(row, "kept_bytes", math.nan)):
+            amount, spread = f"{row.kept_bytes:.0f} B of the graph's own {row.graph_bytes:.0f} B", ""
+        elif math.isnan(row.seconds):
             amount, spread = f"{row.peak_mib:.0f} MiB", ""
         else:
             amount = _seconds(row.seconds)
@@ -62,7 +65,8 @@ def _markdown(rows: pd.DataFrame) -> str:
             for v in (row.at_least, row.aim)
         ]
         lines.append(
-            f"| {row.title} | {row.side} {row.version} | {amount} | {spread} | {row.ratio:.2f} × | "
+            f"| {row.title} | {row.side} {row.version} | {amount} | {spread} | "
+            f"{'' if math.isnan(row.ratio) else f'{row.ratio:.2f} ×'} | "
             f"{wanted[0]} | {wanted[1]} |"
         )
     slopes = rows[rows["case"].str.startswith("slope-")]
@@ -83,6 +87,8 @@ def _markdown(rows: pd.DataFrame) -> str:
 
 
 def _seconds(value: float) -> str:
+    if value < 1e-3:
+        return f"{1e6 * value:.0f} µs"
     return f"{1e3 * value:.2f} ms" if value < 1 else f"{value:.2f} s"
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch._C._functorch import is_functorch_wrapped_tensor  # pyright: ignore[reportMissingModuleSource]
 
 from gnnkit.graph.checks import check_edge_index, check_edge_weight
 
@@ -138,7 +139,8 @@ def normalize_adjacency(
     source, target = edge_index
     degree = weight.new_zeros(num_nodes).index_add(0, source if method == "random-walk" else target, weight)
     if method == "symmetric":
-        if degree.numel() > 0 and bool((degree < 0).any()):
+        seen = not is_functorch_wrapped_tensor(degree)  # the numbers of a vmap cannot be looked at
+        if seen and degree.numel() > 0 and bool((degree < 0).any()):
             node = int(degree.argmin())
             raise ValueError(
                 f"edge_weight gives node {node} the negative degree {float(degree[node]):.4g}, which has no square "

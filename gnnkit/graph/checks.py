@@ -5,28 +5,28 @@ from __future__ import annotations
 import networkx as nx
 import torch
 from torch import Tensor
-from torch.utils.weak import WeakTensorKeyDictionary
+from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue, reportMissingModuleSource]
 from torch_geometric import EdgeIndex
 from torch_geometric.data import Data
+
+from gnnkit.ops.remembered import remember
 
 __all__ = ["check_adj_t", "check_edge_index", "check_edge_weight", "check_graph"]
 
 _INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
-# Edge lists whose ids have been looked at, with the tensor's version and the node counts: a training loop passes the
-# same graph thousands of times, and on a GPU every look waits for the device.
-_seen: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 
-
-def check_edge_index(edge_index: Tensor, num_nodes: int | tuple[int, int] | None = None) -> Tensor:
+def check_edge_index(edge_index: Tensor, num_nodes: int | tuple[int, int] | None = None, *, ids: bool = True) -> Tensor:
     """Check a plain edge list or `EdgeIndex` and return it as a plain tensor.
 
-    The ids of one and the same tensor are looked at once, and not while torch compiles, traces or captures.
+    The ids are not looked at while torch compiles, traces or captures, and on a GPU, where each look waits for the
+    device, once per tensor and version.
 
     Args:
         edge_index: Sources and targets, integers.
         num_nodes: Node count N, or the counts of sources and targets of a bipartite graph; None (default) leaves the
             ids' upper end unchecked.
+        ids: False leaves the ids themselves unchecked. Default True.
 
     Shape:
         `edge_index`: `[2, E]`.
@@ -63,24 +63,24 @@ def check_edge_index(edge_index: Tensor, num_nodes: int | tuple[int, int] | None
                     f"edge_index is an EdgeIndex of sparse_size {edge_index.sparse_size()}, but the graph has "
                     f"{' x '.join(map(str, sizes))} nodes; build it with sparse_size=({sizes[0]}, {sizes[1]})"
                 )
-    if plain.numel() > 0 and _may_look_at(plain):
-        _check_range(edge_index, plain, sizes)
+    if ids and plain.numel() > 0 and _may_look_at(plain):
+        _check_range(plain, sizes)
     return plain
 
 
 def _may_look_at(edge_index: Tensor) -> bool:
-    if torch.compiler.is_compiling() or edge_index.is_meta:
+    if torch.compiler.is_compiling() or edge_index.is_meta or _functorch.is_functorch_wrapped_tensor(edge_index):
         return False
     if torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
         return False
     return not (edge_index.is_cuda and torch.cuda.is_current_stream_capturing())
 
 
-def _check_range(key: Tensor, edge_index: Tensor, sizes: tuple[int | None, int | None]) -> None:
-    state = None if edge_index.is_inference() else (edge_index._version, sizes)
-    if state is not None and _seen.get(key) == state:
-        return
-    lows, highs = (ends.tolist() for ends in torch.aminmax(edge_index, dim=1))
+def _check_range(edge_index: Tensor, sizes: tuple[int | None, int | None]) -> None:
+    def look() -> list[list[int]]:
+        return [ends.tolist() for ends in torch.aminmax(edge_index, dim=1)]
+
+    lows, highs = look() if edge_index.device.type == "cpu" else remember("range of ids", (edge_index,), look)
     for row, (low, high, size) in enumerate(zip(lows, highs, sizes, strict=True)):
         if low < 0 or (size is not None and high >= size):
             allowed = "0 or more" if size is None else f"0 .. {size - 1} ({size} {('source', 'target')[row]} nodes)"
@@ -88,8 +88,6 @@ def _check_range(key: Tensor, edge_index: Tensor, sizes: tuple[int | None, int |
                 f"edge_index[{row}] holds node id {low if low < 0 else high}, allowed: {allowed}; number the nodes "
                 "from 0 and give every node a row of features"
             )
-    if state is not None:
-        _seen[key] = state
 
 
 def check_adj_t(adj_t: Tensor, num_nodes: int | tuple[int, int] | None = None) -> None:

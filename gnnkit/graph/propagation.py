@@ -14,6 +14,7 @@ from gnnkit.graph.adjacency import normalize_adjacency, to_dense
 from gnnkit.graph.checks import check_edge_index, check_edge_weight
 from gnnkit.graph.formats import from_csr
 from gnnkit.ops import CompressedGraph, compress, remember, spmm
+from gnnkit.ops._dense import matrix_product
 from gnnkit.ops._library import is_traced
 
 __all__ = ["AddSelfLoops", "Adjacency", "SparseAdjacency", "average", "normalized_adjacency", "propagate"]
@@ -63,7 +64,7 @@ def propagate(adjacency: Adjacency, x: Float[Tensor, "*S N C"]) -> Float[Tensor,
     if isinstance(adjacency, SparseAdjacency):
         return _multiply(adjacency, x)
     rows = x.reshape(-1, num_nodes, channels)
-    return torch.bmm(adjacency.expand(rows.size(0), -1, -1), rows).view(x.shape)
+    return matrix_product(adjacency, rows).view(x.shape)
 
 
 def average(matrices: Sequence[Adjacency]) -> Adjacency:
@@ -91,7 +92,7 @@ def _dense(adjacency: Adjacency) -> Tensor:
 
 def _multiply(adjacency: Adjacency, x: Tensor) -> Tensor:
     if not isinstance(adjacency, SparseAdjacency):
-        return torch.sparse.mm(adjacency, x) if adjacency.is_sparse else torch.mm(adjacency, x)
+        return torch.sparse.mm(adjacency, x) if adjacency.is_sparse else matrix_product(adjacency, x)
     out = spmm(adjacency.graph, x, adjacency.weight)
     return out if adjacency.own is None else out + adjacency.own.unsqueeze(-1) * x
 
@@ -109,8 +110,8 @@ def normalized_adjacency(
 ) -> Adjacency:
     """The matrix of a graph in x's dtype, made once per graph; by default the D^-1/2 A D^-1/2 of graph convolution.
 
-    An in-place change of the edges or weights makes a new matrix (see `gnnkit.ops.remember`). Weights that require a
-    gradient and inference tensors (which count no versions) are normalised on every call.
+    A change of the edges or weights makes a new matrix (see `gnnkit.ops.remember`). Weights that require a gradient are
+    normalised on every call.
 
     Args:
         edge_index: Edge list `[2, E]`, an `EdgeIndex`, or a sparse `adj_t` whose rows are targets.

@@ -2,40 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Any
+import warnings
+from typing import Any, NoReturn
 
 import torch
-from torch import Tensor
-from torch_geometric.nn.dense.linear import Linear
+from torch import Tensor, nn
+from torch_geometric.nn.dense.linear import Linear, is_uninitialized_parameter
 from torch_geometric.typing import OptPairTensor
 from torch_geometric.utils import is_torch_sparse_tensor
 
-from gnnkit.graph.checks import check_adj_t, check_edge_index, check_edge_weight
+from gnnkit.graph.checks import check_adj_t, check_edge_index
 
-__all__ = ["check_attention_call", "check_attention_settings", "check_features", "check_graph_input", "linear_maps"]
+__all__ = [
+    "check_attention_call",
+    "check_attention_ids",
+    "check_attention_settings",
+    "check_features",
+    "check_graph_input",
+    "check_weighted_graph",
+    "linear_maps",
+    "refuse_torchscript",
+]
 
 _FILLS = ("add", "sum", "mean", "min", "max", "mul")
 
 
-def check_features(x: Tensor, width: int, *, name: str = "x", flat: bool = False) -> None:
+def check_features(x: Tensor, width: int | nn.Module, *, name: str = "x", flat: bool = False) -> None:
     """Check node features against the width that a linear map expects.
 
     Args:
         x: Features with the nodes on the last axis but one.
-        width: Expected number of features; below 1 where the map still waits for its first input.
+        width: Expected number of features; below 1 where any will do. Or the map itself, which expects no width where
+            it waits for its first input or is another module that somebody has put there.
         name: The argument's name in the error.
         flat: True allows two axes alone, `[N, F]`.
 
     Raises:
-        ValueError: Not a floating-point tensor of that width and number of axes.
+        ValueError: Not a floating-point (or complex) tensor of that width and number of axes.
     """
     shape = "[N, F]" if flat else "[..., N, F]"
     if not isinstance(x, Tensor):
         raise ValueError(f"{name} must be a tensor of node features {shape}, got {type(x).__name__}")
-    if not x.is_floating_point():
+    if not x.is_floating_point() and not x.is_complex():
         raise ValueError(f"{name} must be of a floating-point type, got {x.dtype}; convert it with .float()")
     if x.dim() < 2 or (flat and x.dim() != 2):
         raise ValueError(f"{name} must have shape {shape}, got {list(x.shape)}; flatten batches into one large graph")
+    if isinstance(width, nn.Module):
+        width = _width_of(width, x.size(-1))
     if width > 0 and x.size(-1) != width:
         raise ValueError(
             f"{name} has {x.size(-1)} features per node, the layer was made for {width} (in_channels), got shape "
@@ -43,12 +56,22 @@ def check_features(x: Tensor, width: int, *, name: str = "x", flat: bool = False
         )
 
 
-def check_graph_input(edge_index: Tensor, num_nodes: tuple[int, int]) -> int:
+def _width_of(lin: nn.Module, given: int) -> int:
+    """Features that a map expects, 0 where that is not known."""
+    if not isinstance(lin, Linear):
+        return 0
+    if lin.in_channels <= 0 or lin.in_channels == given or is_uninitialized_parameter(lin.weight):
+        return lin.in_channels
+    return lin.weight.size(-1)  # somebody may have put another weight there, say one with fewer columns
+
+
+def check_graph_input(edge_index: Tensor, num_nodes: tuple[int, int], *, ids: bool = True) -> int:
     """Check an edge list, an `EdgeIndex` or a sparse `adj_t` against the counts of sources and targets.
 
     Args:
         edge_index: The graph.
         num_nodes: Counts of sources and targets.
+        ids: Whether to look at the node ids of an edge list, which whoever sorts it does anyway.
 
     Returns:
         The number of edges.
@@ -59,10 +82,69 @@ def check_graph_input(edge_index: Tensor, num_nodes: tuple[int, int]) -> int:
     if isinstance(edge_index, Tensor) and edge_index.layout != torch.strided:
         check_adj_t(edge_index, num_nodes)
         return edge_index.values().size(0) if edge_index.layout == torch.sparse_csr else edge_index._nnz()
-    return check_edge_index(edge_index, num_nodes).size(1)
+    return check_edge_index(edge_index, num_nodes, ids=ids).size(1)
 
 
-def linear_maps(layer: Any) -> tuple[Linear, Linear]:
+def check_weighted_graph(
+    edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int, *, normalize: bool, ids: bool = True
+) -> tuple[Tensor, Tensor | None]:
+    """Check a graph and the weights of its edges, and bring them into the form that the layers compute with.
+
+    Args:
+        edge_index: The graph, in any format.
+        edge_weight: One weight for each edge, in any shape of E entries, or, where they are not normalised, one for all
+            edges; or None.
+        num_nodes: Node count.
+        normalize: Whether weights are to be divided by degrees, which takes floating-point (or complex) ones.
+        ids: False leaves the ids themselves unchecked. Default True.
+
+    Returns:
+        The graph, a CSC one as CSR, and the weights `[E]`; those beside a sparse graph are left out with a warning.
+
+    Raises:
+        ValueError: See `check_graph_input`; or weights of another number or type.
+    """
+    edge_index = _without_csc(edge_index)
+    num_edges = check_graph_input(edge_index, (num_nodes, num_nodes), ids=ids)
+    if edge_weight is None:
+        return edge_index, None
+    if edge_index.layout != torch.strided:
+        _warn(
+            "edge_weight plays no part beside a sparse adj_t, whose values are the weights (as in PyG); put the "
+            "weights into adj_t, or pass an edge list"
+        )
+        return edge_index, None
+    if not isinstance(edge_weight, Tensor):
+        raise ValueError(f"edge_weight must be a tensor [{num_edges}], got {type(edge_weight).__name__}")
+    if not normalize and edge_weight.numel() == 1:
+        return edge_index, edge_weight.reshape(1).expand(num_edges)
+    if edge_weight.numel() != num_edges or (normalize and edge_weight.dim() != 1 and edge_weight.size(0) != num_edges):
+        raise ValueError(
+            f"edge_weight must have shape [{num_edges}], one entry for each edge, got {list(edge_weight.shape)}; give "
+            "edge_weight in the order of edge_index"
+        )
+    if normalize and not edge_weight.is_floating_point() and not edge_weight.is_complex():
+        raise ValueError(
+            f"edge_weight must be of a floating-point type where it is normalised, got {edge_weight.dtype}; convert it "
+            "with .float()"
+        )
+    return edge_index, edge_weight if edge_weight.dim() == 1 else edge_weight.reshape(num_edges)
+
+
+def _warn(message: str) -> None:
+    """Say something at the line that called the layer; a tracer would stop at it."""
+    if not torch.compiler.is_compiling():
+        warnings.warn(message, stacklevel=7)  # past the checks, the layer and torch's own calls
+
+
+def _without_csc(edge_index: Tensor) -> Tensor:
+    """A sparse CSC graph as CSR, which the layers know; anything else as it is."""
+    if isinstance(edge_index, Tensor) and edge_index.layout == torch.sparse_csc:
+        return edge_index.to_sparse_csr()
+    return edge_index
+
+
+def linear_maps(layer: Any) -> tuple[nn.Module, nn.Module]:
     """The maps of an attention layer's sources and targets: one and the same unless it was made for two kinds."""
     return (layer.lin, layer.lin) if layer.lin is not None else (layer.lin_src, layer.lin_dst)
 
@@ -73,8 +155,8 @@ def check_attention_call(
     edge_index: Tensor,
     edge_attr: Tensor | None,
     size: tuple[int, int] | None,
-) -> None:
-    """Check the arguments of an attention layer's call.
+) -> tuple[Tensor, Tensor | None, tuple[int, int] | None]:
+    """Check the arguments of an attention layer's call, and bring them into the form that the layer computes with.
 
     Args:
         layer: The layer, for the widths of its maps, its `flow` and `add_self_loops`.
@@ -83,44 +165,94 @@ def check_attention_call(
         edge_attr: One row of features per edge, or None.
         size: Counts of sources and targets that the call names, or None.
 
+    Returns:
+        The graph, a CSC one as CSR; the features of its edges; and the counts, those of a sparse graph where targets
+        have no features that would tell.
+
     Raises:
-        ValueError: See `check_features` and `check_graph_input`; or edge features where the layer takes none, of other
-            length or width, or beside a sparse graph to which self-loops are to be added.
+        ValueError: See `check_features` and `check_graph_input`; or edge features of other length, width or type, or
+            beside a sparse graph to which self-loops are to be added.
     """
-    senders, receivers = _check_senders_and_receivers(x, linear_maps(layer), size)
+    edge_index = _without_csc(edge_index)
     reversed_flow = layer.flow == "target_to_source"
-    num_edges = check_graph_input(edge_index, (receivers, senders) if reversed_flow else (senders, receivers))
-    if edge_attr is None:
-        return
-    if layer.lin_edge is None:
-        raise ValueError("edge_attr was given, but the layer was made without edge_dim; pass it to the constructor")
-    check_edge_weight(edge_attr, num_edges, name="edge_attr")
-    edge_dim = layer.lin_edge.in_channels  # below 1 while it waits for its first input
-    width = 1 if edge_attr.dim() == 1 else edge_attr.size(-1)
-    if edge_attr.dim() > 2 or (edge_dim > 0 and width != edge_dim):
-        expected = f"[{num_edges}, {edge_dim}]" if edge_dim > 0 else f"[{num_edges}, edge_dim]"
-        raise ValueError(f"edge_attr must have shape {expected} (edge_dim), got {list(edge_attr.shape)}")
-    if layer.add_self_loops and is_torch_sparse_tensor(edge_index):
+    if size is None and not isinstance(x, Tensor) and is_torch_sparse_tensor(edge_index):
+        size = (edge_index.size(1), edge_index.size(0)) if len(x) == 2 and x[1] is None else None
+    senders, receivers = _check_senders_and_receivers(x, linear_maps(layer), size)
+    sizes = (receivers, senders) if reversed_flow else (senders, receivers)
+    num_edges = check_graph_input(edge_index, sizes, ids=False)  # see `check_attention_ids`
+    if edge_attr is not None:
+        edge_attr = _check_edge_features(layer, edge_index, edge_attr, num_edges)
+    return edge_index, edge_attr, size
+
+
+def _check_edge_features(layer: Any, edge_index: Tensor, edge_attr: Tensor, num_edges: int) -> Tensor:
+    """Check the features of edges; as in PyG, they play no part in a layer that was made without `edge_dim`."""
+    lin, loops = layer.lin_edge, layer.add_self_loops
+    if loops and is_torch_sparse_tensor(edge_index):
         raise ValueError(
             "edge_attr cannot be given beside a sparse adj_t to which self-loops are added; pass an edge list, or "
             "add_self_loops=False"
         )
+    if lin is None:
+        if not layer._own_hooks:
+            _warn(
+                "edge_attr plays no part: the layer was made without edge_dim (as in PyG); pass edge_dim to the "
+                "constructor, or no edge_attr"
+            )
+        if not loops:
+            return edge_attr
+    if not isinstance(edge_attr, Tensor) or edge_attr.dim() == 0 or edge_attr.size(0) != num_edges:
+        got = list(edge_attr.shape) if isinstance(edge_attr, Tensor) else type(edge_attr).__name__
+        raise ValueError(
+            f"edge_attr must have one entry for each of the {num_edges} edges, got shape {got}; give edge_attr in the "
+            "order of edge_index"
+        )
+    if lin is None:
+        return edge_attr
+    # Beside loops whose features are a mean, sum, ... of them, whole numbers turn into floating-point ones.
+    if not (edge_attr.is_floating_point() or edge_attr.is_complex()) and not (
+        loops and isinstance(layer.fill_value, str)
+    ):
+        raise ValueError(f"edge_attr must be of a floating-point type, got {edge_attr.dtype}; convert it with .float()")
+    width = 1 if edge_attr.dim() == 1 else edge_attr.size(-1)
+    expected = _width_of(lin, width)
+    if (expected > 0 and width != expected) or edge_attr.numel() != num_edges * width:
+        shape = f"[{num_edges}, {expected if expected > 0 else 'edge_dim'}]"
+        raise ValueError(f"edge_attr must have shape {shape} (edge_dim), got {list(edge_attr.shape)}")
+    return edge_attr if edge_attr.dim() <= 2 else edge_attr.reshape(num_edges, width)
+
+
+def check_attention_ids(layer: Any, h: OptPairTensor, edge_index: Tensor, size: tuple[int, int] | None) -> None:
+    """Check the node ids of an attention layer's graph, where no op does it.
+
+    Args:
+        layer: The layer, for its `flow`.
+        h: Features of sources and targets, the second of which may be None.
+        edge_index: The graph, in any format.
+        size: Counts of sources and targets that the call names, or None.
+
+    Raises:
+        ValueError: See `check_edge_index`.
+    """
+    senders = h[0].size(0)
+    receivers = h[1].size(0) if h[1] is not None else senders if size is None else size[1]
+    check_graph_input(edge_index, (senders, receivers) if layer.flow == "source_to_target" else (receivers, senders))
 
 
 def _check_senders_and_receivers(
-    x: Tensor | OptPairTensor, linears: tuple[Linear, Linear], size: tuple[int, int] | None
+    x: Tensor | OptPairTensor, linears: tuple[nn.Module, nn.Module], size: tuple[int, int] | None
 ) -> tuple[int, int]:
     """Check the features of both sides and return the counts of senders and receivers of messages."""
     if isinstance(x, Tensor):
         for linear in linears:
-            check_features(x, linear.in_channels, flat=True)
+            check_features(x, linear, flat=True)
         return x.size(0), x.size(0)
     if not isinstance(x, tuple | list) or len(x) != 2:
         raise ValueError(f"x must be a tensor [N, F] or a pair of tensors (sources, targets), got {type(x).__name__}")
     source, target = x
-    check_features(source, linears[0].in_channels, name="x[0]", flat=True)
+    check_features(source, linears[0], name="x[0]", flat=True)
     if target is not None:
-        check_features(target, linears[1].in_channels, name="x[1]", flat=True)
+        check_features(target, linears[1], name="x[1]", flat=True)
         return source.size(0), target.size(0)
     return source.size(0), source.size(0) if size is None else size[1]
 
@@ -149,3 +281,15 @@ def check_attention_settings(
         raise ValueError(f"fill_value must be a number, a tensor or one of {', '.join(_FILLS)}, got {fill_value!r}")
     if isinstance(fill_value, Tensor) and edge_dim is not None and fill_value.numel() not in (1, max(edge_dim, 1)):
         raise ValueError(f"fill_value must have edge_dim = {edge_dim} entries or one, got {list(fill_value.shape)}")
+
+
+def refuse_torchscript(layer: Any) -> NoReturn:
+    """Say of a layer what there is in the place of `torch.jit.script`.
+
+    Raises:
+        NotImplementedError: Always.
+    """
+    raise NotImplementedError(
+        f"TorchScript cannot compile {type(layer).__name__}, whose call takes and returns now one thing and now "
+        "another; use torch.compile, torch.export or torch.jit.trace"
+    )

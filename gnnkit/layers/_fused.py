@@ -1,4 +1,4 @@
-"""The layers on `gnnkit.ops`: when that is allowed, and the graph with its self-loops, made once per graph.
+"""Graph convolution on `gnnkit.ops`: when that is allowed, and the graph with its self-loops and normalised weights.
 
 A layer runs its hooks (`message`, `aggregate`, ...) one after the other only where somebody may look at them or has put
 others in their place. Everywhere else one op does it all, and the numbers are the same.
@@ -6,37 +6,47 @@ others in their place. Everywhere else one op does it all, and the numbers are t
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from functools import lru_cache
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch_geometric import EdgeIndex
+from torch_geometric.nn.aggr import MeanAggregation, SumAggregation
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
-from torch_geometric.typing import OptPairTensor
-from torch_geometric.utils import add_remaining_self_loops, add_self_loops, remove_self_loops
-from torch_geometric.utils.loop import compute_loop_attr
+from torch_geometric.utils import add_remaining_self_loops
 
-from gnnkit.layers._linear import Linear
-from gnnkit.ops import CompressedGraph, compress, edge_attention, remember, spmm
+from gnnkit.layers._checks import check_graph_input
+from gnnkit.layers._linear import is_autocast, is_plain
+from gnnkit.ops import CompressedGraph, remember, spmm
+from gnnkit.ops._fingerprint import fingerprint
 from gnnkit.ops._library import is_traced
-from gnnkit.ops.structure import is_transformed
+from gnnkit.ops.dispatch import Situation, choose_installed, load_backend, requested_backend
+from gnnkit.ops.structure import is_one_pass, is_sorted_anew, is_transformed, sort_edges
 
 __all__ = [
-    "attend",
-    "attends_fused",
-    "attention_logits",
+    "MOST_WORK_OF_A_CALL",
+    "add_up",
+    "chosen",
     "convolve",
     "has_own_hooks",
     "neighbour_sums",
+    "normalise_once",
+    "prepare",
     "runs_fused",
-    "to_edge_list",
-    "with_loops",
+    "towards_targets",
 ]
+
+# Numbers that are gathered, E x C, up to which one thread in one call is faster than several threads in many.
+MOST_WORK_OF_A_CALL = 1_000_000
 
 _HOOKS = frozenset(
     ("message", "message_and_aggregate", "aggregate", "update", "edge_update", "edge_updater", "_prepare_graph")
 )
+
+# What PyG makes of a name. Anything else in the place of `aggr_module` is the user's.
+_AGGREGATIONS = {"add": SumAggregation, "sum": SumAggregation, "mean": MeanAggregation}
 
 
 # --- when ---
@@ -60,8 +70,13 @@ def runs_fused(
     """Tell whether a call may run as one op: nobody looks at the steps in between, and the kernels know the graph."""
     if layer._own_hooks or layer._explain or layer.decomposed_layers != 1 or layer.aggr not in aggregations:
         return False
+    aggregation = layer._modules["aggr_module"]
     if (
-        layer._propagate_forward_pre_hooks
+        type(aggregation) is not _AGGREGATIONS[layer.aggr]
+        or aggregation._forward_pre_hooks
+        or aggregation._forward_hooks
+        or "forward" in vars(aggregation)
+        or layer._propagate_forward_pre_hooks
         or layer._propagate_forward_hooks
         or layer._message_forward_pre_hooks
         or layer._message_forward_hooks
@@ -73,6 +88,9 @@ def runs_fused(
         or layer._edge_update_forward_hooks
     ):
         return False
+    for value in values:
+        if value is not None and not value.is_floating_point():
+            return False
     traced = is_traced()
     # A tracer's tensors are of a class of its own: under one it is the transforms alone that stand against the ops.
     if is_transformed(*(() if traced else values)) or edge_index.is_meta:
@@ -90,19 +108,7 @@ def runs_fused(
     )
 
 
-def attends_fused(
-    layer: Any, h: OptPairTensor, edge_index: Tensor, edge_attr: Tensor | None, size: tuple[int, int] | None
-) -> bool:
-    """`runs_fused` for an attention layer; PyG's own words on a `size` that does not fit are left to PyG."""
-    source, target = h
-    if source is not target and layer.flow != "source_to_target":
-        return False
-    if size is not None and (size[0] != source.size(0) or (target is not None and size[1] != target.size(0))):
-        return False
-    return runs_fused(layer, edge_index, source, target, edge_attr)
-
-
-def _towards_targets(edge_index: Tensor, flow: str) -> Tensor:
+def towards_targets(edge_index: Tensor, flow: str) -> Tensor:
     """The edges as a plain tensor whose row 0 sends."""
     edges = edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
     return edges if flow == "source_to_target" else edges.flip(0)
@@ -113,105 +119,184 @@ def _towards_targets(edge_index: Tensor, flow: str) -> Tensor:
 
 def convolve(layer: Any, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> Tensor:
     """A `GCNLayer`'s output but for its bias: A X W, the narrower of X and X W being summed."""
-    graph, edge_weight, own = _prepare(layer, x, edge_index, edge_weight)
-    first = _sums_first(layer, x)
+    dtype = x.dtype
+    # The values of a sparse graph are its weights.
+    weight = edge_weight if edge_index.layout == torch.strided else edge_index
+    first = _sums_first(layer, x, weight)
     if not first:
         x = layer.lin(x)
-    out = _sum(graph, x, edge_weight, own)
+    out = neighbour_sums(layer, x, edge_index, edge_weight, dtype)
     return layer.lin(out) if first else out
 
 
-def neighbour_sums(layer: Any, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> Tensor:
-    """A X, with the self-loops and the normalisation that a layer asks for."""
-    graph, edge_weight, own = _prepare(layer, x, edge_index, edge_weight)
-    return _sum(graph, x, edge_weight, own)
+def neighbour_sums(
+    layer: Any, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None, dtype: torch.dtype | None = None
+) -> Tensor:
+    """A X, with the self-loops and the normalisation (of type `dtype`, by default that of X) that a layer asks for."""
+    return add_up(prepare(layer, x, edge_index, edge_weight, dtype), x)
 
 
-def _sum(graph: Any, x: Tensor, edge_weight: Tensor | None, own: Tensor | None) -> Tensor:
-    out = spmm(graph, x, edge_weight)
+Prepared = tuple[Any, Tensor | None, Tensor | None]
+
+
+def add_up(prepared: Prepared, x: Tensor) -> Tensor:
+    """A X, of what `prepare` has made.
+
+    Autocast is for a layer's maps: sums over neighbours have the type of what is summed, whatever computes them.
+    """
+    if is_autocast(x):
+        with torch.autocast(x.device.type, enabled=False):
+            return add_up(prepared, x)
+    graph, weight, own = prepared
+    made_here = weight is not None and isinstance(graph, CompressedGraph) and weight is graph.weight
+    if weight is not None and made_here and weight.dtype == x.dtype and weight.device == x.device:
+        # All that `ops.spmm` would check is so.
+        name, run = chosen("spmm", x.device.type, x.dtype, requested_backend("spmm"))
+        if name == "numba" and x.dim() == 2 and weight.numel() * x.size(1) <= MOST_WORK_OF_A_CALL:
+            from gnnkit.ops._numba_node_sum import node_sum
+
+            return node_sum(graph, x)
+        return run(graph, x, weight)
+    out = spmm(graph, x, weight)
     return out if own is None else out + own.unsqueeze(-1) * x
 
 
-def _prepare(
-    layer: Any, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None
-) -> tuple[Any, Tensor | None, Tensor | None]:
+@lru_cache
+def chosen(op: str, device: str, dtype: torch.dtype, request: str) -> tuple[str, Any]:
+    """The backend of an op, with its callable, where `request` is this thread's wish."""
+    name = choose_installed(op, Situation(device, dtype)).backend
+    return name, load_backend(op, name)
+
+
+def prepare(
+    layer: Any, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None, dtype: torch.dtype | None = None
+) -> Prepared:
     """The graph and its weights; while tracing the self-loops' weights `[N]` by themselves."""
-    if layer._cached_graph is not None and not is_traced():
-        graph, edge_weight = layer._cached_graph
-        if isinstance(graph, Tensor) and graph.layout == torch.strided:  # filled by a call with hooks
-            graph = _towards_targets(graph, layer.flow)
-        return graph, edge_weight, None
+    cached = layer._cached_edge_index if layer.normalize else None
     if is_traced():
-        # What is made once per graph is out of a tracer's sight; the layer's own cache is left alone as well.
-        graph = _towards_targets(edge_index, layer.flow)
+        # What is made once per graph is out of a tracer's sight; the layer's own cache is not filled there.
+        if cached is not None:
+            return towards_targets(cached[0], layer.flow), cached[1], None
+        graph = towards_targets(edge_index, layer.flow)
         if layer.normalize:
             return graph, *_weights_of_static_shape(layer, graph, edge_weight, x)
         return graph, edge_weight, None
+    size, dtype = x.size(-2), dtype or x.dtype
+    if layer.normalize and layer.cached and cached is None:
+        check_graph_input(edge_index, (size, size))
+        cached = layer._cached_edge_index = normalise_once(layer, edge_index, edge_weight, size, dtype)
+    if cached is not None:
+        edge_index, edge_weight = cached
+        if edge_index.layout != torch.strided:
+            return edge_index, edge_weight, None
+        return _cached(layer, edge_index, edge_weight, x, dtype)
     if layer.normalize:
-        graph, edge_weight = _normalised(layer, edge_index, edge_weight, x.size(-2), x.dtype)
-        if layer.cached:
-            layer._cached_graph = (graph, edge_weight)
-        return graph, edge_weight, None
-    if layer.flow == "source_to_target":
+        return _weighted(layer, edge_index, edge_weight, x, dtype, loops=layer.add_self_loops, normalise=True)
+    if edge_index.layout != torch.strided:
         return edge_index, edge_weight, None
-    size = x.size(-2)
-    reverse = remember(
-        ("reversed", size), (edge_index,), lambda: compress(_towards_targets(edge_index, layer.flow), size, size)
-    )
-    return reverse, edge_weight, None
+    return _weighted(layer, edge_index, edge_weight, x, dtype, loops=False, normalise=False)
 
 
-def _sums_first(layer: Any, x: Tensor) -> bool:
+def _cached(layer: Any, edge_index: Tensor, edge_weight: Tensor | None, x: Tensor, dtype: torch.dtype) -> Prepared:
+    """The layer's cached graph, sorted: kept with the layer, and compared with what it was made of."""
+    if edge_weight is None or edge_weight.requires_grad or not is_one_pass(edge_index):
+        return _weighted(layer, edge_index, edge_weight, x, dtype, loops=False, normalise=False)
+    mark = (fingerprint(edge_index), fingerprint(edge_weight), edge_index.shape, x.size(-2), dtype, edge_weight.dtype)
+    kept = vars(layer).get("_sorted_graph")
+    if kept is None or kept[0] != mark:
+        with torch.inference_mode(False) if torch.is_inference_mode_enabled() else nullcontext():
+            kept = mark, _weighted(layer, edge_index, edge_weight, x, dtype, loops=False, normalise=False)[0]
+        layer._sorted_graph = kept
+    return kept[1], kept[1].weight, None
+
+
+def normalise_once(
+    layer: Any, edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int, dtype: torch.dtype
+) -> tuple[Tensor, Tensor | None]:
+    """What PyG's layers keep where they are `cached`: the edges with self-loops, and their normalised weights."""
+    # Not as inference tensors: the next step may be one of training.
+    with torch.inference_mode(False) if torch.is_inference_mode_enabled() else nullcontext():
+        return gcn_norm(  # pyright: ignore[reportReturnType]
+            edge_index, edge_weight, num_nodes, layer.improved, layer.add_self_loops, layer.flow, dtype
+        )
+
+
+def _sums_first(layer: Any, x: Tensor, weight: Tensor | None) -> bool:
     """Whether A X comes before the map: the sum costs its width, and backwards again where its input has a gradient."""
-    lin = layer.lin
-    if type(lin) is not Linear or lin._forward_hooks or lin._forward_pre_hooks or x.layout != torch.strided:
+    if not is_plain(layer.lin) or x.layout != torch.strided:
         return False
+    if (weight is not None and weight.dtype != x.dtype) or is_autocast(x):
+        return False  # the map is to see features of the type that they were given in
     before, after = x.size(-1), layer.out_channels
     if torch.is_grad_enabled():
         before, after = before * (2 if x.requires_grad else 1), after * 2
     return before < after
 
 
-def _normalised(
-    layer: Any, edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int, dtype: torch.dtype
-) -> tuple[Any, Tensor | None]:
-    """The graph with self-loops and the weights of `gcn_norm`, made once per graph and weights."""
-    loops, flow = layer.add_self_loops, layer.flow
-    settings = (num_nodes, layer.improved, loops, flow, dtype)
+def _weighted(
+    layer: Any,
+    edge_index: Tensor,
+    edge_weight: Tensor | None,
+    x: Tensor,
+    dtype: torch.dtype,
+    *,
+    loops: bool,
+    normalise: bool,
+) -> Prepared:
+    """The sorted graph and its weights, with self-loops and the weights of `gcn_norm` where they are asked for."""
+    num_nodes, improved, flow = x.size(-2), layer.improved, layer.flow
     plain = edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
+    trained = edge_weight is not None and edge_weight.requires_grad
+    one_pass = is_one_pass(plain) and dtype in (torch.float32, torch.float64) and x.device.type == "cpu"
+    if edge_weight is not None:
+        one_pass &= edge_weight.dtype == dtype and edge_weight.dim() == 1 and edge_weight.device.type == "cpu"
+    compiled = one_pass and not trained and (normalise or edge_weight is not None)
 
     def weigh() -> Any:
-        return gcn_norm(plain, edge_weight, num_nodes, layer.improved, loops, flow, dtype)
+        return (
+            gcn_norm(plain, edge_weight, num_nodes, improved, loops, flow, dtype) if normalise else (plain, edge_weight)
+        )
 
     def sort() -> CompressedGraph:
-        edges = add_remaining_self_loops(plain, None, 1.0, num_nodes)[0] if loops else edge_index
-        if flow != "source_to_target":
-            edges = _towards_targets(edges, flow)
-        return compress(edges, num_nodes, num_nodes)
+        check_graph_input(edge_index, (num_nodes, num_nodes))
+        edges = add_remaining_self_loops(plain, None, 1.0, num_nodes)[0] if loops else plain
+        return sort_edges(towards_targets(edges, flow), num_nodes, num_nodes)
 
-    def structure() -> CompressedGraph:
-        return remember(("gcn structure", num_nodes, loops, flow), (edge_index,), sort)
+    def build() -> CompressedGraph:
+        if compiled:
+            from gnnkit.ops._numba_build import build_weighted_graph
 
-    def build() -> tuple[CompressedGraph, Tensor]:
+            graph = build_weighted_graph(
+                plain,
+                edge_weight,
+                num_nodes,
+                dtype,
+                fill=(2.0 if improved else 1.0) if loops else None,
+                normalise=normalise,
+                flow=flow,
+                transposed=x.requires_grad and torch.is_grad_enabled(),
+            )
+            if graph is not None:
+                return graph
         if edge_index.layout != torch.strided:
             adjacency = weigh()[0]
-            return compress(adjacency, num_nodes, num_nodes), adjacency._values() if _is_coo(adjacency) else (
-                adjacency.values()
-            )
-        graph = structure()
-        # In the kernels' order, so that no call has to bring them into it.
-        weight = graph.to_csr_order(weigh()[1])
-        return CompressedGraph(num_nodes, num_nodes, graph.rowptr, graph.col), weight
+            graph = sort_edges(adjacency, num_nodes, num_nodes)
+            weight = adjacency._values() if adjacency.layout == torch.sparse_coo else adjacency.values()
+        else:
+            graph, weight = sort(), weigh()[1]
+        # In the kernels' order, so that no call has to bring them into it; and a copy, not the user's memory.
+        weight = weight.clone() if graph.perm is None else weight.index_select(0, graph.perm)
+        return CompressedGraph(num_nodes, num_nodes, graph.rowptr, graph.col, None, weight)
 
-    if edge_weight is None:
-        return remember(("gcn", *settings), (edge_index,), build)
-    if edge_weight.requires_grad:
-        return structure(), weigh()[1]
-    return remember(("gcn", *settings), (edge_index, edge_weight), build)
-
-
-def _is_coo(adjacency: Tensor) -> bool:
-    return adjacency.layout == torch.sparse_coo
+    if compiled and is_sorted_anew(plain):
+        graph = build()
+        return graph, graph.weight, None
+    if trained or (edge_weight is None and not normalise):
+        graph = sort() if is_sorted_anew(plain) else remember(("sorted", num_nodes, loops, flow), (edge_index,), sort)
+        return graph, weigh()[1], None
+    tensors = (edge_index,) if edge_weight is None else (edge_index, edge_weight)
+    graph = remember(("weighted", num_nodes, improved, loops, normalise, flow, dtype), tensors, build)
+    return graph, graph.weight, None
 
 
 def _weights_of_static_shape(
@@ -226,7 +311,8 @@ def _weights_of_static_shape(
     if layer.add_self_loops:
         is_loop = source == target
         slot = torch.where(is_loop, source, num_nodes)
-        fill = weight.new_full((num_nodes + 1,), 2.0 if layer.improved else 1.0)
+        # As in PyG: "improved" is a matter of given weights alone.
+        fill = weight.new_full((num_nodes + 1,), 2.0 if layer.improved and edge_weight is not None else 1.0)
         own = fill.scatter(0, slot, weight)[:num_nodes]
         weight = weight.masked_fill(is_loop, 0.0)
         degree = degree + own
@@ -234,125 +320,3 @@ def _weights_of_static_shape(
     root = root.masked_fill(root == torch.inf, 0.0)
     weight = root.index_select(0, source) * weight * root.index_select(0, target)
     return weight, None if own is None else root * own * root
-
-
-def to_edge_list(graph: Any, weight: Tensor | None, flow: str) -> tuple[Tensor, Tensor | None]:
-    """A layer's cached graph as `propagate` reads it."""
-    if not isinstance(graph, CompressedGraph):
-        return graph, weight
-    edges = graph.edge_index
-    return edges if flow == "source_to_target" else edges.flip(0), weight
-
-
-# --- graph attention ---
-
-
-def attend(
-    layer: Any,
-    h: OptPairTensor,
-    edge_index: Tensor,
-    edge_attr: Tensor | None,
-    size: tuple[int, int] | None,
-) -> Tensor:
-    """A `GATLayer`'s sums `[N_dst, K, C]`, from the mapped features of sources and targets."""
-    source, target = h
-    num_src = source.size(0)
-    num_dst = target.size(0) if target is not None else num_src if size is None else size[1]
-    num_loops = None
-    if layer.add_self_loops:
-        num_loops = min(size) if size is not None else num_src if target is None else min(num_src, num_dst)
-    if is_traced():
-        graph, edge_logits = _graph_of_static_shape(layer, edge_index, edge_attr, num_loops, h)
-    else:
-        graph = with_loops(edge_index, num_src, num_dst, num_loops, layer.flow)
-        edge_logits = None
-        if edge_attr is not None and graph.num_edges > 0:
-            if num_loops is not None:
-                edge_attr = _with_loop_features(layer, edge_index, edge_attr, num_loops)
-            edge_logits = _edge_logits(layer, edge_attr)
-    alpha_src, alpha_dst = attention_logits(layer, source, target)
-    return edge_attention(
-        graph,
-        source,
-        alpha_src,
-        alpha_dst,
-        edge_logits,
-        num_dst=num_dst,
-        negative_slope=layer.negative_slope,
-        dropout=layer.dropout,
-        training=layer.training,
-    )
-
-
-def attention_logits(layer: Any, source: Tensor, target: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Both halves of the score, `[N, K]` each: one matrix product, which leaves nothing of size N x K x C behind."""
-    if target is source and source.dtype == layer.att_src.dtype:
-        heads, channels = layer.heads, layer.out_channels
-        both = torch.cat([layer.att_src, layer.att_dst]).permute(1, 2, 0)  # [K, C, 2]
-        if heads > 1:
-            both = torch.eye(heads, dtype=both.dtype, device=both.device)[:, None, None, :] * both.unsqueeze(-1)
-        found = (source.reshape(-1, heads * channels) @ both.reshape(heads * channels, 2 * heads)).split(heads, 1)
-        return found[0], found[1]
-    alpha_dst = None if target is None else (target * layer.att_dst).sum(dim=-1)
-    return (source * layer.att_src).sum(dim=-1), alpha_dst
-
-
-def _edge_logits(layer: Any, edge_attr: Tensor) -> Tensor:
-    """a_edge^T W_edge x_e, `[E, K]`, by way of a_edge^T W_edge, `[K, edge_dim]`."""
-    edge_attr = edge_attr.view(-1, 1) if edge_attr.dim() == 1 else edge_attr
-    lin = layer.lin_edge
-    if type(lin) is not Linear or lin._forward_hooks or lin._forward_pre_hooks:
-        return (lin(edge_attr).view(-1, layer.heads, layer.out_channels) * layer.att_edge).sum(dim=-1)
-    scores = (lin.weight.view(layer.heads, layer.out_channels, -1) * layer.att_edge.squeeze(0).unsqueeze(-1)).sum(1)
-    return F.linear(edge_attr, scores)
-
-
-def with_loops(edge_index: Tensor, num_src: int, num_dst: int, num_loops: int | None, flow: str) -> CompressedGraph:
-    """The graph with one self-loop on each of the first nodes, sorted once per graph."""
-    if num_loops is None and flow == "source_to_target":
-        return compress(edge_index, num_dst, num_src)
-
-    def build() -> CompressedGraph:
-        if edge_index.layout == torch.strided:
-            edges = _towards_targets(edge_index, flow)
-        else:
-            edges = compress(edge_index, num_dst, num_src).edge_index
-        if num_loops is not None:
-            edges = add_self_loops(remove_self_loops(edges)[0], num_nodes=num_loops)[0]
-        return compress(edges, num_dst, num_src)
-
-    return remember(("gat", num_src, num_dst, num_loops, flow), (edge_index,), build)
-
-
-def _with_loop_features(layer: Any, edge_index: Tensor, edge_attr: Tensor, num_loops: int) -> Tensor:
-    """The features of the edges of `with_loops`, in the order in which it was given them."""
-    edges = edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
-    kept = remember("no self-loops", (edge_index,), lambda: (edges[0] != edges[1]).nonzero().view(-1))
-    edge_attr = edge_attr.index_select(0, kept)
-    loops = compute_loop_attr(edges.index_select(1, kept), edge_attr, num_loops, False, layer.fill_value)
-    return torch.cat([edge_attr, loops])
-
-
-def _graph_of_static_shape(
-    layer: Any, edge_index: Tensor, edge_attr: Tensor | None, num_loops: int | None, h: OptPairTensor
-) -> tuple[Tensor, Tensor | None]:
-    """The graph with self-loops in shapes that do not depend on the edges: loops that were there weigh nothing."""
-    edges = _towards_targets(edge_index, layer.flow)
-    if num_loops is None:
-        return edges, None if edge_attr is None else _edge_logits(layer, edge_attr)
-    source, target = edges
-    is_loop = source == target
-    if edge_attr is not None:
-        given = target if layer.flow == "source_to_target" else source
-        slot = torch.where(is_loop | (given >= num_loops), num_loops, given)
-        loops = compute_loop_attr(torch.stack([slot, slot]), edge_attr, num_loops + 1, False, layer.fill_value)[
-            :num_loops
-        ]
-        edge_logits = _edge_logits(layer, torch.cat([edge_attr, loops]))
-    else:
-        edge_logits = h[0].new_zeros(edges.size(1) + num_loops, layer.heads)
-    removed = torch.cat([is_loop, is_loop.new_zeros(num_loops)])
-    # Every receiver that loses a loop here has one among the new ones, so no row is left without a finite logit.
-    edge_logits = edge_logits.masked_fill(removed.unsqueeze(-1), -torch.inf)
-    ones = torch.arange(num_loops, dtype=edges.dtype, device=edges.device)
-    return torch.cat([edges, ones.expand(2, -1)], dim=1), edge_logits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,17 @@ from torch import Tensor
 
 from gnnkit.ops import CompressedGraph, compress, remember
 
-__all__ = ["NodePairs", "PairSums", "dense_sums", "edge_shares", "is_dense", "messages", "node_pairs", "type_range"]
+__all__ = [
+    "NodePairs",
+    "PairSums",
+    "dense_sums",
+    "edge_shares",
+    "is_dense",
+    "is_finite",
+    "messages",
+    "node_pairs",
+    "type_range",
+]
 
 _untraced: Any = torch.compiler.disable  # what is remembered for a graph is out of a tracer's sight
 
@@ -39,13 +50,16 @@ class NodePairs:
 
 @_untraced
 def type_range(edge_type: Tensor) -> tuple[int, int]:
-    """Smallest and largest relation, looked at once a tensor; (0, -1) where there is no edge."""
+    """Smallest and largest relation; (0, -1) where there is no edge."""
 
     def look() -> tuple[int, int]:
         low, high = torch.aminmax(edge_type)
         return int(low), int(high)
 
-    return remember("type range", (edge_type,), look) if edge_type.numel() else (0, -1)
+    if edge_type.numel() == 0:
+        return 0, -1
+    # On a GPU each look waits for the device.
+    return look() if edge_type.device.type == "cpu" else remember("type range", (edge_type,), look)
 
 
 @_untraced
@@ -124,6 +138,12 @@ def is_dense(edges: Tensor, num_src: int, num_dst: int) -> bool:
 
     distinct = remember(("distinct", num_src, num_dst), (edges,), count)
     return cells <= _DENSE_SHARE * distinct and edges.size(1) >= _PARALLEL_EDGES * distinct
+
+
+@_untraced
+def is_finite(x: Tensor) -> bool:
+    """Tell whether features surely are finite: a dense matrix would spread what is not to every node."""
+    return x.device.type != "cpu" or not x.is_floating_point() or math.isfinite(x.sum().item())
 
 
 @_untraced

@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from gnnkit.layers._fused import neighbour_sums, with_loops
+from gnnkit.layers._attend import with_loops
+from gnnkit.layers._fused import neighbour_sums
 from gnnkit.layers._linear import Linear
 from gnnkit.layers.dagnn import DAGNNLayer
 from gnnkit.layers.feature_dropout import FeatureDropout

@@ -5,12 +5,11 @@ import typing
 import torch
 from torch import Tensor
 from torch_geometric.nn import MessagePassing
-from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.utils import is_torch_sparse_tensor, spmm
 
 from gnnkit.graph.checks import check_edge_weight
 from gnnkit.layers._checks import check_features, check_graph_input
-from gnnkit.layers._fused import has_own_hooks, neighbour_sums, runs_fused, to_edge_list
+from gnnkit.layers._fused import add_up, has_own_hooks, normalise_once, prepare, runs_fused
 from gnnkit.layers._linear import Linear
 
 __all__ = ["DAGNNLayer"]
@@ -70,7 +69,7 @@ class DAGNNLayer(MessagePassing):
         self.cached = cached
         self.add_self_loops = add_self_loops
         self.normalize = normalize
-        self._cached_graph: tuple[typing.Any, Tensor | None] | None = None
+        self._cached_edge_index: tuple[Tensor, Tensor | None] | None = None
         self._own_hooks = has_own_hooks(type(self), DAGNNLayer)
         self.gate = Linear(channels, 1, weight_initializer="glorot")
         self.reset_parameters()
@@ -79,22 +78,23 @@ class DAGNNLayer(MessagePassing):
         """Draw the gate anew (Glorot) and forget the cached graph."""
         super().reset_parameters()
         self.gate.reset_parameters()
-        self._cached_graph = None
+        self._cached_edge_index = None
 
     def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
         """Compute the nodes' new features; see the class for shapes and errors."""
         check_features(x, self.channels)
         num_nodes = x.size(self.node_dim)
-        check_edge_weight(edge_weight, check_graph_input(edge_index, (num_nodes, num_nodes)))
+        check_edge_weight(edge_weight, check_graph_input(edge_index, (num_nodes, num_nodes), ids=False))
         if edge_weight is not None and is_torch_sparse_tensor(edge_index):
             raise ValueError("edge_weight cannot be given beside a sparse adj_t, whose values are the weights")
         fused = self.node_dim == -2 and runs_fused(self, edge_index, x, edge_weight)
-        if not fused:
+        prepared = prepare(self, x, edge_index, edge_weight) if fused else None
+        if prepared is None:
             edge_index, edge_weight = self._prepare_graph(x, edge_index, edge_weight)
         out = torch.sigmoid(self.gate(x)) * x
         for _ in range(self.K):
-            if fused:
-                x = neighbour_sums(self, x, edge_index, edge_weight)
+            if prepared is not None:
+                x = add_up(prepared, x)
             else:
                 # propagate_type: (x: Tensor, edge_weight: typing.Optional[Tensor])
                 x = self.propagate(edge_index, x=x, edge_weight=edge_weight)
@@ -103,14 +103,15 @@ class DAGNNLayer(MessagePassing):
 
     def _prepare_graph(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Add self-loops and normalise, once for all where the layer is cached."""
+        if self.normalize and self._cached_edge_index is not None:
+            return self._cached_edge_index
+        num_nodes = x.size(self.node_dim)
+        check_graph_input(edge_index, (num_nodes, num_nodes))
         if not self.normalize:
             return edge_index, edge_weight
-        if self._cached_graph is not None:
-            return to_edge_list(*self._cached_graph, self.flow)
-        size = x.size(self.node_dim)
-        graph: typing.Any = gcn_norm(edge_index, edge_weight, size, False, self.add_self_loops, self.flow, x.dtype)
+        graph = normalise_once(self, edge_index, edge_weight, num_nodes, x.dtype)
         if self.cached:
-            self._cached_graph = graph
+            self._cached_edge_index = graph
         return graph
 
     # PyG writes `propagate` from the hooks' annotations, and understands no `Tensor | None` there.

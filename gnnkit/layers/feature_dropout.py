@@ -4,8 +4,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gnnkit.ops import compress, remember
-
 __all__ = ["FeatureDropout", "feature_dropout"]
 
 
@@ -86,7 +84,4 @@ def feature_dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
         out = torch.sparse_coo_tensor(
             x.indices(), F.dropout(x.values(), p), x.shape, is_coalesced=True, check_invariants=False
         )
-    if not out.requires_grad:
-        # The pattern is x's: what was made of it once is also that of this step's tensor.
-        remember(("compress", None, None), (out,), lambda: compress(x))
     return out

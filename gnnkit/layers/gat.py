@@ -10,11 +10,18 @@ from torch.nn import Parameter
 from torch_geometric.nn import MessagePassing
 from torch_geometric.nn.inits import glorot, zeros
 from torch_geometric.typing import OptPairTensor, Size
-from torch_geometric.utils import add_self_loops, is_torch_sparse_tensor, remove_self_loops, softmax
+from torch_geometric.utils import add_self_loops, remove_self_loops, softmax
 from torch_geometric.utils.sparse import set_sparse_value
 
-from gnnkit.layers._checks import check_attention_call, check_attention_settings, linear_maps
-from gnnkit.layers._fused import attend, attends_fused, attention_logits, has_own_hooks
+from gnnkit.layers._attend import attend, attends_fused, attention_logits
+from gnnkit.layers._checks import (
+    check_attention_call,
+    check_attention_ids,
+    check_attention_settings,
+    linear_maps,
+    refuse_torchscript,
+)
+from gnnkit.layers._fused import has_own_hooks
 from gnnkit.layers._linear import Linear
 
 __all__ = ["GATLayer"]
@@ -46,10 +53,10 @@ class GATLayer(MessagePassing):
 
     Shape:
         `x`: `[N, F]`, or a pair `[N_src, F_src]`, `[N_dst, F_dst]` (the second may be None), dense or sparse (CSR or
-        COO); `edge_index`: `[2, E]` (plain or `EdgeIndex`), or sparse `adj_t` `[N_dst, N_src]` (CSR or COO), whose
-        scalar values play no part; `edge_attr`: `[E, edge_dim]`, or `[E]` for one feature; returned: `[N_dst, K * C]`,
-        or `[N_dst, C]` where heads are averaged; with `return_attention_weights=True` also `(edge_index, α)`, α of
-        shape `[M, K]`.
+        COO); `edge_index`: `[2, E]` (plain or `EdgeIndex`), or sparse `adj_t` `[N_dst, N_src]` (CSR, COO or CSC), whose
+        scalar values play no part; `edge_attr`: `[E, edge_dim]`, or `[E]` for one feature; without `edge_dim` it plays
+        no part (as in PyG), which a warning says; returned: `[N_dst, K * C]`, or `[N_dst, C]` where heads are averaged;
+        with `return_attention_weights=True` also `(edge_index, α)`, α of shape `[M, K]`.
 
     Raises:
         ValueError: `heads`, `out_channels`, `dropout` or `fill_value` out of range; in a call: features of another
@@ -128,21 +135,21 @@ class GATLayer(MessagePassing):
         return_attention_weights: bool | None = None,
     ):
         """Compute the targets' new features; `size` names the counts of sources and targets that `x` does not show."""
-        check_attention_call(self, x, edge_index, edge_attr, size)
+        edge_index, edge_attr, size = check_attention_call(self, x, edge_index, edge_attr, size)
         h = self._transform(x)
-        if not return_attention_weights and attends_fused(self, h, edge_index, edge_attr, size):
-            return self._combine_heads(attend(self, h, edge_index, edge_attr, size), x)
+        seen = None if self.lin_edge is None else edge_attr
+        if not return_attention_weights and attends_fused(self, h, edge_index, seen, size):
+            return self._combine_heads(attend(self, h, edge_index, seen, size), x)
+        check_attention_ids(self, h, edge_index, size)
         alpha = attention_logits(self, *h)
         edge_index, edge_attr = self._prepare_graph(h, edge_index, edge_attr, size)
         # edge_updater_type: (alpha: typing.Tuple[Tensor, typing.Optional[Tensor]], edge_attr: typing.Optional[Tensor])
         alpha = self.edge_updater(edge_index, alpha=alpha, edge_attr=edge_attr, size=size)
         # propagate_type: (x: typing.Tuple[Tensor, typing.Optional[Tensor]], alpha: Tensor)
-        out = self.propagate(edge_index, x=h, alpha=alpha, size=size)
-        out = self._combine_heads(out, x)
-        if return_attention_weights:
-            sparse = is_torch_sparse_tensor(edge_index)
-            return out, (set_sparse_value(edge_index, alpha) if sparse else edge_index, alpha)
-        return out
+        out = self._combine_heads(self.propagate(edge_index, x=h, alpha=alpha, size=size), x)
+        if not return_attention_weights:
+            return out
+        return out, (edge_index if edge_index.layout == torch.strided else set_sparse_value(edge_index, alpha), alpha)
 
     def _transform(self, x: Tensor | OptPairTensor) -> OptPairTensor:
         """Map the features of sources and targets to h: `[N, K, C]` each, the targets' None where they have none."""
@@ -193,6 +200,9 @@ class GATLayer(MessagePassing):
         if self.res is not None and target is not None:
             out = out + self.res(target)
         return out if self.bias is None else out + self.bias
+
+    def __prepare_scriptable__(self) -> typing.NoReturn:
+        refuse_torchscript(self)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.in_channels}, {self.out_channels}, heads={self.heads})"

@@ -3,17 +3,16 @@
 import typing
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from torch.nn import Parameter
 from torch_geometric.nn import MessagePassing
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.nn.inits import zeros
+from torch_geometric.typing import Adj
 from torch_geometric.utils import is_torch_sparse_tensor, spmm
 
-from gnnkit.graph.checks import check_edge_weight
-from gnnkit.layers._checks import check_features, check_graph_input
-from gnnkit.layers._fused import convolve, has_own_hooks, runs_fused, to_edge_list
+from gnnkit.layers._checks import check_features, check_weighted_graph
+from gnnkit.layers._fused import convolve, has_own_hooks, normalise_once, runs_fused
 from gnnkit.layers._linear import Linear
 
 __all__ = ["GCNLayer"]
@@ -39,12 +38,21 @@ class GCNLayer(MessagePassing):
 
     Shape:
         `x`: `[..., N, F]`, or sparse (CSR or COO) `[N, F]`; `edge_index`: `[2, E]` (plain or `EdgeIndex`), or sparse
-        `adj_t` `[N, N]` (CSR or COO, rows are targets); `edge_weight`: `[E]`; returned: `[..., N, C]`.
+        `adj_t` `[N, N]` (CSR, COO or CSC, rows are targets); `edge_weight`: `[E]` or `[E, 1]`; returned: `[..., N, C]`.
+
+    Graphs: what is sorted and normalised once is compared with all of the graph's memory on each later call, so that
+    no edit of the edges or weights is missed, whatever made it; of fewer than 4096 edges nothing is kept. On a GPU,
+    where reading the memory would wait for the device, torch's version counters are compared: after a change that
+    they do not count (through `.data`, dlpack or a storage, or by a fused optimiser on a weight that is frozen again)
+    call `gnnkit.ops.forget()`.
+
+    With `cached=True` the first call fills `_cached_edge_index`, as in PyG, and later calls use that graph alone, until
+    it is set to another, or to None.
 
     Raises:
         ValueError: `add_self_loops` without `normalize`; in a call: features of another width, a malformed graph, a
-            node id outside `0 .. N - 1`, weights that are not one for each edge, or weights beside a sparse `adj_t`,
-            which has its own.
+            node id outside `0 .. N - 1`, or weights that are not one for each edge. Weights beside a sparse `adj_t`,
+            which has its own, play no part (as in PyG), which a warning says.
 
     Source:
         Kipf & Welling, "Semi-supervised classification with graph convolutional networks" (2017), equation 2.
@@ -73,8 +81,9 @@ class GCNLayer(MessagePassing):
             add_self_loops = normalize
         if add_self_loops and not normalize:
             raise ValueError(
-                "add_self_loops=True needs normalize=True, got normalize=False; add the loops to the graph beforehand "
-                "with gnnkit.graph.set_self_loops"
+                f"{type(self).__name__} does not support adding self-loops without normalisation, got "
+                "add_self_loops=True and normalize=False; add the loops to the graph beforehand with "
+                "gnnkit.graph.set_self_loops"
             )
         self.in_channels = in_channels
         self.out_channels = out_channels
@@ -82,7 +91,8 @@ class GCNLayer(MessagePassing):
         self.cached = cached
         self.add_self_loops = add_self_loops
         self.normalize = normalize
-        self._cached_graph: tuple[typing.Any, Tensor | None] | None = None
+        self._cached_edge_index: tuple[Tensor, Tensor | None] | None = None
+        self._cached_adj_t = None  # of torch-sparse's own type, in PyG
         self._own_hooks = has_own_hooks(type(self), GCNLayer)
 
         self.lin = Linear(in_channels, out_channels, bias=False, weight_initializer="glorot")
@@ -97,52 +107,56 @@ class GCNLayer(MessagePassing):
         super().reset_parameters()
         self.lin.reset_parameters()
         zeros(self.bias)
-        self._cached_graph = None
+        self._cached_edge_index = None
+        self._cached_adj_t = None
 
-    def forward(self, x: Float[Tensor, "*batch N F"], edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
+    # TorchScript reads no shape annotations, and takes the steps alone.
+    def forward(self, x: Tensor, edge_index: Adj, edge_weight: typing.Optional[Tensor] = None) -> Tensor:  # noqa: UP045
         """Compute the nodes' new features; see the class for shapes and errors."""
-        self._check_call(x, edge_index, edge_weight)
-        if self.node_dim == -2 and runs_fused(self, edge_index, x, edge_weight):
-            out = convolve(self, x, edge_index, edge_weight)
+        if torch.jit.is_scripting():  # pyright: ignore[reportPrivateImportUsage]
+            if self.normalize and isinstance(edge_index, Tensor):
+                edge_index, edge_weight = gcn_norm(  # pyright: ignore[reportAssignmentType]
+                    edge_index,
+                    edge_weight,
+                    x.size(self.node_dim),
+                    self.improved,
+                    self.add_self_loops,
+                    self.flow,
+                    x.dtype,
+                )
         else:
+            edge_index, edge_weight = self._check_call(x, edge_index, edge_weight)  # pyright: ignore
+            if self.node_dim in (-2, x.dim() - 2) and runs_fused(self, edge_index, x, edge_weight):
+                out = convolve(self, x, edge_index, edge_weight)
+                return out if self.bias is None else out + self.bias
             edge_index, edge_weight = self._prepare_graph(x, edge_index, edge_weight)
-            x = self.lin(x)
-            # propagate_type: (x: Tensor, edge_weight: typing.Optional[Tensor])
-            out = self.propagate(edge_index, x=x, edge_weight=edge_weight)
+        x = self.lin(x)
+        # propagate_type: (x: Tensor, edge_weight: typing.Optional[Tensor])
+        out = self.propagate(edge_index, x=x, edge_weight=edge_weight)
         return out if self.bias is None else out + self.bias
 
-    def _check_call(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> None:
+    def _check_call(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> tuple[Tensor, Tensor | None]:
         if isinstance(x, (tuple, list)):
             raise ValueError(
                 "x must be one tensor of node features, got a pair; GCNLayer has one set of nodes, use GATLayer for "
                 "sources and targets of two kinds"
             )
-        check_features(x, self.lin.in_channels)
-        num_nodes = x.size(self.node_dim)
-        num_edges = check_graph_input(edge_index, (num_nodes, num_nodes))
-        check_edge_weight(edge_weight, num_edges)
-        if edge_weight is not None and edge_weight.numel() != num_edges:
-            raise ValueError(f"edge_weight must have shape [{num_edges}], got {list(edge_weight.shape)}")
-        if is_torch_sparse_tensor(edge_index):
-            if edge_weight is not None:
-                raise ValueError("edge_weight cannot be given beside a sparse adj_t, whose values are the weights")
-            if x.dim() != 2:
-                raise ValueError(
-                    f"x must have shape [N, F] beside a sparse adj_t, got {list(x.shape)}; use an edge list"
-                )
+        check_features(x, self.lin)
+        if x.dim() != 2 and is_torch_sparse_tensor(edge_index):
+            raise ValueError(f"x must have shape [N, F] beside a sparse adj_t, got {list(x.shape)}; use an edge list")
+        return check_weighted_graph(edge_index, edge_weight, x.size(self.node_dim), normalize=self.normalize, ids=False)
 
     def _prepare_graph(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Add self-loops and normalise, once for all where the layer is cached."""
+        if self.normalize and self._cached_edge_index is not None:
+            return self._cached_edge_index
+        num_nodes = x.size(self.node_dim)
+        check_graph_input(edge_index, (num_nodes, num_nodes))
         if not self.normalize:
             return edge_index, edge_weight
-        if self._cached_graph is not None:
-            return to_edge_list(*self._cached_graph, self.flow)
-        num_nodes = x.size(self.node_dim)
-        graph: typing.Any = gcn_norm(
-            edge_index, edge_weight, num_nodes, self.improved, self.add_self_loops, self.flow, x.dtype
-        )
+        graph = normalise_once(self, edge_index, edge_weight, num_nodes, x.dtype)
         if self.cached:
-            self._cached_graph = graph
+            self._cached_edge_index = graph
         return graph
 
     # PyG writes `propagate` from the hooks' annotations, and understands no `Tensor | None` there.
@@ -150,6 +164,6 @@ class GCNLayer(MessagePassing):
         # x_j: [..., E, C]
         return x_j if edge_weight is None else edge_weight.view(-1, 1) * x_j
 
-    def message_and_aggregate(self, adj_t: Tensor, x: Tensor) -> Tensor:  # pyright: ignore
+    def message_and_aggregate(self, adj_t: Adj, x: Tensor) -> Tensor:  # pyright: ignore
         # adj_t: [N, N], x: [N, C]
-        return spmm(adj_t, x, reduce=str(self.aggr))
+        return spmm(adj_t, x, reduce=self.aggr)  # pyright: ignore[reportArgumentType]

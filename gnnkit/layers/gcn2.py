@@ -9,11 +9,11 @@ from torch.nn import Parameter
 from torch_geometric.nn import MessagePassing
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.nn.inits import glorot
-from torch_geometric.utils import is_torch_sparse_tensor, spmm
+from torch_geometric.typing import Adj
+from torch_geometric.utils import spmm
 
-from gnnkit.graph.checks import check_edge_weight
-from gnnkit.layers._checks import check_features, check_graph_input
-from gnnkit.layers._fused import has_own_hooks, neighbour_sums, runs_fused, to_edge_list
+from gnnkit.layers._checks import check_features, check_weighted_graph
+from gnnkit.layers._fused import has_own_hooks, neighbour_sums, normalise_once, runs_fused
 
 __all__ = ["GCN2Layer"]
 
@@ -43,13 +43,22 @@ class GCN2Layer(MessagePassing):
         `x` and `x_0`: `[..., N, C]`; `edge_index`: `[2, E]` (plain or `EdgeIndex`), or sparse `adj_t` `[N, N]`;
         `edge_weight`: `[E]`; returned: `[..., N, C]`.
 
+    Graphs: what is sorted and normalised once is compared with all of the graph's memory on each later call, so that
+    no edit of the edges or weights is missed, whatever made it; of fewer than 4096 edges nothing is kept. On a GPU,
+    where reading the memory would wait for the device, torch's version counters are compared: after a change that
+    they do not count (through `.data`, dlpack or a storage, or by a fused optimiser on a weight that is frozen again)
+    call `gnnkit.ops.forget()`.
+
+    With `cached=True` the first call fills `_cached_edge_index`, as in PyG, and later calls use that graph alone, until
+    it is set to another, or to None.
+
     Raises:
-        ValueError: One of `theta` and `layer` without the other, or either not positive; in a call: features of
-            another width, `x_0` of another shape, a malformed graph, or weights beside a sparse `adj_t`.
+        ValueError: One of `theta` and `layer` without the other, or out of range; in a call: features of another
+            width, `x_0` of fewer nodes, a malformed graph, or weights that do not fit it.
 
     Source:
-        Chen et al., "Simple and deep graph convolutional networks" (2020), equation 5. Unlike in PyG, `x_0` must have
-        as many nodes as `x`: a longer one is not cut.
+        Chen et al., "Simple and deep graph convolutional networks" (2020), equation 5. As in PyG, an `x_0` of more
+        nodes than `x` is cut, and one of a single node serves all.
 
     Example:
         >>> from gnnkit.graph import six_node_graph
@@ -76,10 +85,10 @@ class GCN2Layer(MessagePassing):
         super().__init__(**kwargs)
         self.beta = 1.0
         if theta is not None or layer is not None:
-            if theta is None or layer is None or theta <= 0 or layer < 1:
+            if theta is None or layer is None or layer < 1 or theta <= -layer:
                 raise ValueError(
-                    f"theta and layer must be given together, positive, got theta={theta} and layer={layer}; layer "
-                    "counts from 1"
+                    "theta and layer must be given together, with theta > -layer and layer 1 or more, got "
+                    f"theta={theta} and layer={layer}; layer counts from 1"
                 )
             self.beta = log(theta / layer + 1)
         self.channels = channels
@@ -87,7 +96,8 @@ class GCN2Layer(MessagePassing):
         self.cached = cached
         self.normalize = normalize
         self.add_self_loops = add_self_loops
-        self._cached_graph: tuple[typing.Any, Tensor | None] | None = None
+        self._cached_edge_index: tuple[Tensor, Tensor | None] | None = None
+        self._cached_adj_t = None  # of torch-sparse's own type, in PyG
         self._own_hooks = has_own_hooks(type(self), GCN2Layer)
 
         self.weight1 = Parameter(torch.empty(channels, channels))
@@ -102,49 +112,78 @@ class GCN2Layer(MessagePassing):
         super().reset_parameters()
         glorot(self.weight1)
         glorot(self.weight2)
-        self._cached_graph = None
+        self._cached_edge_index = None
+        self._cached_adj_t = None
 
-    def forward(self, x: Tensor, x_0: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        x_0: Tensor,
+        edge_index: Adj,
+        edge_weight: typing.Optional[Tensor] = None,  # noqa: UP045
+    ) -> Tensor:
         """Compute the nodes' new features; see the class for shapes and errors."""
-        self._check_call(x, x_0, edge_index, edge_weight)
-        if self.node_dim == -2 and runs_fused(self, edge_index, x, edge_weight):
-            u = neighbour_sums(self, x, edge_index, edge_weight)
+        if torch.jit.is_scripting():  # pyright: ignore[reportPrivateImportUsage]
+            # TorchScript takes the steps alone.
+            if self.normalize and isinstance(edge_index, Tensor):
+                edge_index, edge_weight = gcn_norm(  # pyright: ignore[reportAssignmentType]
+                    edge_index, edge_weight, x.size(self.node_dim), False, self.add_self_loops, self.flow, x.dtype
+                )
         else:
+            edge_index, edge_weight = self._check_call(x, x_0, edge_index, edge_weight)  # pyright: ignore
+            if self.node_dim in (-2, x.dim() - 2) and runs_fused(self, edge_index, x, edge_weight):
+                u = neighbour_sums(self, x, edge_index, edge_weight)
+                return self._mix(u, x_0, self.weight1, self.weight2)
             edge_index, edge_weight = self._prepare_graph(x, edge_index, edge_weight)
-            # propagate_type: (x: Tensor, edge_weight: typing.Optional[Tensor])
-            u = self.propagate(edge_index, x=x, edge_weight=edge_weight)
+        # propagate_type: (x: Tensor, edge_weight: typing.Optional[Tensor])
+        u = self.propagate(edge_index, x=x, edge_weight=edge_weight)
         return self._mix(u, x_0, self.weight1, self.weight2)
 
-    def _mix(self, u: Tensor, x_0: Tensor, weight1: Tensor, weight2: Tensor | None) -> Tensor:
+    def _mix(
+        self,
+        u: Tensor,
+        x_0: Tensor,
+        weight1: Tensor,
+        weight2: typing.Optional[Tensor],  # noqa: UP045
+    ) -> Tensor:
         """The two terms, from P X; weights of many seeds at once are `[S, C, C]`."""
         u = (1 - self.alpha) * u
-        first = self.alpha * x_0
+        first = self.alpha * x_0.narrow(-2, 0, min(x_0.size(-2), u.size(-2)))
         if weight2 is None:
-            u = u + first
-            return torch.lerp(u, u @ weight1, self.beta)
-        return torch.lerp(u, u @ weight1, self.beta) + torch.lerp(first, first @ weight2, self.beta)
+            return self._near_identity(u + first, weight1)
+        return self._near_identity(u, weight1) + self._near_identity(first, weight2)
 
-    def _check_call(self, x: Tensor, x_0: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> None:
+    def _near_identity(self, u: Tensor, weight: Tensor) -> Tensor:
+        """(1 - β) U + β U W."""
+        if u.dim() == 2 and weight.dim() == 2:  # under autocast of another type than a sum of two products
+            return torch.addmm(u, u, weight, beta=1.0 - self.beta, alpha=self.beta)
+        return (1 - self.beta) * u + self.beta * (u @ weight)
+
+    def _check_call(
+        self, x: Tensor, x_0: Tensor, edge_index: Tensor, edge_weight: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
         check_features(x, self.channels)
         check_features(x_0, self.channels, name="x_0")
         if x_0.shape != x.shape:
-            raise ValueError(f"x_0 must have the shape of x, {list(x.shape)}, got {list(x_0.shape)}")
-        num_nodes = x.size(self.node_dim)
-        num_edges = check_graph_input(edge_index, (num_nodes, num_nodes))
-        check_edge_weight(edge_weight, num_edges)
-        if edge_weight is not None and is_torch_sparse_tensor(edge_index):
-            raise ValueError("edge_weight cannot be given beside a sparse adj_t, whose values are the weights")
+            nodes = x_0.size(-2)
+            if (nodes < x.size(-2) and nodes != 1) or (x_0.dim() > 2 and x_0.shape[:-2] != x.shape[:-2]):
+                raise ValueError(
+                    f"x_0 must have as many nodes as x of shape {list(x.shape)}, or more, or one for all, got "
+                    f"{list(x_0.shape)}"
+                )
+        return check_weighted_graph(edge_index, edge_weight, x.size(self.node_dim), normalize=self.normalize, ids=False)
 
     def _prepare_graph(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Add self-loops and normalise, once for all where the layer is cached."""
+        if self.normalize and self._cached_edge_index is not None:
+            return self._cached_edge_index
+        num_nodes = x.size(self.node_dim)
+        check_graph_input(edge_index, (num_nodes, num_nodes))
         if not self.normalize:
             return edge_index, edge_weight
-        if self._cached_graph is not None:
-            return to_edge_list(*self._cached_graph, self.flow)
-        size = x.size(self.node_dim)
-        graph: typing.Any = gcn_norm(edge_index, edge_weight, size, False, self.add_self_loops, self.flow, x.dtype)
+        graph = normalise_once(self, edge_index, edge_weight, num_nodes, x.dtype)
         if self.cached:
-            self._cached_graph = graph
+            self._cached_edge_index = graph
         return graph
 
     # PyG writes `propagate` from the hooks' annotations, and understands no `Tensor | None` there.
@@ -152,9 +191,9 @@ class GCN2Layer(MessagePassing):
         # x_j: [..., E, C]
         return x_j if edge_weight is None else edge_weight.view(-1, 1) * x_j
 
-    def message_and_aggregate(self, adj_t: Tensor, x: Tensor) -> Tensor:  # pyright: ignore
+    def message_and_aggregate(self, adj_t: Adj, x: Tensor) -> Tensor:  # pyright: ignore
         # adj_t: [N, N], x: [N, C]
-        return spmm(adj_t, x, reduce=str(self.aggr))
+        return spmm(adj_t, x, reduce=self.aggr)  # pyright: ignore[reportArgumentType]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.channels}, alpha={self.alpha}, beta={self.beta})"

@@ -9,9 +9,9 @@ from torch_geometric.nn import MessagePassing
 from torch_geometric.nn.inits import glorot, zeros
 
 from gnnkit.graph.checks import check_edge_index, check_edge_weight
-from gnnkit.layers._checks import check_features
+from gnnkit.layers._checks import check_features, refuse_torchscript
 from gnnkit.layers._fused import has_own_hooks, runs_fused
-from gnnkit.layers._relations import dense_sums, edge_shares, is_dense, messages, node_pairs, type_range
+from gnnkit.layers._relations import dense_sums, edge_shares, is_dense, is_finite, messages, node_pairs, type_range
 from gnnkit.ops import grouped_matmul, segment_sum, spmm
 
 __all__ = ["RelationalGCNLayer"]
@@ -47,6 +47,8 @@ class RelationalGCNLayer(MessagePassing):
     Shape:
         `x`: `[N, F]`, ids `[N]`, None, or a pair of these for sources and targets; `edge_index`: `[2, E]`;
         `edge_type`: `[E]`; `edge_weight`: `[E]`, multiplies messages (PyG has none); returned: `[N, C]`.
+
+    Graphs: how one that changes is noticed is said at `GCNLayer`.
 
     Raises:
         ValueError: Bases beside blocks, sizes that blocks do not divide; in a call: features of another width, ids or
@@ -85,7 +87,8 @@ class RelationalGCNLayer(MessagePassing):
             raise ValueError(
                 f"num_blocks={num_blocks} must divide in_channels={sources} and out_channels={out_channels}"
             )
-        self.in_channels, self.out_channels = (sources, targets), out_channels
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.in_channels_l, self._widths = sources, (sources, targets)
         self.num_relations, self.num_bases, self.num_blocks = num_relations, num_bases, num_blocks
         self.is_sorted = is_sorted
         self._own_hooks = has_own_hooks(type(self), RelationalGCNLayer)
@@ -110,11 +113,10 @@ class RelationalGCNLayer(MessagePassing):
 
     def forward(self, x: Nodes, edge_index: Tensor, edge_type: Tensor, edge_weight: Tensor | None = None) -> Tensor:
         """Compute the nodes' new features; see the class for shapes and errors."""
-        x, own = x if isinstance(x, tuple) else (x, x)
-        x, own = self._nodes(x, 0), self._nodes(own, 1)
+        x, own = (self._nodes(part, end) for end, part in enumerate(x if isinstance(x, tuple | list) else (x, x)))
         num_src, num_dst = x.size(0), own.size(0)
         edges = check_edge_index(edge_index, (num_src, num_dst))
-        self._check_types(edge_type, edges.size(1))
+        edge_type = self._check_types(edge_type, edges.size(1))
         check_edge_weight(edge_weight, edges.size(1))
 
         features = x if x.is_floating_point() else None
@@ -124,6 +126,7 @@ class RelationalGCNLayer(MessagePassing):
             out = self._sum_fused(x, edges, edge_type, edge_weight, num_dst)
         else:
             out = self._sum_by_hooks(x, edges, edge_type, edge_weight, num_dst)
+        out = out.to(torch.promote_types(out.dtype, torch.get_default_dtype()))  # as in PyG: of half types float32
         if self.root is not None:
             out = out + (own @ self.root if own.is_floating_point() else self.root[own])
         return out if self.bias is None else out + self.bias
@@ -131,26 +134,25 @@ class RelationalGCNLayer(MessagePassing):
     def _nodes(self, x: Tensor | None, end: int) -> Tensor:
         """Features, or ids where there are none."""
         if x is None:
-            x = torch.arange(self.in_channels[end], device=self.weight.device)
+            x = torch.arange(self._widths[end], device=self.weight.device)
         if x.is_floating_point():
-            check_features(x, self.in_channels[end], flat=True)
+            check_features(x, self._widths[end], flat=True)
         elif self.num_blocks is not None:
             raise ValueError("x holds node ids, which a block-diagonal layer (num_blocks) cannot map; pass features")
-        elif x.dim() != 1 or (x.numel() and not 0 <= int(x.min()) <= int(x.max()) < self.in_channels[end]):
-            raise ValueError(f"x must hold node ids [N] from 0 to {self.in_channels[end] - 1}, got {list(x.shape)}")
+        elif x.dim() != 1 or (x.numel() and not 0 <= int(x.min()) <= int(x.max()) < self._widths[end]):
+            raise ValueError(f"x must hold node ids [N] from 0 to {self._widths[end] - 1}, got {list(x.shape)}")
         return x
 
-    def _check_types(self, edge_type: Tensor, num_edges: int) -> None:
-        if edge_type.shape != (num_edges,) or edge_type.dtype not in (torch.int32, torch.int64):
-            raise ValueError(
-                f"edge_type must be int32 or int64 [{num_edges}], one for each edge, got {edge_type.dtype} "
-                f"{list(edge_type.shape)}"
-            )
+    def _check_types(self, edge_type: Tensor, num_edges: int) -> Tensor:
+        if edge_type.shape != (num_edges,) or edge_type.is_floating_point() or edge_type.is_complex():
+            got = f"{edge_type.dtype} {list(edge_type.shape)}"
+            raise ValueError(f"edge_type must hold integers [{num_edges}], one for each edge, got {got}")
+        edge_type = edge_type if edge_type.dtype == torch.int32 else edge_type.long()
         low, high = type_range(edge_type)
         if low < 0 or high >= self.num_relations:
-            raise ValueError(
-                f"edge_type holds {low if low < 0 else high}, the layer has relations 0 to {self.num_relations - 1}"
-            )
+            wrong = low if low < 0 else high
+            raise ValueError(f"edge_type holds {wrong}, the layer has relations 0 to {self.num_relations - 1}")
+        return edge_type
 
     def _map(self, x: Tensor, relation: Tensor) -> Tensor:
         """Map rows, or ids, each by its relation's weights."""
@@ -162,7 +164,7 @@ class RelationalGCNLayer(MessagePassing):
     def _sum_fused(self, x: Tensor, edges: Tensor, kinds: Tensor, weight: Tensor | None, num_dst: int) -> Tensor:
         num_src, dtype = x.size(0), self.weight.dtype
         share = edge_shares(edges, kinds, weight, self.num_relations, mean=self.aggr == "mean", dtype=dtype)
-        if self.comp is not None and is_dense(edges, num_src, num_dst):
+        if self.comp is not None and is_dense(edges, num_src, num_dst) and is_finite(x):
             # sum_r comp[r, b] A_r, a dense [N, N] matrix for each base: the relations are summed before the nodes are.
             sums = dense_sums(edges, kinds, self.num_relations, num_src)
             filled = spmm(sums.edges, self.comp, share)  # [cells that are not empty, B]
@@ -193,6 +195,8 @@ class RelationalGCNLayer(MessagePassing):
         # x_j: [E, F]
         return x_j if edge_weight is None else edge_weight.view(-1, 1) * x_j
 
+    def __prepare_scriptable__(self) -> typing.NoReturn:
+        refuse_torchscript(self)
+
     def __repr__(self) -> str:
-        sizes = f"{self.in_channels[0]}, {self.out_channels}"
-        return f"{type(self).__name__}({sizes}, num_relations={self.num_relations})"
+        return f"{type(self).__name__}({self.in_channels}, {self.out_channels}, num_relations={self.num_relations})"

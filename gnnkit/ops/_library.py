@@ -1,7 +1,8 @@
-"""The ops as `torch.library` operators: what `torch.compile` and `torch.export` put into their graphs.
+"""`spmm` as `torch.library` operators: what `torch.compile` and `torch.export` put into their graphs.
 
-The operators take the user's edge tensor. At run time the compressed graph is looked up (see `structure.remember`) and
+Operators take the user's edge tensor. At run time the compressed graph is looked up (see `structure.remember`) and
 the backend chosen, as in eager mode; eager mode itself calls the kernels directly, which saves the dispatcher's time.
+Their gradients can be differentiated in turn, as those of `_function` can.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ import torch
 from torch import Tensor
 
 from gnnkit.ops import _torch
-from gnnkit.ops._function import AttentionKernels, AttentionOptions, SpmmKernels
-from gnnkit.ops.dispatch import Situation, choose_installed, load_backend
+from gnnkit.ops._function import AttentionKernels, SpmmKernels
+from gnnkit.ops.backends import Situation
+from gnnkit.ops.dispatch import choose_installed, load_backend
 from gnnkit.ops.structure import CompressedGraph, compress
 
-__all__ = ["edge_attention", "edge_attention_backward", "is_traced", "spmm", "spmm_backward"]
+__all__ = ["is_traced", "kernels_for", "spmm", "spmm_backward"]
 
-_NATIVE_SPMM = SpmmKernels(_torch.spmm, _torch.spmm_backward)
-_NATIVE_ATTENTION = AttentionKernels(_torch.edge_attention_forward, _torch.edge_attention_backward)
+_NATIVE = SpmmKernels(_torch.spmm, _torch.spmm_backward)
 
 
 def is_traced() -> bool:
@@ -27,8 +28,12 @@ def is_traced() -> bool:
     return torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() > 0
 
 
-def _kernels(op: str, graph: CompressedGraph, x: Tensor, native: Any) -> Any:
-    situation = Situation(x.device.type, x.dtype, False, False, graph.num_dst, graph.num_src, graph.num_edges)
+def kernels_for(op: str, graph: CompressedGraph, x: Tensor, native: Any) -> Any:
+    """The kernels of the backend that is chosen for an op, `native` ones where it has none of its own."""
+    sizes = (graph.num_dst, graph.num_src, graph.num_edges)
+    situation = Situation(
+        x.device.type, x.dtype, False, False, *sizes, width=x.numel() // graph.num_src if graph.num_src else 0
+    )
     backend = load_backend(op, choose_installed(op, situation).backend)
     # Backends that are made of torch's operators have no kernels of their own: here they are written out.
     return backend if isinstance(backend, (SpmmKernels, AttentionKernels)) else native
@@ -38,7 +43,7 @@ def _kernels(op: str, graph: CompressedGraph, x: Tensor, native: Any) -> Any:
 def spmm(edge_index: Tensor, x: Tensor, weight: Tensor | None, num_dst: int) -> Tensor:
     """`gnnkit.ops.spmm` as an operator."""
     graph = compress(edge_index, num_dst, x.size(-2))
-    return _kernels("spmm", graph, x, _NATIVE_SPMM).forward(graph, x, weight).contiguous()
+    return kernels_for("spmm", graph, x, _NATIVE).forward(graph, x, weight).contiguous()
 
 
 @spmm.register_fake
@@ -52,7 +57,7 @@ def spmm_backward(
 ) -> tuple[Tensor, Tensor]:
     """Gradients of `gnnkit::spmm`; the second is empty where it is not needed."""
     graph = compress(edge_index, grad.size(-2), x.size(-2))
-    kernels = _kernels("spmm", graph, x, _NATIVE_SPMM)
+    kernels = kernels_for("spmm", graph, x, _NATIVE)
     grad_x, grad_weight = kernels.backward(graph, grad, x, weight, need_weight)
     return grad_x.contiguous(), x.new_empty(0) if grad_weight is None else grad_weight
 
@@ -74,139 +79,24 @@ def _spmm_gradient(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
     return None, grad_x, grad_weight if need_weight else None, None
 
 
+def _spmm_backward_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    *tensors, ctx.need_weight = inputs
+    ctx.save_for_backward(*tensors)
+
+
+def _spmm_backward_gradient(ctx: Any, by_x: Tensor, by_weight: Tensor) -> tuple[Any, ...]:
+    edge_index, grad, x, weight = ctx.saved_tensors
+    _, need_grad, need_x, need_weight, _ = ctx.needs_input_grad
+    by_grad = spmm(edge_index, by_x, weight, grad.size(-2)) if need_grad else None
+    if need_grad and ctx.need_weight:
+        by_grad = by_grad + spmm(edge_index, x, by_weight, grad.size(-2))
+    of_x, of_weight = None, None
+    if (need_x and ctx.need_weight) or need_weight:
+        # As in `_function`: the gradient again, of what comes from above in the place of the inputs.
+        above = by_weight if ctx.need_weight else weight
+        of_x, of_weight = spmm_backward(edge_index, grad, by_x, above, need_weight)
+    return None, by_grad, of_x if ctx.need_weight else None, of_weight if need_weight else None, None
+
+
 spmm.register_autograd(_spmm_gradient, setup_context=_spmm_context)
-
-
-@torch.library.custom_op("gnnkit::edge_attention", mutates_args=())
-def edge_attention(
-    edge_index: Tensor,
-    x: Tensor,
-    alpha_src: Tensor,
-    alpha_dst: Tensor | None,
-    edge_logits: Tensor | None,
-    seed: Tensor | None,
-    num_dst: int,
-    negative_slope: float,
-    dropout: float,
-) -> tuple[Tensor, Tensor]:
-    """`gnnkit.ops.edge_attention` as an operator: its result, and each row's largest logit and inverse sum."""
-    graph = compress(edge_index, num_dst, x.size(0))
-    options = AttentionOptions(negative_slope, dropout, seed)
-    kernels = _kernels("edge_attention", graph, x, _NATIVE_ATTENTION)
-    return kernels.forward(graph, x, alpha_src, alpha_dst, edge_logits, options)
-
-
-@edge_attention.register_fake
-def _(
-    edge_index: Tensor,
-    x: Tensor,
-    alpha_src: Tensor,
-    alpha_dst: Tensor | None,
-    edge_logits: Tensor | None,
-    seed: Tensor | None,
-    num_dst: int,
-    negative_slope: float,
-    dropout: float,
-) -> tuple[Tensor, Tensor]:
-    stats = x.new_empty(num_dst, 2, x.size(1), dtype=torch.promote_types(x.dtype, torch.float32))
-    return x.new_empty(num_dst, x.size(1), x.size(2)), stats
-
-
-@torch.library.custom_op("gnnkit::edge_attention_backward", mutates_args=())
-def edge_attention_backward(
-    edge_index: Tensor,
-    grad: Tensor,
-    x: Tensor,
-    alpha_src: Tensor,
-    alpha_dst: Tensor | None,
-    edge_logits: Tensor | None,
-    out: Tensor,
-    stats: Tensor,
-    seed: Tensor | None,
-    negative_slope: float,
-    dropout: float,
-    need_dst: bool,
-    need_edge: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Gradients of `gnnkit::edge_attention`; the last two are empty where they are not needed."""
-    graph = compress(edge_index, grad.size(0), x.size(0))
-    options = AttentionOptions(negative_slope, dropout, seed)
-    kernels = _kernels("edge_attention", graph, x, _NATIVE_ATTENTION)
-    needed = (True, True, need_dst, need_edge)
-    grad_x, grad_src, grad_dst, grad_edge = kernels.backward(
-        graph, grad, x, alpha_src, alpha_dst, edge_logits, out, stats, options, needed
-    )
-    nothing = x.new_empty(0)
-    return (
-        grad_x.contiguous(),
-        grad_src.contiguous(),
-        grad_dst.contiguous() if need_dst else nothing,
-        grad_edge.contiguous() if need_edge else nothing.clone(),
-    )
-
-
-@edge_attention_backward.register_fake
-def _(
-    edge_index: Tensor,
-    grad: Tensor,
-    x: Tensor,
-    alpha_src: Tensor,
-    alpha_dst: Tensor | None,
-    edge_logits: Tensor | None,
-    out: Tensor,
-    stats: Tensor,
-    seed: Tensor | None,
-    negative_slope: float,
-    dropout: float,
-    need_dst: bool,
-    need_edge: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    heads = x.size(1)
-    return (
-        x.new_empty(x.shape),
-        x.new_empty(alpha_src.shape),
-        x.new_empty(grad.size(0), heads) if need_dst else x.new_empty(0),
-        x.new_empty(edge_index.size(1), heads) if need_edge else x.new_empty(0),
-    )
-
-
-def _attention_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    edge_index, x, alpha_src, alpha_dst, edge_logits, seed, _, ctx.negative_slope, ctx.dropout = inputs
-    out, stats = output
-    ctx.save_for_backward(edge_index, x, alpha_src, alpha_dst, edge_logits, out, stats, seed)
-    ctx.mark_non_differentiable(stats)
-
-
-def _attention_gradient(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Any, ...]:
-    edge_index, x, alpha_src, alpha_dst, edge_logits, out, stats, seed = ctx.saved_tensors
-    need_dst = alpha_dst is not None and ctx.needs_input_grad[3]
-    need_edge = edge_logits is not None and ctx.needs_input_grad[4]
-    grad_x, grad_src, grad_dst, grad_edge = edge_attention_backward(
-        edge_index,
-        grad,
-        x,
-        alpha_src,
-        alpha_dst,
-        edge_logits,
-        out,
-        stats,
-        seed,
-        ctx.negative_slope,
-        ctx.dropout,
-        need_dst,
-        need_edge,
-    )
-    return (
-        None,
-        grad_x,
-        grad_src,
-        grad_dst if need_dst else None,
-        grad_edge if need_edge else None,
-        None,
-        None,
-        None,
-        None,
-    )
-
-
-edge_attention.register_autograd(_attention_gradient, setup_context=_attention_context)
+spmm_backward.register_autograd(_spmm_backward_gradient, setup_context=_spmm_backward_context)

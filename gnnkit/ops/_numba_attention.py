@@ -1,4 +1,7 @@
-"""`edge_attention` compiled for the CPU: the kernels' arguments, and the order in which they run."""
+"""`edge_attention` compiled for the CPU: the kernels' arguments, and the order in which they run.
+
+Half precision is computed in single precision, and rounded once at the end.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,15 @@ from torch import Tensor
 from gnnkit.ops._function import AttentionKernels, AttentionOptions
 from gnnkit.ops._numba_attention_kernels import attention_kernels
 from gnnkit.ops._numba_structure import graph_chunks, user_edge
-from gnnkit.ops._parallel import empty, run_chunks
+from gnnkit.ops._parallel import empty, real_type, run_chunks
 from gnnkit.ops.structure import CompressedGraph
 
 __all__ = ["backward", "edge_attention", "forward"]
 
 # Sizes that are constants of their own kernel where the graph is large enough to be worth the compilation.
 _CONSTANT_HEADS = (1, 2, 4, 8)
-_CONSTANT_CHANNELS = (8, 16, 32, 64, 128)
-_MIN_WORK_FOR_CONSTANT = 500_000
+_CONSTANT_CHANNELS = (1, 2, 4, 8, 16, 32, 64, 128)
+_MIN_WORK_FOR_CONSTANT = 20_000
 
 
 def _choose_kernels(graph: CompressedGraph, heads: int, channels: int, dtype: torch.dtype):
@@ -29,7 +32,7 @@ def _choose_kernels(graph: CompressedGraph, heads: int, channels: int, dtype: to
 
 
 def _array(tensor: Tensor) -> np.ndarray:
-    return tensor.detach().contiguous().numpy()
+    return tensor.detach().to(real_type(tensor)).contiguous().numpy()
 
 
 def _edge_arguments(
@@ -60,9 +63,10 @@ def forward(
 ) -> tuple[Tensor, Tensor]:
     """The weighted sums, and each row's largest logit and inverse sum; see `gnnkit.ops.edge_attention`."""
     _, heads, channels = x.shape
-    out = empty(graph.num_dst, heads, channels, dtype=x.dtype)
-    stats = empty(graph.num_dst, 2, heads, dtype=x.dtype)
-    kernels = _choose_kernels(graph, heads, channels, x.dtype)
+    real = real_type(x)
+    out = empty(graph.num_dst, heads, channels, dtype=real)
+    stats = empty(graph.num_dst, 2, heads, dtype=real)
+    kernels = _choose_kernels(graph, heads, channels, real)
     logits, slope, dropout = _edge_arguments(graph, x, edge_logits, options)
     target = x.new_zeros(graph.num_dst, heads) if alpha_dst is None else alpha_dst
     run_chunks(
@@ -80,7 +84,7 @@ def forward(
         out.numpy(),
         stats.numpy(),
     )
-    return out, stats
+    return out.to(x.dtype), stats
 
 
 def _permutation(graph: CompressedGraph, edge_logits: Tensor | None) -> np.ndarray:
@@ -104,13 +108,14 @@ def backward(
 ) -> tuple[Tensor | None, ...]:
     """Gradients of x, alpha_src, alpha_dst and edge_logits, from one pass that gathers rows and one that does not."""
     _, heads, channels = x.shape
-    kernels = _choose_kernels(graph, heads, channels, x.dtype)
+    real = real_type(x)
+    kernels = _choose_kernels(graph, heads, channels, real)
     logits, slope, dropout = _edge_arguments(graph, x, edge_logits, options)
     rowptr, grad_array = graph.rowptr.numpy(), _array(grad)
     by_target = graph_chunks(graph, heads * channels)
 
     # All that an outgoing edge has to know of its target lies together: one or two cache lines.
-    target = empty(graph.num_dst, 4, heads, dtype=x.dtype)
+    target = empty(graph.num_dst, 4, heads, dtype=real)
     run_chunks(
         kernels.prepare,
         by_target,
@@ -122,12 +127,12 @@ def backward(
     )
 
     need_dst, need_edge = needed[2] and alpha_dst is not None, needed[3] and edge_logits is not None
-    grad_x = empty(graph.num_src, heads, channels, dtype=x.dtype)
-    grad_src = empty(graph.num_src, heads, dtype=x.dtype)
+    grad_x = empty(graph.num_src, heads, channels, dtype=real)
+    grad_src = empty(graph.num_src, heads, dtype=real)
     # Where the edges' gradient is wanted it is written in the user's order; for the targets' alone CSR order is faster.
     by_user = need_edge and graph.perm is not None
     edges = graph.num_edges if need_dst or need_edge else 0
-    grad_edge = empty(edges, heads, dtype=x.dtype)
+    grad_edge = empty(edges, heads, dtype=real)
     run_chunks(
         kernels.outgoing,
         graph_chunks(graph, heads * channels, outgoing=True),
@@ -150,10 +155,11 @@ def backward(
 
     grad_dst = None
     if need_dst:
-        grad_dst = empty(graph.num_dst, heads, dtype=x.dtype)
+        grad_dst = empty(graph.num_dst, heads, dtype=real)
         order = graph.perm.numpy() if by_user and graph.perm is not None else np.empty(0, dtype=rowptr.dtype)
         run_chunks(kernels.row_sums, by_target, rowptr, order, grad_edge.numpy(), grad_dst.numpy())
-    return grad_x, grad_src, grad_dst, grad_edge if need_edge else None
+    found = (grad_x, grad_src, grad_dst, grad_edge if need_edge else None)
+    return tuple(None if gradient is None else gradient.to(x.dtype) for gradient in found)
 
 
 edge_attention = AttentionKernels(forward, backward)

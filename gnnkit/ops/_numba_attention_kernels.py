@@ -38,6 +38,12 @@ class CompiledAttention:
     row_sums: Callable[..., None]
 
 
+@njit
+def _sum(a, b):
+    """a + b, and nothing else: without the freedom of the loops to reorder sums."""
+    return a + b
+
+
 @njit(inline="always")
 def _edge_key(position, dropout):
     """What the random numbers of one edge (its CSR position) start from."""
@@ -69,7 +75,8 @@ def attention_kernels(double: bool, constant_heads: int, constant_channels: int)
 
     rows = head_rows(double, constant_heads)
     leaky_sum, take_larger, exp_minus = rows.leaky_sum, rows.take_larger, rows.exp_minus
-    add_scaled, dot_and_add = channel_rows(double, constant_channels)
+    channel = channel_rows(double, constant_channels)
+    add_scaled, dot, dot_and_add = channel.add_scaled, channel.dot, channel.dot_and_add
     per_head = stack_array_of(double, constant_heads)
     per_row = stack_array_of(double, constant_heads * constant_channels)
 
@@ -97,7 +104,7 @@ def attention_kernels(double: bool, constant_heads: int, constant_channels: int)
                 if has_edge:
                     e = p if ordered else perm[p]
                     for k in range(heads):
-                        weight[k] = own[k] + edge_logits[e, k]
+                        weight[k] = _sum(own[k], edge_logits[e, k])
                     leaky_sum(weight, source_flat, j * heads, weight, slope, heads)
                 else:
                     leaky_sum(weight, source_flat, j * heads, own, slope, heads)
@@ -109,7 +116,7 @@ def attention_kernels(double: bool, constant_heads: int, constant_channels: int)
                 if has_edge:
                     e = p if ordered else perm[p]
                     for k in range(heads):
-                        weight[k] = own[k] + edge_logits[e, k]
+                        weight[k] = _sum(own[k], edge_logits[e, k])
                     leaky_sum(weight, source_flat, j * heads, weight, slope, heads)
                 else:
                     leaky_sum(weight, source_flat, j * heads, own, slope, heads)
@@ -134,15 +141,15 @@ def attention_kernels(double: bool, constant_heads: int, constant_channels: int)
     def prepare(start, stop, grad, out, stats, alpha_dst, target):
         heads = constant_heads if constant_heads > 0 else grad.shape[1]
         channels = constant_channels if constant_channels > 0 else grad.shape[2]
+        grads, outs = grad.reshape(-1), out.reshape(-1)
         for i in range(start, stop):
             for k in range(heads):
-                dot = real(0)
-                for c in range(channels):
-                    dot += grad[i, k, c] * out[i, k, c]
+                place = (i * heads + k) * channels
                 target[i, 0, k] = alpha_dst[i, k]
                 target[i, 1, k] = stats[i, 0, k]
                 target[i, 2, k] = stats[i, 1, k]
-                target[i, 3, k] = dot
+                # Where all that a row averages is equal the products of its edges are this very number.
+                target[i, 3, k] = dot(outs, place, grads, place, channels)
 
     @compiled(double, constant_heads, constant_channels)
     def outgoing(
@@ -178,17 +185,17 @@ def attention_kernels(double: bool, constant_heads: int, constant_channels: int)
                     for k in range(heads):
                         keep[k] = _keep(key, k, dropout)
                 known = i * 4 * heads
-                if has_edge:
+                if has_edge:  # added up in the order of the forward pass: of large logits another order is another sum
                     for k in range(heads):
-                        weight[k] = source[k] + edge_logits[user_edge[p], k]
-                    leaky_sum(weight, target_flat, known, weight, slope, heads)
+                        weight[k] = _sum(target[i, 0, k], edge_logits[user_edge[p], k])
+                    leaky_sum(weight, source, 0, weight, slope, heads)
                 else:
                     leaky_sum(weight, target_flat, known, source, slope, heads)
                 for k in range(heads):
-                    z = source[k] + target[i, 0, k]
+                    z = target[i, 0, k]
                     if has_edge:
-                        z += edge_logits[user_edge[p], k]
-                    steep[k] = real(1) if z > 0 else slope
+                        z = _sum(z, edge_logits[user_edge[p], k])
+                    steep[k] = real(1) if _sum(z, source[k]) > 0 else slope
                 exp_minus(weight, target_flat, known + heads, heads)
                 for k in range(heads):
                     weight[k] *= target[i, 2, k]
@@ -196,7 +203,9 @@ def attention_kernels(double: bool, constant_heads: int, constant_channels: int)
                         sums, own, k * channels, weight[k] * keep[k], flat, i * width + k * channels, channels
                     )
                 for k in range(heads):
-                    dots[k] = weight[k] * (keep[k] * dots[k] - target[i, 3, k]) * steep[k]
+                    # An edge that has all the weight keeps it: the difference would be rounding error times x.
+                    slip = real(0) if weight[k] == real(1) else weight[k]
+                    dots[k] = slip * (keep[k] * dots[k] - target[i, 3, k]) * steep[k]
                     total[k] += dots[k]
                 if keeps:
                     slot = user_edge[p] if by_user else position

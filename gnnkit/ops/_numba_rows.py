@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
@@ -19,7 +18,7 @@ from numba.extending import intrinsic
 
 from gnnkit.ops._numba_math import FAST, exp32, exp64
 
-__all__ = ["HeadRows", "channel_rows", "head_rows"]
+__all__ = ["ChannelRows", "HeadRows", "channel_rows", "head_rows"]
 
 _VECTOR_BYTES = 32
 
@@ -98,7 +97,8 @@ def head_rows(double: bool, constant: int) -> HeadRows:
     """Functions for rows of `constant` logits in float32, for rows of any length where it is 0 or for float64."""
     exp = exp64 if double else exp32
 
-    @njit(fastmath=FAST)
+    # Rounded the same way wherever it is computed: the largest logit less itself is zero, however large it is.
+    @njit(fastmath=False)
     def leaky_sum(into, a, a_at, b, slope, heads):
         for k in range(heads):
             z = a[a_at + k] + b[k]
@@ -109,7 +109,7 @@ def head_rows(double: bool, constant: int) -> HeadRows:
         for k in range(heads):
             largest[k] = row[k] if row[k] > largest[k] else largest[k]
 
-    @njit(fastmath=FAST)
+    @njit(fastmath=FAST - {"reassoc"})
     def exp_minus(row, a, a_at, heads):
         for k in range(heads):
             row[k] = exp(row[k] - a[a_at + k])
@@ -158,35 +158,104 @@ def head_rows(double: bool, constant: int) -> HeadRows:
     return HeadRows(vector_leaky_sum, vector_take_larger, vector_exp_minus)
 
 
-@cache
-def channel_rows(double: bool, constant: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Functions for rows of `constant` channels, for rows of any length where it is 0.
+def _dot(builder: ir.IRBuilder, vector: ir.VectorType, own: Any, x: Any, channels: Any, sums: Any, w: Any) -> Any:
+    """The sum of own * x over a row, and sums += w * x where there are sums: whole vectors, then single numbers.
 
-    Returns:
-        `add_scaled(sums, at, w, x, x_at, channels)`: sums[at:] += w * x[x_at:];
-        `dot_and_add(sums, own, at, w, x, x_at, channels)`: the same, and returns the sum of own[at:] * x[x_at:].
+    The order of the sum depends on the number of channels alone, so two kernels find the same number.
     """
-    real = np.float64 if double else np.float32
+    number, word = vector.element, ir.IntType(64)
+    kind = "f32" if isinstance(number, ir.FloatType) else "f64"
+    single = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(number, [number] * 3), f"llvm.fmuladd.{kind}"
+    )
+    fused, step, zero = _fused(builder, vector), ir.Constant(word, vector.count), ir.Constant(word, 0)
+    partial, factor = (
+        cgutils.alloca_once_value(builder, _fill(vector, 0.0)),
+        None if sums is None else _splat(builder, w, vector),
+    )
+    whole = builder.sub(channels, builder.srem(channels, step))
+    with cgutils.for_range_slice(builder, zero, whole, step) as (c, _):
+        values = _load(builder, builder.gep(x, [c]), vector)
+        product = builder.call(fused, [values, _load(builder, builder.gep(own, [c]), vector), builder.load(partial)])
+        builder.store(product, partial)
+        if sums is not None:
+            here = builder.gep(sums, [c])
+            _store(builder, builder.call(fused, [factor, values, _load(builder, here, vector)]), here)
+    total = cgutils.alloca_once_value(builder, _add_lanes(builder, builder.load(partial)))
+    with cgutils.for_range_slice(builder, whole, channels, ir.Constant(word, 1)) as (c, _):
+        value = builder.load(builder.gep(x, [c]))
+        builder.store(builder.call(single, [value, builder.load(builder.gep(own, [c])), builder.load(total)]), total)
+        if sums is not None:
+            here = builder.gep(sums, [c])
+            builder.store(builder.call(single, [w, value, builder.load(here)]), here)
+    return builder.load(total)
+
+
+def _add_lanes(builder: ir.IRBuilder, lanes: Any) -> Any:
+    """The sum of a vector's numbers: halves are added until one is left, in the same order each time."""
+    width = lanes.type.count
+    while width > 1:
+        width //= 2
+        index = ir.VectorType(ir.IntType(32), width)
+        low, high = (
+            builder.shuffle_vector(
+                lanes, lanes, ir.Constant(index, [ir.Constant(ir.IntType(32), start + i) for i in range(width)])
+            )
+            for start in (0, width)
+        )
+        lanes = builder.fadd(low, high)
+    return builder.extract_element(lanes, ir.Constant(ir.IntType(32), 0))
+
+
+@dataclass(frozen=True)
+class ChannelRows:
+    """What a kernel does with one row of C channels; arrays are flat, an offset follows each.
+
+    Args:
+        add_scaled: `(sums, at, w, x, x_at, channels)`: sums[at:] += w * x[x_at:].
+        dot: `(own, at, x, x_at, channels)`: the sum of own[at:] * x[x_at:].
+        dot_and_add: `(sums, own, at, w, x, x_at, channels)`: both; the same number as `dot`, to the last bit.
+    """
+
+    add_scaled: Callable[..., Any]
+    dot: Callable[..., Any]
+    dot_and_add: Callable[..., Any]
+
+
+@cache
+def channel_rows(double: bool, constant: int) -> ChannelRows:
+    """Functions for rows of `constant` channels, for rows of any length where it is 0."""
+    number = ir.DoubleType() if double else ir.FloatType()
+    scalar = types.float64 if double else types.float32
+    lanes = _VECTOR_BYTES // (8 if double else 4)
+    vector = ir.VectorType(number, lanes)
 
     @njit(fastmath=FAST)
     def add_scaled(sums, at, w, x, x_at, channels):
         for c in range(channels):
             sums[at + c] += w * x[x_at + c]
 
-    @njit(fastmath=FAST)
-    def dot_and_add(sums, own, at, w, x, x_at, channels):
-        dot = real(0)
-        for c in range(channels):
-            dot += own[at + c] * x[x_at + c]
-            sums[at + c] += w * x[x_at + c]
-        return dot
+    @intrinsic
+    def dot(typing_context, own, at, x, x_at, channels):
+        def generate(context, builder, signature, arguments):
+            mine = _address(context, builder, signature.args[0], arguments[0], arguments[1])
+            row = _address(context, builder, signature.args[2], arguments[2], arguments[3])
+            return _dot(builder, vector, mine, row, arguments[4], None, None)
 
-    lanes = _VECTOR_BYTES // (8 if double else 4)
+        return scalar(own, types.intp, x, types.intp, types.intp), generate
+
+    @intrinsic
+    def dot_and_add(typing_context, sums, own, at, w, x, x_at, channels):
+        def generate(context, builder, signature, arguments):
+            total = _address(context, builder, signature.args[0], arguments[0], arguments[2])
+            mine = _address(context, builder, signature.args[1], arguments[1], arguments[2])
+            row = _address(context, builder, signature.args[4], arguments[4], arguments[5])
+            return _dot(builder, vector, mine, row, arguments[6], total, arguments[3])
+
+        return scalar(sums, own, types.intp, scalar, x, types.intp, types.intp), generate
+
     if constant <= 0 or constant % lanes:
-        return add_scaled, dot_and_add
-    number = ir.DoubleType() if double else ir.FloatType()
-    scalar = types.float64 if double else types.float32
-    vector = ir.VectorType(number, lanes)
+        return ChannelRows(add_scaled, dot, dot_and_add)
 
     @intrinsic
     def vector_add_scaled(typing_context, sums, at, w, x, x_at, channels):
@@ -210,27 +279,15 @@ def channel_rows(double: bool, constant: int) -> tuple[Callable[..., Any], Calla
             mine = _address(context, builder, signature.args[1], arguments[1], arguments[2])
             row = _address(context, builder, signature.args[4], arguments[4], arguments[5])
             factor, fused = _splat(builder, arguments[3], vector), _fused(builder, vector)
-            dots: Any = _fill(vector, 0.0)
+            partial: Any = _fill(vector, 0.0)
             for first in range(0, constant, lanes):
                 step = ir.Constant(ir.IntType(64), first)
                 here = builder.gep(total, [step])
                 values = _load(builder, builder.gep(row, [step]), vector)
-                dots = builder.call(fused, [values, _load(builder, builder.gep(mine, [step]), vector), dots])
+                partial = builder.call(fused, [values, _load(builder, builder.gep(mine, [step]), vector), partial])
                 _store(builder, builder.call(fused, [factor, values, _load(builder, here, vector)]), here)
-            # Halves are added until one lane is left, in the same order each time.
-            width = lanes
-            while width > 1:
-                width //= 2
-                index = ir.VectorType(ir.IntType(32), width)
-                low, high = (
-                    builder.shuffle_vector(
-                        dots, dots, ir.Constant(index, [ir.Constant(ir.IntType(32), start + i) for i in range(width)])
-                    )
-                    for start in (0, width)
-                )
-                dots = builder.fadd(low, high)
-            return builder.extract_element(dots, ir.Constant(ir.IntType(32), 0))
+            return _add_lanes(builder, partial)
 
         return scalar(sums, own, types.intp, scalar, x, types.intp, types.intp), generate
 
-    return vector_add_scaled, vector_dot_and_add
+    return ChannelRows(vector_add_scaled, dot, vector_dot_and_add)

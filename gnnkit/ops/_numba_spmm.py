@@ -1,4 +1,7 @@
-"""`spmm` compiled for the CPU: one gather pass over incoming edges, one over outgoing ones for both gradients."""
+"""`spmm` compiled for the CPU: one gather pass over incoming edges, one over outgoing ones for both gradients.
+
+Half precision is added up in single precision, and rounded once at the end.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,8 @@ from gnnkit.ops._numba_cache import compiled
 from gnnkit.ops._numba_math import FAST
 from gnnkit.ops._numba_structure import graph_chunks, user_edge
 from gnnkit.ops._numba_vector import row_sum, vector_lanes
-from gnnkit.ops._parallel import empty, run_chunks
-from gnnkit.ops.structure import CompressedGraph, remember
+from gnnkit.ops._parallel import empty, real_type, run_chunks
+from gnnkit.ops.structure import CompressedGraph
 
 __all__ = ["backward", "forward", "spmm"]
 
@@ -97,24 +100,21 @@ def _choose_kernels(x: Tensor, weighted: bool):
 def _ordered(graph: CompressedGraph, weight: Tensor | None, x: Tensor, *, outgoing: bool) -> Tensor:
     """Weights in the order of the incoming or outgoing edges; empty where there are none."""
     if weight is None:
-        return x.new_empty(0)
-    order = user_edge(graph) if outgoing else graph.perm
-    if order is None:
-        return weight.detach().contiguous()
-    # index_select gives a tensor of its own, which does not keep `weight` alive.
-    return remember(("ordered", outgoing), (graph.col, weight), lambda: weight.detach().index_select(0, order))
+        return torch.empty(0, dtype=real_type(x))
+    ordered = graph.ordered(weight.detach() if weight.requires_grad else weight, outgoing=outgoing)
+    return ordered.to(real_type(weight))
 
 
 def _as_batch(x: Tensor) -> Tensor:
     # Not reshape(-1, ...): of a tensor without entries that leaves the number of batches open.
-    return x.detach().reshape(math.prod(x.shape[:-2]), *x.shape[-2:]).contiguous()
+    return x.detach().to(real_type(x)).reshape(math.prod(x.shape[:-2]), *x.shape[-2:]).contiguous()
 
 
 def forward(graph: CompressedGraph, x: Tensor, weight: Tensor | None) -> Tensor:
     """The product; see `gnnkit.ops.spmm`."""
     values = _as_batch(x)
     batch, _, channels = values.shape
-    out = empty(batch, graph.num_dst, channels, dtype=x.dtype)
+    out = empty(batch, graph.num_dst, channels, dtype=values.dtype)
     gather, _ = _choose_kernels(values, weight is not None)
     run_chunks(
         gather,
@@ -125,7 +125,7 @@ def forward(graph: CompressedGraph, x: Tensor, weight: Tensor | None) -> Tensor:
         values.numpy(),
         out.numpy(),
     )
-    return out.view(*x.shape[:-2], graph.num_dst, channels)
+    return out.view(*x.shape[:-2], graph.num_dst, channels).to(x.dtype)
 
 
 def backward(
@@ -134,7 +134,7 @@ def backward(
     """Gradients with respect to `x` and, where it is needed, to `weight`."""
     grads = _as_batch(grad)
     batch, _, channels = grads.shape
-    grad_x = empty(batch, graph.num_src, channels, dtype=x.dtype)
+    grad_x = empty(batch, graph.num_src, channels, dtype=grads.dtype)
     gather, gather_and_dot = _choose_kernels(grads, weight is not None)
     chunks = graph_chunks(graph, batch * channels, outgoing=True)
     pointers, targets = graph.colptr.numpy(), graph.row.numpy()
@@ -142,7 +142,7 @@ def backward(
     grad_weight = None
     if need_weight:
         values = _as_batch(x)
-        grad_weight = torch.zeros(graph.num_edges, dtype=x.dtype)
+        grad_weight = torch.zeros(graph.num_edges, dtype=grads.dtype)
         slots = user_edge(graph).numpy()
         run_chunks(
             gather_and_dot,
@@ -158,7 +158,8 @@ def backward(
         )
     else:
         run_chunks(gather, chunks, pointers, targets, ordered, grads.numpy(), grad_x.numpy())
-    return grad_x.view(*grad.shape[:-2], graph.num_src, channels), grad_weight
+    grad_x = grad_x.view(*grad.shape[:-2], graph.num_src, channels).to(grad.dtype)
+    return grad_x, None if grad_weight is None else grad_weight.to(grad.dtype)
 
 
 spmm = SpmmKernels(forward, backward)

@@ -109,6 +109,9 @@ def graph_chunks(graph: CompressedGraph, channels: int, *, outgoing: bool = Fals
         (first, after the last) of each chunk.
     """
     per_chunk = max(_MIN_CHUNK_WORK // max(channels, 1), 1024, graph.num_edges // 256)
+    rows = graph.num_src if outgoing else graph.num_dst
+    if graph.num_edges + rows <= per_chunk:
+        return [(0, rows)] if rows else []
     key = f"chunks {outgoing} {per_chunk}"
     if key not in graph.scratch:
         pointers = graph.colptr if outgoing else graph.rowptr

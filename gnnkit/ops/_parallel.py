@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["empty", "num_threads", "run_chunks"]
+__all__ = ["empty", "num_threads", "real_type", "run_chunks"]
 
 _HUGE_PAGE = 2 * 1024 * 1024
 _MADV_HUGEPAGE = 14
@@ -116,3 +116,8 @@ def empty(*shape: int, dtype: torch.dtype) -> Tensor:
             stop = (tensor.data_ptr() + size) // _HUGE_PAGE * _HUGE_PAGE
             advise(start, stop - start, _MADV_HUGEPAGE)
     return tensor
+
+
+def real_type(values: Tensor) -> torch.dtype:
+    """The type in which a compiled kernel takes values: float64, or float32 for all narrower ones."""
+    return torch.float64 if values.dtype == torch.float64 else torch.float32

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from gnnkit.ops import _torch_recurrence
-from gnnkit.ops.dispatch import Situation, choose_installed, load_backend
+from gnnkit.ops.backends import Situation
+from gnnkit.ops.dispatch import choose_installed, load_backend
 
 __all__ = ["RecurrenceKernels", "gated_recurrence_op"]
 

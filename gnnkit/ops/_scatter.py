@@ -61,6 +61,6 @@ def segment_mean(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
 
 def segment_softmax(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
     """See `gnnkit.ops.segment_softmax`."""
-    if values.numel() == 0:
-        return values * 1
-    return torch_scatter.scatter_softmax(values, index, dim=0, dim_size=num_segments)
+    # Not torch-scatter's own: its maximum has a derivative, which cancels out, and no batching rule.
+    weights = (values - _torch.segment_largest(values, index, num_segments).index_select(0, index)).exp()
+    return weights / (segment_sum(weights, index, num_segments) + 1e-16).index_select(0, index)

@@ -2,35 +2,94 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue, reportMissingModuleSource]
 from torch.nn import functional
+from torch_geometric import EdgeIndex
 
-from gnnkit.ops.structure import CompressedGraph, is_transformed, remember
+from gnnkit.ops.structure import CompressedGraph
 
 if TYPE_CHECKING:
     from gnnkit.ops._function import AttentionOptions
 
 __all__ = [
+    "EdgeList",
+    "as_edge_list",
     "attention_weights",
     "dropout_factor",
     "edge_attention",
     "edge_attention_backward",
     "edge_attention_forward",
     "logits_before_slope",
+    "segment_largest",
     "segment_max",
     "segment_mean",
     "segment_softmax",
     "segment_sum",
     "spmm",
     "spmm_backward",
-    "spmm_dense",
     "weighted_sum",
 ]
 
 _LOW = 0xFFFFFFFF
+
+
+@dataclass(frozen=True, eq=False)
+class EdgeList:
+    """A graph whose edges cannot be looked at: those of a tracer, or of a `torch.func` transform such as `vmap`.
+
+    Args:
+        edge_index: Sources and targets, `[2, E]`.
+        num_dst, num_src: Numbers of targets and sources.
+    """
+
+    edge_index: Tensor
+    num_dst: int
+    num_src: int
+
+    @property
+    def num_edges(self) -> int:
+        """E."""
+        return self.edge_index.size(1)
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the edges."""
+        return self.edge_index.device
+
+    @property
+    def degree(self) -> Tensor:
+        """Number of incoming edges of each target, `[num_dst]`."""
+        targets = self.edge_index[1]
+        return targets.new_zeros(self.num_dst).index_add(0, targets, torch.ones_like(targets))
+
+    def to_user_order(self, values: Tensor) -> Tensor:
+        """Bring values `[E, ...]` from the order in which `compress` would sort the edges to the user's."""
+        order = torch.argsort(self.edge_index[1], stable=True)
+        return torch.zeros_like(values).index_copy(0, order, values)
+
+
+def as_edge_list(graph: object, num_dst: int, num_src: int) -> EdgeList | None:
+    """The edges of a call inside a `torch.func` transform, None for any other: there nothing can be sorted.
+
+    Args:
+        graph: What a caller gave as the graph.
+        num_dst, num_src: Numbers of targets and sources.
+
+    Returns:
+        The edge list, or None.
+    """
+    if _functorch.maybe_current_level() is None or not isinstance(graph, Tensor) or graph.layout != torch.strided:
+        return None
+    edges = graph.as_tensor() if isinstance(graph, EdgeIndex) else graph
+    return EdgeList(edges.long(), num_dst, num_src)
+
+
+_Graph = CompressedGraph | EdgeList
 
 
 def _expand(per_edge: Tensor, like: Tensor) -> Tensor:
@@ -40,7 +99,7 @@ def _expand(per_edge: Tensor, like: Tensor) -> Tensor:
 # --- the weighted neighbour sum ---
 
 
-def spmm(graph: CompressedGraph, x: Tensor, weight: Tensor | None) -> Tensor:
+def spmm(graph: _Graph, x: Tensor, weight: Tensor | None) -> Tensor:
     """Gather, weigh, add up; see `gnnkit.ops.spmm`."""
     sources, targets = graph.edge_index
     messages = x.index_select(-2, sources)
@@ -49,26 +108,8 @@ def spmm(graph: CompressedGraph, x: Tensor, weight: Tensor | None) -> Tensor:
     return messages.new_zeros(*x.shape[:-2], graph.num_dst, x.size(-1)).index_add(-2, targets, messages)
 
 
-def _adjacency(graph: CompressedGraph, weight: Tensor) -> Tensor:
-    sources, targets = graph.edge_index
-    empty = weight.new_zeros(graph.num_dst * graph.num_src)
-    return empty.index_add(0, targets * graph.num_src + sources, weight).view(graph.num_dst, graph.num_src)
-
-
-def spmm_dense(graph: CompressedGraph, x: Tensor, weight: Tensor | None) -> Tensor:
-    """One matrix product with the dense adjacency, which is made once per graph and weight; see `gnnkit.ops.spmm`."""
-    if weight is None:
-        ones = torch.ones(graph.num_edges, dtype=x.dtype, device=x.device)
-        adjacency = remember(("dense", x.dtype), (graph.col,), lambda: _adjacency(graph, ones))
-    elif is_transformed(weight):
-        adjacency = _adjacency(graph, weight)
-    else:
-        adjacency = remember("dense", (graph.col, weight), lambda: _adjacency(graph, weight))
-    return adjacency @ x
-
-
 def spmm_backward(
-    graph: CompressedGraph, grad: Tensor, x: Tensor, weight: Tensor | None, need_weight: bool
+    graph: _Graph, grad: Tensor, x: Tensor, weight: Tensor | None, need_weight: bool
 ) -> tuple[Tensor, Tensor | None]:
     """Gradients of x and, where it is needed, of the weights, written out."""
     sources, targets = graph.edge_index
@@ -92,7 +133,7 @@ def _mix(bits: Tensor) -> Tensor:
     return bits ^ (bits >> 16)
 
 
-def dropout_factor(graph: CompressedGraph, heads: int, dropout: float, seed: Tensor, dtype: torch.dtype) -> Tensor:
+def dropout_factor(graph: _Graph, heads: int, dropout: float, seed: Tensor, dtype: torch.dtype) -> Tensor:
     """Dropout's factor for each edge and head, 0 or one over the share that is kept: the numbers of every backend.
 
     Args:
@@ -115,7 +156,7 @@ def dropout_factor(graph: CompressedGraph, heads: int, dropout: float, seed: Ten
 
 
 def logits_before_slope(
-    graph: CompressedGraph,
+    graph: _Graph,
     alpha_src: Tensor,
     alpha_dst: Tensor | None,
     edge_logits: Tensor | None,
@@ -128,7 +169,7 @@ def logits_before_slope(
 
 
 def attention_weights(
-    graph: CompressedGraph,
+    graph: _Graph,
     alpha_src: Tensor,
     alpha_dst: Tensor | None,
     edge_logits: Tensor | None,
@@ -145,7 +186,7 @@ def attention_weights(
 
 
 def edge_attention(
-    graph: CompressedGraph,
+    graph: _Graph,
     x: Tensor,
     alpha_src: Tensor,
     alpha_dst: Tensor | None,
@@ -159,7 +200,7 @@ def edge_attention(
     return (out, weights) if return_weights else out
 
 
-def weighted_sum(graph: CompressedGraph, x: Tensor, weights: Tensor) -> Tensor:
+def weighted_sum(graph: _Graph, x: Tensor, weights: Tensor) -> Tensor:
     """Σ over incoming edges of `weights[e, k] * x[j, k, :]`."""
     sources, targets = graph.edge_index
     messages = weights.unsqueeze(-1) * x.index_select(0, sources)
@@ -167,7 +208,7 @@ def weighted_sum(graph: CompressedGraph, x: Tensor, weights: Tensor) -> Tensor:
 
 
 def edge_attention_forward(
-    graph: CompressedGraph,
+    graph: _Graph,
     x: Tensor,
     alpha_src: Tensor,
     alpha_dst: Tensor | None,
@@ -179,7 +220,7 @@ def edge_attention_forward(
         logits_before_slope(graph, alpha_src, alpha_dst, edge_logits), options.negative_slope
     )
     targets = graph.edge_index[1]
-    largest = _largest(logits, targets, graph.num_dst)
+    largest = segment_largest(logits, targets, graph.num_dst)
     total = segment_sum((logits - largest.index_select(0, targets)).exp(), targets, graph.num_dst)
     inverse = torch.where(total == 0, torch.zeros_like(total), 1 / total)
     weights = attention_weights(graph, alpha_src, alpha_dst, edge_logits, options)
@@ -189,33 +230,35 @@ def edge_attention_forward(
 
 
 def edge_attention_backward(
-    graph: CompressedGraph,
+    graph: _Graph,
     grad: Tensor,
     x: Tensor,
     alpha_src: Tensor,
     alpha_dst: Tensor | None,
     edge_logits: Tensor | None,
-    out: Tensor,
-    stats: Tensor,
     options: AttentionOptions,
-    needed: tuple[bool, ...],
 ) -> tuple[Tensor | None, ...]:
-    """Gradients of x, alpha_src, alpha_dst and edge_logits, written out."""
+    """Gradients of x, alpha_src, alpha_dst and edge_logits, written out; they can be differentiated in turn."""
     sources, targets = graph.edge_index
+    dtype, exact = x.dtype, torch.promote_types(x.dtype, torch.float32)
+    grad, x, alpha_src = grad.to(exact), x.to(exact), alpha_src.to(exact)
+    alpha_dst, edge_logits = (None if part is None else part.to(exact) for part in (alpha_dst, edge_logits))
     z = logits_before_slope(graph, alpha_src, alpha_dst, edge_logits)
-    largest, inverse = stats.index_select(0, targets).unbind(1)
-    weights = ((functional.leaky_relu(z, options.negative_slope) - largest).exp() * inverse).to(x.dtype)
+    weights = segment_softmax(functional.leaky_relu(z, options.negative_slope), targets, graph.num_dst)
     gathered = grad.index_select(0, targets)
-    dots = (gathered * x.index_select(0, sources)).sum(-1)
-    kept = weights
+    dots, kept = (gathered * x.index_select(0, sources)).sum(-1), weights
     if options.seed is not None:
-        factor = dropout_factor(graph, weights.size(1), options.dropout, options.seed, weights.dtype)
+        factor = dropout_factor(graph, weights.size(1), options.dropout, options.seed, exact)
         kept, dots = weights * factor, dots * factor
-    grad_x = torch.zeros_like(x).index_add(0, sources, kept.unsqueeze(-1) * gathered)
-    change = weights * (dots - (grad * out).sum(-1).index_select(0, targets))
+    grad_x = grad.new_zeros(x.shape).index_add(0, sources, kept.unsqueeze(-1) * gathered)
+    # The row's mean is that of the same products: where one edge has all the weight, both cancel exactly.
+    means = segment_sum(weights * dots, targets, graph.num_dst)
+    change = weights * (dots - means.index_select(0, targets))
     change = torch.where(z > 0, change, options.negative_slope * change)
-    grad_dst = None if alpha_dst is None else torch.zeros_like(alpha_dst).index_add(0, targets, change)
-    return grad_x, torch.zeros_like(alpha_src).index_add(0, sources, change), grad_dst, change
+    grad_src = change.new_zeros(alpha_src.shape).index_add(0, sources, change)
+    grad_dst = None if alpha_dst is None else change.new_zeros(alpha_dst.shape).index_add(0, targets, change)
+    found = (grad_x, grad_src, grad_dst, None if edge_logits is None else change)
+    return tuple(None if tensor is None else tensor.to(dtype) for tensor in found)
 
 
 # --- segments ---
@@ -234,7 +277,7 @@ def segment_mean(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
     return total / _expand(count.clamp(min=1), total)
 
 
-def _largest(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
+def segment_largest(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
     """The largest value of each segment, 0 for an empty one; a constant as far as derivatives go."""
     values = values.detach()
     rows = _expand(index, values).expand_as(values)
@@ -243,7 +286,7 @@ def _largest(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
 
 def segment_max(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
     """See `gnnkit.ops.segment_max`."""
-    largest = _largest(values, index, num_segments)
+    largest = segment_largest(values, index, num_segments)
     # Not the derivative of scatter_reduce: the zero that a segment starts from would get a share of a maximum of zero.
     hits = (values.detach() == largest.index_select(0, index)) & values.detach().isfinite()
     zeros = torch.zeros_like(largest)
@@ -256,5 +299,5 @@ def segment_max(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
 def segment_softmax(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
     """See `gnnkit.ops.segment_softmax`."""
     # The largest value cancels out, so it is a constant for the derivative.
-    weights = (values - _largest(values, index, num_segments).index_select(0, index)).exp()
+    weights = (values - segment_largest(values, index, num_segments).index_select(0, index)).exp()
     return weights / (segment_sum(weights, index, num_segments) + 1e-16).index_select(0, index)

@@ -9,9 +9,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch_geometric import EdgeIndex
 
-from gnnkit.ops import _library
+from gnnkit.ops import _library_attention
 from gnnkit.ops._function import AttentionOptions
-from gnnkit.ops.dispatch import Situation, choose_installed, load_backend
+from gnnkit.ops._library import is_traced
+from gnnkit.ops._torch import as_edge_list
+from gnnkit.ops.backends import Situation
+from gnnkit.ops.dispatch import choose_installed, load_backend
 from gnnkit.ops.structure import CompressedGraph, compress, is_transformed
 
 __all__ = ["edge_attention"]
@@ -139,26 +142,26 @@ def edge_attention(
         seed = torch.randint(2**63 - 1, (), dtype=torch.int64, device=x_src.device)
     dropout = 0.0 if seed is None else dropout
 
-    if _library.is_traced() and not is_transformed() and not return_weights:
+    if is_traced() and not is_transformed() and not return_weights:
         edges = graph.edge_index if isinstance(graph, CompressedGraph) else graph
         edges = edges.as_tensor() if isinstance(edges, EdgeIndex) else edges
-        return _library.edge_attention(
+        return _library_attention.edge_attention(
             edges, x_src, alpha_src, alpha_dst, edge_logits, seed, num_dst, negative_slope, dropout
         )[0]
 
-    graph = compress(graph, num_dst, num_src)
+    edges = as_edge_list(graph, num_dst, num_src) or compress(graph, num_dst, num_src)
     inputs = (x_src, alpha_src, alpha_dst, edge_logits)
     for name, tensor in zip(("x_src", "alpha_src", "alpha_dst", "edge_logits"), inputs, strict=True):
-        if tensor is not None and tensor.device != graph.device:
+        if tensor is not None and tensor.device != edges.device:
             raise ValueError(
-                f"{name} is on {tensor.device}, the graph on {graph.device}: move them to one device with .to(...)"
+                f"{name} is on {tensor.device}, the graph on {edges.device}: move them to one device with .to(...)"
             )
     situation = Situation(
-        x_src.device.type, x_src.dtype, is_transformed(*inputs), return_weights, num_dst, num_src, graph.num_edges
+        x_src.device.type, x_src.dtype, is_transformed(*inputs), return_weights, num_dst, num_src, edges.num_edges
     )
     run = load_backend("edge_attention", choose_installed("edge_attention", situation).backend)
     options = AttentionOptions(negative_slope, dropout, seed)
-    return run(graph, *inputs, options, True) if return_weights else run(graph, *inputs, options)
+    return run(edges, *inputs, options, True) if return_weights else run(edges, *inputs, options)
 
 
 def _to_one_dtype(x: Tensor, *others: Tensor | None) -> tuple[Any, ...]:

@@ -9,7 +9,8 @@ from jaxtyping import Int
 from torch import Tensor
 from torch_geometric import EdgeIndex
 
-from gnnkit.ops.dispatch import Situation, choose_installed, load_backend
+from gnnkit.ops.backends import Situation
+from gnnkit.ops.dispatch import choose_installed, load_backend
 from gnnkit.ops.structure import CompressedGraph, compress
 
 __all__ = ["hop_levels"]

@@ -1,8 +1,6 @@
-"""Which backend runs an op: a table of what there is, a pure choice over it, and the caller's wish.
+"""Which backend runs an op: a pure choice over the table of what there is (see `backends`), and the caller's wish.
 
-Every op has entries in `BACKENDS`, in the order of preference; each says what it needs and names its callable as
-`"module:function"`, so that nothing is imported before it is chosen. `choose` is a pure function of the op, the
-situation of one call, the request and the modules that are installed.
+`choose` is a pure function of the op, the situation of one call, the request and the modules that are installed.
 """
 
 from __future__ import annotations
@@ -20,13 +18,10 @@ from typing import Any
 import torch
 
 from gnnkit._optional import is_available
+from gnnkit.ops.backends import BACKEND_NAMES, BACKENDS, BackendEntry, Situation
 
 __all__ = [
-    "BACKENDS",
-    "BACKEND_NAMES",
-    "BackendEntry",
     "Choice",
-    "Situation",
     "choose",
     "choose_installed",
     "explain_backend",
@@ -34,69 +29,6 @@ __all__ = [
     "requested_backend",
     "use_backend",
 ]
-
-BACKEND_NAMES = ("auto", "reference", "torch", "dense", "scatter", "numba", "triton")
-
-_ANY_DTYPE = None
-_FULL = (torch.float32, torch.float64)
-_WITH_HALF = (torch.float32, torch.float16, torch.bfloat16)
-
-# On a CPU thread the compiled kernel is faster than the product until a quarter of all entries are edges.
-DENSE_MIN_DENSITY = {"cpu": 1 / 4, "cuda": 1 / 40}
-# Up to 32 nodes it is the call that costs, and the product's is cheaper.
-DENSE_ANY_ENTRIES = 32 * 32
-DENSE_MAX_ENTRIES = 256 * 256
-
-# A wider state does not stay in the registers of a program.
-TRITON_MAX_HIDDEN = 128
-
-
-@dataclass(frozen=True)
-class BackendEntry:
-    """One way to run one op: where its callable is and what it needs.
-
-    Args:
-        name: The backend's name, one of `BACKEND_NAMES` without `"auto"`.
-        target: `"module:function"`, imported when it is first chosen.
-        devices: Device types that it runs on; empty means any.
-        dtypes: Floating types that it takes; None means any.
-        needs: The module that must be installed; empty means none.
-        transforms: Whether `torch.func` transforms, forward-mode derivatives and tensor subclasses go through it.
-        automatic: Whether the automatic choice may take it.
-        only_if: A further condition on the situation, which returns the reason against or None.
-    """
-
-    name: str
-    target: str
-    devices: tuple[str, ...] = ()
-    dtypes: tuple[torch.dtype, ...] | None = _ANY_DTYPE
-    needs: str = ""
-    transforms: bool = False
-    automatic: bool = True
-    only_if: Callable[[Situation], str | None] | None = None
-
-
-@dataclass(frozen=True)
-class Situation:
-    """What a choice depends on: one call of one op.
-
-    Args:
-        device: Device type of the values, e.g. `"cpu"`.
-        dtype: Their type.
-        transforms: True inside a `torch.func` transform, under forward-mode derivatives or for a tensor subclass.
-        weights: True where the call gives back per-edge weights that can be differentiated.
-        num_dst, num_src, num_edges: The graph's size; 0 where there is none.
-        hidden: Channels of a recurrence's state; 0 where there is none.
-    """
-
-    device: str = "cpu"
-    dtype: torch.dtype = torch.float32
-    transforms: bool = False
-    weights: bool = False
-    num_dst: int = 0
-    num_src: int = 0
-    num_edges: int = 0
-    hidden: int = 0
 
 
 @dataclass(frozen=True)
@@ -119,78 +51,6 @@ class Choice:
         lines = [f"{self.op} runs on {self.backend!r}: {self.reason}"]
         lines += [f"  not {name!r}: {reason}" for name, reason in self.passed_over]
         return "\n".join(lines)
-
-
-def _no_weights(situation: Situation) -> str | None:
-    return "per-edge weights are asked for, and it does not hold any" if situation.weights else None
-
-
-def _small_and_dense(situation: Situation) -> str | None:
-    if (entries := situation.num_dst * situation.num_src) == 0:
-        return "the graph's size is zero or not known"
-    if entries > DENSE_MAX_ENTRIES:
-        return f"the matrix would have {entries} entries, more than {DENSE_MAX_ENTRIES}"
-    density = DENSE_MIN_DENSITY.get(situation.device, 1 / 40)
-    if entries > DENSE_ANY_ENTRIES and situation.num_edges < density * entries:
-        return f"{situation.num_edges} of {entries} entries are edges, fewer than one in {round(1 / density)}"
-    return None
-
-
-def _narrow(situation: Situation) -> str | None:
-    too_wide = f"the state has {situation.hidden} channels, more than {TRITON_MAX_HIDDEN}"
-    return too_wide if situation.hidden > TRITON_MAX_HIDDEN else None
-
-
-def _graph_op(name: str) -> tuple[BackendEntry, ...]:
-    kernels = name.removeprefix("edge_")
-    return (
-        BackendEntry(
-            "triton", f"gnnkit.ops._triton_{kernels}:{name}", ("cuda",), _WITH_HALF, "triton", only_if=_no_weights
-        ),
-        BackendEntry("numba", f"gnnkit.ops._numba_{kernels}:{name}", ("cpu",), _FULL, "numba", only_if=_no_weights),
-        BackendEntry("torch", f"gnnkit.ops._torch:{name}", transforms=True),
-        BackendEntry(
-            "scatter", f"gnnkit.ops._scatter:{name}", ("cpu", "cuda"), _FULL, "torch_scatter", automatic=False
-        ),
-        BackendEntry("reference", f"gnnkit.ops._reference:{name}", automatic=False),
-    )
-
-
-def _segment_op(name: str) -> tuple[BackendEntry, ...]:
-    return (
-        BackendEntry("scatter", f"gnnkit.ops._scatter:{name}", ("cpu", "cuda"), _FULL, "torch_scatter"),
-        BackendEntry("torch", f"gnnkit.ops._torch:{name}", transforms=True),
-        BackendEntry("reference", f"gnnkit.ops._reference:{name}", automatic=False),
-    )
-
-
-BACKENDS: dict[str, tuple[BackendEntry, ...]] = {
-    "spmm": (
-        BackendEntry("dense", "gnnkit.ops._torch:spmm_dense", transforms=True, only_if=_small_and_dense),
-        *_graph_op("spmm"),
-    ),
-    "edge_attention": _graph_op("edge_attention"),
-    "segment_sum": _segment_op("segment_sum"),
-    "segment_mean": _segment_op("segment_mean"),
-    # torch-scatter takes a segment that holds nothing but -inf for an empty one, so the maximum does without it.
-    "segment_max": _segment_op("segment_max")[1:],
-    "segment_softmax": _segment_op("segment_softmax"),
-    "gated_recurrence": (
-        BackendEntry(
-            "triton", "gnnkit.ops._triton_recurrence:gated_recurrence", ("cuda",), _WITH_HALF, "triton", only_if=_narrow
-        ),
-        BackendEntry("numba", "gnnkit.ops._numba_recurrence:gated_recurrence", ("cpu",), _FULL, "numba"),
-        BackendEntry("torch", "gnnkit.ops._torch_recurrence:gated_recurrence", transforms=True),
-        BackendEntry("reference", "gnnkit.ops._reference_recurrence:gated_recurrence", automatic=False),
-    ),
-    "hop_levels": (
-        BackendEntry("triton", "gnnkit.ops._triton_bfs:hop_levels", ("cuda",), needs="triton"),
-        BackendEntry("numba", "gnnkit.ops._numba_bfs:hop_levels", ("cpu",), needs="numba"),
-        BackendEntry("torch", "gnnkit.ops._torch_bfs:hop_levels"),
-        BackendEntry("reference", "gnnkit.ops._reference_bfs:hop_levels", automatic=False),
-    ),
-}
-"""op -> its backends, the preferred first. A new backend is a new entry; nothing else has to know of it."""
 
 
 def _entries(op: str) -> tuple[BackendEntry, ...]:
@@ -222,10 +82,10 @@ def _against(
         return "torch.func transforms, forward-mode derivatives and tensor subclasses do not go through it"
     if entry.needs and not available(entry.needs):
         return f"{entry.needs} is not installed"
-    # "dense" is a matter of speed and not of ability: who asks for it gets it.
-    if entry.only_if is not None and not (explicit and entry.only_if is _small_and_dense):
-        return entry.only_if(situation)
-    return None
+    reason = entry.only_if(situation) if entry.only_if is not None else None
+    if reason is None and entry.worth_if is not None and not explicit:
+        reason = entry.worth_if(situation)
+    return reason
 
 
 def choose(
@@ -251,7 +111,7 @@ def choose(
         RuntimeError: The requested backend cannot run this call (or no backend can): the text says why.
 
     Example:
-        >>> choose("spmm", Situation(dtype=torch.bfloat16)).backend
+        >>> choose("spmm", Situation(transforms=True)).backend
         'torch'
     """
     entries = _entries(op)
@@ -374,7 +234,8 @@ def explain_backend(op: str, *tensors: torch.Tensor, graph: Any = None, **situat
         op: The op's name.
         *tensors: Values as they would be passed; the first gives device and type.
         graph: The graph as it would be passed; its size decides for or against a dense product.
-        **situation: Fields of `Situation` that are not to be read from the inputs, e.g. `device="cuda"`.
+        **situation: Fields of `Situation` that are not to be read from the inputs, e.g. `device="cuda"` or, for an op
+            that takes values of several batches, `width`.
 
     Returns:
         The choice; `str()` of it is a text for people.
@@ -384,9 +245,9 @@ def explain_backend(op: str, *tensors: torch.Tensor, graph: Any = None, **situat
         RuntimeError: The backend that `use_backend` asked for cannot run this.
 
     Example:
-        >>> print(explain_backend("spmm", torch.ones(4, 2, dtype=torch.float16)))  # doctest: +ELLIPSIS
-        spmm runs on 'torch': the first in the order of preference that can run float16 on cpu
-          not 'dense': the graph's size is zero or not known
+        >>> print(explain_backend("spmm", torch.ones(4, 2), transforms=True))  # doctest: +ELLIPSIS
+        spmm runs on 'torch': the first in the order of preference that can run float32 on cpu
+          not 'dense': torch.func transforms, forward-mode derivatives and tensor subclasses do not go through it
           ...
     """
     from gnnkit.ops.structure import compress, is_transformed
@@ -396,5 +257,7 @@ def explain_backend(op: str, *tensors: torch.Tensor, graph: Any = None, **situat
         fields |= {"device": tensors[0].device.type, "dtype": tensors[0].dtype, "transforms": is_transformed(*tensors)}
     if graph is not None:
         compressed = compress(graph)
+        if tensors and tensors[0].dim() > 1:
+            fields["width"] = tensors[0].numel() // max(compressed.num_src, 1)
         fields |= {"num_dst": compressed.num_dst, "num_src": compressed.num_src, "num_edges": compressed.num_edges}
     return choose(op, Situation(**(fields | situation)), requested_backend(op))

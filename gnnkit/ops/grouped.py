@@ -68,18 +68,19 @@ def grouped_matmul(
     if x.size(0) == 0:
         return x.new_zeros(0, count * rows_out) + 0 * (x.sum() + blocks.sum())  # differentiable, like any other result
     tiles = _tiles_of(group, num_groups)
-    laid = x.index_select(0, tiles.row_of_slot).view(-1, tiles.height, count, rows_in).transpose(1, 2)
+    # An empty slot holds zeros: another group's row there would bring its NaN into this group's gradient.
+    laid = x.new_zeros(tiles.group.numel() * tiles.height, x.size(1)).index_copy(0, tiles.slot_of_row, x)
+    laid = laid.view(-1, tiles.height, count, rows_in).transpose(1, 2)
     product = laid @ blocks.index_select(0, tiles.group)  # [tiles, K, height, C / K]
     return product.transpose(1, 2).reshape(-1, count * rows_out).index_select(0, tiles.slot_of_row)
 
 
 @dataclass(frozen=True)
 class _Tiles:
-    """`group` `[tiles]`; `row_of_slot` `[tiles * height]`, any row of x where a slot is empty; `slot_of_row` `[E]`."""
+    """`group` `[tiles]`: the group of each; `slot_of_row` `[E]`: where among the tiles' slots each row lies."""
 
     height: int
     group: Tensor
-    row_of_slot: Tensor
     slot_of_row: Tensor
 
 
@@ -99,13 +100,10 @@ def _lay_tiles(group: Tensor, num_groups: int) -> _Tiles:
     sorted_group = group.index_select(0, order).long()
     first_row, first_slot = counts.cumsum(0) - counts, (tiles_of.cumsum(0) - tiles_of) * height
     slot = torch.arange(group.numel(), device=group.device) - first_row[sorted_group] + first_slot[sorted_group]
-    # An empty slot reads row 0: what it gives is not read, and what it sends back is zero.
-    row_of_slot = torch.zeros(int(tiles_of.sum()) * height, dtype=torch.int64, device=group.device)
-    row_of_slot[slot] = order
     slot_of_row = torch.empty_like(order)
     slot_of_row[order] = slot
     groups = torch.repeat_interleave(torch.arange(num_groups, device=group.device), tiles_of)
-    return _Tiles(height, groups, row_of_slot, slot_of_row)
+    return _Tiles(height, groups, slot_of_row)
 
 
 def _height(rows: int, groups: int) -> int:

@@ -9,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gnnkit.ops._recurrence_function import RecurrenceKernels, gated_recurrence_op
-from gnnkit.ops.dispatch import Situation, choose_installed, load_backend
+from gnnkit.ops.backends import Situation
+from gnnkit.ops.dispatch import choose_installed, load_backend
 from gnnkit.ops.structure import is_transformed
 
 __all__ = ["gated_recurrence"]

@@ -5,9 +5,12 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch._C._functorch import is_functorch_wrapped_tensor  # pyright: ignore[reportMissingModuleSource]
 
 from gnnkit.ops import _torch
-from gnnkit.ops.dispatch import Situation, choose_installed, load_backend
+from gnnkit.ops._library import is_traced
+from gnnkit.ops.backends import Situation
+from gnnkit.ops.dispatch import choose_installed, load_backend
 from gnnkit.ops.structure import is_transformed
 
 __all__ = ["segment_max", "segment_mean", "segment_softmax", "segment_sum"]
@@ -163,7 +166,9 @@ def _run(op: str, values: Tensor, index: Tensor | None, ptr: Tensor | None, num_
         raise ValueError(
             f"values has shape {list(values.shape)} and dtype {values.dtype}: it is floating point, [E, ...]"
         )
-    traced = torch.compiler.is_compiling()
+    # Nobody can look at the numbers of a tracer or of a transform.
+    given = ptr if index is None else index
+    traced = is_traced() or (given is not None and is_functorch_wrapped_tensor(given))
     if ptr is not None:
         index, num_segments = _from_ptr(ptr, values.size(0), num_segments, traced)
     else:
@@ -198,7 +203,9 @@ def _check_index(index: Tensor, rows: int, num_segments: int | None, traced: boo
         )
     if traced:
         if num_segments is None:
-            raise ValueError("num_segments is not given: torch.compile needs it, as the shape may not depend on data")
+            raise ValueError(
+                "num_segments is not given: torch.compile and torch.func need it, as the shape may not depend on data"
+            )
         return index.long(), num_segments
     low, high = (int(end) for end in torch.aminmax(index)) if rows else (0, -1)
     num_segments = high + 1 if num_segments is None else num_segments

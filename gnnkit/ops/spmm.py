@@ -10,7 +10,9 @@ from torch import Tensor
 from torch_geometric import EdgeIndex
 
 from gnnkit.ops import _library
-from gnnkit.ops.dispatch import Situation, choose_installed, load_backend
+from gnnkit.ops._torch import EdgeList, as_edge_list
+from gnnkit.ops.backends import Situation
+from gnnkit.ops.dispatch import choose_installed, load_backend
 from gnnkit.ops.structure import CompressedGraph, compress, is_transformed
 
 __all__ = ["spmm"]
@@ -85,11 +87,16 @@ def spmm(
             out = out / x.new_zeros(num_dst).index_add(0, edges[1], ones).clamp(min=1).unsqueeze(-1)
         return out
 
-    graph = compress(graph, num_dst, num_src)
-    _check_device(graph, x, weight)
-    situation = Situation(x.device.type, x.dtype, is_transformed(x, weight), False, num_dst, num_src, graph.num_edges)
-    out = load_backend("spmm", choose_installed("spmm", situation).backend)(graph, x, weight)
-    return out if reduce == "sum" else out / graph.degree.clamp(min=1).to(x.dtype).unsqueeze(-1)
+    edges = as_edge_list(graph, num_dst, num_src) or compress(graph, num_dst, num_src)
+    _check_device(edges, x, weight)
+    out = load_backend("spmm", choose_installed("spmm", _situation(edges, x, weight)).backend)(edges, x, weight)
+    return out if reduce == "sum" else out / edges.degree.clamp(min=1).to(x.dtype).unsqueeze(-1)
+
+
+def _situation(graph: CompressedGraph | EdgeList, x: Tensor, weight: Tensor | None) -> Situation:
+    width = x.numel() // graph.num_src if graph.num_src else 0
+    sizes = (graph.num_dst, graph.num_src, graph.num_edges)
+    return Situation(x.device.type, x.dtype, is_transformed(x, weight), False, *sizes, 0, width)
 
 
 def _values(adjacency: Any) -> Tensor:
@@ -103,7 +110,7 @@ def _default_targets(graph: Tensor | EdgeIndex, num_dst: int | None, num_src: in
     return num_src if num_dst is None else num_dst
 
 
-def _check_device(graph: CompressedGraph, x: Tensor, weight: Tensor | None) -> None:
+def _check_device(graph: CompressedGraph | EdgeList, x: Tensor, weight: Tensor | None) -> None:
     for name, tensor in (("x", x), ("weight", weight)):
         if tensor is not None and tensor.device != graph.device:
             raise ValueError(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TypeVar
+from functools import cache, cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,14 +15,43 @@ from torch.autograd import forward_ad
 from torch_geometric import EdgeIndex
 
 from gnnkit._optional import is_available
+from gnnkit.ops._fingerprint import fingerprint
+from gnnkit.ops.remembered import forget, remember, sparse_pattern
 
-__all__ = ["CompressedGraph", "compress", "forget", "is_transformed", "remember"]
-
-T = TypeVar("T")
-Graph = "Tensor | EdgeIndex | CompressedGraph"
+__all__ = [
+    "CompressedGraph",
+    "compress",
+    "forget",
+    "is_one_pass",
+    "is_sorted_anew",
+    "is_transformed",
+    "remember",
+    "sort_edges",
+]
 
 _INT32_MAX = 2**31 - 1
 _SPARSE = (torch.sparse_coo, torch.sparse_csr, torch.sparse_csc)
+
+# So few edges are sorted by one compiled pass on one thread, and still fewer every time: a graph of which nothing is
+# kept cannot be out of date.
+_ONE_PASS_EDGES, _ANEW_EDGES = 100_000, 4096
+
+# Weights that are brought into another order in less time than it takes to look whether they are still the same.
+_FEW_WEIGHTS = 4096
+
+
+_has_numba = cache(lambda: is_available("numba"))
+
+
+def _once(make: Callable[[Any], Any]) -> Any:
+    """A property that is made once, and not of tensors that a training step could not use later."""
+
+    def outside_inference(graph: Any) -> Any:
+        with torch.inference_mode(False), torch.no_grad():
+            return make(graph)
+
+    outside_inference.__doc__ = make.__doc__
+    return cached_property(outside_inference)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +67,10 @@ class CompressedGraph:
         rowptr: Where the incoming edges of each target begin.
         col: Source of each edge, in CSR order.
         perm: CSR position → the user's edge; None where these are the same.
+        weight: Weights that were made with the graph, in CSR order: pass them on with it. Default: none.
 
     Shape:
-        rowptr `[num_dst + 1]`, col `[E]`, perm `[E]`.
+        rowptr `[num_dst + 1]`, col `[E]`, perm `[E]`, weight `[E]`.
     """
 
     num_src: int
@@ -48,6 +78,7 @@ class CompressedGraph:
     rowptr: Tensor
     col: Tensor
     perm: Tensor | None = None
+    weight: Tensor | None = None
     scratch: dict[str, object] = field(default_factory=dict, repr=False)
     """Whatever a backend derives from the structure alone and wants to keep with it, e.g. its rows in chunks."""
 
@@ -61,8 +92,8 @@ class CompressedGraph:
         """The device of the index tensors."""
         return self.col.device
 
-    @cached_property
-    def _outgoing(self) -> tuple[Tensor, Tensor, Tensor]:
+    @_once
+    def _outgoing(self) -> tuple[Tensor, Tensor, Tensor | None]:
         return _sort_by(self.col, self.num_src, self.row_of_edge)
 
     @property
@@ -75,10 +106,21 @@ class CompressedGraph:
         """Target of each edge, in CSC order, `[E]`."""
         return self._outgoing[1]
 
-    @property
+    @_once
     def perm_t(self) -> Tensor:
         """CSC position → CSR position, `[E]`."""
-        return self._outgoing[2]
+        perm = self._outgoing[2]
+        return _sort_by(self.col, self.num_src, self.row_of_edge)[2] if perm is None else perm
+
+    @_once
+    def weight_t(self) -> Tensor | None:
+        """`weight` in CSC order, `[E]`."""
+        if self.weight is None:
+            return None
+        colptr, row, perm = self._outgoing
+        # The order is of no further use to fixed weights, and would be a quarter of all that is kept.
+        self.__dict__["_outgoing"] = (colptr, row, None)
+        return self.weight.index_select(0, self.perm_t if perm is None else perm)
 
     @property
     def row_of_edge(self) -> Tensor:
@@ -91,7 +133,7 @@ class CompressedGraph:
         """Number of incoming edges of each target, `[num_dst]`."""
         return self.rowptr[1:] - self.rowptr[:-1]
 
-    @cached_property
+    @_once
     def edge_index(self) -> Tensor:
         """The edges as the user gave them: `[2, E]` int64, in the user's order."""
         edges = torch.stack([self.col.long(), self.row_of_edge.long()])
@@ -104,6 +146,29 @@ class CompressedGraph:
     def to_csr_order(self, values: Tensor) -> Tensor:
         """Bring per-edge values `[E, ...]` from the user's order to CSR order (differentiable)."""
         return values if self.perm is None else values.index_select(0, self.perm)
+
+    def ordered(self, weight: Tensor, *, outgoing: bool) -> Tensor:
+        """Bring weights `[E]` without a gradient from the user's order to CSR or (`outgoing`) CSC order.
+
+        Those of a large graph are kept, and compared with the user's by a fingerprint on each call.
+        """
+        if weight is self.weight:
+            return self.weight_t if outgoing else weight  # pyright: ignore[reportReturnType]
+        if not outgoing and self.perm is None:
+            return weight.contiguous()
+        if weight.numel() < _FEW_WEIGHTS or weight.device.type != "cpu":
+            return weight.index_select(0, self._order(outgoing))
+        key, mark = f"weights {outgoing}", (fingerprint(weight), weight.stride(), weight.dtype)
+        kept = self.scratch.get(key)
+        if kept is None or kept[0] != mark:  # pyright: ignore[reportIndexIssue]
+            with torch.inference_mode(False), torch.no_grad():
+                kept = self.scratch[key] = (mark, weight.index_select(0, self._order(outgoing)))
+        return kept[1]  # pyright: ignore[reportIndexIssue]
+
+    def _order(self, outgoing: bool) -> Tensor:
+        if not outgoing:
+            return self.perm  # pyright: ignore[reportReturnType]
+        return self.perm_t if self.perm is None else self.perm.index_select(0, self.perm_t)
 
     def to_user_order(self, values: Tensor) -> Tensor:
         """Bring per-edge values `[E, ...]` from CSR order to the user's order."""
@@ -130,95 +195,6 @@ def is_transformed(*tensors: Tensor | None) -> bool:
     return any(tensor is not None and type(tensor) not in (Tensor, torch.nn.Parameter) for tensor in tensors)
 
 
-class _Entry:
-    """A remembered value, with the tensors that it was made of: weakly held, as they were then."""
-
-    __slots__ = ("refs", "value", "versions")
-
-    def __init__(self, tensors: tuple[Tensor, ...], key: Hashable, value: object) -> None:
-        remembered = _remembered  # by the end of the interpreter the module's names are gone before the tensors
-
-        def drop(_: object) -> None:
-            remembered.pop(key, None)
-
-        self.refs = tuple(weakref.ref(tensor, drop) for tensor in tensors)
-        self.versions = tuple(_version(tensor) for tensor in tensors)
-        self.value = value
-
-    def is_for(self, tensors: tuple[Tensor, ...]) -> bool:
-        return all(ref() is tensor for ref, tensor in zip(self.refs, tensors, strict=True)) and self.versions == tuple(
-            _version(tensor) for tensor in tensors
-        )
-
-
-_remembered: dict[Hashable, _Entry] = {}
-
-
-def _version(tensor: Tensor) -> int | tuple[int, ...]:
-    if isinstance(tensor, EdgeIndex):
-        return tensor._data._version
-    if tensor.layout == torch.sparse_csr:
-        # Whoever writes into the parts of a sparse tensor bumps the counters of the parts alone.
-        return (
-            tensor._version,
-            tensor.crow_indices()._version,
-            tensor.col_indices()._version,
-            tensor.values()._version,
-        )
-    if tensor.layout == torch.sparse_coo:
-        return (tensor._version, tensor._indices()._version, tensor._values()._version)
-    return tensor._version
-
-
-def remember(name: Hashable, tensors: tuple[Tensor, ...], build: Callable[[], T]) -> T:
-    """Build something from tensors once, and again only when one of them has changed.
-
-    The tensors are held weakly and are known by identity and by torch's version counter, which every in-place change
-    raises. A change that torch does not see (through `.data`, or through a NumPy array that shares the memory) is not
-    noticed: call `forget` after one. Nothing is kept for tensors that require a gradient or count no versions.
-
-    Args:
-        name: What is built, with all options that it depends on.
-        tensors: All tensors that it depends on.
-        build: Makes it. What it returns must not hold `tensors` themselves, or they would never be freed.
-
-    Returns:
-        What `build` returned, now or earlier.
-
-    Example:
-        >>> weight = torch.ones(3)
-        >>> remember("sum", (weight,), lambda: weight.sum().item())
-        3.0
-        >>> weight[0] = 5.0
-        >>> remember("sum", (weight,), lambda: weight.sum().item())
-        7.0
-    """
-    if any(tensor.requires_grad or tensor.is_inference() for tensor in tensors):
-        return build()
-    key = (name, *(id(tensor) for tensor in tensors))
-    entry = _remembered.get(key)
-    if entry is not None and entry.is_for(tensors):
-        return entry.value  # pyright: ignore[reportReturnType]
-    # The versions are read before the build: a change made meanwhile by another thread then counts as one.
-    entry = _Entry(tensors, key, None)
-    value = build()
-    entry.value = value
-    _remembered[key] = entry
-    return value
-
-
-def forget(*tensors: Tensor) -> None:
-    """Drop what is remembered for these tensors, or for all if none is given.
-
-    Args:
-        *tensors: Edge or weight tensors that were changed behind torch's back.
-    """
-    ids = {id(tensor) for tensor in tensors}
-    for key in list(_remembered):
-        if not ids or ids.intersection(key[1:]):  # pyright: ignore[reportIndexIssue]
-            _remembered.pop(key, None)
-
-
 def compress(
     edge_index: Tensor | EdgeIndex | CompressedGraph,
     num_dst: int | None = None,
@@ -226,12 +202,12 @@ def compress(
 ) -> CompressedGraph:
     """Sort a graph's edges by target, once per graph.
 
-    The result is remembered for as long as the tensor lives and is not changed in place (see `remember`). The order of
-    parallel edges is kept.
+    The order of parallel edges is kept. The result of more than a few thousand edges is remembered for as long as the
+    memory of the edges lives and holds the same (see `remember`); fewer are sorted anew.
 
     Args:
-        edge_index: Edges j → i as `[2, E]` (row 0: sources j, row 1: targets i), as an `EdgeIndex` (its CSC cache is
-            used), as a sparse tensor (row = target, column = source, values not looked at), or compressed already.
+        edge_index: Edges j → i as `[2, E]` (row 0: sources j, row 1: targets i), as an `EdgeIndex`, as a sparse tensor
+            (row = target, column = source, values not looked at), or compressed already.
         num_dst: Number of target nodes. Default: `num_src`, else the sparse size, else the largest index plus one.
         num_src: Number of source nodes. Default: as for `num_dst`.
 
@@ -254,7 +230,33 @@ def compress(
             f"edge_index is a {type(edge_index).__name__}: pass a [2, E] tensor, an EdgeIndex, a sparse tensor "
             f"(row = target) or a CompressedGraph"
         )
-    return remember(("compress", num_dst, num_src), (edge_index,), lambda: _compress(edge_index, num_dst, num_src))
+    if is_one_pass(edge_index) and is_sorted_anew(edge_index):
+        return sort_edges(edge_index, num_dst, num_src)
+    if isinstance(edge_index, EdgeIndex):
+        num_dst, num_src = _sizes_of_edge_index(edge_index, num_dst, num_src)
+    parts, name = (edge_index,), ("compress", edge_index.layout, num_dst, num_src)
+    if edge_index.layout in _SPARSE:
+        # Other values on the same pattern (features after dropout, say) make no other graph.
+        parts, name = sparse_pattern(edge_index), (*name, edge_index.shape)
+    return remember(name, parts, lambda: sort_edges(edge_index, num_dst, num_src))
+
+
+def is_sorted_anew(edge_index: Tensor) -> bool:
+    """Tell whether a graph that `is_one_pass` is so small that nothing is kept of it."""
+    return edge_index.layout == torch.strided and edge_index.size(1) < _ANEW_EDGES and _has_numba()
+
+
+def is_one_pass(edge_index: Tensor) -> bool:
+    """Tell whether a graph is sorted by one compiled pass: an edge list in main memory, not too long."""
+    return (
+        edge_index.layout == torch.strided
+        and edge_index.device.type == "cpu"
+        and edge_index.dim() == 2
+        and edge_index.size(1) < _ONE_PASS_EDGES
+        and edge_index.size(0) == 2
+        and edge_index.dtype in (torch.int64, torch.int32)
+        and _has_numba()
+    )
 
 
 def _check_compressed(graph: CompressedGraph, num_dst: int | None, num_src: int | None) -> CompressedGraph:
@@ -267,7 +269,13 @@ def _check_compressed(graph: CompressedGraph, num_dst: int | None, num_src: int 
     return graph
 
 
-def _compress(edge_index: Tensor, num_dst: int | None, num_src: int | None) -> CompressedGraph:
+def sort_edges(edge_index: Tensor, num_dst: int | None, num_src: int | None) -> CompressedGraph:
+    """`compress` without looking whether it was done before: for graphs that are themselves made for a moment."""
+    with torch.inference_mode(False) if torch.is_inference_mode_enabled() else nullcontext():
+        return _sort_edges(edge_index, num_dst, num_src)
+
+
+def _sort_edges(edge_index: Tensor, num_dst: int | None, num_src: int | None) -> CompressedGraph:
     if edge_index.layout in _SPARSE:
         return _from_sparse(edge_index, num_dst, num_src)
     if edge_index.layout != torch.strided or edge_index.dim() != 2 or edge_index.size(0) != 2:
@@ -279,20 +287,36 @@ def _compress(edge_index: Tensor, num_dst: int | None, num_src: int | None) -> C
         raise ValueError(
             f"edge_index has dtype {edge_index.dtype}: node numbers are int64 or int32; call edge_index.long()"
         )
+    edges = edge_index
     if isinstance(edge_index, EdgeIndex):
-        # EdgeIndex's sparse size is (sources, targets).
-        num_src = edge_index.sparse_size(0) if num_src is None else num_src
-        num_dst = edge_index.sparse_size(1) if num_dst is None else num_dst
+        # Not its own cache of sorted edges: that one is not told of changes in its memory.
+        num_dst, num_src = _sizes_of_edge_index(edge_index, num_dst, num_src)
         edges = edge_index.as_tensor()
-    else:
-        edges = edge_index
     num_src, num_dst = _sizes(edges, num_src, num_dst)
+    if is_one_pass(edges):
+        from gnnkit.ops._numba_build import build_graph
+
+        graph = build_graph(edges, num_dst, num_src)
+        if graph is not None:
+            return graph
+    # A copy that nobody else can write to: the sort must find the ids that the check has found.
+    edges = edges.clone()
     _check_range("row 0 of edge_index", "num_src", edges[0], num_src)
-    if isinstance(edge_index, EdgeIndex) and edge_index.is_sorted:  # else it has no CSC, nor keeps one
-        return _from_edge_index(edge_index, num_src, num_dst)
     _check_range("row 1 of edge_index", "num_dst", edges[1], num_dst)
     rowptr, col, perm = _sort_by(edges[1], num_dst, edges[0])
+    if bool((edges[1, 1:] >= edges[1, :-1]).all()):
+        perm = None
     return CompressedGraph(num_src, num_dst, rowptr, col, perm)
+
+
+def _sizes_of_edge_index(
+    edge_index: EdgeIndex, num_dst: int | None, num_src: int | None
+) -> tuple[int | None, int | None]:
+    # EdgeIndex's sparse size is (sources, targets).
+    return (
+        edge_index.sparse_size(1) if num_dst is None else num_dst,
+        edge_index.sparse_size(0) if num_src is None else num_src,
+    )
 
 
 def _sizes(edges: Tensor, num_src: int | None, num_dst: int | None) -> tuple[int, int]:
@@ -324,30 +348,13 @@ def _index_dtype(*sizes: int) -> torch.dtype:
 def _sort_by(keys: Tensor, num_keys: int, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Sort edges by key, stably: where each key begins, the values in that order, and the permutation."""
     dtype = _index_dtype(num_keys, keys.numel(), 0)
-    if keys.device.type == "cpu" and is_available("numba"):
+    if keys.device.type == "cpu" and _has_numba():
         from gnnkit.ops._numba_structure import counting_sort
 
         return counting_sort(keys, num_keys, values, dtype)
     ordered, perm = torch.sort(keys, stable=True)
     pointers = torch.searchsorted(ordered, torch.arange(num_keys + 1, dtype=keys.dtype, device=keys.device))
     return pointers.to(dtype), values.index_select(0, perm).to(dtype), perm.to(dtype)
-
-
-def _from_edge_index(edge_index: EdgeIndex, num_src: int, num_dst: int) -> CompressedGraph:
-    (rowptr, col), perm = edge_index.get_csc()
-    dtype = _index_dtype(num_src, num_dst, edge_index.size(1))
-    rowptr = rowptr.as_subclass(Tensor).to(dtype, copy=True)
-    if rowptr.numel() > num_dst + 1:
-        raise ValueError(
-            f"row 1 of edge_index holds nodes up to {rowptr.numel() - 2}, but num_dst={num_dst}: "
-            f"numbers are 0 to num_dst - 1"
-        )
-    if rowptr.numel() < num_dst + 1:  # its cache was filled before the number of nodes was known
-        rowptr = torch.cat([rowptr, rowptr.new_full((num_dst + 1 - rowptr.numel(),), edge_index.size(1))])
-    # Copies: a view into the edge tensor would keep it alive, and with it the memory of this graph.
-    col = col.as_subclass(Tensor).to(dtype, copy=True)
-    perm = None if perm is None else perm.as_subclass(Tensor).to(dtype, copy=True)
-    return CompressedGraph(num_src, num_dst, rowptr, col, perm)
 
 
 def _from_sparse(adjacency: Tensor, num_dst: int | None, num_src: int | None) -> CompressedGraph:

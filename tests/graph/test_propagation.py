@@ -1,5 +1,3 @@
-import gc
-
 import pytest
 import torch
 from torch_geometric import EdgeIndex
@@ -7,7 +5,6 @@ from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
 from gnnkit.graph import propagation, to_dense
 from gnnkit.graph.propagation import SparseAdjacency, average, normalized_adjacency, propagate
-from gnnkit.ops import structure
 
 # Directed and weighted; node 3 has a loop already, node 0 is reached by nobody.
 EDGES = torch.tensor([[0, 0, 1, 2, 3, 3], [1, 2, 2, 1, 3, 2]])
@@ -80,20 +77,6 @@ def test_it_is_made_once_and_again_after_an_inplace_change():
     assert (second - third).abs().max() > 0.1
     other = WEIGHT.clone()
     torch.testing.assert_close(normalized_adjacency(edges, other, X, 4, "missing"), by_hand(edges, other, 4, "missing"))
-
-
-def test_a_graph_that_is_gone_takes_its_matrix_along():
-    gc.collect()
-    before = len(structure._remembered)
-    edges = EDGES.clone()
-    for _ in range(5):  # weights that come and go do not pile up either
-        normalized_adjacency(edges, WEIGHT.clone(), X, 4, "missing")
-    kept = WEIGHT.clone()
-    normalized_adjacency(edges, kept, X, 4, "missing")
-    assert len(structure._remembered) == before + 1
-    del edges
-    gc.collect()
-    assert len(structure._remembered) == before
 
 
 def test_learned_weights_get_their_gradient_on_every_call():

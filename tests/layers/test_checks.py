@@ -6,7 +6,14 @@ from torch_geometric import EdgeIndex
 
 from gnnkit.graph import to_csr
 from gnnkit.layers import GATLayer
-from gnnkit.layers._checks import check_attention_call, check_features, check_graph_input, linear_maps
+from gnnkit.layers._checks import (
+    check_attention_call,
+    check_attention_ids,
+    check_features,
+    check_graph_input,
+    check_weighted_graph,
+    linear_maps,
+)
 
 EDGES = torch.tensor([[0, 1, 1], [1, 2, 0]])
 
@@ -33,4 +40,23 @@ def test_receivers_without_features_are_counted_by_size():
     layer, x = GATLayer(4, 2), (torch.ones(3, 4), None)
     check_attention_call(layer, x, torch.tensor([[0], [4]]), None, (3, 5))
     with pytest.raises(ValueError, match=r"edge_index\[1\] holds node id 4, allowed: 0 .. 2"):
-        check_attention_call(layer, x, torch.tensor([[0], [4]]), None, None)
+        check_attention_ids(layer, x, torch.tensor([[0], [4]]), None)
+
+
+def test_weights_come_back_one_for_each_edge():
+    weight = torch.tensor([1.0, 2.0, 3.0])
+    for shape in ((3,), (3, 1)):
+        edges, found = check_weighted_graph(EDGES, weight.view(shape), 3, normalize=True)
+        assert edges is EDGES
+        assert found is not None
+        assert found.tolist() == [1.0, 2.0, 3.0]
+    assert check_weighted_graph(EDGES, None, 3, normalize=True)[1] is None
+    assert check_weighted_graph(EDGES, torch.tensor(2), 3, normalize=False)[1].tolist() == [2, 2, 2]  # pyright: ignore
+    with pytest.raises(ValueError, match=r"floating-point type where it is normalised, got torch.int64"):
+        check_weighted_graph(EDGES, weight.long(), 3, normalize=True)
+
+
+def test_csc_comes_back_as_csr():
+    csc = to_csr(EDGES, None, 3).to_sparse_csc()
+    assert check_weighted_graph(csc, None, 3, normalize=True)[0].layout == torch.sparse_csr
+    assert check_attention_call(GATLayer(4, 2), torch.ones(3, 4), csc, None, None)[0].layout == torch.sparse_csr

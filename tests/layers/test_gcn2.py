@@ -63,9 +63,60 @@ def test_mistakes_are_named():
         GCN2Layer(4, 0.1, theta=0.5)
     layer = GCN2Layer(4, 0.1)
     edges = torch.tensor([[0], [1]])
-    with pytest.raises(ValueError, match="x_0 must have the shape of x"):
-        layer(torch.ones(2, 4), torch.ones(3, 4), edges)
+    with pytest.raises(ValueError, match="x_0 must have as many nodes as x"):
+        layer(torch.ones(3, 4), torch.ones(2, 4), edges)
     with pytest.raises(ValueError, match="x has 3 features per node"):
         layer(torch.ones(2, 3), torch.ones(2, 3), edges)
-    with pytest.raises(ValueError, match="beside a sparse adj_t"):
+    with pytest.warns(UserWarning, match="beside a sparse adj_t"):
         layer(torch.ones(2, 4), torch.ones(2, 4), torch.eye(2).to_sparse_csr(), torch.ones(2))
+
+
+GRAPH = torch.tensor([[0, 1, 2, 3, 0, 2, 2], [1, 2, 3, 0, 2, 2, 1]])
+SHARED = pytest.mark.parametrize("shared", [True, False])
+
+
+@SHARED
+@pytest.mark.parametrize("theta", [0.5, 0.0, -0.5])
+def test_longer_and_single_first_features_are_cut_and_repeated(shared, theta, assert_same):
+    layer, conv = twins({"alpha": 0.3, "theta": theta, "layer": 1, "shared_weights": shared})
+    x, x_0 = torch.randn(4, 4, dtype=torch.float64), torch.randn(6, 4, dtype=torch.float64)
+    assert_same(layer, conv, x, x_0, GRAPH)
+    out = layer(x, x_0[:1], GRAPH)
+    torch.testing.assert_close(out, layer(x, x_0[:1].expand(4, 4), GRAPH))
+
+
+@SHARED
+def test_weights_in_a_column_and_of_other_types(shared, assert_same):
+    layer, conv = twins({"alpha": 0.3, "theta": 0.5, "layer": 1, "shared_weights": shared})
+    x, x_0 = torch.randn(2, 4, 4, dtype=torch.float64)
+    weight = torch.rand(7, 1, dtype=torch.float64)
+    assert_same(layer, conv, x, x_0, GRAPH, weight)
+    layer, conv = twins({"alpha": 0.3, "normalize": False, "shared_weights": shared})
+    for kind in (torch.int64, torch.bool):
+        counts = torch.tensor([1, 2, 0, 3, 1, 1, 4]).to(kind)
+        torch.testing.assert_close(layer(x, x_0, GRAPH, counts), conv(x, x_0, GRAPH, counts))
+
+
+@SHARED
+def test_autocast_gives_the_types_of_pyg(shared):
+    layer, conv = twins({"alpha": 0.3, "theta": 0.5, "layer": 1, "shared_weights": shared}, torch.float32)
+    x, x_0 = torch.randn(2, 4, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        out, expected = layer(x, x_0, GRAPH), conv(x, x_0, GRAPH)
+    assert out.dtype == expected.dtype
+    torch.testing.assert_close(out, expected, rtol=2e-2, atol=2e-2)
+
+
+def test_csc_is_csr():
+    layer = GCN2Layer(4, 0.2)
+    x, adj_t = torch.randn(4, 4), torch.sparse_coo_tensor(GRAPH.flip(0), torch.rand(7), (4, 4)).to_sparse_csr()
+    torch.testing.assert_close(layer(x, x, adj_t.to_sparse_csc()), layer(x, x, adj_t))
+
+
+@SHARED
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+def test_torchscript_compiles_the_steps(shared):
+    layer, conv = twins({"alpha": 0.3, "theta": 0.5, "layer": 1, "shared_weights": shared})
+    x, x_0 = torch.randn(2, 4, 4, dtype=torch.float64)
+    weight = torch.rand(7, dtype=torch.float64)
+    torch.testing.assert_close(torch.jit.script(layer)(x, x_0, GRAPH, weight), conv(x, x_0, GRAPH, weight))

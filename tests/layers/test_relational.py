@@ -129,7 +129,10 @@ BAD = {
     "blocks": (lambda: RelationalGCNLayer(4, 3, 2, num_blocks=2), "must divide in_channels=4 and out_channels=3"),
     "relations": (lambda: RelationalGCNLayer(4, 4, 0), "num_relations must be 1 or more"),
     "type": (lambda: call(kinds=torch.tensor([0, 2])), "edge_type holds 2, the layer has relations 0 to 1"),
-    "types": (lambda: call(kinds=torch.tensor([0])), r"edge_type must be int32 or int64 \[2\]"),
+    "types": (
+        lambda: call(kinds=torch.tensor([0])),
+        r"edge_type must hold integers \[2\], one for each edge, got torch.int64 \[1\]",
+    ),
     "width": (lambda: call(x=torch.zeros(3, 5)), "x has 5 features"),
     "node": (lambda: call(edges=torch.tensor([[0, 1], [1, 3]])), "3"),
     "ids": (lambda: call(x=torch.tensor([0, 4, 1])), "ids"),
@@ -147,3 +150,45 @@ def call(x=None, edges=EDGES, kinds=KINDS, weight=None):
 def test_bad_input(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_nan_does_not_reach_nodes_without_an_edge_to_it():
+    torch.manual_seed(0)
+    edges, kinds = torch.randint(1, 6, (2, 200)), torch.randint(5, (200,))  # dense enough for matrices over all pairs
+    conv = RGCNConv(4, 3, 5, num_bases=2)
+    layer = RelationalGCNLayer(4, 3, 5, num_bases=2)
+    layer.load_state_dict(conv.state_dict())
+    x = torch.randn(6, 4)
+    x[0] = float("nan")  # nobody's neighbour
+    out = layer(x, edges, kinds)
+    assert out[0].isnan().all()
+    torch.testing.assert_close(out[1:], conv(x, edges, kinds)[1:])
+
+
+def test_repr_and_sizes_are_pygs():
+    for channels in (4, (4, 3)):
+        layer, conv = twins(channels, 5, RELATIONS)
+        assert repr(layer) == repr(conv).replace("RGCNConv", "RelationalGCNLayer")
+        assert (layer.in_channels, layer.in_channels_l) == (conv.in_channels, conv.in_channels_l)
+
+
+@pytest.mark.parametrize("kind", [torch.int32, torch.int16, torch.uint8, torch.bool])
+def test_relations_of_any_integer_type(kind):
+    layer, x = RelationalGCNLayer(4, 4, 2), torch.randn(3, 4)
+    torch.testing.assert_close(layer(x, EDGES, KINDS.to(kind)), layer(x, EDGES, KINDS))
+
+
+@pytest.mark.parametrize("weights", WEIGHTS.values(), ids=WEIGHTS)
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_half_types_come_out_as_in_pyg(weights, kind):
+    torch.set_default_dtype(torch.float32)
+    layer, conv = (made.to(kind) for made in twins(4, 6, RELATIONS, **weights, dtype=torch.float32))
+    x, edges, kinds = torch.randn(5, 4).to(kind), torch.randint(5, (2, 20)), torch.randint(RELATIONS, (20,))
+    out, expected = layer(x, edges, kinds), conv(x, edges, kinds)
+    assert out.dtype == expected.dtype == torch.float32
+    torch.testing.assert_close(out, expected, rtol=5e-2, atol=5e-2)
+
+
+def test_torchscript_is_refused_with_the_ways_that_there_are():
+    with pytest.raises(NotImplementedError, match=r"TorchScript cannot compile RelationalGCNLayer, .*torch\.compile"):
+        torch.jit.script(torch.nn.Sequential(RelationalGCNLayer(4, 4, 2)))

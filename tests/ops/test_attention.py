@@ -115,6 +115,29 @@ def test_large_masked_and_missing_logits(backend: str) -> None:
         assert missing[1:].tolist() == [5.0, 0.0]
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("heads", [1, 3, 8])
+@pytest.mark.parametrize("options", [{}, {"dropout": 0.4, "training": True}])
+def test_saturated_logits_have_no_gradient(
+    monkeypatch: pytest.MonkeyPatch, backend: str, heads: int, options: dict
+) -> None:
+    torch.manual_seed(0)
+    edges = torch.cat([torch.randint(0, 40, (2, 200)), torch.arange(40).expand(2, -1)], dim=1).unique(dim=1)
+    once, copies = edges.size(1), 0 if options else 60  # of two copies a mask may take one: then there is a gradient
+    edges = torch.cat([edges, edges[:, :copies]], dim=1)  # both have half of the weight
+    for channels, smallest in ((5, 1 << 30), (8, 0)):  # kernels for any number of channels, and for this one
+        monkeypatch.setattr("gnnkit.ops._numba_attention._MIN_WORK_FOR_CONSTANT", smallest)
+        x, source, target, logits = (1e6 * tensor for tensor in make(edges, 40, 40, heads, channels))
+        logits[once:] = logits[:copies]
+        for inputs in ([x, source, target, logits], [x, source, target, None]):
+            truth = gradients("torch", edges, inputs, 40, **options)
+            found = gradients(backend, edges, cast(inputs, torch.float32), 40, **options)
+            agree(found[:2], truth[:2], 1e-5)
+            for mine, exact in zip(found[2:], truth[2:], strict=True):
+                assert (mine[exact == 0] == 0).all()
+                assert (exact == 0).float().mean() > 0.9
+
+
 def test_equals_pyg() -> None:
     torch.manual_seed(0)
     conv = GATConv(5, 4, heads=3, add_self_loops=False).double()
@@ -201,6 +224,21 @@ def test_half_precision_and_inference_mode() -> None:
     torch.testing.assert_close(half.float(), expected, atol=0.05, rtol=0.05)
     with torch.inference_mode():
         assert torch.equal(edge_attention(EDGES, *inputs), expected)
+
+
+@needs_numba
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_no_less_exact_than_step_by_step(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    edges = torch.randint(0, 60, (2, 900))
+    inputs = cast(make(edges, 60, 60, 2, 16), dtype)
+    truth = gradients("torch", edges, cast(inputs, torch.float64), 60)
+    errors = {}
+    for backend in ("numba", "torch"):
+        found = gradients(backend, edges, inputs, 60)
+        assert all(tensor.dtype == dtype for tensor in found)
+        errors[backend] = [(mine.double() - exact).abs().mean() for mine, exact in zip(found, truth, strict=True)]
+    assert all(mine <= other for mine, other in zip(errors["numba"], errors["torch"], strict=True)), errors
 
 
 def test_an_in_place_change_of_the_edges_is_seen() -> None:

@@ -7,8 +7,10 @@ import threading
 import pytest
 import torch
 
+from gnnkit._optional import is_available
 from gnnkit.ops import edge_attention, explain_backend, segment_sum, spmm, use_backend
-from gnnkit.ops.dispatch import BACKENDS, Situation, choose, load_backend, requested_backend
+from gnnkit.ops.backends import BACKENDS, Situation
+from gnnkit.ops.dispatch import choose, load_backend, requested_backend
 
 EDGES = torch.tensor([[0, 1, 2], [1, 2, 0]])
 
@@ -29,12 +31,21 @@ def nothing(name: str) -> bool:
         ("spmm", Situation(device="cuda"), everything, "triton"),
         ("spmm", Situation(device="cuda", dtype=torch.bfloat16), everything, "triton"),
         ("spmm", Situation(device="cuda"), nothing, "torch"),
-        ("spmm", Situation(dtype=torch.float16), everything, "torch"),
+        ("spmm", Situation(dtype=torch.float16), everything, "numba"),
+        ("edge_attention", Situation(dtype=torch.bfloat16), everything, "numba"),
         ("spmm", Situation(transforms=True), everything, "torch"),
         ("spmm", Situation(num_dst=207, num_src=207, num_edges=2833), everything, "numba"),
-        ("spmm", Situation(num_dst=207, num_src=207, num_edges=12_000), everything, "dense"),
-        ("spmm", Situation("cuda", num_dst=207, num_src=207, num_edges=2833), everything, "dense"),
-        ("spmm", Situation(num_dst=30, num_src=30, num_edges=60), everything, "dense"),
+        ("spmm", Situation(num_dst=207, num_src=207, num_edges=12_000, width=256), everything, "dense"),
+        ("spmm", Situation(num_dst=207, num_src=207, num_edges=12_000, width=64), everything, "numba"),
+        (
+            "spmm",
+            Situation(num_dst=207, num_src=207, num_edges=12_000, width=256, transforms=True),
+            everything,
+            "torch",
+        ),
+        ("spmm", Situation("cuda", num_dst=207, num_src=207, num_edges=12_000, width=256), everything, "triton"),
+        ("spmm", Situation(num_dst=30, num_src=30, num_edges=60, width=16), everything, "torch"),
+        ("spmm", Situation(num_dst=30, num_src=30, num_edges=60, width=1600), everything, "numba"),
         ("spmm", Situation(num_dst=207, num_src=207, num_edges=300), everything, "numba"),
         ("spmm", Situation(num_dst=5000, num_src=5000, num_edges=5_000_000), everything, "numba"),
         ("edge_attention", Situation(), everything, "numba"),
@@ -56,11 +67,15 @@ def test_the_automatic_choice(op: str, situation: Situation, available, expected
 
 def test_the_choice_is_explained() -> None:
     text = str(choose("spmm", Situation(dtype=torch.float16), available=everything))
-    assert text.startswith("spmm runs on 'torch': the first in the order of preference that can run float16 on cpu")
-    assert "not 'numba': it takes float32, float64, not float16" in text
+    assert text.startswith("spmm runs on 'numba': the first in the order of preference that can run float16 on cpu")
+    assert "not 'dense': it takes float32, float64, not float16" in text
     assert "not 'triton': it runs on cuda, not on cpu" in text
-    choice = explain_backend("spmm", torch.ones(3, 2), graph=EDGES)
-    assert (choice.op, choice.backend) == ("spmm", "dense")
+    choice = explain_backend("spmm", torch.ones(2, 3, 4), graph=EDGES)
+    assert (choice.op, choice.backend) == ("spmm", "torch")
+    if is_available("numba"):
+        assert ("numba", "24 products take less time than its call does (from 8192 on it is worth it)") in (
+            choice.passed_over
+        )
     with use_backend("torch"):
         assert explain_backend("edge_attention").reason == "it was asked for with use_backend"
 
@@ -69,7 +84,7 @@ def test_the_choice_is_explained() -> None:
     ("op", "request_", "situation", "text"),
     [
         ("spmm", "triton", Situation(), "spmm cannot run there, because it runs on cuda, not on cpu"),
-        ("spmm", "numba", Situation(dtype=torch.bfloat16), "it takes float32, float64, not bfloat16"),
+        ("spmm", "scatter", Situation(dtype=torch.bfloat16), "it takes float32, float64, not bfloat16"),
         ("spmm", "numba", Situation(transforms=True), "torch.func transforms"),
         ("edge_attention", "numba", Situation(weights=True), "per-edge weights are asked for"),
         ("edge_attention", "dense", Situation(), "edge_attention has no such backend. It has triton, numba, torch"),

@@ -159,6 +159,22 @@ def test_half_precision_and_inference_mode() -> None:
         assert torch.equal(spmm(EDGES.clone(), x.clone(), weight.clone()), expected)
 
 
+@needs_numba
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_no_less_exact_than_step_by_step(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    edges, x, weight = torch.randint(0, 60, (2, 900)), torch.randn(2, 60, 17).to(dtype), torch.randn(900).to(dtype)
+    truth = gradients("torch", edges, x.double(), weight.double(), 60)
+    errors = {}
+    for backend in ("numba", "torch"):
+        found = gradients(backend, edges, x, weight, 60)
+        assert all(tensor.dtype == dtype for tensor in found)
+        errors[backend] = [(mine.double() - exact).abs().mean() for mine, exact in zip(found, truth, strict=True)]
+    assert all(mine <= other for mine, other in zip(errors["numba"], errors["torch"], strict=True)), errors
+    with use_backend("numba"):
+        assert spmm(edges, x).dtype == dtype
+
+
 def test_an_in_place_change_of_edges_or_weights_is_seen() -> None:
     edges, weight, x = EDGES.clone(), torch.ones(5), torch.tensor([[1.0], [10.0], [100.0], [1000.0]])
     for backend in ("auto", "dense", "torch"):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch_geometric import EdgeIndex
 
-from gnnkit.ops import compress, forget, remember
+from gnnkit.ops import compress, remembered
 
 EDGES = torch.tensor([[3, 0, 0, 2, 2, 1], [1, 1, 0, 1, 3, 1]])
 
@@ -74,16 +74,11 @@ def test_edge_index(sort_order: str | None) -> None:
     check_arrays(compress(edges), edges.as_tensor())
 
 
-def test_the_cache_of_an_edge_index_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    edges = EdgeIndex(EDGES, sparse_size=(4, 5)).sort_by("row").values
+def test_the_memory_of_an_edge_index_counts_and_not_its_cache() -> None:
+    edges = EdgeIndex(EDGES.clone(), sparse_size=(4, 5)).sort_by("row").values
     edges.fill_cache_()
-
-    def fail(*arguments: object) -> None:
-        raise AssertionError("sorted again")
-
-    monkeypatch.setattr("gnnkit.ops.structure._sort_by", fail)
-    graph = compress(edges)
-    assert graph.col.tolist() == [0, 0, 1, 2, 3, 2]
+    edges.as_tensor()[0] = 3
+    check_arrays(compress(edges), edges.as_tensor())
 
 
 @pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr, torch.sparse_csc])
@@ -95,52 +90,88 @@ def test_a_sparse_tensors_rows_are_targets(layout: torch.layout) -> None:
     assert sorted(edge_list(graph)) == [(0, 1), (0, 2), (3, 1)]
 
 
-def test_the_same_tensor_is_sorted_once() -> None:
-    edges = EDGES.clone()
+def test_edges_that_come_sorted_keep_their_order() -> None:
+    for edges in (
+        torch.tensor([[3, 1, 0], [0, 0, 2]]),
+        torch.tensor([[3, 1, 0], [0, 0, 2]]).repeat_interleave(40_000, 1),
+    ):
+        graph = compress(edges, 4, 4)
+        assert graph.perm is None
+        assert torch.equal(graph.edge_index, edges)
+
+
+def many(seed: int = 0) -> Tensor:
+    """More edges than are sorted anew each time."""
+    return torch.randint(4, (2, 10_000), generator=torch.Generator().manual_seed(seed))
+
+
+def test_a_large_tensor_is_sorted_once() -> None:
+    edges = many()
     assert compress(edges, 4, 4) is compress(edges, 4, 4)
     assert compress(edges, 4, 4) is not compress(edges, 5, 4)
     assert compress(edges, 4, 4) is not compress(edges.clone(), 4, 4)
+    assert compress(edges[:, :4500], 4, 4) is compress(edges[:, :4500], 4, 4)
 
 
-def test_an_in_place_change_is_noticed() -> None:
-    edges = EDGES.clone()
+def test_nothing_is_kept_of_a_small_graph() -> None:
+    kept = len(remembered._small.entries), len(remembered._shelves)
+    held = [torch.randint(25, (2, 54)) for _ in range(100)]
+    graphs = [weakref.ref(compress(edges, 25, 25)) for edges in held]
+    gc.collect()
+    assert [graph() for graph in graphs] == [None] * 100
+    assert (len(remembered._small.entries), len(remembered._shelves)) == kept
+
+
+@pytest.mark.parametrize("edges", [EDGES, many()], ids=["small", "large"])
+def test_an_in_place_change_is_noticed(edges: Tensor) -> None:
+    edges = edges.clone()
     before = compress(edges, 4, 4)
     edges[0, 0] = 2
     after = compress(edges, 4, 4)
     assert after is not before
-    assert edge_list(after)[0] == (2, 1)
+    assert edge_list(after)[0] == (2, int(edges[1, 0]))
     edges[1].fill_(0)  # through a view
-    assert compress(edges, 4, 4).degree.tolist() == [6, 0, 0, 0]
+    assert compress(edges, 4, 4).degree.tolist() == [edges.size(1), 0, 0, 0]
+    edges.numpy()[0, -1] = 4
+    with pytest.raises(ValueError, match="row 0 of edge_index holds node 4, but num_src=4"):
+        compress(edges, 4, 4)
 
 
-def test_forget_is_for_changes_that_torch_does_not_see() -> None:
-    edges = EDGES.clone()
-    compress(edges, 4, 4)
-    edges.numpy()[:] = 0
-    assert edge_list(compress(edges, 4, 4))[0] == (3, 1)
-    forget(edges)
-    assert edge_list(compress(edges, 4, 4))[0] == (0, 0)
-
-
-def test_what_is_remembered_dies_with_its_tensor() -> None:
-    edges = EDGES.clone()
+def test_what_is_remembered_dies_with_its_memory() -> None:
+    edges = many()
     graph = weakref.ref(compress(edges, 4, 4))
-    sorted_edges = EdgeIndex(EDGES.int(), sparse_size=(4, 4)).sort_by("col").values
+    sorted_edges = EdgeIndex(edges.int(), sparse_size=(4, 4)).sort_by("col").values
     second = weakref.ref(compress(sorted_edges))
+    view = edges[:]
+    del edges
+    gc.collect()
     assert graph() is not None
     assert second() is not None
-    del edges, sorted_edges
+    del view, sorted_edges
     gc.collect()
     assert graph() is None
     assert second() is None
 
 
-def test_nothing_is_remembered_for_tensors_that_are_trained() -> None:
-    weight = torch.ones(3, requires_grad=True)
-    assert remember("double", (weight,), lambda: weight * 2) is not remember("double", (weight,), lambda: weight * 2)
+@pytest.mark.parametrize("edges", [EDGES, many()], ids=["small", "large"])
+def test_what_is_made_in_inference_mode_can_be_trained_on(edges: Tensor) -> None:
+    edges = edges.clone()
     with torch.inference_mode():
-        made_inside = EDGES.clone()
-        assert edge_list(compress(made_inside, 4, 4)) == edge_list(compress(EDGES, 4, 4))
+        graph = compress(edges, 4, 4)
+        assert edge_list(compress(edges.clone(), 4, 4)) == edge_list(graph)
+        arrays = (graph.rowptr, graph.col, graph.perm, graph.colptr, graph.row, graph.perm_t, graph.edge_index)
+    assert not any(array.is_inference() for array in arrays)
+
+
+@pytest.mark.parametrize("outgoing", [False, True])
+def test_weights_in_the_kernels_order(outgoing: bool) -> None:
+    for edges in (EDGES, many()):
+        graph, weight = compress(edges, 4, 4), torch.rand(edges.size(1))
+        order = graph.perm.long() if not outgoing else graph.perm.long()[graph.perm_t.long()]
+        assert torch.equal(graph.ordered(weight, outgoing=outgoing), weight[order])
+        weight.numpy()[:] = 2
+        weight.numpy()[3] = 5
+        assert torch.equal(graph.ordered(weight, outgoing=outgoing), weight[order])
 
 
 @pytest.mark.parametrize(
@@ -155,7 +186,7 @@ def test_nothing_is_remembered_for_tensors_that_are_trained() -> None:
         (
             EdgeIndex([[0], [4]], sparse_size=(5, 5), sort_order="col"),
             (4, 5),
-            "row 1 of edge_index holds nodes up to 4",
+            "row 1 of edge_index holds node 4, but num_dst=4",
         ),
     ],
 )

@@ -104,3 +104,18 @@ def test_the_operator_is_well_formed(dtype: torch.dtype, device: str) -> None:
     with use_backend("triton"):
         seed = torch.tensor(5, device=device)
         torch.library.opcheck(torch.ops.gnnkit.edge_attention.default, (edges, *inputs, seed, 4, 0.2, 0.3))
+
+
+def test_a_gradient_of_a_gradient(device: str, edges: Tensor) -> None:
+    def second(backend: str) -> list[Tensor]:
+        generator = torch.Generator().manual_seed(1)
+        leaf = torch.randn(8, 3, generator=generator, dtype=torch.float64).to(device)
+        leaf = (leaf.float() if backend == "triton" else leaf).requires_grad_()
+        with use_backend(backend):
+            x = torch.stack([leaf.sin(), leaf], dim=1)
+            out = edge_attention(edges, x, leaf[:, :2], leaf[:6, 1:] * 2, num_dst=6)
+            (grad,) = torch.autograd.grad(out.square().sum(), leaf, create_graph=True)
+            return [grad.detach().double(), torch.autograd.grad(grad.square().sum(), leaf)[0].double()]
+
+    for mine, truth in zip(second("triton"), second("reference"), strict=True):
+        assert (mine - truth).abs().max() <= 2e-5 * truth.abs().max()

@@ -77,3 +77,18 @@ def test_the_operator_is_well_formed(device: str) -> None:
     with use_backend("triton"):
         assert explain_backend("spmm", x).backend == "triton"
         torch.library.opcheck(torch.ops.gnnkit.spmm.default, (edges, x, weight, 4))
+
+
+def test_a_gradient_of_a_gradient(device: str, edges: Tensor) -> None:
+    def second(backend: str) -> list[Tensor]:
+        generator = torch.Generator().manual_seed(1)
+        leaf = torch.randn(8, 3, generator=generator, dtype=torch.float64).to(device)
+        leaf = (leaf.float() if backend == "triton" else leaf).requires_grad_()
+        weight = (leaf[edges[0]] * leaf[edges[1]]).sum(-1).tanh()
+        with use_backend(backend):
+            out = spmm(edges, leaf.sin(), weight, num_dst=6)
+            (grad,) = torch.autograd.grad(out.square().sum(), leaf, create_graph=True)
+            return [grad.detach().double(), torch.autograd.grad(grad.square().sum(), leaf)[0].double()]
+
+    for mine, truth in zip(second("triton"), second("reference"), strict=True):
+        assert (mine - truth).abs().max() <= 2e-5 * truth.abs().max()

@@ -1,0 +1,219 @@
+"""Graph attention on `gnnkit.ops`: when that is allowed, and the graph with its self-loops; see `_fused`."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.nn import Parameter
+from torch_geometric import EdgeIndex
+from torch_geometric.typing import OptPairTensor
+from torch_geometric.utils import add_self_loops, remove_self_loops
+from torch_geometric.utils.loop import compute_loop_attr
+
+from gnnkit.layers._checks import check_graph_input
+from gnnkit.layers._fused import MOST_WORK_OF_A_CALL, chosen, runs_fused, towards_targets
+from gnnkit.layers._linear import has_slow_products, is_autocast, is_plain
+from gnnkit.ops import CompressedGraph, edge_attention, remember
+from gnnkit.ops._function import AttentionOptions
+from gnnkit.ops._library import is_traced
+from gnnkit.ops.dispatch import requested_backend
+from gnnkit.ops.structure import is_one_pass, is_sorted_anew, sort_edges
+
+__all__ = ["attend", "attends_fused", "attention_logits", "average", "with_loops"]
+
+
+def attends_fused(
+    layer: Any, h: OptPairTensor, edge_index: Tensor, edge_attr: Tensor | None, size: tuple[int, int] | None
+) -> bool:
+    """`runs_fused` for an attention layer; PyG's own words on a `size` that does not fit are left to PyG."""
+    source, target = h
+    if source is not target and layer.flow != "source_to_target":
+        return False
+    if size is not None and (size[0] != source.size(0) or (target is not None and size[1] != target.size(0))):
+        return False
+    return runs_fused(layer, edge_index, source, target, edge_attr)
+
+
+def attend(
+    layer: Any,
+    h: OptPairTensor,
+    edge_index: Tensor,
+    edge_attr: Tensor | None,
+    size: tuple[int, int] | None,
+) -> Tensor:
+    """A `GATLayer`'s sums `[N_dst, K, C]`, from the mapped features of sources and targets."""
+    source, target = h
+    num_src = source.size(0)
+    num_dst = target.size(0) if target is not None else num_src if size is None else size[1]
+    num_loops = None
+    if layer.add_self_loops:
+        num_loops = min(size) if size is not None else num_src if target is None else min(num_src, num_dst)
+    if is_traced():
+        graph, edge_logits = _graph_of_static_shape(layer, edge_index, edge_attr, num_loops, h)
+    else:
+        graph = with_loops(
+            edge_index,
+            num_src,
+            num_dst,
+            num_loops,
+            layer.flow,
+            ordered=edge_attr is not None,
+            transposed=source.requires_grad and torch.is_grad_enabled(),
+        )
+        edge_logits = None
+        if edge_attr is not None and graph.num_edges > 0:
+            if num_loops is not None:
+                edge_attr = _with_loop_features(layer, edge_index, edge_attr, num_loops)
+            edge_logits = _edge_logits(layer, edge_attr)
+    return average(layer, graph, h, edge_logits, num_dst)
+
+
+def average(layer: Any, graph: Any, h: OptPairTensor, edge_logits: Tensor | None, num_dst: int) -> Tensor:
+    """The op itself, in one call with the nodes' logits where the graph is small."""
+    source, target = h
+    if target is source and edge_logits is None and _is_small(graph, source, layer.att_src, layer.att_dst):
+        from gnnkit.ops._numba_node_attention import node_attention
+
+        options = AttentionOptions.draw(layer.negative_slope, layer.dropout, layer.training, source.device)
+        return node_attention(graph, source, layer.att_src, layer.att_dst, options)
+    alpha_src, alpha_dst = attention_logits(layer, source, target)
+    # Autocast is for a layer's maps: averages have the type of what is averaged.
+    with torch.autocast(source.device.type, enabled=False) if is_autocast(source) else nullcontext():
+        return edge_attention(
+            graph,
+            source,
+            alpha_src,
+            alpha_dst,
+            edge_logits,
+            num_dst=num_dst,
+            negative_slope=layer.negative_slope,
+            dropout=layer.dropout,
+            training=layer.training,
+        )
+
+
+def _is_small(graph: Any, x: Tensor, *attention: Tensor) -> bool:
+    """Whether all of it may be one compiled call: a small graph on the CPU, and no wish for another backend."""
+    if not isinstance(graph, CompressedGraph):  # traced
+        return False
+    kind, (_, heads, channels) = x.dtype, x.shape
+    if kind not in (torch.float32, torch.float64) or any(type(a) not in (Tensor, Parameter) for a in attention):
+        return False
+    if x.device.type != "cpu" or graph.col.dtype != torch.int32 or graph.device.type != "cpu":
+        return False
+    if any(a.dtype != kind or a.device != x.device for a in attention):
+        return False
+    if graph.num_edges * heads * channels > MOST_WORK_OF_A_CALL or graph.num_dst != graph.num_src:
+        return False
+    return chosen("edge_attention", "cpu", kind, requested_backend("edge_attention"))[0] == "numba"
+
+
+def attention_logits(layer: Any, source: Tensor, target: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Both halves of the score, `[N, K]` each: one matrix product, which leaves nothing of size N x K x C behind."""
+    if target is source and source.dtype == layer.att_src.dtype:
+        heads, channels = layer.heads, layer.out_channels
+        both = torch.cat([layer.att_src, layer.att_dst]).permute(1, 2, 0)  # [K, C, 2]
+        if heads > 1:
+            both = torch.eye(heads, dtype=both.dtype, device=both.device)[:, None, None, :] * both.unsqueeze(-1)
+        rows, both = source.reshape(-1, heads * channels), both.reshape(heads * channels, 2 * heads)
+        slow = has_slow_products(rows)
+        found = (rows.float() @ both.float()).to(rows.dtype) if slow else rows @ both
+        return found[:, :heads], found[:, heads:]
+    alpha_dst = None if target is None else (target * layer.att_dst).sum(dim=-1)
+    return (source * layer.att_src).sum(dim=-1), alpha_dst
+
+
+def _edge_logits(layer: Any, edge_attr: Tensor) -> Tensor:
+    """a_edge^T W_edge x_e, `[E, K]`, by way of a_edge^T W_edge, `[K, edge_dim]`."""
+    edge_attr = edge_attr.view(-1, 1) if edge_attr.dim() == 1 else edge_attr
+    lin = layer.lin_edge
+    if not is_plain(lin):
+        return (lin(edge_attr).view(-1, layer.heads, layer.out_channels) * layer.att_edge).sum(dim=-1)
+    scores = (lin.weight.view(layer.heads, layer.out_channels, -1) * layer.att_edge.squeeze(0).unsqueeze(-1)).sum(1)
+    return F.linear(edge_attr, scores)
+
+
+def with_loops(
+    edge_index: Tensor,
+    num_src: int,
+    num_dst: int,
+    num_loops: int | None,
+    flow: str,
+    *,
+    ordered: bool = True,
+    transposed: bool = False,
+) -> CompressedGraph:
+    """The graph with one self-loop on each of the first nodes, sorted.
+
+    Args:
+        edge_index: The graph, in any format.
+        num_src: Number of sources.
+        num_dst: Number of targets.
+        num_loops: On how many nodes; None leaves the edges as they are.
+        flow: PyG's: which end sends.
+        ordered: Whether anything is given per edge.
+        transposed: Whether a backward pass is to follow.
+    """
+    plain = edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
+    one_pass = is_one_pass(plain)
+
+    def build() -> CompressedGraph:
+        if one_pass:
+            from gnnkit.ops._numba_build import build_graph
+
+            graph = build_graph(plain, num_dst, num_src, num_loops, flow, transposed=transposed, ordered=ordered)
+            if graph is not None:
+                return graph
+        sizes = (num_src, num_dst) if flow == "source_to_target" else (num_dst, num_src)
+        check_graph_input(edge_index, sizes)
+        if edge_index.layout == torch.strided:
+            edges = towards_targets(edge_index, flow)
+        else:
+            edges = sort_edges(edge_index, num_dst, num_src).edge_index
+        if num_loops is not None:
+            edges = add_self_loops(remove_self_loops(edges)[0], num_nodes=num_loops)[0]
+        graph = sort_edges(edges, num_dst, num_src)
+        return graph if ordered else replace(graph, perm=None)
+
+    if one_pass and is_sorted_anew(plain):
+        return build()
+    return remember(("with loops", num_src, num_dst, num_loops, flow, ordered), (edge_index,), build)
+
+
+def _with_loop_features(layer: Any, edge_index: Tensor, edge_attr: Tensor, num_loops: int) -> Tensor:
+    """The features of the edges of `with_loops`, in the order in which it was given them."""
+    edges = edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
+    kept = remember("no self-loops", (edge_index,), lambda: (edges[0] != edges[1]).nonzero().view(-1))
+    edge_attr = edge_attr.index_select(0, kept)
+    loops = compute_loop_attr(edges.index_select(1, kept), edge_attr, num_loops, False, layer.fill_value)
+    return torch.cat([edge_attr, loops])
+
+
+def _graph_of_static_shape(
+    layer: Any, edge_index: Tensor, edge_attr: Tensor | None, num_loops: int | None, h: OptPairTensor
+) -> tuple[Tensor, Tensor | None]:
+    """The graph with self-loops in shapes that do not depend on the edges: loops that were there weigh nothing."""
+    edges = towards_targets(edge_index, layer.flow)
+    if num_loops is None:
+        return edges, None if edge_attr is None else _edge_logits(layer, edge_attr)
+    source, target = edges
+    is_loop = source == target
+    if edge_attr is not None:
+        given = target if layer.flow == "source_to_target" else source
+        slot = torch.where(is_loop | (given >= num_loops), num_loops, given)
+        loops = compute_loop_attr(torch.stack([slot, slot]), edge_attr, num_loops + 1, False, layer.fill_value)[
+            :num_loops
+        ]
+        edge_logits = _edge_logits(layer, torch.cat([edge_attr, loops]))
+    else:
+        edge_logits = h[0].new_zeros(edges.size(1) + num_loops, layer.heads)
+    removed = torch.cat([is_loop, is_loop.new_zeros(num_loops)])
+    # Every receiver that loses a loop here has one among the new ones, so no row is left without a finite logit.
+    edge_logits = edge_logits.masked_fill(removed.unsqueeze(-1), -torch.inf)
+    ones = torch.arange(num_loops, dtype=edges.dtype, device=edges.device)
+    return torch.cat([edges, ones.expand(2, -1)], dim=1), edge_logits

@@ -1,0 +1,110 @@
+"""`spmm` as one matrix product with the dense adjacency, for graphs of few nodes and many edges.
+
+The adjacency is made anew in each call, which costs little beside a product that is worth it. A product also multiplies
+what is no edge, by zero: where a value is infinite or no number, that would spread it to every node, so such calls take
+the sparse way.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gnnkit.ops import _torch
+from gnnkit.ops._function import SpmmKernels, is_batched
+from gnnkit.ops._library import is_traced
+from gnnkit.ops.structure import CompressedGraph, is_transformed
+
+__all__ = ["backward", "forward", "matrix_product", "spmm"]
+
+# A batched product with matrices of fewer columns than this is many times slower than one product of all rows.
+_MIN_COLUMNS = 16
+
+
+def _cells(graph: CompressedGraph) -> Tensor:
+    sources, targets = graph.edge_index
+    return targets * graph.num_src + sources
+
+
+def _adjacency(graph: CompressedGraph, weight: Tensor | None, x: Tensor) -> Tensor:
+    """The sums of parallel edges' weights, `[num_dst, num_src]`."""
+    values = x.new_ones(graph.num_edges) if weight is None else weight
+    empty = x.new_zeros(graph.num_dst * graph.num_src)
+    return empty.index_add(0, _cells(graph), values).view(graph.num_dst, graph.num_src)
+
+
+def _is_finite(*tensors: Tensor) -> bool:
+    """Whether all numbers surely are: a sum of finite ones may overflow, but none hides a NaN or an infinity."""
+    return all(math.isfinite(tensor.sum().item()) for tensor in tensors)
+
+
+def _times(matrix: Tensor, x: Tensor) -> Tensor:
+    channels = x.size(-1)
+    if channels >= _MIN_COLUMNS or x.dim() == 2 or x.numel() == 0:
+        return matrix @ x
+    rows = x.transpose(-1, -2).reshape(-1, x.size(-2))  # a batch's channels one under the other
+    return (rows @ matrix.t()).view(*x.shape[:-2], channels, matrix.size(0)).transpose(-1, -2).contiguous()
+
+
+def forward(graph: CompressedGraph, x: Tensor, weight: Tensor | None) -> Tensor:
+    """The product; see `gnnkit.ops.spmm`."""
+    adjacency = _adjacency(graph, weight, x)
+    return _times(adjacency, x) if _is_finite(adjacency, x) else _torch.spmm(graph, x, weight)
+
+
+def backward(
+    graph: CompressedGraph, grad: Tensor, x: Tensor, weight: Tensor | None, need_weight: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Gradients with respect to `x` and, where it is needed, to `weight`."""
+    adjacency = _adjacency(graph, weight, grad)
+    if not _is_finite(adjacency, grad):
+        return _torch.spmm_backward(graph, grad, x, weight, need_weight)
+    grad_weight = None
+    if need_weight:
+        # All pairs of nodes: each is of its own two rows alone, whatever stands in the others.
+        ends = (tensor.flatten(0, -3) if tensor.dim() > 2 else tensor.unsqueeze(0) for tensor in (grad, x))
+        pairs = torch.einsum("bic,bjc->ij", *ends)
+        grad_weight = pairs.flatten().index_select(0, _cells(graph))
+    return _times(adjacency.t(), grad), grad_weight
+
+
+spmm = SpmmKernels(forward, backward)
+
+
+def matrix_product(matrix: Tensor, x: Tensor) -> Tensor:
+    """A x for a constant matrix whose zeros are no edges: on a CPU they do not spread what is infinite or no number.
+
+    Args:
+        matrix: `[M, N]`.
+        x: `[N, D]`, or `[B, N, D]`.
+
+    Returns:
+        `[M, D]`, or `[B, M, D]`.
+    """
+    if x.device.type != "cpu" or matrix.requires_grad or is_traced() or is_transformed(matrix, x):
+        return matrix @ x  # a GPU would be waited for, and a learnt matrix has no zeros
+    return _MatrixProduct.apply(matrix, x)  # pyright: ignore[reportReturnType]
+
+
+def _along_edges(matrix: Tensor, x: Tensor) -> Tensor:
+    if _is_finite(x):
+        return matrix @ x
+    rows, columns = matrix.nonzero().t()
+    return _torch.spmm(_torch.EdgeList(torch.stack([columns, rows]), *matrix.shape), x, matrix[rows, columns])
+
+
+class _MatrixProduct(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor, x: Tensor) -> Tensor:
+        ctx.save_for_backward(matrix)
+        return _along_edges(matrix, x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        back = ctx.saved_tensors[0].t()
+        if is_batched(grad):
+            return None, back @ grad
+        return None, matrix_product(back, grad) if torch.is_grad_enabled() else _along_edges(back, grad)
