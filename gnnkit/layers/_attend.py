@@ -15,16 +15,17 @@ from torch_geometric.typing import OptPairTensor
 from torch_geometric.utils import add_self_loops, remove_self_loops
 from torch_geometric.utils.loop import compute_loop_attr
 
+from gnnkit.layers._attention_logits import attention_logits
 from gnnkit.layers._checks import check_graph_input
 from gnnkit.layers._fused import MOST_WORK_OF_A_CALL, chosen, runs_fused, towards_targets
-from gnnkit.layers._linear import has_slow_products, is_autocast, is_plain
+from gnnkit.layers._linear import is_autocast, is_plain
 from gnnkit.ops import CompressedGraph, edge_attention, remember
 from gnnkit.ops._function import AttentionOptions
 from gnnkit.ops._library import is_traced
 from gnnkit.ops.dispatch import requested_backend
 from gnnkit.ops.structure import is_one_pass, is_sorted_anew, sort_edges
 
-__all__ = ["attend", "attends_fused", "attention_logits", "average", "with_loops"]
+__all__ = ["attend", "attends_fused", "average", "with_loops"]
 
 
 def attends_fused(
@@ -111,21 +112,6 @@ def _is_small(graph: Any, x: Tensor, *attention: Tensor) -> bool:
     if graph.num_edges * heads * channels > MOST_WORK_OF_A_CALL or graph.num_dst != graph.num_src:
         return False
     return chosen("edge_attention", "cpu", kind, requested_backend("edge_attention"))[0] == "numba"
-
-
-def attention_logits(layer: Any, source: Tensor, target: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Both halves of the score, `[N, K]` each: one matrix product, which leaves nothing of size N x K x C behind."""
-    if target is source and source.dtype == layer.att_src.dtype:
-        heads, channels = layer.heads, layer.out_channels
-        both = torch.cat([layer.att_src, layer.att_dst]).permute(1, 2, 0)  # [K, C, 2]
-        if heads > 1:
-            both = torch.eye(heads, dtype=both.dtype, device=both.device)[:, None, None, :] * both.unsqueeze(-1)
-        rows, both = source.reshape(-1, heads * channels), both.reshape(heads * channels, 2 * heads)
-        slow = has_slow_products(rows)
-        found = (rows.float() @ both.float()).to(rows.dtype) if slow else rows @ both
-        return found[:, :heads], found[:, heads:]
-    alpha_dst = None if target is None else (target * layer.att_dst).sum(dim=-1)
-    return (source * layer.att_src).sum(dim=-1), alpha_dst
 
 
 def _edge_logits(layer: Any, edge_attr: Tensor) -> Tensor:

@@ -13,7 +13,8 @@ from torch_geometric.typing import OptPairTensor, Size
 from torch_geometric.utils import add_self_loops, remove_self_loops, softmax
 from torch_geometric.utils.sparse import set_sparse_value
 
-from gnnkit.layers._attend import attend, attends_fused, attention_logits
+from gnnkit.layers._attend import attend, attends_fused
+from gnnkit.layers._attention_logits import attention_logits
 from gnnkit.layers._checks import (
     check_attention_call,
     check_attention_ids,
