@@ -127,13 +127,14 @@ def interval(row: pd.Series) -> str:
 def statement(table: pd.DataFrame) -> str:
     """The answer in words and tables, from the rows and nothing else."""
     lines = [
-        "# Given the same data as sequences and as a graph: when does each win?",
+        "# Given the same data as sequences and as a graph: which model wins, and when?",
         "",
         "Written by `python benchmarks/when_graph_helps.py` from the rows in "
         "[when_graph_helps.csv](when_graph_helps.csv); do not edit. A difference is the MAE of the best graph model "
         "less that of the best sequence model, both chosen by the validation MAE, with its 95% interval (moving "
-        "blocks of test windows, and the noise between seeds): below zero the graph wins. Intervals are looked at one "
-        "by one: of twenty in which nothing differs, one excludes zero.",
+        "blocks of test windows, and the noise between seeds): below zero the graph model wins. Intervals are looked "
+        "at one by one: of twenty in which nothing differs, one excludes zero. What is compared are two models; "
+        "whether it is the graph that one of them wins by is not asked here.",
         "",
         "## In short",
         "",
@@ -145,10 +146,12 @@ def statement(table: pd.DataFrame) -> str:
             longest = part[part["horizon"] == part["horizon"].max()] if question != "horizon" else part
             verdicts: dict[str, list[str]] = {}
             for _, row in longest.iterrows():
-                verdicts.setdefault(winner(row), []).append(f"{label(row)}, {interval(row)}")
-            said = {"graph": "the graph wins at", "sequence": "the sequence wins at", "open": "open at"}
-            said |= {"few": "too few blocks of windows to tell at"}
-            words = "; ".join(f"{said[who]} {'; '.join(cases)}" for who, cases in verdicts.items())
+                graph, sequence = f"`{row['graph']}` (graph)", f"`{row['sequence']}`"
+                said = {"graph": f"{graph} beats {sequence} at", "sequence": f"{sequence} beats {graph} at"}
+                said |= {"open": f"{graph} and {sequence} are not told apart at"}
+                said |= {"few": f"too few blocks of windows to tell {graph} from {sequence} at"}
+                verdicts.setdefault(said[winner(row)], []).append(f"{label(row)}, {interval(row)}")
+            words = "; ".join(f"{who} {'; '.join(cases)}" for who, cases in verdicts.items())
             lines.append(f"- **{title}**, {data} ({_size(longest)}): {words}.")
     for question, title in TITLES.items():
         part = table[table["question"] == question]
