@@ -16,7 +16,7 @@ from torch_geometric.utils import add_self_loops, remove_self_loops
 from torch_geometric.utils.loop import compute_loop_attr
 
 from gnnkit.layers._attention_logits import attention_logits
-from gnnkit.layers._checks import check_graph_input
+from gnnkit.layers._checks import check_attention_ids, check_graph_input
 from gnnkit.layers._fused import MOST_WORK_OF_A_CALL, chosen, runs_fused, towards_targets
 from gnnkit.layers._linear import is_autocast, is_plain
 from gnnkit.ops import CompressedGraph, edge_attention, remember
@@ -25,7 +25,7 @@ from gnnkit.ops._library import is_traced
 from gnnkit.ops.dispatch import requested_backend
 from gnnkit.ops.structure import is_one_pass, is_sorted_anew, sort_edges
 
-__all__ = ["attend", "attends_fused", "average", "with_loops"]
+__all__ = ["attend", "attends_fused", "average", "scores_of_nodes", "with_loops"]
 
 
 def attends_fused(
@@ -96,6 +96,14 @@ def average(layer: Any, graph: Any, h: OptPairTensor, edge_logits: Tensor | None
             dropout=layer.dropout,
             training=layer.training,
         )
+
+
+def scores_of_nodes(
+    layer: Any, h: OptPairTensor, edge_index: Tensor, size: tuple[int, int] | None
+) -> tuple[Tensor, Tensor | None]:
+    """What the steps one after the other begin with, once the ids are known to be right: no op looks at them there."""
+    check_attention_ids(layer, h, edge_index, size)
+    return attention_logits(layer, *h)
 
 
 def _is_small(graph: Any, x: Tensor, *attention: Tensor) -> bool:

@@ -13,15 +13,8 @@ from torch_geometric.typing import OptPairTensor, Size
 from torch_geometric.utils import add_self_loops, remove_self_loops, softmax
 from torch_geometric.utils.sparse import set_sparse_value
 
-from gnnkit.layers._attend import attend, attends_fused
-from gnnkit.layers._attention_logits import attention_logits
-from gnnkit.layers._checks import (
-    check_attention_call,
-    check_attention_ids,
-    check_attention_settings,
-    linear_maps,
-    refuse_torchscript,
-)
+from gnnkit.layers._attend import attend, attends_fused, scores_of_nodes
+from gnnkit.layers._checks import check_attention_call, check_attention_settings, linear_maps, refuse_torchscript
 from gnnkit.layers._fused import has_own_hooks
 from gnnkit.layers._linear import Linear
 
@@ -141,8 +134,7 @@ class GATLayer(MessagePassing):
         seen = None if self.lin_edge is None else edge_attr
         if not return_attention_weights and attends_fused(self, h, edge_index, seen, size):
             return self._combine_heads(attend(self, h, edge_index, seen, size), x)
-        check_attention_ids(self, h, edge_index, size)
-        alpha = attention_logits(self, *h)
+        alpha = scores_of_nodes(self, h, edge_index, size)
         edge_index, edge_attr = self._prepare_graph(h, edge_index, edge_attr, size)
         # edge_updater_type: (alpha: typing.Tuple[Tensor, typing.Optional[Tensor]], edge_attr: typing.Optional[Tensor])
         alpha = self.edge_updater(edge_index, alpha=alpha, edge_attr=edge_attr, size=size)
@@ -191,8 +183,7 @@ class GATLayer(MessagePassing):
         return F.dropout(alpha, p=self.dropout, training=self.training)
 
     def message(self, x_j: Tensor, alpha: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        # x_j: [E, K, C], alpha: [E, K]
-        return alpha.unsqueeze(-1) * x_j
+        return alpha.unsqueeze(-1) * x_j  # [E, K, 1] [E, K, C]
 
     def _combine_heads(self, out: Tensor, x: Tensor | OptPairTensor) -> Tensor:
         # out: [N, K, C]

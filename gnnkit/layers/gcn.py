@@ -11,7 +11,7 @@ from torch_geometric.nn.inits import zeros
 from torch_geometric.typing import Adj
 from torch_geometric.utils import is_torch_sparse_tensor, spmm
 
-from gnnkit.layers._checks import check_features, check_weighted_graph
+from gnnkit.layers._checks import check_features, check_graph_input, check_weighted_graph
 from gnnkit.layers._fused import convolve, has_own_hooks, normalise_once, runs_fused
 from gnnkit.layers._linear import Linear
 

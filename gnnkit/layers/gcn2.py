@@ -12,7 +12,7 @@ from torch_geometric.nn.inits import glorot
 from torch_geometric.typing import Adj
 from torch_geometric.utils import spmm
 
-from gnnkit.layers._checks import check_features, check_weighted_graph
+from gnnkit.layers._checks import check_features, check_graph_input, check_weighted_graph
 from gnnkit.layers._fused import has_own_hooks, neighbour_sums, normalise_once, runs_fused
 
 __all__ = ["GCN2Layer"]

@@ -46,9 +46,8 @@ class RelationalGCNLayer(MessagePassing):
 
     Shape:
         `x`: `[N, F]`, ids `[N]`, None, or a pair of these for sources and targets; `edge_index`: `[2, E]`;
-        `edge_type`: `[E]`; `edge_weight`: `[E]`, multiplies messages (PyG has none); returned: `[N, C]`.
-
-    Graphs: how one that changes is noticed is said at `GCNLayer`.
+        `edge_type`: `[E]`; `edge_weight`: `[E]`, multiplies messages (PyG has none); returned: `[N, C]`. How a graph
+        that changes is noticed is said at `GCNLayer`.
 
     Raises:
         ValueError: Bases beside blocks, sizes that blocks do not divide; in a call: features of another width, ids or
@@ -118,7 +117,6 @@ class RelationalGCNLayer(MessagePassing):
         edges = check_edge_index(edge_index, (num_src, num_dst))
         edge_type = self._check_types(edge_type, edges.size(1))
         check_edge_weight(edge_weight, edges.size(1))
-
         features = x if x.is_floating_point() else None
         if self.flow == "source_to_target" and runs_fused(
             self, edges, features, edge_weight, aggregations=("mean", "add", "sum")
@@ -150,8 +148,7 @@ class RelationalGCNLayer(MessagePassing):
         edge_type = edge_type if edge_type.dtype == torch.int32 else edge_type.long()
         low, high = type_range(edge_type)
         if low < 0 or high >= self.num_relations:
-            wrong = low if low < 0 else high
-            raise ValueError(f"edge_type holds {wrong}, the layer has relations 0 to {self.num_relations - 1}")
+            raise ValueError(f"edge_type holds {min(low, 0) or high}, relations are 0 to {self.num_relations - 1}")
         return edge_type
 
     def _map(self, x: Tensor, relation: Tensor) -> Tensor:

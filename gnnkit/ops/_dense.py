@@ -104,7 +104,7 @@ class _MatrixProduct(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        back = ctx.saved_tensors[0].t()
+        back = ctx.saved_tensors[0].t().to(grad.dtype)  # under autocast the product is of a narrower type
         if is_batched(grad):
             return None, back @ grad
         return None, matrix_product(back, grad) if torch.is_grad_enabled() else _along_edges(back, grad)

@@ -128,7 +128,7 @@ BAD = {
     "both": (lambda: RelationalGCNLayer(4, 4, 2, num_bases=1, num_blocks=2), "exclude each other"),
     "blocks": (lambda: RelationalGCNLayer(4, 3, 2, num_blocks=2), "must divide in_channels=4 and out_channels=3"),
     "relations": (lambda: RelationalGCNLayer(4, 4, 0), "num_relations must be 1 or more"),
-    "type": (lambda: call(kinds=torch.tensor([0, 2])), "edge_type holds 2, the layer has relations 0 to 1"),
+    "type": (lambda: call(kinds=torch.tensor([0, 2])), "edge_type holds 2, relations are 0 to 1"),
     "types": (
         lambda: call(kinds=torch.tensor([0])),
         r"edge_type must hold integers \[2\], one for each edge, got torch.int64 \[1\]",

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import math
-from os import PathLike
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from gnnkit.compare.leakage.audit import CAUSES
+from gnnkit.compare.spec.inputs import a_path, names_of_models, some_values
 from gnnkit.compare.spec.problems import Key, SpecProblems, key_text, nearest, one_line, spec_problems
 from gnnkit.compare.spec.settings import check_settings
 from gnnkit.data import DATASETS
@@ -20,6 +29,7 @@ __all__ = ["DEFAULT_MODELS", "ComparisonSpec", "FinalSpec", "make_spec", "resolv
 
 Value = TypeVar("Value")
 BudgetKind = Literal["epochs", "seconds", "parameters", "trials"]
+OnePath = Annotated[Path | None, BeforeValidator(a_path)]
 Share = Annotated[float, Field(allow_inf_nan=False)]
 
 DEFAULT_MODELS = ("lstm", "bilstm", "gru", "gcn", "tgcn")
@@ -47,9 +57,9 @@ class ComparisonSpec(BaseModel, frozen=True):
     """Folder with the data set's files; none: GNNKIT_DATA, else a download."""
     data_options: dict[str, Any] = Field(default_factory=dict)
     """Further arguments of the data set's loader, e.g. num_nodes = 16 for the simulated one."""
-    series: Path | None = None
+    series: OnePath = None
     """Your own series: a CSV, Parquet or NPZ file of time × nodes."""
-    graph: Path | None = None
+    graph: OnePath = None
     """Its graph: a CSV matrix, an edge list or an NPZ file."""
     graph_format: Literal["auto", "matrix", "edges"] | None = None
     """Format of a CSV graph; none: look."""
@@ -61,7 +71,7 @@ class ComparisonSpec(BaseModel, frozen=True):
     """Minutes in a row of your own files."""
     season: int | None = Field(default=None, ge=2)
     """Rows in a season of your own files, e.g. 288 for days of 5-minute rows."""
-    missing_values: tuple[float | str, ...] | None = None
+    missing_values: Annotated[tuple[float | str, ...] | None, BeforeValidator(some_values)] = None
     """What stands for a missing value in your own files, beside empty cells and NaN, e.g. -200 or 9999."""
     decimal: Literal[".", ","] | None = None
     """What stands before decimals in your own series; none: found out from its numbers."""
@@ -72,7 +82,7 @@ class ComparisonSpec(BaseModel, frozen=True):
     """Rows that a model sees; none: chosen for the data (12 for the known data sets)."""
     horizons: tuple[int, ...] | None = None
     """Steps ahead that are scored, positive and none twice; none: chosen for the data (3, 6, 12 for the known ones)."""
-    models: tuple[str, ...] = DEFAULT_MODELS
+    models: Annotated[tuple[str, ...], BeforeValidator(names_of_models)] = DEFAULT_MODELS
     """Models of `gnnkit list`."""
     settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Settings of single models, by model: hidden_channels, learning_rate, weight_decay, or the model's own."""
@@ -151,22 +161,6 @@ class ComparisonSpec(BaseModel, frozen=True):
             raise ValueError(f"unknown data set {name!r}{nearest(name, DATASETS)}")
         return name
 
-    @field_validator("series", "graph", mode="before")
-    @classmethod
-    def _a_path(cls, value: Any) -> Any:
-        if value is None or isinstance(value, (str, PathLike)):
-            return value
-        raise ValueError(
-            f"a {type(value).__name__} is no path; what is in memory goes to the run: run(spec, "
-            f"series=gnnkit.data.read_own(series, graph))"
-        )
-
-    @field_validator("missing_values", mode="before")
-    @classmethod
-    def _some_values(cls, values: Any) -> Any:
-        alone = isinstance(values, (int, float, str)) and not isinstance(values, bool)
-        return (values,) if alone else tuple(values) if isinstance(values, list) else values
-
     @field_validator("split")
     @classmethod
     def _whole_split(cls, shares: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
@@ -174,17 +168,6 @@ class ComparisonSpec(BaseModel, frozen=True):
             text = ", ".join(f"{share:g}" for share in shares)
             raise ValueError(f"{text} are not three positive shares with sum 1; give e.g. 0.7, 0.1, 0.2")
         return shares
-
-    @field_validator("models", mode="before")
-    @classmethod
-    def _names_of_models(cls, names: Any) -> Any:
-        for name in names if isinstance(names, (list, tuple)) else ():
-            if not isinstance(name, str):
-                what = name.__name__ if isinstance(name, type) else type(name).__name__
-                raise ValueError(
-                    f"{what} is no name: models of your own cannot be compared yet; choose from {', '.join(MODELS)}"
-                )
-        return names
 
     @field_validator("models")
     @classmethod

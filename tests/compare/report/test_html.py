@@ -216,7 +216,7 @@ def test_published_figures_stand_apart_with_their_marks(fake_results):
     assert block is not None
     assert "5.1264 / 3.1802" in block.group()
     assert "[C]" in block.group()
-    assert "[M]" in block.group()
+    assert "[S]" in block.group()
     assert "best test epoch (4809 of 5000)" in block.group()
     assert "data-score" not in block.group()
     own = re.search(r'<tr class="graph">\s*<th scope="row">tgcn.*?</tr>', block.group(), re.DOTALL)
