@@ -1,7 +1,7 @@
 """gnnkit of this checkout against gnnkit of another one: is any case slower than it was?
 
     python benchmarks/against.py OTHER                     every timed case that both have, rows to results/
-    python benchmarks/against.py OTHER --only gat-arxiv    one case
+    python benchmarks/against.py OTHER --only gat-arxiv    one case, whose row is replaced
 
 Each case is timed in fresh processes, those of the two checkouts in turns; a process takes gnnkit's side of the case
 alone, warms it up and reports the median of its rounds. A row has the median over the processes, and the ratio of this
@@ -17,9 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
-import torch
-from rows import RESULTS
+from rows import RESULTS, Rows
 
 HERE = Path(__file__).resolve().parent
 
@@ -83,12 +81,10 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the rows")
     options = parser.parse_args()
-    from gnnkit.training.environment import environment
-
     here, other = HERE.parent, options.other.resolve()
     known = case_names(other)
     names = options.only.split(",") if options.only else [name for name in case_names(here) if name in known]
-    rows = []
+    table = Rows(options.out / f"against-{options.device}.csv", ["case"], options.device)
     for name in names:
         times: dict[Path, list[float]] = {here: [], other: []}
         for _ in range(options.turns):
@@ -96,11 +92,10 @@ def main() -> None:
                 found.append(measure(checkout, name, options.device, options.rounds))
         ours, theirs = (statistics.median(times[checkout]) for checkout in (here, other))
         pairs = [new / old for new, old in zip(times[here], times[other], strict=True)]
-        row = {"case": name, "seconds": ours, "other_seconds": theirs, "ratio": ours / theirs}
+        row = {"seconds": ours, "other_seconds": theirs, "ratio": ours / theirs}
         row |= {"least": min(pairs), "most": max(pairs), "turns": options.turns, "other": commit_of(other)}
-        rows.append(row | environment(torch.device(options.device)))
+        table.add([row], case=name)
         print(f"{name:24s} {ours:.6f} s against {theirs:.6f} s: {ours / theirs:.3f}", flush=True)
-        pd.DataFrame(rows).to_csv(options.out / f"against-{options.device}.csv", index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":
