@@ -25,7 +25,7 @@ from gnnkit.ops._library import is_traced
 from gnnkit.ops.dispatch import requested_backend
 from gnnkit.ops.structure import is_one_pass, is_sorted_anew, sort_edges
 
-__all__ = ["attend", "attends_fused", "average", "scores_of_nodes", "with_loops"]
+__all__ = ["attend", "attends_fused", "average", "replace_loops", "scores_of_nodes", "with_loops"]
 
 
 def attends_fused(
@@ -104,6 +104,15 @@ def scores_of_nodes(
     """What the steps one after the other begin with, once the ids are known to be right: no op looks at them there."""
     check_attention_ids(layer, h, edge_index, size)
     return attention_logits(layer, *h)
+
+
+def replace_loops(
+    layer: Any, h: OptPairTensor, edge_index: Tensor, edge_attr: Tensor | None, size: tuple[int, int] | None
+) -> tuple[Tensor, Tensor | None]:
+    """The edges with one self-loop on each node that is source and target at once, as the steps read them."""
+    num_nodes = min(size) if size is not None else min(part.size(0) for part in h if part is not None)
+    edge_index, edge_attr = remove_self_loops(edge_index, edge_attr)
+    return add_self_loops(edge_index, edge_attr, fill_value=layer.fill_value, num_nodes=num_nodes)  # pyright: ignore
 
 
 def _is_small(graph: Any, x: Tensor, *attention: Tensor) -> bool:

@@ -10,10 +10,10 @@ from torch.nn import Parameter
 from torch_geometric.nn import MessagePassing
 from torch_geometric.nn.inits import glorot, zeros
 from torch_geometric.typing import OptPairTensor, Size
-from torch_geometric.utils import add_self_loops, remove_self_loops, softmax
+from torch_geometric.utils import softmax
 from torch_geometric.utils.sparse import set_sparse_value
 
-from gnnkit.layers._attend import attend, attends_fused, scores_of_nodes
+from gnnkit.layers._attend import attend, attends_fused, replace_loops, scores_of_nodes
 from gnnkit.layers._checks import check_attention_call, check_attention_settings, linear_maps, refuse_torchscript
 from gnnkit.layers._fused import has_own_hooks
 from gnnkit.layers._linear import Linear
@@ -131,15 +131,18 @@ class GATLayer(MessagePassing):
         """Compute the targets' new features; `size` names the counts of sources and targets that `x` does not show."""
         edge_index, edge_attr, size = check_attention_call(self, x, edge_index, edge_attr, size)
         h = self._transform(x)
-        seen = None if self.lin_edge is None else edge_attr
-        if not return_attention_weights and attends_fused(self, h, edge_index, seen, size):
-            return self._combine_heads(attend(self, h, edge_index, seen, size), x)
+        seen, out = None if self.lin_edge is None else edge_attr, None
+        dropped = return_attention_weights and self.training and self.dropout > 0  # which the op does not tell
+        if not dropped and attends_fused(self, h, edge_index, seen, size):
+            out = self._combine_heads(attend(self, h, edge_index, seen, size), x)
+            if not return_attention_weights:
+                return out
         alpha = scores_of_nodes(self, h, edge_index, size)
         edge_index, edge_attr = self._prepare_graph(h, edge_index, edge_attr, size)
         # edge_updater_type: (alpha: typing.Tuple[Tensor, typing.Optional[Tensor]], edge_attr: typing.Optional[Tensor])
         alpha = self.edge_updater(edge_index, alpha=alpha, edge_attr=edge_attr, size=size)
         # propagate_type: (x: typing.Tuple[Tensor, typing.Optional[Tensor]], alpha: Tensor)
-        out = self._combine_heads(self.propagate(edge_index, x=h, alpha=alpha, size=size), x)
+        out = self._combine_heads(self.propagate(edge_index, x=h, alpha=alpha, size=size), x) if out is None else out
         if not return_attention_weights:
             return out
         return out, (edge_index if edge_index.layout == torch.strided else set_sparse_value(edge_index, alpha), alpha)
@@ -156,11 +159,7 @@ class GATLayer(MessagePassing):
 
     def _prepare_graph(self, h: OptPairTensor, edge_index: Tensor, edge_attr: Tensor | None, size: Size):
         """Take out self-loops and give one to each node that is source and target at once."""
-        if not self.add_self_loops:
-            return edge_index, edge_attr
-        num_nodes = min(size) if size is not None else min(part.size(0) for part in h if part is not None)
-        edge_index, edge_attr = remove_self_loops(edge_index, edge_attr)
-        return add_self_loops(edge_index, edge_attr, fill_value=self.fill_value, num_nodes=num_nodes)
+        return replace_loops(self, h, edge_index, edge_attr, size) if self.add_self_loops else (edge_index, edge_attr)
 
     # PyG writes `propagate` and `edge_updater` from the hooks' annotations, and understands no `Tensor | None` there.
     def edge_update(  # pyright: ignore[reportIncompatibleMethodOverride]

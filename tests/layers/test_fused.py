@@ -122,14 +122,23 @@ def test_subclasses_and_replaced_hooks_run_the_steps(calls):
     assert len(calls) == 2
 
 
-def test_other_aggregations_and_attention_weights_run_the_steps(calls):
+def test_other_aggregations_and_dropped_attention_weights_run_the_steps(calls):
     x = features()
     GCNLayer(4, 3, aggr="mean")(x, EDGES)
     GCNLayer(4, 3, aggr=["sum", "max"], aggr_kwargs={"mode": "sum"})(x, EDGES)
-    GATLayer(4, 3)(x, EDGES, return_attention_weights=True)
+    GATLayer(4, 3, dropout=0.5)(x, EDGES, return_attention_weights=True)
     adj_t = to_csr(EDGES, None, 4).requires_grad_()
     GCNLayer(4, 3)(x, adj_t)
     assert not calls
+
+
+def test_who_asks_for_attention_weights_gets_the_same_sums(calls):
+    layer, x = GATLayer(4, 3, heads=2, dropout=0.5).eval(), features()
+    out, (edges, alpha) = layer(x, EDGES, return_attention_weights=True)
+    assert len(calls) == 1
+    assert torch.equal(out, layer(x, EDGES))
+    by_hand = torch.zeros(4, 2, 3).index_add(0, edges[1], alpha.unsqueeze(-1) * layer.lin(x).view(-1, 2, 3)[edges[0]])
+    torch.testing.assert_close(out, by_hand.flatten(1) + layer.bias)
 
 
 class Twice(SumAggregation):
