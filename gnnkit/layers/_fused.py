@@ -41,9 +41,16 @@ __all__ = [
 # Numbers that are gathered, E x C, up to which one thread in one call is faster than several threads in many.
 MOST_WORK_OF_A_CALL = 1_000_000
 
-_HOOKS = frozenset(
-    ("message", "message_and_aggregate", "aggregate", "update", "edge_update", "edge_updater", "_prepare_graph")
+_HOOK_NAMES = (
+    "message",
+    "message_and_aggregate",
+    "aggregate",
+    "update",
+    "edge_update",
+    "edge_updater",
+    "_prepare_graph",
 )
+_HOOKS = frozenset(_HOOK_NAMES)
 
 # What PyG makes of a name. Anything else in the place of `aggr_module` is the user's.
 _AGGREGATIONS = {"add": SumAggregation, "sum": SumAggregation, "mean": MeanAggregation}
@@ -95,7 +102,7 @@ def runs_fused(
     # A tracer's tensors are of a class of its own: under one it is the transforms alone that stand against the ops.
     if is_transformed(*(() if traced else values)) or edge_index.is_meta:
         return False
-    if (not traced and _are_replaced(vars(layer))) or (not traced and torch.jit.is_tracing()):  # pyright: ignore[reportPrivateImportUsage]
+    if _are_replaced(layer, traced) or (not traced and torch.jit.is_tracing()):  # pyright: ignore[reportPrivateImportUsage]
         return False
     if edge_index.layout == torch.strided:
         return edge_index.dtype in (torch.int64, torch.int32)
@@ -108,11 +115,13 @@ def runs_fused(
     )
 
 
-def _are_replaced(attributes: dict[str, Any]) -> bool:
+def _are_replaced(layer: Any, traced: bool) -> bool:
     """Whether somebody has put other hooks, or another `propagate`, into the layer itself."""
-    propagate = attributes.get("propagate")  # PyG's own is put back there after an explanation
+    if traced:  # in the words that a compiler knows
+        return any(name in layer.__dict__ for name in _HOOK_NAMES)
+    propagate = vars(layer).get("propagate")  # PyG's own is put back there after an explanation
     mine = propagate is None or getattr(propagate, "__module__", "").endswith("_propagate")
-    return not mine or not _HOOKS.isdisjoint(attributes)
+    return not mine or not _HOOKS.isdisjoint(vars(layer))
 
 
 def towards_targets(edge_index: Tensor, flow: str) -> Tensor:

@@ -334,3 +334,10 @@ def test_a_propagate_in_the_place_of_the_layers_own_runs(calls):
     layer.propagate = lambda edge_index, x, edge_weight: 0 * x
     assert layer(features(), EDGES).abs().sum() == 0
     assert not calls
+
+
+def test_a_hook_in_the_place_of_the_layers_own_is_compiled():
+    torch._dynamo.reset()
+    layer = GCNLayer(4, 3, bias=False)
+    layer.message = lambda x_j, edge_weight: 0 * x_j
+    assert torch.compile(layer, backend="eager")(features(), EDGES).abs().sum() == 0
