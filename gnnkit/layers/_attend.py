@@ -71,7 +71,10 @@ def attend(
             if num_loops is not None:
                 edge_attr = _with_loop_features(layer, edge_index, edge_attr, num_loops)
             edge_logits = _edge_logits(layer, edge_attr)
-    return average(layer, graph, h, edge_logits, num_dst)
+    out = average(layer, graph, h, edge_logits, num_dst)
+    if out.requires_grad and layer.concat and layer.bias is None and layer.res is None:
+        return out.clone()  # it is the user's, who may write into it: the backward pass has need of the op's own
+    return out
 
 
 def average(layer: Any, graph: Any, h: OptPairTensor, edge_logits: Tensor | None, num_dst: int) -> Tensor:

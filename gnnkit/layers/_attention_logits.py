@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gnnkit.layers._linear import has_slow_products
+from gnnkit.layers._linear import has_slow_products, is_autocast
 from gnnkit.ops._function import is_batched
 from gnnkit.ops._library import is_traced
 from gnnkit.ops.structure import is_transformed
@@ -20,10 +20,16 @@ def attention_logits(layer: Any, source: Tensor, target: Tensor | None) -> tuple
     if target is not source or source.dtype != layer.att_src.dtype:
         alpha_dst = None if target is None else (target * layer.att_dst).sum(dim=-1)
         return (source * layer.att_src).sum(dim=-1), alpha_dst
-    if is_traced() or is_transformed(source, layer.att_src, layer.att_dst):
+    if _needs_operators(source, layer.att_src, layer.att_dst):
         return (source * layer.att_src).sum(dim=-1), (source * layer.att_dst).sum(dim=-1)
     found = _Products.apply(source, torch.cat([layer.att_src, layer.att_dst]))
     return found[:, : layer.heads], found[:, layer.heads :]  # pyright: ignore[reportIndexIssue, reportOptionalSubscript]
+
+
+def _needs_operators(*tensors: Tensor) -> bool:
+    """Whether somebody must see plain operators: a tracer, a transform, or autocast, which would narrow a product."""
+    tracing = is_traced() or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+    return tracing or is_autocast(tensors[0]) or is_transformed(*tensors)
 
 
 class _Products(torch.autograd.Function):

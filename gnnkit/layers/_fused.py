@@ -41,9 +41,16 @@ __all__ = [
 # Numbers that are gathered, E x C, up to which one thread in one call is faster than several threads in many.
 MOST_WORK_OF_A_CALL = 1_000_000
 
-_HOOKS = frozenset(
-    ("message", "message_and_aggregate", "aggregate", "update", "edge_update", "edge_updater", "_prepare_graph")
+_HOOK_NAMES = (
+    "message",
+    "message_and_aggregate",
+    "aggregate",
+    "update",
+    "edge_update",
+    "edge_updater",
+    "_prepare_graph",
 )
+_HOOKS = frozenset(_HOOK_NAMES)
 
 # What PyG makes of a name. Anything else in the place of `aggr_module` is the user's.
 _AGGREGATIONS = {"add": SumAggregation, "sum": SumAggregation, "mean": MeanAggregation}
@@ -95,7 +102,7 @@ def runs_fused(
     # A tracer's tensors are of a class of its own: under one it is the transforms alone that stand against the ops.
     if is_transformed(*(() if traced else values)) or edge_index.is_meta:
         return False
-    if not traced and not (_HOOKS.isdisjoint(vars(layer)) and not torch.jit.is_tracing()):  # pyright: ignore
+    if _are_replaced(layer, traced) or (not traced and torch.jit.is_tracing()):  # pyright: ignore[reportPrivateImportUsage]
         return False
     if edge_index.layout == torch.strided:
         return edge_index.dtype in (torch.int64, torch.int32)
@@ -106,6 +113,15 @@ def runs_fused(
         and (edge_index.layout == torch.sparse_csr or edge_index.is_coalesced())
         and edge_index.values().dim() == 1
     )
+
+
+def _are_replaced(layer: Any, traced: bool) -> bool:
+    """Whether somebody has put other hooks, or another `propagate`, into the layer itself."""
+    if traced:  # in the words that a compiler knows
+        return any(name in layer.__dict__ for name in _HOOK_NAMES)
+    propagate = vars(layer).get("propagate")  # PyG's own is put back there after an explanation
+    mine = propagate is None or getattr(propagate, "__module__", "").endswith("_propagate")
+    return not mine or not _HOOKS.isdisjoint(vars(layer))
 
 
 def towards_targets(edge_index: Tensor, flow: str) -> Tensor:
@@ -152,7 +168,8 @@ def add_up(prepared: Prepared, x: Tensor) -> Tensor:
     if weight is not None and made_here and weight.dtype == x.dtype and weight.device == x.device:
         # All that `ops.spmm` would check is so.
         name, run = chosen("spmm", x.device.type, x.dtype, requested_backend("spmm"))
-        if name == "numba" and x.dim() == 2 and weight.numel() * x.size(1) <= MOST_WORK_OF_A_CALL:
+        small = x.dim() == 2 and weight.numel() * x.size(1) <= MOST_WORK_OF_A_CALL
+        if name == "numba" and small and x.dtype in (torch.float32, torch.float64):
             from gnnkit.ops._numba_node_sum import node_sum
 
             return node_sum(graph, x)
@@ -199,9 +216,10 @@ def prepare(
 
 def _cached(layer: Any, edge_index: Tensor, edge_weight: Tensor | None, x: Tensor, dtype: torch.dtype) -> Prepared:
     """The layer's cached graph, sorted: kept with the layer, and compared with what it was made of."""
-    if edge_weight is None or edge_weight.requires_grad or not is_one_pass(edge_index):
+    plain = edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
+    if edge_weight is None or edge_weight.requires_grad or not is_one_pass(plain):
         return _weighted(layer, edge_index, edge_weight, x, dtype, loops=False, normalise=False)
-    mark = (fingerprint(edge_index), fingerprint(edge_weight), edge_index.shape, x.size(-2), dtype, edge_weight.dtype)
+    mark = (fingerprint(plain), fingerprint(edge_weight), plain.shape, x.size(-2), dtype, edge_weight.dtype)
     kept = vars(layer).get("_sorted_graph")
     if kept is None or kept[0] != mark:
         with torch.inference_mode(False) if torch.is_inference_mode_enabled() else nullcontext():

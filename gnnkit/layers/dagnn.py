@@ -34,7 +34,7 @@ class DAGNNLayer(MessagePassing):
 
     Shape:
         `x`: `[..., N, C]`; `edge_index`: `[2, E]` (plain or `EdgeIndex`), or sparse `adj_t` `[N, N]`; `edge_weight`:
-        `[E]`; returned: `[..., N, C]`.
+        `[E]`; returned: `[..., N, C]`. How a graph that changes is noticed is said at `GCNLayer`.
 
     Raises:
         ValueError: K is no whole number of at least 1, or x or the graph does not fit.

@@ -50,7 +50,7 @@ class GATLayer(MessagePassing):
         COO); `edge_index`: `[2, E]` (plain or `EdgeIndex`), or sparse `adj_t` `[N_dst, N_src]` (CSR, COO or CSC), whose
         scalar values play no part; `edge_attr`: `[E, edge_dim]`, or `[E]` for one feature; without `edge_dim` it plays
         no part (as in PyG), which a warning says; returned: `[N_dst, K * C]`, or `[N_dst, C]` where heads are averaged;
-        with `return_attention_weights=True` also `(edge_index, α)`, α of shape `[M, K]`.
+        with `return_attention_weights=True` also `(edge_index, α)`, α of shape `[M, K]`. Changed graphs: `GCNLayer`.
 
     Raises:
         ValueError: `heads`, `out_channels`, `dropout` or `fill_value` out of range; in a call: features of another

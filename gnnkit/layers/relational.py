@@ -13,6 +13,7 @@ from gnnkit.layers._checks import check_features, refuse_torchscript
 from gnnkit.layers._fused import has_own_hooks, runs_fused
 from gnnkit.layers._relations import dense_sums, edge_shares, is_dense, is_finite, messages, node_pairs, type_range
 from gnnkit.ops import grouped_matmul, segment_sum, spmm
+from gnnkit.ops._dense import cell_product
 
 __all__ = ["RelationalGCNLayer"]
 
@@ -159,15 +160,14 @@ class RelationalGCNLayer(MessagePassing):
         return grouped_matmul(x, relation, weight) if x.is_floating_point() else weight[relation, x]
 
     def _sum_fused(self, x: Tensor, edges: Tensor, kinds: Tensor, weight: Tensor | None, num_dst: int) -> Tensor:
-        num_src, dtype = x.size(0), self.weight.dtype
-        share = edge_shares(edges, kinds, weight, self.num_relations, mean=self.aggr == "mean", dtype=dtype)
+        num_src, mean, dtype = x.size(0), self.aggr == "mean", self.weight.dtype
+        share = edge_shares(edges, kinds, weight, self.num_relations, mean=mean, dtype=dtype)
         if self.comp is not None and is_dense(edges, num_src, num_dst) and is_finite(x):
             # sum_r comp[r, b] A_r, a dense [N, N] matrix for each base: the relations are summed before the nodes are.
             sums = dense_sums(edges, kinds, self.num_relations, num_src)
             filled = spmm(sums.edges, self.comp, share)  # [cells that are not empty, B]
-            matrix = filled.new_zeros(num_dst * num_src, self.comp.size(1)).index_copy(0, sums.cell, filled)
             mapped = x @ self.weight if x.is_floating_point() else self.weight[:, x]  # [B, N, C]
-            return matrix.view(num_dst, -1) @ mapped.transpose(0, 1).reshape(-1, self.out_channels)
+            return cell_product(filled, mapped.transpose(0, 1), sums.cell, num_dst)
         pairs = node_pairs(edges, kinds, self.num_relations, 0)
         mapped = self._map(x.index_select(0, pairs.node), pairs.relation)
         return spmm(messages(edges, kinds, self.num_relations, num_dst), mapped, share)

@@ -18,7 +18,7 @@ from gnnkit.ops._function import SpmmKernels, is_batched
 from gnnkit.ops._library import is_traced
 from gnnkit.ops.structure import CompressedGraph, is_transformed
 
-__all__ = ["backward", "forward", "matrix_product", "spmm"]
+__all__ = ["backward", "cell_product", "forward", "matrix_product", "spmm"]
 
 # A batched product with matrices of fewer columns than this is many times slower than one product of all rows.
 _MIN_COLUMNS = 16
@@ -84,7 +84,8 @@ def matrix_product(matrix: Tensor, x: Tensor) -> Tensor:
     Returns:
         `[M, D]`, or `[B, M, D]`.
     """
-    if x.device.type != "cpu" or matrix.requires_grad or is_traced() or is_transformed(matrix, x):
+    tracing = is_traced() or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+    if x.device.type != "cpu" or matrix.requires_grad or tracing or is_transformed(matrix, x):
         return matrix @ x  # a GPU would be waited for, and a learnt matrix has no zeros
     return _MatrixProduct.apply(matrix, x)  # pyright: ignore[reportReturnType]
 
@@ -108,3 +109,41 @@ class _MatrixProduct(torch.autograd.Function):
         if is_batched(grad):
             return None, back @ grad
         return None, matrix_product(back, grad) if torch.is_grad_enabled() else _along_edges(back, grad)
+
+
+def cell_product(filled: Tensor, x: Tensor, cells: Tensor, rows: int) -> Tensor:
+    """Σ_b A_b x_b for learnt matrices: on a CPU a gradient that is infinite or no number goes along their cells alone.
+
+    Args:
+        filled: What stands in each cell of each A_b, `[cells, B]`; all else is zero.
+        x: Finite values, `[N, B, D]`.
+        cells: Places of the cells among M x N, each once.
+        rows: M.
+
+    Returns:
+        `[M, D]`.
+    """
+    matrix = filled.new_zeros(rows * x.size(0), filled.size(1)).index_copy(0, cells, filled).view(rows, -1)
+    x = x.flatten(0, 1)
+    plain = is_traced() or torch.jit.is_tracing() or is_transformed(matrix, x)  # pyright: ignore[reportPrivateImportUsage]
+    if plain or x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+        return matrix @ x
+    return _CellProduct.apply(matrix, x, cells, filled.size(1))  # pyright: ignore[reportReturnType]
+
+
+class _CellProduct(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor, x: Tensor, cells: Tensor, bases: int) -> Tensor:
+        ctx.save_for_backward(matrix, x, cells)
+        ctx.bases = bases
+        return matrix @ x
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        matrix, x, cells = ctx.saved_tensors
+        if is_batched(grad) or _is_finite(grad):
+            return grad @ x.t(), matrix.t() @ grad, None, None
+        places = (cells.unsqueeze(1) * ctx.bases + torch.arange(ctx.bases)).flatten()
+        rows, columns = places.div(matrix.size(1), rounding_mode="floor"), places % matrix.size(1)
+        along = matrix.flatten().index_select(0, places).unsqueeze(-1) * grad.index_select(0, rows)
+        return grad @ x.t(), torch.zeros_like(x).index_add(0, columns, along), None, None

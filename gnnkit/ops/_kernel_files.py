@@ -107,6 +107,8 @@ class KernelFiles:
         """Remove what was not used for a month: kernels of earlier versions, and what cut-off writers left."""
         before = time.time() - _FORGOTTEN
         for entry in os.scandir(folder):
+            if not entry.name.endswith((".nbc", ".part")):
+                continue  # not written here: NUMBA_CACHE_DIR may lead to a folder with other things in it
             with contextlib.suppress(OSError):  # another process was quicker
                 if entry.stat(follow_symlinks=False).st_mtime < before:
                     os.unlink(entry)

@@ -23,6 +23,9 @@ from gnnkit.ops.structure import CompressedGraph
 __all__ = ["build_graph", "build_weighted_graph", "float32s", "float64s", "int32s", "int64s"]
 
 
+_MOST_NODES = 2**31 - 1
+
+
 def _pointer_to(kind: Any, llvm: ir.Type) -> Any:
     @intrinsic
     def pointer(typing_context, address):
@@ -56,8 +59,6 @@ def _pass(wide: bool, double: bool) -> Callable[..., tuple[int, bool]]:
     """The pass for int64 or int32 ids, and for weights of float64 or float32."""
     ids = int64s if wide else int32s
     real, reals = (np.float64, float64s) if double else (np.float32, float32s)
-
-    """The pass for one type of node ids and one of weights."""
 
     @compiled(wide, double)
     def build(
@@ -178,8 +179,10 @@ def build_graph(
         ordered: Whether anything is given per edge: `perm` then says in which order.
 
     Returns:
-        The graph, None where an id is out of range.
+        The graph, None where an id is out of range or does not fit into 32 bits.
     """
+    if max(num_src, num_dst) > _MOST_NODES:
+        return None
     loops = -1 if num_loops is None else num_loops
     most = edges.size(1) + max(loops, 0)
     outgoing = num_src + 1 + 2 * most if transposed else 0
@@ -226,8 +229,10 @@ def build_weighted_graph(
         transposed: Whether the outgoing edges are sorted now, or when they are asked for.
 
     Returns:
-        The graph, None where an id is out of range.
+        The graph, None where an id is out of range or does not fit into 32 bits.
     """
+    if num_nodes > _MOST_NODES:
+        return None
     loops = -1 if fill is None else num_nodes
     most = edges.size(1) + max(loops, 0)
     out = torch.empty((num_nodes + 1 + most) * (1 + transposed), dtype=torch.int32)

@@ -142,7 +142,9 @@ class _NodeAttention(torch.autograd.Function):
     def forward(
         ctx: Any, graph: CompressedGraph, options: AttentionOptions, x: Tensor, att_src: Tensor, att_dst: Tensor
     ) -> Tensor:
-        x, att_src, att_dst = x.contiguous(), att_src.contiguous(), att_dst.contiguous()
+        # The inputs themselves, and no copies: a gradient that is differentiated in turn leads back to them.
+        inputs = (x, att_src, att_dst)
+        x, att_src, att_dst = (tensor.contiguous() for tensor in inputs)
         nodes, heads, channels = x.shape
         out, stats = torch.empty_like(x), x.new_empty(2, nodes, 2, heads)
         alpha = stats[1]
@@ -152,7 +154,7 @@ class _NodeAttention(torch.autograd.Function):
             alpha.data_ptr(),
         )  # fmt: skip
         ctx.graph, ctx.options = graph, options
-        ctx.save_for_backward(x, att_src, att_dst, out, stats)
+        ctx.save_for_backward(*inputs, out, stats)
         return out
 
     @staticmethod
@@ -161,7 +163,7 @@ class _NodeAttention(torch.autograd.Function):
         graph, options = ctx.graph, ctx.options
         if torch.is_grad_enabled() or is_transformed(grad) or _functorch.is_legacy_batchedtensor(grad):
             return None, None, *_differentiable_gradients(graph, options, grad, x, att_src, att_dst)
-        grad = grad.contiguous()
+        grad, x, att_src, att_dst = (tensor.contiguous() for tensor in (grad, x, att_src, att_dst))
         nodes, heads, channels = x.shape
         grad_x, grad_att = torch.empty_like(x), x.new_empty(2, 1, heads, channels)
         grad_src, grad_dst = grad_att.unbind()

@@ -42,7 +42,10 @@ class _Entry:
 
 
 class _Shelf:
-    """Entries that share one bound: of one block of memory, or all the small ones; the last used comes last."""
+    """Entries that share one bound: of one block of memory, or all the small ones; the last used comes last.
+
+    They are looked through in copies: the end of some memory takes entries out at any time, in any thread.
+    """
 
     def __init__(self, room: int, most: int) -> None:
         self.room, self.most = room, most
@@ -52,9 +55,9 @@ class _Shelf:
         self.entries.pop(key, None)
         self.entries[key] = entry
         while len(self.entries) > 1 and (
-            len(self.entries) > self.most or sum(kept.size for kept in self.entries.values()) > self.room
+            len(self.entries) > self.most or sum(kept.size for kept in tuple(self.entries.values())) > self.room
         ):
-            self.entries.pop(next(iter(self.entries)))
+            self.entries.pop(next(iter(tuple(self.entries))), None)
 
 
 _small = _Shelf(_SMALL_TOTAL, _SMALL_ENTRIES)
@@ -154,7 +157,7 @@ def remember(name: Hashable, tensors: tuple[Tensor, ...], build: Callable[[], T]
     on_cpu = all(part.device.type == "cpu" for part in parts)
     if not on_cpu and any(part.is_inference() for part in parts):  # it counts no versions
         return _build(build)
-    key = (name, *((part.data_ptr(), part.shape, part.stride(), part.dtype) for part in parts))
+    key = (name, *((part.data_ptr(), part.shape, part.stride(), part.dtype, part.is_neg()) for part in parts))
     # The marks are taken before the build: a change made meanwhile by another thread then counts as one.
     marks: Hashable = tuple(map(_mark, parts))
     if not on_cpu:
@@ -215,7 +218,7 @@ def forget(*tensors: Tensor) -> None:
             for key in list(shelf.entries):
                 if not tensors or any(isinstance(part, tuple) and part[0] in places for part in _places(key)):
                     shelf.entries.pop(key, None)
-        for address in [address for address, shelf in _shelves.items() if not shelf.entries]:
+        for address in [address for address, shelf in tuple(_shelves.items()) if not shelf.entries]:
             _shelves.pop(address, None)
 
 

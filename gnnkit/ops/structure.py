@@ -94,7 +94,7 @@ class CompressedGraph:
 
     @_once
     def _outgoing(self) -> tuple[Tensor, Tensor, Tensor | None]:
-        return _sort_by(self.col, self.num_src, self.row_of_edge)
+        return _sort_by(self.col, self.num_src, self.row_of_edge, self.num_dst)
 
     @property
     def colptr(self) -> Tensor:
@@ -110,7 +110,7 @@ class CompressedGraph:
     def perm_t(self) -> Tensor:
         """CSC position → CSR position, `[E]`."""
         perm = self._outgoing[2]
-        return _sort_by(self.col, self.num_src, self.row_of_edge)[2] if perm is None else perm
+        return _sort_by(self.col, self.num_src, self.row_of_edge, self.num_dst)[2] if perm is None else perm
 
     @_once
     def weight_t(self) -> Tensor | None:
@@ -182,7 +182,8 @@ class CompressedGraph:
 def is_transformed(*tensors: Tensor | None) -> bool:
     """Tell whether plain kernels would give a wrong answer on these tensors.
 
-    That is so inside a `torch.func` transform, under forward-mode derivatives, and for tensor subclasses.
+    That is so inside a `torch.func` transform, under forward-mode derivatives, for tensor subclasses, and for views of
+    memory that holds the numbers with the other sign (such as the imaginary part of a conjugate).
 
     Args:
         *tensors: The values of an op's call.
@@ -192,7 +193,10 @@ def is_transformed(*tensors: Tensor | None) -> bool:
     """
     if _functorch.maybe_current_level() is not None or forward_ad._current_level >= 0:
         return True
-    return any(tensor is not None and type(tensor) not in (Tensor, torch.nn.Parameter) for tensor in tensors)
+    return any(
+        tensor is not None and (type(tensor) not in (Tensor, torch.nn.Parameter) or tensor.is_neg())
+        for tensor in tensors
+    )
 
 
 def compress(
@@ -303,7 +307,7 @@ def _sort_edges(edge_index: Tensor, num_dst: int | None, num_src: int | None) ->
     edges = edges.clone()
     _check_range("row 0 of edge_index", "num_src", edges[0], num_src)
     _check_range("row 1 of edge_index", "num_dst", edges[1], num_dst)
-    rowptr, col, perm = _sort_by(edges[1], num_dst, edges[0])
+    rowptr, col, perm = _sort_by(edges[1], num_dst, edges[0], num_src)
     if bool((edges[1, 1:] >= edges[1, :-1]).all()):
         perm = None
     return CompressedGraph(num_src, num_dst, rowptr, col, perm)
@@ -345,9 +349,9 @@ def _index_dtype(*sizes: int) -> torch.dtype:
     return torch.int32 if max(sizes) <= _INT32_MAX else torch.int64
 
 
-def _sort_by(keys: Tensor, num_keys: int, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _sort_by(keys: Tensor, num_keys: int, values: Tensor, num_values: int) -> tuple[Tensor, Tensor, Tensor]:
     """Sort edges by key, stably: where each key begins, the values in that order, and the permutation."""
-    dtype = _index_dtype(num_keys, keys.numel(), 0)
+    dtype = _index_dtype(num_keys, num_values, keys.numel())
     if keys.device.type == "cpu" and _has_numba():
         from gnnkit.ops._numba_structure import counting_sort
 
@@ -367,19 +371,30 @@ def _from_sparse(adjacency: Tensor, num_dst: int | None, num_src: int | None) ->
                 f"the sparse adjacency is {rows} x {columns} (row = target), but {name}={asked}: they must agree; "
                 f"pass adj.t() if its rows are sources"
             )
+    # Copies, as of an edge list: who sorts or reads them must find what was checked.
     if adjacency.layout == torch.sparse_csr:
-        dtype = _index_dtype(rows, columns, adjacency.values().size(0))
-        return CompressedGraph(
-            columns,
-            rows,
-            adjacency.crow_indices().to(dtype, copy=True),
-            adjacency.col_indices().to(dtype, copy=True),
-        )
+        rowptr, col = (part.clone() for part in sparse_pattern(adjacency))
+        _check_pointers("row", rowptr, rows, col.numel())
+        _check_range("a column index of the sparse tensor", "num_src", col, columns)
+        rowptr, col = (part.to(_index_dtype(rows, columns, col.numel())) for part in (rowptr, col))
+        return CompressedGraph(columns, rows, rowptr, col)
     if adjacency.layout == torch.sparse_coo:
-        targets, sources = adjacency._indices()
+        targets, sources = adjacency._indices().clone()
+        _check_range("a column index of the sparse tensor", "num_src", sources, columns)
     else:
-        targets = adjacency.row_indices()
-        counts = adjacency.ccol_indices().diff()
-        sources = torch.repeat_interleave(torch.arange(columns, device=targets.device), counts)
-    rowptr, col, perm = _sort_by(targets, rows, sources)
+        colptr, targets = (part.clone() for part in sparse_pattern(adjacency))
+        _check_pointers("column", colptr, columns, targets.numel())
+        sources = torch.repeat_interleave(torch.arange(columns, device=targets.device), colptr.diff())
+    _check_range("a row index of the sparse tensor", "num_dst", targets, rows)
+    rowptr, col, perm = _sort_by(targets, rows, sources, columns)
     return CompressedGraph(columns, rows, rowptr, col, perm)
+
+
+def _check_pointers(what: str, pointers: Tensor, count: int, size: int) -> None:
+    """Check where the rows (or columns) of a sparse tensor begin; its constructors do not, unless they are asked to."""
+    ends = (int(pointers[0]), int(pointers[-1])) if pointers.numel() == count + 1 else None
+    if ends != (0, size) or bool((pointers.diff() < 0).any()):
+        raise ValueError(
+            f"the sparse tensor's {what} pointers are wrong: they are {count + 1} numbers from 0 to {size} that never "
+            f"fall; torch.sparse.check_sparse_tensor_invariants() looks at them where the tensor is made"
+        )

@@ -336,3 +336,17 @@ def test_two_runs_are_equal_to_the_bit(threads):
             assert all(torch.equal(a, b) for a, b in zip(*runs, strict=True))
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_propagate_in_the_place_of_the_layers_own_runs(calls):
+    layer = GCNLayer(4, 3, bias=False)
+    layer.propagate = lambda edge_index, x, edge_weight: 0 * x
+    assert layer(features(), EDGES).abs().sum() == 0
+    assert not calls
+
+
+def test_a_hook_in_the_place_of_the_layers_own_is_compiled():
+    torch._dynamo.reset()
+    layer = GCNLayer(4, 3, bias=False)
+    layer.message = lambda x_j, edge_weight: 0 * x_j
+    assert torch.compile(layer, backend="eager")(features(), EDGES).abs().sum() == 0

@@ -1,5 +1,7 @@
 """GATLayer takes what PyG's GATConv takes: other types, shapes, layouts, and other modules in the place of its own."""
 
+import io
+
 import pytest
 import torch
 from torch_geometric.nn import GATConv
@@ -121,3 +123,57 @@ def test_edge_features_that_play_no_part_compile_without_a_graph_break():
     x, edge_attr = inputs()
     compiled = torch.compile(layer, backend="eager", fullgraph=True)
     torch.testing.assert_close(compiled(x, GRAPH, edge_attr), layer(x, GRAPH))
+
+
+def test_second_derivatives_by_features_that_are_not_contiguous():
+    layer, conv = twins(6, 3, heads=2)
+    layer.lin = conv.lin = torch.nn.Identity()
+    leaf = torch.randn(6, 4, dtype=torch.float64, requires_grad=True)
+    found = []
+    for made in (layer, conv):
+        first = torch.autograd.grad(made(leaf.t(), GRAPH).tanh().square().sum(), leaf, create_graph=True)[0]
+        found.append((first, torch.autograd.grad(first.square().sum(), leaf)[0]))
+    torch.testing.assert_close(*found)
+
+
+class Shares(torch.nn.Sequential):
+    """A map whose output is of single precision under autocast too."""
+
+    def __init__(self):
+        super().__init__(torch.nn.Linear(4, 6), torch.nn.Softmax(dim=-1))
+
+
+@pytest.mark.parametrize("weights", [None, True])
+@pytest.mark.parametrize("edge_dim", [None, 3])
+def test_autocast_does_not_round_what_a_map_left_in_single_precision(edge_dim, weights):
+    layer, conv = twins(4, 3, heads=2, edge_dim=edge_dim, dtype=torch.float32)
+    layer.lin = conv.lin = Shares()
+    x, edge_attr = (part.float() for part in inputs())
+    found = []
+    for made in (layer, conv):
+        with torch.autocast("cpu", torch.bfloat16):
+            out = made(x, GRAPH, None if edge_dim is None else edge_attr, return_attention_weights=weights)
+        out = out if weights is None else out[0]
+        found.append((out, *torch.autograd.grad(out.square().sum(), [made.att_src, made.lin[0].weight])))
+    torch.testing.assert_close(*found, rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+def test_a_trace_can_be_saved():
+    layer, _ = twins(4, 3, heads=2)
+    x, file = inputs()[0], io.BytesIO()
+    torch.jit.save(torch.jit.trace(layer, (x, GRAPH)), file)
+    file.seek(0)
+    torch.testing.assert_close(torch.jit.load(file)(2 * x, GRAPH), layer(2 * x, GRAPH))
+
+
+@pytest.mark.parametrize("options", [{}, {"concat": False}, {"residual": True}], ids=str)
+def test_what_comes_out_may_be_written_into(options):
+    layer, conv = twins(4, 3, heads=2, bias=False, **options)
+    found = []
+    for made in (layer, conv):
+        leaf = inputs()[0].requires_grad_()
+        torch.manual_seed(0)
+        leaf.data.normal_()
+        found.append(torch.autograd.grad(made(leaf, GRAPH).relu_().square().sum(), leaf)[0])
+    torch.testing.assert_close(*found)

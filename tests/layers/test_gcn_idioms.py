@@ -192,3 +192,32 @@ def test_torchscript_compiles_the_steps_and_a_file_holds_them(settings_):
     for arguments in ((x, GRAPH), (x, GRAPH, WEIGHT.double())):
         torch.testing.assert_close(torch.jit.load(file)(*arguments), conv(*arguments))
         file.seek(0)
+
+
+@CHANNELS
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["plain", "weighted"])
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_half_types_on_a_small_graph(channels, weight, kind):
+    layer, conv = twins(*channels, dtype=kind)
+    x, found = torch.randn(4, channels[0]).to(kind), []
+    for made in (layer, conv):
+        leaf = x.clone().requires_grad_()
+        out = made(leaf, GRAPH, None if weight is None else weight.to(kind))
+        found.append((out, *torch.autograd.grad(out.float().square().sum(), [leaf, made.lin.weight])))
+    for got, expected in zip(*found, strict=True):
+        assert got.dtype == expected.dtype == kind
+        torch.testing.assert_close(got, expected, rtol=5e-2, atol=5e-2)
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("nodes", [4, 5000])
+def test_weights_whose_sign_is_a_flag_of_the_view(normalize, nodes):
+    layer, conv = twins(6, 3, normalize=normalize)
+    x, edges = torch.randn(nodes, 6, dtype=torch.float64), GRAPH if nodes == 4 else torch.arange(nodes).expand(2, -1)
+    value = -torch.rand(edges.size(1), dtype=torch.float64)
+    twisted = torch.complex(value, value).conj().imag
+    assert twisted.is_neg()
+    for weight in (twisted, torch._neg_view(value)):
+        torch.testing.assert_close(layer(x, edges, weight), conv(x, edges, weight))
+    x = torch._neg_view(x)
+    torch.testing.assert_close(layer(x, edges), conv(x, edges))

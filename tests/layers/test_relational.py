@@ -192,3 +192,21 @@ def test_half_types_come_out_as_in_pyg(weights, kind):
 def test_torchscript_is_refused_with_the_ways_that_there_are():
     with pytest.raises(NotImplementedError, match=r"TorchScript cannot compile RelationalGCNLayer, .*torch\.compile"):
         torch.jit.script(torch.nn.Sequential(RelationalGCNLayer(4, 4, 2)))
+
+
+def test_an_incoming_nan_reaches_the_sources_of_that_node_alone():
+    edges = torch.tensor([[i, j] for i in range(6) for j in range(6) if (i + j) % 2 == 0]).t().repeat(1, 8)
+    kinds = torch.arange(8).repeat_interleave(edges.size(1) // 8)
+    assert is_dense(edges, 6, 6)
+    layer, conv = twins(4, 3, 8, num_bases=2)
+    torch.set_default_dtype(torch.float64)
+    x, above = torch.randn(6, 4, requires_grad=True), torch.randn(6, 3)
+    for value in (float("nan"), float("inf")):
+        above[1, 2] = value
+        for create in (False, True):
+            found, expected = (
+                torch.autograd.grad(made(x, edges, kinds), x, above, create_graph=create)[0] for made in (layer, conv)
+            )
+            assert found[::2].isfinite().all()
+            assert not found[1::2].isfinite().any()
+            torch.testing.assert_close(found[::2], expected[::2])

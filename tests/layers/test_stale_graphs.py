@@ -244,3 +244,14 @@ def test_an_edit_between_forward_and_backward_does_not_reach_the_kernels():
         out = layer(x, edges)
         edges.numpy()[:] = 2**30
         torch.testing.assert_close(torch.autograd.grad(out.square().sum(), x)[0], expected)
+
+
+@pytest.mark.parametrize("size", TYPES)
+@pytest.mark.parametrize("sort_order", [None, "row", "col"])
+def test_an_edge_index_in_a_cached_layer(sort_order, size):
+    edges = EdgeIndex(graph(size), sparse_size=(NODES, NODES))
+    edges = edges if sort_order is None else edges.sort_by(sort_order).values
+    layer, conv = twins(GCNLayer, GCNConv, 6, 5, cached=True)
+    x = torch.randn(NODES, 6)
+    for _ in range(3):
+        torch.testing.assert_close(layer(x, edges), conv(x, edges), rtol=1e-4, atol=1e-5)

@@ -154,3 +154,12 @@ def test_what_nobody_used_for_a_month_is_removed(folder):
     assert (
         time.time() - (folder / "used.nbc").stat().st_mtime < day < time.time() - (folder / "young.nbc").stat().st_mtime
     )
+
+
+def test_other_files_in_the_folder_are_left_alone(folder):
+    files = files_in(folder)
+    files.write("a.nbc", b"key", b"content")
+    (folder / "README.md").write_text("of somebody else")
+    os.utime(folder / "README.md", (0, 0))
+    files.write("b.nbc", b"key", b"content")
+    assert (folder / "README.md").exists()

@@ -1,6 +1,7 @@
 """What is remembered is right whatever writes into the memory, bounded, and gone with that memory."""
 
 import gc
+import sys
 import threading
 import weakref
 
@@ -245,4 +246,35 @@ def test_many_threads() -> None:
         thread.start()
     for thread in threads:
         thread.join()
+    assert not wrong
+
+
+def test_a_view_with_the_other_sign_is_another_tensor() -> None:
+    for size in (SMALL, LARGE):
+        tensor = torch.ones(size)
+        assert total(tensor) == size
+        assert total(torch._neg_view(tensor)) == -size
+
+
+def test_memory_that_ends_in_another_thread_meanwhile() -> None:
+    """Of one graph and weights that come and go: their end takes entries out while others are put in."""
+    edges, wrong = torch.zeros(LARGE), []
+
+    def work(size: int) -> None:
+        try:
+            for _ in range(300):
+                remember("sum", (edges, torch.ones(size)), lambda: 0)
+        except RuntimeError as error:
+            wrong.append(error)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work, args=(LARGE + i,)) for i in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
     assert not wrong

@@ -200,3 +200,45 @@ def test_other_types_and_sizes_that_disagree() -> None:
         compress([[0], [1]])  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="the compressed graph has num_dst=4, but 7 is asked for"):
         compress(compress(EDGES, 4, 4), 7)
+
+
+def bad_csr(place: str) -> Tensor:
+    parts = {"crow": torch.tensor([0, 1, 2, 3]), "col": torch.tensor([0, 1, 2])}
+    name, at, value = {"wide": ("col", 2, 3), "below": ("col", 0, -1), "far": ("col", 1, 2**33)}.get(
+        place, ("crow", 1, 9)
+    )
+    parts[name][at] = value
+    return torch.sparse_csr_tensor(*parts.values(), torch.ones(3), (3, 3), check_invariants=False)
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        ("wide", "a column index of the sparse tensor holds node 3, but num_src=3"),
+        ("below", "holds node -1"),
+        ("far", f"holds node {2**33}"),
+        ("pointers", "row pointers are wrong: they are 4 numbers from 0 to 3 that never fall"),
+    ],
+)
+def test_no_part_of_a_sparse_tensor_leads_out_of_the_graph(place: str, text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        compress(bad_csr(place))
+
+
+@pytest.mark.parametrize("layout", [torch.sparse_csr, torch.sparse_csc, torch.sparse_coo], ids=str)
+def test_an_index_out_of_range_that_is_written_later(layout: torch.layout) -> None:
+    adjacency = torch.eye(40).to_sparse(layout=layout)
+    compress(adjacency)
+    for part in remembered.sparse_pattern(adjacency):
+        kept = part.clone()
+        part.data.view(-1)[-1] = 10**7
+        with pytest.raises(ValueError, match=r"holds node 10000000|pointers are wrong"):
+            compress(adjacency)
+        part.data.copy_(kept)
+    compress(adjacency)
+
+
+def test_numbers_of_more_than_32_bits() -> None:
+    for edges in (torch.tensor([[2**32 + 5, 1], [0, 1]]), torch.tensor([[2**32 + 5, 1], [0, 1]]).repeat(1, 60_000)):
+        graph = compress(edges, num_dst=2, num_src=2**33)
+        assert torch.equal(graph.edge_index, edges)
