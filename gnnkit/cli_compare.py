@@ -181,7 +181,9 @@ def compare(
     device: Annotated[str | None, _set(_HOW, "auto, cpu, cuda, cuda:1, mps (auto).")] = None,
     precision: Annotated[str | None, _set(_HOW, "As in Lightning Fabric (32-true).")] = None,
     threads: Annotated[int | None, _set(_HOW, "Threads of each fit on the processor (all, shared by --jobs).")] = None,
-    resamples: Annotated[int | None, _set(_ASKED, "Bootstrap resamples for intervals of differences (2000).")] = None,
+    resamples: Annotated[
+        int | None, _set(_ASKED, "Bootstrap resamples for the intervals of groups of targets (2000).")
+    ] = None,
     confidence: Annotated[float | None, _set(_ASKED, "Of the intervals of differences (0.95).")] = None,
     jobs: Annotated[int, _set(_OUT, "Fits at a time, each in a process of its own (1).")] = 1,
     out: Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from typer import Option
@@ -47,9 +48,10 @@ def parse_missing(texts: list[str] | None) -> list[float | str] | None:
     found: list[float | str] = []
     for part in (part for text in texts or () for part in parse_names(text)):
         try:
-            found.append(float(part))
+            number = float(part)
         except ValueError:
-            found.append(part)
+            number = math.nan
+        found.append(number if math.isfinite(number) else part)  # NaN and infinity are texts: JSON has neither
     return found or None
 
 

@@ -10,10 +10,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["CURVE_COLUMNS", "ROW_COLUMNS", "STEP_COLUMNS", "Results"]
+__all__ = ["CURVE_COLUMNS", "OLDER_RULES", "ROW_COLUMNS", "STEP_COLUMNS", "Results"]
 
 FORMAT = 3
 """Version of the layout of `results.json`."""
+
+OLDER_RULES = (
+    "These results were judged by an older gnnkit, whose marks follow intervals without a correction for the number of "
+    "pairs; where its finished fits are there, gnnkit report --judge judges them again."
+)
+"""The first note of results of an earlier layout."""
 
 ROW_COLUMNS = [
     *("data", "data_hash", "model", "family", "seed", "adjacency", "train_share", "hidden_share", "leak"),
@@ -124,6 +130,11 @@ class Results:
     inferred: list[str] = field(default_factory=list)
 
     @property
+    def by_older_rules(self) -> bool:
+        """Whether an older gnnkit judged them, by rules that are not those of today."""
+        return OLDER_RULES in self.notes
+
+    @property
     def models(self) -> list[str]:
         """Names of the models that have rows: baselines, then sequence, then graph models, each in the order asked."""
         return list(self.rows["model"].unique())
@@ -227,11 +238,7 @@ def _by_older_rules(fields: dict[str, Any]) -> None:
         test["p"] = test.get("dm_p_holm")
     for test in fields.get("significance", []):
         test["question"] = test["against"] if test["against"] in ("last-value", "seasonal-naive") else "best"
-    fields["notes"] = [
-        "These results were judged by an older gnnkit, whose marks follow intervals without a correction for the "
-        "number of pairs; where its finished fits are there, gnnkit report --judge judges them again.",
-        *fields.get("notes", []),
-    ]
+    fields["notes"] = [OLDER_RULES, *fields.get("notes", [])]
 
 
 def _numbers(texts: list[str]) -> list[int] | list[float]:

@@ -40,6 +40,7 @@ _BLANKS = re.compile(r"\d{1,3}(?:([\s'\N{RIGHT SINGLE QUOTATION MARK}])\d{3})(?:
 """Blanks of any kind, or apostrophes, between thousands."""
 _CLEAR = 1.0
 """Steps between values are clearly smaller in one reading where their logarithms are, on the mean, by this."""
+_SAY = "say what stands before decimals, decimal '.' or ',' (--decimal)"
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,12 @@ def _marks(core: str) -> tuple[str, str]:
 
 
 def choose_notation(
-    columns: Sequence[Sequence[str]], lines: Sequence[int], name: str, decimal: Decimal | None = None
+    columns: Sequence[Sequence[str]],
+    lines: Sequence[int],
+    name: str,
+    decimal: Decimal | None = None,
+    *,
+    asked: bool = True,
 ) -> Notation:
     """Find out how the numbers of a file are written, from all of them.
 
@@ -136,6 +142,7 @@ def choose_notation(
         lines: Line of the file that each row came from.
         name: Name of the file, for messages.
         decimal: What stands before decimals, if it is known.
+        asked: Whether it can be said by an option, for messages.
 
     Returns:
         The notation.
@@ -167,21 +174,27 @@ def choose_notation(
                 if any(mark in found["core"] for mark in {",", "."} - {decimal_mark}):
                     opened.setdefault({",": ".", ".": ","}[decimal_mark], (line, cell))
     points, commas = told.get(("decimal", ".")), told.get(("decimal", ","))
+    against = commas if decimal == "." else points if decimal == "," else None
+    if against:
+        raise ValueError(
+            f"{name}: {against[1]!r} on line {against[0]} is not written with {decimal!r} before its decimals, as "
+            f"decimal (--decimal) says; leave that out, or write all numbers in one way"
+        )
     if decimal is None and points and commas:
         raise ValueError(
             f"{name}: {commas[1]!r} on line {commas[0]} has a comma before its decimals, {points[1]!r} on line "
             f"{points[0]} a point; write all numbers in one way, with a point"
         )
-    chosen = decimal or ("." if points else "," if commas else _by_steps(columns, opened, name))
+    chosen = decimal or ("." if points else "," if commas else _by_steps(columns, opened, name, asked))
     if decimal is None:
         for column in columns:
-            _check_steps(column, lines, name, chosen)
+            _check_steps(column, lines, name, chosen, asked)
     other = "," if chosen == "." else "."
     line_and_cell = opened.get(other)
     return Notation(chosen, other if line_and_cell else "", line_and_cell[1] if line_and_cell else "")
 
 
-def _by_steps(columns: Sequence[Sequence[str]], opened: dict[str, tuple[int, str]], name: str) -> str:
+def _by_steps(columns: Sequence[Sequence[str]], opened: dict[str, tuple[int, str]], name: str, asked: bool) -> str:
     """The decimal mark where no number tells it by itself: that of the reading with the smaller steps."""
     if not opened:
         return "."
@@ -191,15 +204,15 @@ def _by_steps(columns: Sequence[Sequence[str]], opened: dict[str, tuple[int, str
     other = "." if mark == "," else ","
     if len(opened) == 2 or (mark == "," and abs(gain) <= _CLEAR):
         line, cell = opened[","]
+        say = f"{_SAY}, or " if asked else ""
         raise ValueError(
             f"{name}: {cell!r} on line {line} can be {cell.replace(',', '')} or {cell.replace(',', '.')}, and no other "
-            f"number tells which; say what stands before decimals, decimal '.' or ',' (--decimal), or write the "
-            f"numbers without separators between thousands"
+            f"number tells which; {say}write the numbers without separators between thousands"
         )
     return other if gain > _CLEAR else mark
 
 
-def _check_steps(column: Sequence[str], lines: Sequence[int], name: str, mark: str) -> None:
+def _check_steps(column: Sequence[str], lines: Sequence[int], name: str, mark: str, asked: bool) -> None:
     """Refuse a column where the mark stands between thousands, by its steps, though others have it before decimals."""
     first = None
     for line, cell in zip(lines, column, strict=True):
@@ -213,8 +226,8 @@ def _check_steps(column: Sequence[str], lines: Sequence[int], name: str, mark: s
         line, cell = first
         raise ValueError(
             f"{name}: {cell!r} on line {line} seems to be {cell.replace(mark, '')}, as the numbers around it, but "
-            f"others have {mark!r} before decimals; write numbers without separators between thousands, or "
-            f"say what stands before decimals, decimal '.' or ',' (--decimal)"
+            f"others have {mark!r} before decimals; write numbers without separators between thousands"
+            f"{f', or {_SAY}' if asked else ''}"
         )
 
 

@@ -256,7 +256,7 @@ def _matrix(table: Table, names: list[str], notes: list[str]) -> Edges:
     columns = _order(labels.get("first line", labels.get("first column")), names, "first line", name)
     rows = _order(labels.get("first column", labels.get("first line")), names, "first column", name)
     matrix = np.empty((size, size))
-    matrix[np.ix_(rows, columns)] = numbers(table, notes)
+    matrix[np.ix_(rows, columns)] = numbers(table, notes, asked=False)
     return matrix_edges(matrix)
 
 
@@ -308,7 +308,7 @@ def _edge_list(table: Table, names: list[str], columns: EdgeColumns, notes: list
         )
     if columns.weight is None:
         return TableGraph(edge_index, np.ones(len(ends)))
-    weight = numbers(table.columns_at([columns.weight]), notes)[:, 0]
+    weight = numbers(table.columns_at([columns.weight]), notes, asked=False)[:, 0]
     if np.isnan(weight).any():
         line = table.lines[int(np.isnan(weight).argmax())]
         raise ValueError(

@@ -191,6 +191,7 @@ def numbers(
     *,
     decimal: Decimal | None = None,
     missing: Missing = (),
+    asked: bool = True,
 ) -> NDArray[np.float64]:
     """Turn text into numbers; empty cells and NaN, NA, null and the like become NaN.
 
@@ -199,6 +200,7 @@ def numbers(
         notes: Gets sentences on what was read in an unusual way.
         decimal: What stands before decimals; default: found out (see `choose_notation`).
         missing: What else stands for a missing value.
+        asked: Whether both can be said by options, for messages: of a series they can, of a graph not.
 
     Returns:
         Values, `[rows, columns]`.
@@ -209,7 +211,7 @@ def numbers(
     """
     own = {str(one).strip().lower() for one in missing}
     columns = [table.column(column) for column in range(table.width)]
-    notation = choose_notation(columns, table.lines, table.path.name, decimal)
+    notation = choose_notation(columns, table.lines, table.path.name, decimal, asked=asked)
     values = np.empty((len(table.cells), table.width))
     marks: Counter[str] = Counter()
     signs: set[str] = set()
@@ -229,7 +231,7 @@ def numbers(
             empty |= marked
         wrong = (np.isnan(parsed) & ~empty) | np.isinf(parsed)
         if wrong.any():
-            raise ValueError(_wrong(table, number, parsed, wrong, empty, notation))
+            raise ValueError(_wrong(table, number, parsed, wrong, empty, notation, asked))
         values[:, number] = parsed
     values[told_missing(values, missing)] = np.nan
     if notes is not None:
@@ -262,6 +264,7 @@ def _wrong(
     wrong: NDArray[np.bool_],
     empty: NDArray[np.bool_],
     notation: Notation,
+    asked: bool,
 ) -> str:
     """What to say of a column that holds something else than numbers."""
     row = int(wrong.argmax())
@@ -283,9 +286,12 @@ def _wrong(
         return (
             f"{table.path.name}: line {table.lines[row]}, {place}: {cell!r} is not written like the others; {written}"
         )
+    found = f"{table.path.name}: line {table.lines[row]}, {place}: {cell!r} is not a number"
+    if not asked:
+        return f"{found}; write one, 0 where there is no edge"
     return (
-        f"{table.path.name}: line {table.lines[row]}, {place}: {cell!r} is not a number; leave the cell empty where a "
-        f"value is missing, or say that it stands for one (--missing-value {cell})"
+        f"{found}; leave the cell empty where a value is missing, or say that it stands for one "
+        f"(--missing-value {cell})"
     )
 
 

@@ -161,7 +161,9 @@ def remember(name: Hashable, tensors: tuple[Tensor, ...], build: Callable[[], T]
     # The marks are taken before the build: a change made meanwhile by another thread then counts as one.
     marks: Hashable = tuple(map(_mark, parts))
     if not on_cpu:
-        marks = (marks, tuple(tensor._version for tensor in tensors))
+        # A storage that shrank gave its place away: the next one there is another.
+        places = tuple(part.untyped_storage()._cdata for part in parts)
+        marks = (marks, tuple(tensor._version for tensor in tensors), places)
     storage = parts[0].untyped_storage()
     address = storage.data_ptr()
     small = on_cpu and sum(part.nbytes for part in parts) < _SMALL_BYTES

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gnnkit.compare.report.protocol import methods
 from gnnkit.compare.results import CURVE_COLUMNS, ROW_COLUMNS, STEP_COLUMNS, Results
 
 
@@ -154,3 +155,18 @@ def test_a_field_that_this_layout_must_have_is_missed(tmp_path):
     (tmp_path / "results.json").write_text(json.dumps(document))
     with pytest.raises(KeyError, match="ablation"):
         Results.load(tmp_path)
+
+
+def test_results_of_an_earlier_layout_do_not_claim_the_rules_of_today(tmp_path):
+    small().save(tmp_path)
+    document = json.loads((tmp_path / "results.json").read_text())
+    test = {"model": "gru", "against": "last-value", "horizon": 3, "metric": "mae", "dm_p_holm": 0.5, "clear": True}
+    (tmp_path / "results.json").write_text(json.dumps(document | {"format": 2, "significance": [test]}))
+    older = Results.load(tmp_path)
+    assert older.by_older_rules
+    assert (older.significance[0]["p"], older.significance[0]["question"]) == (0.5, "last-value")
+    assert "The two may disagree." in methods(older)[0]
+    assert not any("One rule decides" in sentence for sentence in methods(older))
+    older.save(tmp_path / "again")
+    assert Results.load(tmp_path / "again").by_older_rules
+    assert "One rule decides" in methods(small())[0]

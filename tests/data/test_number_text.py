@@ -76,3 +76,12 @@ def test_what_is_no_number(cell):
 
 def test_signs_beside_numbers():
     assert [sign_of(cell) for cell in ("$3", "3 €", "45 %", "45", "%", "ON")] == ["$", "€", "%", "", "", ""]
+
+
+def test_what_is_said_of_decimals_is_not_overruled():
+    # "1.161" would be 1161, and "12.25" beside it 12.25.
+    with pytest.raises(ValueError, match=r"'12\.25' on line 2 is not written with ',' before its decimals, as decimal"):
+        plain("1.161", "12.25", decimal=",")
+    with pytest.raises(ValueError, match=r"'1,5' on line 2 is not written with '\.' before its decimals"):
+        plain("2", "1,5", decimal=".")
+    assert plain("1.161", "12,25", decimal=",") == ["1161", "12.25"]

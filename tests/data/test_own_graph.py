@@ -249,3 +249,19 @@ def test_weights_that_may_be_distances_are_told_of(tmp_path):
     assert "join each node with all others, but not with itself" in notes("\n".join(rows(far)))[0]
     assert notes("\n".join(rows(1 - far))) == []
     assert "numbers from 1 to 3, counted from 0: 1 is 'b'" in notes("1,2\n2,3\n3,2\n1,3\n2,1\n")[0]
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (("x", "2"), r"line 2, column 3: 'x' is not a number; write one, 0 where there is no edge$"),
+        (
+            ("1,161", "2,043"),
+            r"'1,161' on line 2 can be 1161 or 1\.161, .*tells which; write the numbers without separators",
+        ),
+    ],
+)
+def test_options_of_a_series_are_not_offered_for_a_graph(tmp_path, weights, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        edges(write(tmp_path, f"source;target;weight\na;b;{weights[0]}\nb;c;{weights[1]}\n"))
+    assert "--" not in str(caught.value)

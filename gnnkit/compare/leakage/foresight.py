@@ -73,11 +73,17 @@ def foresight(series: GraphSeries, windows: WindowSplits, reads: ReadsOfSplits) 
     if series.num_features == 1:
         return Found("There is no feature beside the target.")
     reach = windows.test.history + windows.test.lead + windows.test.horizon - 2
+    leads = _leads(range(LAGS, series.num_rows - 1), reach)
+    if series.num_rows - 1 - LAGS - leads < 2 * FOLDS * FOLDS:
+        return Found(f"Features were not held against later targets: {series.num_rows} rows are too few for that.")
     found = telling_features(series, reach)
     if not found:
+        among = f" ({MOST_NODES} of the nodes)" if series.num_nodes > MOST_NODES else ""
+        parts = " and over parts of them" if len(list(_stretches(series))) > 1 else ""
         return Found(
-            f"Held against targets up to {min(reach, LEADS)} rows later, of their own node and of others, over all "
-            f"rows and over parts of them, no feature tells {100 * SHARE:g}% or more of what the past leaves open."
+            f"Held against targets up to {leads} row{'' if leads == 1 else 's'} later, of their own node and of "
+            f"others{among}, over all rows{parts}, no feature tells {100 * SHARE:g}% or more of what the past leaves "
+            f"open, but for what tells as much of the target of its own row, or repeats itself."
         )
     worst = max(found, key=lambda one: (one.is_leak, one.share))
     names = series.node_names
@@ -152,6 +158,11 @@ def _stretches(series: GraphSeries) -> Iterator[tuple[str, range]]:
         yield "the test rows", test
 
 
+def _leads(rows: range, reach: int) -> int:
+    """How many rows later targets of a stretch are looked at."""
+    return max(1, min(reach, LEADS, len(rows) // 4))
+
+
 def _repeats(raw: Tensor, season: int | None) -> bool:
     """Whether a feature has the same values some number of rows before, all along: it is known ahead."""
 
@@ -176,7 +187,7 @@ class _Stretch:
     ) -> None:
         self.target, self.observed, self.season = target, observed, season
         self.nodes = target.size(1)
-        self.leads = list(range(1, max(1, min(reach, LEADS, len(rows) // 4)) + 1))
+        self.leads = list(range(1, _leads(rows, reach) + 1))
         self.span = len(rows) - self.leads[-1]
         count = min(self.span, max(4 * FEWEST_ROWS, min(ROWS, VALUES // self.nodes)))
         self.rows = torch.from_numpy(np.linspace(rows[0], rows[0] + self.span - 1, count).astype(np.int64)).unique()

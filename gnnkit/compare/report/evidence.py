@@ -85,12 +85,19 @@ def significance_section(results: Results) -> Section | None:
     for horizon, metric in keys:
         tests = [t for t in results.significance if (t["horizon"], t["metric"]) == (horizon, metric)]
         choices.append((f"{horizon_label(horizon, minutes)}, {metric.upper()}", _tests_sheet(results, tests)))
+    tested = (
+        "Interval, p and colour are of one test, Diebold-Mariano's (DM: its statistic), corrected after Holm for the "
+        "pairs that the question looks at: one that the validation rows chose; as many as there are trained models "
+        "against a baseline; all pairs of models where the lowest score names the model. A pair that stands under two "
+        "questions has two intervals."
+    )
+    if results.by_older_rules:
+        tested = (
+            "Interval and colour are of a bootstrap without a correction, p is of Diebold-Mariano's test (DM: its "
+            "statistic) after Holm over all pairs: the two may disagree."
+        )
     notes = [
-        "Difference: error of the model minus that of the other; below zero the model is better. Interval, p and "
-        "colour are of one test, Diebold-Mariano's (DM: its statistic), corrected after Holm for the pairs that the "
-        "question looks at: one that the validation rows chose; as many as there are trained models against a "
-        "baseline; all pairs of models where the lowest score names the model. A pair that stands under two questions "
-        "has two intervals. "
+        f"Difference: error of the model minus that of the other; below zero the model is better. {tested} "
         "Effect: the mean difference over blocks of windows that share no row to predict, in deviations over them. "
         "Skill: 1 − error ÷ error of the other."
     ]
@@ -229,7 +236,8 @@ def conditions_section(results: Results) -> Section | None:
         choices.append((title, _conditions_sheet(results, points, AXES[axis][1])))
     sheets = (Sheets("Conditions", tuple(choices)),)
     title = "With less data, with fewer sensors"
-    return Section("conditions", title, tuple(statements), tuple(drawings), sheets)
+    notes = ("Each share and horizon is tested by itself, without a correction for their number.",)
+    return Section("conditions", title, tuple(statements), tuple(drawings), sheets, notes)
 
 
 def _conditions_sheet(results: Results, points: list[dict[str, Any]], about: str) -> Sheet:

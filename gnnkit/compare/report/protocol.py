@@ -62,7 +62,13 @@ def methods(results: Results) -> list[str]:
     confidence = float(spec.get("confidence") or 0.95)
     level, other = f"{100 * confidence:g}%", f"{100 * (1 - confidence):g}%"
     found = []
-    if results.verdicts or results.significance:
+    if results.by_older_rules and (results.verdicts or results.significance):
+        found.append(
+            "Marks of differences are those of an older gnnkit: they follow intervals of a moving-block bootstrap over "
+            "the test windows (Künsch, 1989). p is of another test, Diebold-Mariano's, after Holm (1979) over all "
+            "pairs of models at a horizon and metric. The two may disagree."
+        )
+    elif results.verdicts or results.significance:
         found.append(
             "Differences are tested by Diebold-Mariano: the mean difference of the windows' losses over its standard "
             "error, two-sided, p from Student's t. The variance is a fixed-smoothing one (Lazarus et al., 2018; "

@@ -136,13 +136,13 @@ def score_sheets(first: Results, second: Results) -> tuple[Sheets | None, list[S
     if not choices:
         return None, [Statement("The two runs share no model at a common horizon, so no scores are compared.")]
     if not paired:
-        statements.append(
-            Statement(
-                "The runs scored different windows or data, so the differences have no paired interval: they may come "
-                "from the data alone.",
-                warning=True,
-            )
+        why = (
+            "The runs scored different windows or data, so the differences have no paired interval: they may come "
+            "from the data alone."
         )
+        if any(_too_few_windows(first, second, horizon) for horizon in horizons):
+            why = "The windows are too few for a paired interval of the differences: these may be noise."
+        statements.append(Statement(why, warning=True))
     for name, one, other in (("first", first, second), ("second", second, first)):
         only = [model for model in families(one) if model not in families(other)]
         if only:
@@ -202,8 +202,7 @@ def _interval(first: Results, second: Results, model: str, horizon: int, metric:
     table = "seed_window_errors" if metric == "mae" else "seed_window_squared"
     errors = [getattr(results, table).get(model, {}).get(str(horizon)) for results in (first, second)]
     counts = [results.window_counts.get(str(horizon)) for results in (first, second)]
-    same = first.environment.get("data_hash") == second.environment.get("data_hash") and counts[0] == counts[1]
-    same = same and is_enough(counts[0] or [], horizon, 0.95)
+    same = _same_windows(first, second, horizon) and not _too_few_windows(first, second, horizon)
     if not same or not counts[0] or not sum(counts[0]) or errors[0] is None or errors[1] is None:
         return None
     history = max(int(base_rows(results)["history"].max()) for results in (first, second))
@@ -215,6 +214,17 @@ def _interval(first: Results, second: Results, model: str, horizon: int, metric:
         squared=metric == "rmse",
         resamples=_RESAMPLES,
     )
+
+
+def _same_windows(first: Results, second: Results, horizon: int) -> bool:
+    counts = [results.window_counts.get(str(horizon)) for results in (first, second)]
+    return first.environment.get("data_hash") == second.environment.get("data_hash") and counts[0] == counts[1]
+
+
+def _too_few_windows(first: Results, second: Results, horizon: int) -> bool:
+    """Whether both scored the same windows, and these are not enough to judge."""
+    counts = first.window_counts.get(str(horizon))
+    return counts is not None and _same_windows(first, second, horizon) and not is_enough(counts, horizon, 0.95)
 
 
 def _sentence(clear: tuple[list[str], list[str]], ahead: str) -> str:

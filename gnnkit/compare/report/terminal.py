@@ -129,8 +129,9 @@ def _sentences(results: Results, minutes: Step) -> list[Text]:
         failing = [f"{name} (worse)" for name in worse] + [f"{name} (not clearly different)" for name in open_]
         if failing:
             label = horizon_label(horizon, minutes)
-            sentences.append(Text(f"! {label}: does not beat the last value in MAE: {', '.join(failing)}."))
+            sentences.append(Text(f"! {label}: not shown to beat the last value in MAE: {', '.join(failing)}."))
     sentences += [Text(f"! {said.text}", style="yellow") for said in audit_statements(results)]
     if not any(family != "baseline" for family in families(results).values()):
-        sentences.append(Text("Only baselines were run."))
+        failed = bool(results.failures)
+        sentences.append(Text("No fit came to its end: these are baselines." if failed else "Only baselines were run."))
     return sentences

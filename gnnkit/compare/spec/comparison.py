@@ -150,7 +150,7 @@ class ComparisonSpec(BaseModel, frozen=True):
     allow_leaks: tuple[str, ...] = ()
     """Causes of the leakage audit that may fail, to reproduce a published protocol; they label the rows."""
     resamples: int = Field(default=2000, ge=100)
-    """Bootstrap resamples for the intervals of differences."""
+    """Bootstrap resamples for the intervals of groups of targets: where the errors of two models differ."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     """Confidence of the intervals of differences."""
 

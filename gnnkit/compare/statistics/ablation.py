@@ -343,7 +343,9 @@ def _condition_sentence(
     answer = "is not told apart from"
     if row["clear"]:
         answer = "is better than" if row["difference"] < 0 else "is worse than"
+    seeds = [len(bench.errors[name]) for name in pair]
+    single = " One seed: the noise between seeds is not in the interval." if min(seeds) == 1 else ""
     return (
         f"{start}, {ours} {answer} {theirs}: difference {words.difference(row)} "
-        f"({words.size(bench, max(len(bench.errors[name]) for name in pair))})."
+        f"({words.size(bench, max(seeds))}).{single}"
     )

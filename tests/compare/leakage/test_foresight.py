@@ -183,3 +183,23 @@ def test_without_features_there_is_nothing_to_check():
     found = {one["cause"]: one for one in audit(series, make_windows(series, history=6, horizon=3))}
     assert found["foresight"]["detail"] == "There is no feature beside the target."
     assert telling_features(dataclasses.replace(series, season=24), REACH) == []
+
+
+def test_no_more_is_said_than_was_looked_at():
+    rng = np.random.default_rng(2)
+
+    def said(rows, feature):
+        series = series_of(autoregression(rng, rows, 3, 0.8), feature(rows))
+        found = audit(series, make_windows(series, history=4, horizon=2, reach_back=True))
+        return next(one["detail"] for one in found if one["cause"] == "foresight")
+
+    def noise(rows):
+        return rng.standard_normal((rows, 3))
+
+    assert said(42, noise) == (
+        "Held against targets up to 5 rows later, of their own node and of others, over all rows, no feature tells "
+        "25% or more of what the past leaves open, but for what tells as much of the target of its own row, or "
+        "repeats itself."
+    )
+    assert said(41, noise) == "Features were not held against later targets: 41 rows are too few for that."
+    assert "over all rows and over parts of them, no feature" in said(400, noise)

@@ -99,3 +99,12 @@ def test_refusals(fake_results, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(ValueError, match=r"notes.txt, a file that is no HTML page; give a name that ends in .html"):
         write_side_by_side(results, results, tmp_path / "notes.txt")
+
+
+def test_too_few_windows_are_the_reason_that_is_given(fake_results):
+    first, second = with_windows(fake_results(horizons=(3,)), 3.0), with_windows(fake_results(horizons=(3,)), 2.5)
+    for results in (first, second):  # 15 windows hold five spans of three steps
+        results.window_counts["3"] = [50] * 15
+    said = score_sheets(first, second)[1]
+    assert said[-1].text == "The windows are too few for a paired interval of the differences: these may be noise."
+    assert said[-1].warning

@@ -53,7 +53,7 @@ def test_no_mark_without_a_clear_winner(fake_results):
 def test_verdicts_follow_the_table(fake_results):
     text = " ".join(printed(fake_results()).split())
     assert text.index("historical-average") < text.index("• At 15 minutes ahead, tgcn is better than gru")
-    assert "! 15 min: does not beat the last value in MAE: gcn (worse), bilstm (not clearly different)." in text
+    assert "! 15 min: not shown to beat the last value in MAE: gcn (worse), bilstm (not clearly different)." in text
 
 
 def test_user_text_is_no_markup(fake_results):
@@ -97,3 +97,10 @@ def test_too_few_windows_are_told_in_place_of_verdicts(fake_results):
     text = printed(results)
     assert f"• {sentence}" in text
     assert not [word for word in ("noise", "better", "interval", "beat") if word in text]
+
+
+def test_fits_that_failed_were_run(fake_results):
+    results = fake_results(models={})
+    assert "Only baselines were run." in printed(results)
+    results.failures = [{"model": "gcn", "seed": 0, "condition": "", "error": "the training loss is nan"}]
+    assert "No fit came to its end: these are baselines." in printed(results)
