@@ -23,6 +23,7 @@ class ResidualForecaster(ForecasterWrapper):
         x `[B, T, N, F]`, edge_index `[2, E]`, edge_weight `[E]`; returned `[B, P, N]`, or `[B, P, N, Q]` as f gives it.
 
     Example:
+        >>> import torch
         >>> from gnnkit.sequence import GRUForecaster
         >>> model = ResidualForecaster(GRUForecaster(1, 8, horizon=3))
         >>> model(torch.randn(2, 12, 5, 1)).shape
