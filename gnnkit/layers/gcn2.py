@@ -43,14 +43,7 @@ class GCN2Layer(MessagePassing):
         `x` and `x_0`: `[..., N, C]`; `edge_index`: `[2, E]` (plain or `EdgeIndex`), or sparse `adj_t` `[N, N]`;
         `edge_weight`: `[E]`; returned: `[..., N, C]`.
 
-    Graphs: what is sorted and normalised once is compared with all of the graph's memory on each later call, so that
-    no edit of the edges or weights is missed, whatever made it; of fewer than 4096 edges nothing is kept. On a GPU,
-    where reading the memory would wait for the device, torch's version counters are compared: after a change that
-    they do not count (through `.data`, dlpack or a storage, or by a fused optimiser on a weight that is frozen again)
-    call `gnnkit.ops.forget()`.
-
-    With `cached=True` the first call fills `_cached_edge_index`, as in PyG, and later calls use that graph alone, until
-    it is set to another, or to None.
+    Graphs that change, and `cached=True`: as `GCNLayer` says.
 
     Raises:
         ValueError: One of `theta` and `layer` without the other, or out of range; in a call: features of another
