@@ -100,20 +100,6 @@ def half_sides(device: torch.device, *, layer: str, dtype: torch.dtype) -> list[
     return [side(*parts) for parts in _layers(layer, device, cached=True)]
 
 
-_HEAP_FIELDS = (
-    "arena",
-    "ordblks",
-    "smblks",
-    "hblks",
-    "hblkhd",
-    "usmblks",
-    "fsmblks",
-    "uordblks",
-    "fordblks",
-    "keepcost",
-)
-
-
 class _Heap(ctypes.Structure):
     """What glibc's `mallinfo2` gives back."""
 

@@ -11,9 +11,13 @@ from torch import Tensor
 
 from gnnkit._optional import is_available
 
-__all__ = ["fingerprint"]
+__all__ = ["fingerprint", "has_numba"]
 
-_has_numba = cache(lambda: is_available("numba"))
+
+@cache
+def has_numba() -> bool:
+    """Tell whether numba is installed, which is looked up once: it is asked for on every call."""
+    return is_available("numba")
 
 
 def fingerprint(tensor: Tensor) -> Hashable:
@@ -44,7 +48,7 @@ def fingerprint(tensor: Tensor) -> Hashable:
     length = tensor.numel() * tensor.element_size()
     if length == 0:
         return ()
-    if _has_numba():
+    if has_numba():
         from gnnkit.ops._numba_fingerprint import hash_memory
 
         return hash_memory(tensor.data_ptr(), length)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -14,8 +14,7 @@ from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue, r
 from torch.autograd import forward_ad
 from torch_geometric import EdgeIndex
 
-from gnnkit._optional import is_available
-from gnnkit.ops._fingerprint import fingerprint
+from gnnkit.ops._fingerprint import fingerprint, has_numba
 from gnnkit.ops.remembered import forget, remember, sparse_pattern
 
 __all__ = [
@@ -38,9 +37,6 @@ _ONE_PASS_EDGES, _ANEW_EDGES = 100_000, 4096
 
 # Weights that are brought into another order in less time than it takes to look whether they are still the same.
 _FEW_WEIGHTS = 4096
-
-
-_has_numba = cache(lambda: is_available("numba"))
 
 
 def _once(make: Callable[[Any], Any]) -> Any:
@@ -247,7 +243,7 @@ def compress(
 
 def is_sorted_anew(edge_index: Tensor) -> bool:
     """Tell whether a graph that `is_one_pass` is so small that nothing is kept of it."""
-    return edge_index.layout == torch.strided and edge_index.size(1) < _ANEW_EDGES and _has_numba()
+    return edge_index.layout == torch.strided and edge_index.size(1) < _ANEW_EDGES and has_numba()
 
 
 def is_one_pass(edge_index: Tensor) -> bool:
@@ -259,7 +255,7 @@ def is_one_pass(edge_index: Tensor) -> bool:
         and edge_index.size(1) < _ONE_PASS_EDGES
         and edge_index.size(0) == 2
         and edge_index.dtype in (torch.int64, torch.int32)
-        and _has_numba()
+        and has_numba()
     )
 
 
@@ -352,7 +348,7 @@ def _index_dtype(*sizes: int) -> torch.dtype:
 def _sort_by(keys: Tensor, num_keys: int, values: Tensor, num_values: int) -> tuple[Tensor, Tensor, Tensor]:
     """Sort edges by key, stably: where each key begins, the values in that order, and the permutation."""
     dtype = _index_dtype(num_keys, num_values, keys.numel())
-    if keys.device.type == "cpu" and _has_numba():
+    if keys.device.type == "cpu" and has_numba():
         from gnnkit.ops._numba_structure import counting_sort
 
         return counting_sort(keys, num_keys, values, dtype)
