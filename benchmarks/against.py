@@ -3,7 +3,8 @@
     python benchmarks/against.py OTHER                     every timed case that both have, rows to results/
     python benchmarks/against.py OTHER --only gat-arxiv    one case, whose row is replaced
 
-Each case is timed in fresh processes, those of the two checkouts in turns; a process takes gnnkit's side of the case
+Each case is timed in fresh processes, those of the two checkouts in turns, and each goes first in every
+other turn; a process takes gnnkit's side of the case
 alone, warms it up and reports the median of its rounds. A row has the median over the processes, and the ratio of this
 checkout's to the other's: above 1 is slower.
 """
@@ -76,7 +77,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("other", type=Path, help="the other checkout's folder")
     parser.add_argument("--only", default="", help="cases, separated by commas (all)")
-    parser.add_argument("--turns", type=int, default=3, help="processes of each checkout (3)")
+    parser.add_argument("--turns", type=int, default=4, help="processes of each checkout, each first in every other turn (4)")
     parser.add_argument("--rounds", type=int, default=200, help="most rounds in a process (200)")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the rows")
@@ -87,9 +88,9 @@ def main() -> None:
     table = Rows(options.out / f"against-{options.device}.csv", ["case"], options.device)
     for name in names:
         times: dict[Path, list[float]] = {here: [], other: []}
-        for _ in range(options.turns):
-            for checkout, found in times.items():
-                found.append(measure(checkout, name, options.device, options.rounds))
+        for turn in range(options.turns):
+            for checkout in (here, other) if turn % 2 else (other, here):  # neither is always the one that goes first
+                times[checkout].append(measure(checkout, name, options.device, options.rounds))
         ours, theirs = (statistics.median(times[checkout]) for checkout in (here, other))
         pairs = [new / old for new, old in zip(times[here], times[other], strict=True)]
         row = {"seconds": ours, "other_seconds": theirs, "ratio": ours / theirs}
