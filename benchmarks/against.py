@@ -3,10 +3,10 @@
     python benchmarks/against.py OTHER                     every timed case that both have, rows to results/
     python benchmarks/against.py OTHER --only gat-arxiv    one case, whose row is replaced
 
-Each case is timed in fresh processes, those of the two checkouts in turns, and each goes first in every
-other turn; a process takes gnnkit's side of the case
-alone, warms it up and reports the median of its rounds. A row has the median over the processes, and the ratio of this
-checkout's to the other's: above 1 is slower.
+Two processes are alive, one of each checkout, and each builds gnnkit's side of the case. They step in turns, one waits
+while the other works, so that a drift of the machine's speed meets both. A row has the median of the seconds of each,
+and the median over the rounds of this checkout's seconds over the other's: above 1 is slower. The pair of processes is
+started a few times, for where memory lies differs between them; `least` and `most` are over these.
 """
 
 from __future__ import annotations
@@ -16,41 +16,79 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from rows import RESULTS, Rows
 
 HERE = Path(__file__).resolve().parent
+SECONDS = 15.0  # of the steps of a pair of processes, where --rounds does not end them before
 
-MEASURE = """
-import statistics, sys, time
+STEP = """
+import sys, time
 sys.path.insert(0, sys.argv[1] + "/benchmarks")
 import torch
 from cases import CASES
 side = CASES[sys.argv[2]].build(torch.device(sys.argv[3]))[0]
-def seconds():
+print("ready", flush=True)
+for _ in sys.stdin:
     start = time.perf_counter()
     side.step()
     if sys.argv[3] == "cuda":
         torch.cuda.synchronize()
-    return time.perf_counter() - start
-first = min(seconds() for _ in range(3))
-print(statistics.median(seconds() for _ in range(max(7, min(int(sys.argv[4]), int(2 / first))))))
+    print(time.perf_counter() - start, flush=True)
 """
+REST = 0.01  # seconds after a step: the threads of the process that worked have gone to sleep
 
 
-def measure(checkout: Path, case: str, device: str, rounds: int) -> float:
-    """Median seconds of gnnkit's step, in a process that imports this checkout's gnnkit and cases."""
-    run = subprocess.run(
-        [sys.executable, "-c", MEASURE, str(checkout), case, device, str(rounds)],
-        env={**os.environ, "PYTHONPATH": str(checkout)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if run.returncode:
-        raise SystemExit(f"{case} of {checkout.name}: {run.stderr.strip().splitlines()[-1]}")
-    return float(run.stdout)
+class Checkout:
+    """A process that imports a checkout's gnnkit and cases, and steps when it is told to; a context manager."""
+
+    def __init__(self, folder: Path, case: str, device: str):
+        self.name = f"{case} of {folder.name}"
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", STEP, str(folder), case, device],
+            env={**os.environ, "PYTHONPATH": str(folder)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._answer()
+
+    def __enter__(self) -> Checkout:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.process.communicate()
+
+    def step(self) -> float:
+        """Seconds of one step."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        seconds = float(self._answer())
+        time.sleep(REST)
+        return seconds
+
+    def _answer(self) -> str:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self.name} ended with {self.process.wait()}")
+        return line
+
+
+def pairs(here: Path, other: Path, case: str, device: str, rounds: int) -> list[tuple[float, float]]:
+    """Seconds of the two checkouts' steps, round by round, after some that are not counted."""
+    with Checkout(here, case, device) as ours, Checkout(other, case, device) as theirs:
+        first = min(max(ours.step(), theirs.step()) for _ in range(3))
+        found = []
+        for turn in range(max(9, min(rounds, int(SECONDS / first)))):
+            if turn % 2:  # neither is always the one that goes first
+                found.append((ours.step(), theirs.step()))
+            else:
+                found.append((theirs.step(), ours.step())[::-1])
+    return found
 
 
 def case_names(checkout: Path) -> list[str]:
@@ -77,8 +115,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("other", type=Path, help="the other checkout's folder")
     parser.add_argument("--only", default="", help="cases, separated by commas (all)")
-    parser.add_argument("--turns", type=int, default=4, help="processes of each checkout, each first in every other turn (4)")
-    parser.add_argument("--rounds", type=int, default=200, help="most rounds in a process (200)")
+    parser.add_argument("--processes", type=int, default=3, help="times that the pair of processes is started (3)")
+    parser.add_argument("--rounds", type=int, default=200, help="most rounds of a pair of processes (200)")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the rows")
     options = parser.parse_args()
@@ -87,16 +125,14 @@ def main() -> None:
     names = options.only.split(",") if options.only else [name for name in case_names(here) if name in known]
     table = Rows(options.out / f"against-{options.device}.csv", ["case"], options.device)
     for name in names:
-        times: dict[Path, list[float]] = {here: [], other: []}
-        for turn in range(options.turns):
-            for checkout in (here, other) if turn % 2 else (other, here):  # neither is always the one that goes first
-                times[checkout].append(measure(checkout, name, options.device, options.rounds))
-        ours, theirs = (statistics.median(times[checkout]) for checkout in (here, other))
-        pairs = [new / old for new, old in zip(times[here], times[other], strict=True)]
-        row = {"seconds": ours, "other_seconds": theirs, "ratio": ours / theirs}
-        row |= {"least": min(pairs), "most": max(pairs), "turns": options.turns, "other": commit_of(other)}
+        runs = [pairs(here, other, name, options.device, options.rounds) for _ in range(options.processes)]
+        ratios = [statistics.median(new / old for new, old in run) for run in runs]
+        ours, theirs = (statistics.median(pair[side] for run in runs for pair in run) for side in (0, 1))
+        ratio = statistics.median(new / old for run in runs for new, old in run)
+        row = {"seconds": ours, "other_seconds": theirs, "ratio": ratio, "least": min(ratios), "most": max(ratios)}
+        row |= {"processes": options.processes, "rounds": sum(map(len, runs)), "other": commit_of(other)}
         table.add([row], case=name)
-        print(f"{name:24s} {ours:.6f} s against {theirs:.6f} s: {ours / theirs:.3f}", flush=True)
+        print(f"{name:24s} {ours:.6f} s against {theirs:.6f} s: {ratio:.3f}", flush=True)
 
 
 if __name__ == "__main__":
