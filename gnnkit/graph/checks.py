@@ -9,7 +9,7 @@ from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue, r
 from torch_geometric import EdgeIndex
 from torch_geometric.data import Data
 
-from gnnkit.ops.remembered import remember
+from gnnkit.ops.structure.remembered import remember
 
 __all__ = ["check_adj_t", "check_edge_index", "check_edge_weight", "check_graph"]
 

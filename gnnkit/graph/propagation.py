@@ -14,8 +14,8 @@ from gnnkit.graph.adjacency import normalize_adjacency, to_dense
 from gnnkit.graph.checks import check_edge_index, check_edge_weight
 from gnnkit.graph.formats import from_csr
 from gnnkit.ops import CompressedGraph, compress, remember, spmm
-from gnnkit.ops._dense import matrix_product
-from gnnkit.ops._library import is_traced
+from gnnkit.ops.spmm.dense import matrix_product
+from gnnkit.ops.tracing import is_traced
 
 __all__ = ["AddSelfLoops", "Adjacency", "SparseAdjacency", "average", "normalized_adjacency", "propagate"]
 

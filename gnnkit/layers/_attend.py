@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.nn import Parameter
-from torch_geometric import EdgeIndex
 from torch_geometric.typing import OptPairTensor
 from torch_geometric.utils import add_self_loops, remove_self_loops
 from torch_geometric.utils.loop import compute_loop_attr
@@ -20,10 +19,11 @@ from gnnkit.layers._checks import check_attention_ids, check_graph_input
 from gnnkit.layers._fused import MOST_WORK_OF_A_CALL, chosen, runs_fused, towards_targets
 from gnnkit.layers._linear import is_autocast, is_plain
 from gnnkit.ops import CompressedGraph, edge_attention, remember
-from gnnkit.ops._function import AttentionOptions
-from gnnkit.ops._library import is_traced
+from gnnkit.ops.attention.options import AttentionOptions
 from gnnkit.ops.dispatch import requested_backend
-from gnnkit.ops.structure import is_one_pass, is_sorted_anew, sort_edges
+from gnnkit.ops.structure.compress import is_one_pass, is_sorted_anew, sort_edges
+from gnnkit.ops.structure.edges import plain
+from gnnkit.ops.tracing import is_traced
 
 __all__ = ["attend", "attends_fused", "average", "replace_loops", "scores_of_nodes", "with_loops"]
 
@@ -81,7 +81,7 @@ def average(layer: Any, graph: Any, h: OptPairTensor, edge_logits: Tensor | None
     """The op itself, in one call with the nodes' logits where the graph is small."""
     source, target = h
     if target is source and edge_logits is None and _is_small(graph, source, layer.att_src, layer.att_dst):
-        from gnnkit.ops._numba_node_attention import node_attention
+        from gnnkit.ops.attention.numba_nodes import node_attention
 
         options = AttentionOptions.draw(layer.negative_slope, layer.dropout, layer.training, source.device)
         return node_attention(graph, source, layer.att_src, layer.att_dst, options)
@@ -165,14 +165,14 @@ def with_loops(
         ordered: Whether anything is given per edge.
         transposed: Whether a backward pass is to follow.
     """
-    plain = edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
-    one_pass = is_one_pass(plain)
+    given = plain(edge_index)
+    one_pass = is_one_pass(given)
 
     def build() -> CompressedGraph:
         if one_pass:
-            from gnnkit.ops._numba_build import build_graph
+            from gnnkit.ops.structure.numba_build import build_graph
 
-            graph = build_graph(plain, num_dst, num_src, num_loops, flow, transposed=transposed, ordered=ordered)
+            graph = build_graph(given, num_dst, num_src, num_loops, flow, transposed=transposed, ordered=ordered)
             if graph is not None:
                 return graph
         sizes = (num_src, num_dst) if flow == "source_to_target" else (num_dst, num_src)
@@ -186,14 +186,14 @@ def with_loops(
         graph = sort_edges(edges, num_dst, num_src)
         return graph if ordered else replace(graph, perm=None)
 
-    if one_pass and is_sorted_anew(plain):
+    if one_pass and is_sorted_anew(given):
         return build()
     return remember(("with loops", num_src, num_dst, num_loops, flow, ordered), (edge_index,), build)
 
 
 def _with_loop_features(layer: Any, edge_index: Tensor, edge_attr: Tensor, num_loops: int) -> Tensor:
     """The features of the edges of `with_loops`, in the order in which it was given them."""
-    edges = edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
+    edges = plain(edge_index)
     kept = remember("no self-loops", (edge_index,), lambda: (edges[0] != edges[1]).nonzero().view(-1))
     edge_attr = edge_attr.index_select(0, kept)
     loops = compute_loop_attr(edges.index_select(1, kept), edge_attr, num_loops, False, layer.fill_value)

@@ -8,9 +8,7 @@ import torch
 from torch import Tensor
 
 from gnnkit.layers._linear import has_slow_products, is_autocast
-from gnnkit.ops._function import is_batched
-from gnnkit.ops._library import is_traced
-from gnnkit.ops.structure import is_transformed
+from gnnkit.ops.tracing import is_batched, is_traced, is_transformed
 
 __all__ = ["attention_logits"]
 

@@ -28,17 +28,10 @@ _FILLS = ("add", "sum", "mean", "min", "max", "mul")
 
 
 def check_features(x: Tensor, width: int | nn.Module, *, name: str = "x", flat: bool = False) -> None:
-    """Check node features against the width that a linear map expects.
+    """Check node features `[..., N, F]` (`flat`: `[N, F]`) against the width that a linear map expects.
 
-    Args:
-        x: Features with the nodes on the last axis but one.
-        width: Expected number of features; below 1 where any will do. Or the map itself, which expects no width where
-            it waits for its first input or is another module that somebody has put there.
-        name: The argument's name in the error.
-        flat: True allows two axes alone, `[N, F]`.
-
-    Raises:
-        ValueError: Not a floating-point (or complex) tensor of that width and number of axes.
+    Below 1 any width will do; the map itself in its place expects none where it waits for its first input, or is
+    another module that somebody has put there.
     """
     shape = "[N, F]" if flat else "[..., N, F]"
     if not isinstance(x, Tensor):
@@ -66,18 +59,9 @@ def _width_of(lin: nn.Module, given: int) -> int:
 
 
 def check_graph_input(edge_index: Tensor, num_nodes: tuple[int, int], *, ids: bool = True) -> int:
-    """Check an edge list, an `EdgeIndex` or a sparse `adj_t` against the counts of sources and targets.
+    """Check a graph in any format against the counts of sources and targets, and return its number of edges.
 
-    Args:
-        edge_index: The graph.
-        num_nodes: Counts of sources and targets.
-        ids: Whether to look at the node ids of an edge list, which whoever sorts it does anyway.
-
-    Returns:
-        The number of edges.
-
-    Raises:
-        ValueError: See `check_edge_index` and `check_adj_t`.
+    Without `ids` the node ids of an edge list are not looked at, which whoever sorts it does anyway.
     """
     if isinstance(edge_index, Tensor) and edge_index.layout != torch.strided:
         check_adj_t(edge_index, num_nodes)
@@ -90,19 +74,9 @@ def check_weighted_graph(
 ) -> tuple[Tensor, Tensor | None]:
     """Check a graph and the weights of its edges, and bring them into the form that the layers compute with.
 
-    Args:
-        edge_index: The graph, in any format.
-        edge_weight: One weight for each edge, in any shape of E entries, or, where they are not normalised, one for all
-            edges; or None.
-        num_nodes: Node count.
-        normalize: Whether weights are to be divided by degrees, which takes floating-point (or complex) ones.
-        ids: False leaves the ids themselves unchecked. Default True.
-
-    Returns:
-        The graph, a CSC one as CSR, and the weights `[E]`; those beside a sparse graph are left out with a warning.
-
-    Raises:
-        ValueError: See `check_graph_input`; or weights of another number or type.
+    Weights have E entries in any shape, or, where they are not normalised, one for all edges; to be divided by degrees
+    they must be floating-point (or complex). A CSC graph becomes CSR; beside a sparse graph weights are left out with a
+    warning.
     """
     edge_index = _without_csc(edge_index)
     num_edges = check_graph_input(edge_index, (num_nodes, num_nodes), ids=ids)
@@ -158,20 +132,8 @@ def check_attention_call(
 ) -> tuple[Tensor, Tensor | None, tuple[int, int] | None]:
     """Check the arguments of an attention layer's call, and bring them into the form that the layer computes with.
 
-    Args:
-        layer: The layer, for the widths of its maps, its `flow` and `add_self_loops`.
-        x: Features of all nodes, or those of sources and targets, the second of which may be None.
-        edge_index: The graph, in any format.
-        edge_attr: One row of features per edge, or None.
-        size: Counts of sources and targets that the call names, or None.
-
-    Returns:
-        The graph, a CSC one as CSR; the features of its edges; and the counts, those of a sparse graph where targets
-        have no features that would tell.
-
-    Raises:
-        ValueError: See `check_features` and `check_graph_input`; or edge features of other length, width or type, or
-            beside a sparse graph to which self-loops are to be added.
+    Returned are the graph, a CSC one as CSR; the features of its edges; and the counts of sources and targets, those of
+    a sparse graph where targets have no features that would tell.
     """
     edge_index = _without_csc(edge_index)
     reversed_flow = layer.flow == "target_to_source"
@@ -223,17 +185,7 @@ def _check_edge_features(layer: Any, edge_index: Tensor, edge_attr: Tensor, num_
 
 
 def check_attention_ids(layer: Any, h: OptPairTensor, edge_index: Tensor, size: tuple[int, int] | None) -> None:
-    """Check the node ids of an attention layer's graph, where no op does it.
-
-    Args:
-        layer: The layer, for its `flow`.
-        h: Features of sources and targets, the second of which may be None.
-        edge_index: The graph, in any format.
-        size: Counts of sources and targets that the call names, or None.
-
-    Raises:
-        ValueError: See `check_edge_index`.
-    """
+    """Check the node ids of an attention layer's graph, where no op does it."""
     senders = h[0].size(0)
     receivers = h[1].size(0) if h[1] is not None else senders if size is None else size[1]
     check_graph_input(edge_index, (senders, receivers) if layer.flow == "source_to_target" else (receivers, senders))
@@ -260,18 +212,7 @@ def _check_senders_and_receivers(
 def check_attention_settings(
     out_channels: int, heads: int, dropout: float, edge_dim: int | None, fill_value: float | Tensor | str
 ) -> None:
-    """Check an attention layer's constructor.
-
-    Args:
-        out_channels: Features of a head, 1 or more.
-        heads: Number of heads, 1 or more.
-        dropout: Probability from 0 to 1.
-        edge_dim: Features of an edge, or None.
-        fill_value: A number, a tensor that fits `edge_dim`, or the name of a reduction.
-
-    Raises:
-        ValueError: One of them is out of range.
-    """
+    """Check an attention layer's constructor: see the layer for what is allowed."""
     for name, value in (("out_channels", out_channels), ("heads", heads)):
         if value < 1:
             raise ValueError(f"{name} must be 1 or more, got {value}")
@@ -284,11 +225,7 @@ def check_attention_settings(
 
 
 def refuse_torchscript(layer: Any) -> NoReturn:
-    """Say of a layer what there is in the place of `torch.jit.script`.
-
-    Raises:
-        NotImplementedError: Always.
-    """
+    """Say of a layer what there is in the place of `torch.jit.script`."""
     raise NotImplementedError(
         f"TorchScript cannot compile {type(layer).__name__}, whose call takes and returns now one thing and now "
         "another; use torch.compile, torch.export or torch.jit.trace"

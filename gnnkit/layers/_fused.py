@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch_geometric import EdgeIndex
 from torch_geometric.nn.aggr import MeanAggregation, SumAggregation
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.utils import add_remaining_self_loops
@@ -20,10 +19,12 @@ from torch_geometric.utils import add_remaining_self_loops
 from gnnkit.layers._checks import check_graph_input
 from gnnkit.layers._linear import is_autocast, is_plain
 from gnnkit.ops import CompressedGraph, remember, spmm
-from gnnkit.ops._fingerprint import fingerprint
-from gnnkit.ops._library import is_traced
-from gnnkit.ops.dispatch import Situation, choose_installed, load_backend, requested_backend
-from gnnkit.ops.structure import is_one_pass, is_sorted_anew, is_transformed, sort_edges
+from gnnkit.ops.backends import Situation
+from gnnkit.ops.dispatch import choose, load_backend, requested_backend
+from gnnkit.ops.structure.compress import is_one_pass, is_sorted_anew, sort_edges
+from gnnkit.ops.structure.edges import plain
+from gnnkit.ops.structure.fingerprint import fingerprint
+from gnnkit.ops.tracing import is_traced, is_transformed
 
 __all__ = [
     "MOST_WORK_OF_A_CALL",
@@ -126,7 +127,7 @@ def _are_replaced(layer: Any, traced: bool) -> bool:
 
 def towards_targets(edge_index: Tensor, flow: str) -> Tensor:
     """The edges as a plain tensor whose row 0 sends."""
-    edges = edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
+    edges = plain(edge_index)
     return edges if flow == "source_to_target" else edges.flip(0)
 
 
@@ -170,7 +171,7 @@ def add_up(prepared: Prepared, x: Tensor) -> Tensor:
         name, run = chosen("spmm", x.device.type, x.dtype, requested_backend("spmm"))
         small = x.dim() == 2 and weight.numel() * x.size(1) <= MOST_WORK_OF_A_CALL
         if name == "numba" and small and x.dtype in (torch.float32, torch.float64):
-            from gnnkit.ops._numba_node_sum import node_sum
+            from gnnkit.ops.spmm.numba_nodes import node_sum
 
             return node_sum(graph, x)
         return run(graph, x, weight)
@@ -181,7 +182,7 @@ def add_up(prepared: Prepared, x: Tensor) -> Tensor:
 @lru_cache
 def chosen(op: str, device: str, dtype: torch.dtype, request: str) -> tuple[str, Any]:
     """The backend of an op, with its callable, where `request` is this thread's wish."""
-    name = choose_installed(op, Situation(device, dtype)).backend
+    name = choose(op, Situation(device, dtype), request).backend
     return name, load_backend(op, name)
 
 
@@ -216,10 +217,10 @@ def prepare(
 
 def _cached(layer: Any, edge_index: Tensor, edge_weight: Tensor | None, x: Tensor, dtype: torch.dtype) -> Prepared:
     """The layer's cached graph, sorted: kept with the layer, and compared with what it was made of."""
-    plain = edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
-    if edge_weight is None or edge_weight.requires_grad or not is_one_pass(plain):
+    edges = plain(edge_index)
+    if edge_weight is None or edge_weight.requires_grad or not is_one_pass(edges):
         return _weighted(layer, edge_index, edge_weight, x, dtype, loops=False, normalise=False)
-    mark = (fingerprint(plain), fingerprint(edge_weight), plain.shape, x.size(-2), dtype, edge_weight.dtype)
+    mark = (fingerprint(edges), fingerprint(edge_weight), edges.shape, x.size(-2), dtype, edge_weight.dtype)
     kept = vars(layer).get("_sorted_graph")
     if kept is None or kept[0] != mark:
         with torch.inference_mode(False) if torch.is_inference_mode_enabled() else nullcontext():
@@ -263,29 +264,29 @@ def _weighted(
 ) -> Prepared:
     """The sorted graph and its weights, with self-loops and the weights of `gcn_norm` where they are asked for."""
     num_nodes, improved, flow = x.size(-2), layer.improved, layer.flow
-    plain = edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
+    edges = plain(edge_index)
     trained = edge_weight is not None and edge_weight.requires_grad
-    one_pass = is_one_pass(plain) and dtype in (torch.float32, torch.float64) and x.device.type == "cpu"
+    one_pass = is_one_pass(edges) and dtype in (torch.float32, torch.float64) and x.device.type == "cpu"
     if edge_weight is not None:
         one_pass &= edge_weight.dtype == dtype and edge_weight.dim() == 1 and edge_weight.device.type == "cpu"
     compiled = one_pass and not trained and (normalise or edge_weight is not None)
 
     def weigh() -> Any:
-        return (
-            gcn_norm(plain, edge_weight, num_nodes, improved, loops, flow, dtype) if normalise else (plain, edge_weight)
-        )
+        if not normalise:
+            return edges, edge_weight
+        return gcn_norm(edges, edge_weight, num_nodes, improved, loops, flow, dtype)
 
     def sort() -> CompressedGraph:
         check_graph_input(edge_index, (num_nodes, num_nodes))
-        edges = add_remaining_self_loops(plain, None, 1.0, num_nodes)[0] if loops else plain
-        return sort_edges(towards_targets(edges, flow), num_nodes, num_nodes)
+        looped = add_remaining_self_loops(edges, None, 1.0, num_nodes)[0] if loops else edges
+        return sort_edges(towards_targets(looped, flow), num_nodes, num_nodes)
 
     def build() -> CompressedGraph:
         if compiled:
-            from gnnkit.ops._numba_build import build_weighted_graph
+            from gnnkit.ops.structure.numba_build import build_weighted_graph
 
             graph = build_weighted_graph(
-                plain,
+                edges,
                 edge_weight,
                 num_nodes,
                 dtype,
@@ -306,11 +307,11 @@ def _weighted(
         weight = weight.clone() if graph.perm is None else weight.index_select(0, graph.perm)
         return CompressedGraph(num_nodes, num_nodes, graph.rowptr, graph.col, None, weight)
 
-    if compiled and is_sorted_anew(plain):
+    if compiled and is_sorted_anew(edges):
         graph = build()
         return graph, graph.weight, None
     if trained or (edge_weight is None and not normalise):
-        graph = sort() if is_sorted_anew(plain) else remember(("sorted", num_nodes, loops, flow), (edge_index,), sort)
+        graph = sort() if is_sorted_anew(edges) else remember(("sorted", num_nodes, loops, flow), (edge_index,), sort)
         return graph, weigh()[1], None
     tensors = (edge_index,) if edge_weight is None else (edge_index, edge_weight)
     graph = remember(("weighted", num_nodes, improved, loops, normalise, flow, dtype), tensors, build)

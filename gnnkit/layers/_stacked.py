@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from gnnkit.layers._attend import with_loops
-from gnnkit.layers._fused import neighbour_sums
+from gnnkit.layers._fused import add_up, neighbour_sums, prepare
 from gnnkit.layers._linear import Linear
 from gnnkit.layers.dagnn import DAGNNLayer
 from gnnkit.layers.feature_dropout import FeatureDropout
@@ -203,8 +203,9 @@ class StackedDAGNN(StackedModule):
             return torch.sigmoid((h * weight).sum(dim=1, keepdim=True) + bias) * h
 
         out = gated(h)
+        prepared = prepare(self.template, h, edge_index, edge_weight)
         for _ in range(self.template.K):
-            h = neighbour_sums(self.template, h, edge_index, edge_weight)
+            h = add_up(prepared, h)
             out = out + gated(h)
         return out.permute(2, 0, 1)
 

@@ -1,21 +1,19 @@
 """Features carried along for K hops, and a gate that says how much of each hop a node takes: Liu et al.'s DAGNN."""
 
-import typing
-
 import torch
 from torch import Tensor
-from torch_geometric.nn import MessagePassing
-from torch_geometric.utils import is_torch_sparse_tensor, spmm
+from torch_geometric.utils import is_torch_sparse_tensor
 
 from gnnkit.graph.checks import check_edge_weight
 from gnnkit.layers._checks import check_features, check_graph_input
-from gnnkit.layers._fused import add_up, has_own_hooks, normalise_once, prepare, runs_fused
+from gnnkit.layers._fused import add_up, prepare, runs_fused
 from gnnkit.layers._linear import Linear
+from gnnkit.layers._neighbour_sum import NeighbourSumLayer
 
 __all__ = ["DAGNNLayer"]
 
 
-class DAGNNLayer(MessagePassing):
+class DAGNNLayer(NeighbourSumLayer):
     r"""Carry features K hops without a map between them, and let each node weigh what comes from each distance.
 
     With `P = D'^-1/2 (A + I) D'^-1/2` and a gate a in [0, 1] for each node and hop:
@@ -48,8 +46,6 @@ class DAGNNLayer(MessagePassing):
         torch.Size([6, 3])
     """
 
-    improved = False  # of the normalisation that is shared with GCNLayer
-
     def __init__(
         self,
         channels: int,
@@ -60,17 +56,11 @@ class DAGNNLayer(MessagePassing):
         normalize: bool = True,
         **kwargs,
     ):
-        kwargs.setdefault("aggr", "add")
-        super().__init__(**kwargs)
+        super().__init__(DAGNNLayer, cached=cached, add_self_loops=add_self_loops, normalize=normalize, **kwargs)
         if isinstance(K, bool) or not isinstance(K, int) or K < 1:
             raise ValueError(f"K must be a whole number of hops, at least 1, got {K!r}")
         self.channels = channels
         self.K = K
-        self.cached = cached
-        self.add_self_loops = add_self_loops
-        self.normalize = normalize
-        self._cached_edge_index: tuple[Tensor, Tensor | None] | None = None
-        self._own_hooks = has_own_hooks(type(self), DAGNNLayer)
         self.gate = Linear(channels, 1, weight_initializer="glorot")
         self.reset_parameters()
 
@@ -78,7 +68,6 @@ class DAGNNLayer(MessagePassing):
         """Draw the gate anew (Glorot) and forget the cached graph."""
         super().reset_parameters()
         self.gate.reset_parameters()
-        self._cached_edge_index = None
 
     def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
         """Compute the nodes' new features; see the class for shapes and errors."""
@@ -100,28 +89,6 @@ class DAGNNLayer(MessagePassing):
                 x = self.propagate(edge_index, x=x, edge_weight=edge_weight)
             out = out + torch.sigmoid(self.gate(x)) * x
         return out
-
-    def _prepare_graph(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Add self-loops and normalise, once for all where the layer is cached."""
-        if self.normalize and self._cached_edge_index is not None:
-            return self._cached_edge_index
-        num_nodes = x.size(self.node_dim)
-        check_graph_input(edge_index, (num_nodes, num_nodes))
-        if not self.normalize:
-            return edge_index, edge_weight
-        graph = normalise_once(self, edge_index, edge_weight, num_nodes, x.dtype)
-        if self.cached:
-            self._cached_edge_index = graph
-        return graph
-
-    # PyG writes `propagate` from the hooks' annotations, and understands no `Tensor | None` there.
-    def message(self, x_j: Tensor, edge_weight: typing.Optional[Tensor]) -> Tensor:  # noqa: UP045  # pyright: ignore
-        # x_j: [..., E, C]
-        return x_j if edge_weight is None else edge_weight.view(-1, 1) * x_j
-
-    def message_and_aggregate(self, adj_t: Tensor, x: Tensor) -> Tensor:  # pyright: ignore
-        # adj_t: [N, N], x: [N, C]
-        return spmm(adj_t, x, reduce=str(self.aggr))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.channels}, K={self.K})"

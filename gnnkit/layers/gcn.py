@@ -5,20 +5,20 @@ import typing
 import torch
 from torch import Tensor
 from torch.nn import Parameter
-from torch_geometric.nn import MessagePassing
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.nn.inits import zeros
 from torch_geometric.typing import Adj
-from torch_geometric.utils import is_torch_sparse_tensor, spmm
+from torch_geometric.utils import is_torch_sparse_tensor
 
-from gnnkit.layers._checks import check_features, check_graph_input, check_weighted_graph
-from gnnkit.layers._fused import convolve, has_own_hooks, normalise_once, runs_fused
+from gnnkit.layers._checks import check_features, check_weighted_graph
+from gnnkit.layers._fused import convolve, runs_fused
 from gnnkit.layers._linear import Linear
+from gnnkit.layers._neighbour_sum import NeighbourSumLayer
 
 __all__ = ["GCNLayer"]
 
 
-class GCNLayer(MessagePassing):
+class GCNLayer(NeighbourSumLayer):
     r"""Graph convolution: each node takes the degree-weighted sum of its neighbours' and its own transformed features.
 
     As matrices, with `A' = A + I` and `D'` its degrees: `X' = D'^-1/2 A' D'^-1/2 X W + b`. For node i, with `w_ji` the
@@ -75,10 +75,9 @@ class GCNLayer(MessagePassing):
         bias: bool = True,
         **kwargs,
     ):
-        kwargs.setdefault("aggr", "add")
-        super().__init__(**kwargs)
         if add_self_loops is None:
             add_self_loops = normalize
+        super().__init__(GCNLayer, cached=cached, add_self_loops=add_self_loops, normalize=normalize, **kwargs)
         if add_self_loops and not normalize:
             raise ValueError(
                 f"{type(self).__name__} does not support adding self-loops without normalisation, got "
@@ -88,12 +87,6 @@ class GCNLayer(MessagePassing):
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.improved = improved
-        self.cached = cached
-        self.add_self_loops = add_self_loops
-        self.normalize = normalize
-        self._cached_edge_index: tuple[Tensor, Tensor | None] | None = None
-        self._cached_adj_t = None  # of torch-sparse's own type, in PyG
-        self._own_hooks = has_own_hooks(type(self), GCNLayer)
 
         self.lin = Linear(in_channels, out_channels, bias=False, weight_initializer="glorot")
         if bias:
@@ -107,22 +100,15 @@ class GCNLayer(MessagePassing):
         super().reset_parameters()
         self.lin.reset_parameters()
         zeros(self.bias)
-        self._cached_edge_index = None
-        self._cached_adj_t = None
 
     # TorchScript reads no shape annotations, and takes the steps alone.
     def forward(self, x: Tensor, edge_index: Adj, edge_weight: typing.Optional[Tensor] = None) -> Tensor:  # noqa: UP045
         """Compute the nodes' new features; see the class for shapes and errors."""
         if torch.jit.is_scripting():  # pyright: ignore[reportPrivateImportUsage]
             if self.normalize and isinstance(edge_index, Tensor):
+                size, loops = x.size(self.node_dim), self.add_self_loops
                 edge_index, edge_weight = gcn_norm(  # pyright: ignore[reportAssignmentType]
-                    edge_index,
-                    edge_weight,
-                    x.size(self.node_dim),
-                    self.improved,
-                    self.add_self_loops,
-                    self.flow,
-                    x.dtype,
+                    edge_index, edge_weight, size, self.improved, loops, self.flow, x.dtype
                 )
         else:
             edge_index, edge_weight = self._check_call(x, edge_index, edge_weight)  # pyright: ignore
@@ -145,25 +131,3 @@ class GCNLayer(MessagePassing):
         if x.dim() != 2 and is_torch_sparse_tensor(edge_index):
             raise ValueError(f"x must have shape [N, F] beside a sparse adj_t, got {list(x.shape)}; use an edge list")
         return check_weighted_graph(edge_index, edge_weight, x.size(self.node_dim), normalize=self.normalize, ids=False)
-
-    def _prepare_graph(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Add self-loops and normalise, once for all where the layer is cached."""
-        if self.normalize and self._cached_edge_index is not None:
-            return self._cached_edge_index
-        num_nodes = x.size(self.node_dim)
-        check_graph_input(edge_index, (num_nodes, num_nodes))
-        if not self.normalize:
-            return edge_index, edge_weight
-        graph = normalise_once(self, edge_index, edge_weight, num_nodes, x.dtype)
-        if self.cached:
-            self._cached_edge_index = graph
-        return graph
-
-    # PyG writes `propagate` from the hooks' annotations, and understands no `Tensor | None` there.
-    def message(self, x_j: Tensor, edge_weight: typing.Optional[Tensor]) -> Tensor:  # noqa: UP045  # pyright: ignore
-        # x_j: [..., E, C]
-        return x_j if edge_weight is None else edge_weight.view(-1, 1) * x_j
-
-    def message_and_aggregate(self, adj_t: Adj, x: Tensor) -> Tensor:  # pyright: ignore
-        # adj_t: [N, N], x: [N, C]
-        return spmm(adj_t, x, reduce=self.aggr)  # pyright: ignore[reportArgumentType]

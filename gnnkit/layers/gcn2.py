@@ -6,19 +6,18 @@ from math import log
 import torch
 from torch import Tensor
 from torch.nn import Parameter
-from torch_geometric.nn import MessagePassing
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.nn.inits import glorot
 from torch_geometric.typing import Adj
-from torch_geometric.utils import spmm
 
-from gnnkit.layers._checks import check_features, check_graph_input, check_weighted_graph
-from gnnkit.layers._fused import has_own_hooks, neighbour_sums, normalise_once, runs_fused
+from gnnkit.layers._checks import check_features, check_weighted_graph
+from gnnkit.layers._fused import neighbour_sums, runs_fused
+from gnnkit.layers._neighbour_sum import NeighbourSumLayer
 
 __all__ = ["GCN2Layer"]
 
 
-class GCN2Layer(MessagePassing):
+class GCN2Layer(NeighbourSumLayer):
     r"""Graph convolution that remembers the first features and stays near the identity, so that it can be stacked deep.
 
     With `P = D'^-1/2 (A + I) D'^-1/2` and `β = log(θ / l + 1)` for the l-th layer:
@@ -60,8 +59,6 @@ class GCN2Layer(MessagePassing):
         torch.Size([6, 4])
     """
 
-    improved = False  # of the normalisation that is shared with GCNLayer
-
     def __init__(
         self,
         channels: int,
@@ -74,8 +71,7 @@ class GCN2Layer(MessagePassing):
         normalize: bool = True,
         **kwargs,
     ):
-        kwargs.setdefault("aggr", "add")
-        super().__init__(**kwargs)
+        super().__init__(GCN2Layer, cached=cached, add_self_loops=add_self_loops, normalize=normalize, **kwargs)
         self.beta = 1.0
         if theta is not None or layer is not None:
             if theta is None or layer is None or layer < 1 or theta <= -layer:
@@ -86,12 +82,6 @@ class GCN2Layer(MessagePassing):
             self.beta = log(theta / layer + 1)
         self.channels = channels
         self.alpha = alpha
-        self.cached = cached
-        self.normalize = normalize
-        self.add_self_loops = add_self_loops
-        self._cached_edge_index: tuple[Tensor, Tensor | None] | None = None
-        self._cached_adj_t = None  # of torch-sparse's own type, in PyG
-        self._own_hooks = has_own_hooks(type(self), GCN2Layer)
 
         self.weight1 = Parameter(torch.empty(channels, channels))
         if shared_weights:
@@ -105,8 +95,6 @@ class GCN2Layer(MessagePassing):
         super().reset_parameters()
         glorot(self.weight1)
         glorot(self.weight2)
-        self._cached_edge_index = None
-        self._cached_adj_t = None
 
     def forward(
         self,
@@ -165,28 +153,6 @@ class GCN2Layer(MessagePassing):
                     f"{list(x_0.shape)}"
                 )
         return check_weighted_graph(edge_index, edge_weight, x.size(self.node_dim), normalize=self.normalize, ids=False)
-
-    def _prepare_graph(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Add self-loops and normalise, once for all where the layer is cached."""
-        if self.normalize and self._cached_edge_index is not None:
-            return self._cached_edge_index
-        num_nodes = x.size(self.node_dim)
-        check_graph_input(edge_index, (num_nodes, num_nodes))
-        if not self.normalize:
-            return edge_index, edge_weight
-        graph = normalise_once(self, edge_index, edge_weight, num_nodes, x.dtype)
-        if self.cached:
-            self._cached_edge_index = graph
-        return graph
-
-    # PyG writes `propagate` from the hooks' annotations, and understands no `Tensor | None` there.
-    def message(self, x_j: Tensor, edge_weight: typing.Optional[Tensor]) -> Tensor:  # noqa: UP045  # pyright: ignore
-        # x_j: [..., E, C]
-        return x_j if edge_weight is None else edge_weight.view(-1, 1) * x_j
-
-    def message_and_aggregate(self, adj_t: Adj, x: Tensor) -> Tensor:  # pyright: ignore
-        # adj_t: [N, N], x: [N, C]
-        return spmm(adj_t, x, reduce=self.aggr)  # pyright: ignore[reportArgumentType]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.channels}, alpha={self.alpha}, beta={self.beta})"

@@ -13,7 +13,7 @@ from gnnkit.layers._checks import check_features, refuse_torchscript
 from gnnkit.layers._fused import has_own_hooks, runs_fused
 from gnnkit.layers._relations import dense_sums, edge_shares, is_dense, is_finite, messages, node_pairs, type_range
 from gnnkit.ops import grouped_matmul, segment_sum, spmm
-from gnnkit.ops._dense import cell_product
+from gnnkit.ops.spmm.dense import cell_product
 
 __all__ = ["RelationalGCNLayer"]
 

@@ -7,7 +7,9 @@ from gnnkit.ops.grouped import grouped_matmul
 from gnnkit.ops.recurrence import gated_recurrence
 from gnnkit.ops.segment import segment_max, segment_mean, segment_softmax, segment_sum
 from gnnkit.ops.spmm import spmm
-from gnnkit.ops.structure import CompressedGraph, compress, forget, remember
+from gnnkit.ops.structure.compress import compress
+from gnnkit.ops.structure.graph import CompressedGraph
+from gnnkit.ops.structure.remembered import forget, remember
 
 __all__ = [
     "Choice",

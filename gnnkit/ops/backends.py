@@ -1,62 +1,67 @@
-"""What backends there are: for every op a table in the order of preference, with what each backend needs.
+"""What backends there are: for every op its backends in the order of preference, with what each of them needs.
 
-Each entry names its callable as `"module:function"`, so that nothing is imported before it is chosen (see `dispatch`).
+An op says so itself, in the `front.py` of its folder. A backend is the module of that folder which has its name and, in
+it, what has the op's name; it is not imported before it is chosen (see `dispatch`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
 
 import torch
+from torch import Tensor
 
-__all__ = ["BACKENDS", "BACKEND_NAMES", "BackendEntry", "Situation"]
+__all__ = [
+    "BACKENDS",
+    "BACKEND_NAMES",
+    "FULL",
+    "REFERENCE",
+    "TORCH",
+    "WITH_HALF",
+    "BackendEntry",
+    "Situation",
+    "register",
+    "situation_of",
+]
 
 BACKEND_NAMES = ("auto", "reference", "torch", "dense", "scatter", "numba", "triton")
 
-_ANY_DTYPE = None
-_FULL = (torch.float32, torch.float64)
-_WITH_HALF = (torch.float32, torch.float16, torch.bfloat16)
-_ALL = (torch.float64, *_WITH_HALF)
-
-# On a CPU thread the compiled kernel is faster than the product until a quarter of all entries are edges, and for fewer
-# columns than these the matrix is not worth making.
-DENSE_MIN_DENSITY = 1 / 4
-DENSE_MIN_WIDTH = 256
-DENSE_MAX_ENTRIES = 256 * 256
-
-# So few products (edges × columns) take less time than the call of a compiled kernel.
-KERNEL_MIN_PRODUCTS = 8192
-
-# A wider state does not stay in the registers of a program.
-TRITON_MAX_HIDDEN = 128
+FULL = (torch.float32, torch.float64)
+WITH_HALF = (torch.float32, torch.float16, torch.bfloat16)
 
 
 @dataclass(frozen=True)
 class BackendEntry:
-    """One way to run one op: where its callable is and what it needs.
+    """One way to run one op: its name and what it needs.
 
     Args:
-        name: The backend's name, one of `BACKEND_NAMES` without `"auto"`.
-        target: `"module:function"`, imported when it is first chosen.
+        name: The backend's name, one of `BACKEND_NAMES` without `"auto"`; that of its module, too.
         devices: Device types that it runs on; empty means any.
         dtypes: Floating types that it takes; None means any.
-        needs: The module that must be installed; empty means none.
+        needs: The package that must be installed; empty means none.
         transforms: Whether `torch.func` transforms, forward-mode derivatives and tensor subclasses go through it.
         automatic: Whether the automatic choice may take it.
         only_if: A further condition on the situation, which returns the reason against or None.
         worth_if: The same for what is a matter of speed and not of ability: who asks for the backend gets it.
+        module: Where its callable is, under the op's name; `register` fills it in.
     """
 
     name: str
-    target: str
     devices: tuple[str, ...] = ()
-    dtypes: tuple[torch.dtype, ...] | None = _ANY_DTYPE
+    dtypes: tuple[torch.dtype, ...] | None = None
     needs: str = ""
     transforms: bool = False
     automatic: bool = True
     only_if: Callable[[Situation], str | None] | None = None
     worth_if: Callable[[Situation], str | None] | None = None
+    module: str = ""
+
+
+TORCH = BackendEntry("torch", transforms=True)
+REFERENCE = BackendEntry("reference", automatic=False)
 
 
 @dataclass(frozen=True)
@@ -84,89 +89,42 @@ class Situation:
     width: int = 0
 
 
-def _no_weights(situation: Situation) -> str | None:
-    return "per-edge weights are asked for, and it does not hold any" if situation.weights else None
+def situation_of(graph: Any, x: Tensor, transforms: bool = False, weights: bool = False) -> Situation:
+    """The situation of an op on the nodes of a graph, whose sources have the values x."""
+    width = x.numel() // graph.num_src if graph.num_src else 0
+    sizes = (graph.num_dst, graph.num_src, graph.num_edges)
+    return Situation(x.device.type, x.dtype, transforms, weights, *sizes, 0, width)
 
 
-def _small_and_dense(situation: Situation) -> str | None:
-    if (entries := situation.num_dst * situation.num_src) == 0:
-        return "the graph's size is zero or not known"
-    if entries > DENSE_MAX_ENTRIES:
-        return f"the matrix would have {entries} entries, more than {DENSE_MAX_ENTRIES}"
-    if situation.num_edges < DENSE_MIN_DENSITY * entries:
-        few = f"fewer than one in {round(1 / DENSE_MIN_DENSITY)}"
-        return f"{situation.num_edges} of {entries} entries are edges, {few}"
-    if situation.width < DENSE_MIN_WIDTH:
-        return f"the values have {situation.width} columns, fewer than {DENSE_MIN_WIDTH}"
-    return None
+_backends: dict[str, tuple[BackendEntry, ...]] = {}
+
+BACKENDS: Mapping[str, tuple[BackendEntry, ...]] = MappingProxyType(_backends)
+"""op -> its backends, the preferred first; `register` adds to it."""
 
 
-def _not_tiny(situation: Situation) -> str | None:
-    products = situation.num_edges * situation.width
-    if 0 < products < KERNEL_MIN_PRODUCTS:
-        return f"{products} products take less time than its call does (from {KERNEL_MIN_PRODUCTS} on it is worth it)"
-    return None
+def register(op: str, package: str | None, *backends: BackendEntry) -> None:
+    """Say what backends an op has.
 
+    Args:
+        op: The op's name; each backend's module has a callable of that name.
+        package: The package that has a module for each backend: `__package__` of the op's front.
+        *backends: The backends, the preferred first.
 
-def _narrow(situation: Situation) -> str | None:
-    too_wide = f"the state has {situation.hidden} channels, more than {TRITON_MAX_HIDDEN}"
-    return too_wide if situation.hidden > TRITON_MAX_HIDDEN else None
+    Raises:
+        ValueError: A backend's name is not known, or another package has an op of that name.
 
-
-def _graph_op(name: str, compiled: BackendEntry) -> tuple[BackendEntry, ...]:
-    kernels = name.removeprefix("edge_")
-    return (
-        BackendEntry(
-            "triton", f"gnnkit.ops._triton_{kernels}:{name}", ("cuda",), _WITH_HALF, "triton", only_if=_no_weights
-        ),
-        compiled,
-        BackendEntry("torch", f"gnnkit.ops._torch:{name}", transforms=True),
-        BackendEntry(
-            "scatter", f"gnnkit.ops._scatter:{name}", ("cpu", "cuda"), _FULL, "torch_scatter", automatic=False
-        ),
-        BackendEntry("reference", f"gnnkit.ops._reference:{name}", automatic=False),
-    )
-
-
-def _segment_op(name: str) -> tuple[BackendEntry, ...]:
-    return (
-        BackendEntry("scatter", f"gnnkit.ops._scatter:{name}", ("cpu", "cuda"), _FULL, "torch_scatter"),
-        BackendEntry("torch", f"gnnkit.ops._torch:{name}", transforms=True),
-        BackendEntry("reference", f"gnnkit.ops._reference:{name}", automatic=False),
-    )
-
-
-BACKENDS: dict[str, tuple[BackendEntry, ...]] = {
-    "spmm": (
-        BackendEntry("dense", "gnnkit.ops._dense:spmm", ("cpu",), _FULL, worth_if=_small_and_dense),
-        *_graph_op(
-            "spmm", BackendEntry("numba", "gnnkit.ops._numba_spmm:spmm", ("cpu",), _ALL, "numba", worth_if=_not_tiny)
-        ),
-    ),
-    "edge_attention": _graph_op(
-        "edge_attention",
-        BackendEntry(
-            "numba", "gnnkit.ops._numba_attention:edge_attention", ("cpu",), _ALL, "numba", only_if=_no_weights
-        ),
-    ),
-    "segment_sum": _segment_op("segment_sum"),
-    "segment_mean": _segment_op("segment_mean"),
-    # torch-scatter takes a segment that holds nothing but -inf for an empty one, so the maximum does without it.
-    "segment_max": _segment_op("segment_max")[1:],
-    "segment_softmax": _segment_op("segment_softmax"),
-    "gated_recurrence": (
-        BackendEntry(
-            "triton", "gnnkit.ops._triton_recurrence:gated_recurrence", ("cuda",), _WITH_HALF, "triton", only_if=_narrow
-        ),
-        BackendEntry("numba", "gnnkit.ops._numba_recurrence:gated_recurrence", ("cpu",), _FULL, "numba"),
-        BackendEntry("torch", "gnnkit.ops._torch_recurrence:gated_recurrence", transforms=True),
-        BackendEntry("reference", "gnnkit.ops._reference_recurrence:gated_recurrence", automatic=False),
-    ),
-    "hop_levels": (
-        BackendEntry("triton", "gnnkit.ops._triton_bfs:hop_levels", ("cuda",), needs="triton"),
-        BackendEntry("numba", "gnnkit.ops._numba_bfs:hop_levels", ("cpu",), needs="numba"),
-        BackendEntry("torch", "gnnkit.ops._torch_bfs:hop_levels"),
-        BackendEntry("reference", "gnnkit.ops._reference_bfs:hop_levels", automatic=False),
-    ),
-}
-"""op -> its backends, the preferred first. A new backend is a new entry; nothing else has to know of it."""
+    Example:
+        >>> register("halve", "my_ops.halve", TORCH, REFERENCE)
+        >>> [entry.module for entry in BACKENDS["halve"]]
+        ['my_ops.halve.torch', 'my_ops.halve.reference']
+    """
+    entries = tuple(replace(entry, module=f"{package}.{entry.name}") for entry in backends)
+    for entry in entries:
+        if entry.name not in BACKEND_NAMES[1:]:
+            raise ValueError(f"backend={entry.name!r} of {op} is not known: choose of {', '.join(BACKEND_NAMES[1:])}")
+    before = _backends.get(op)
+    if before is not None and before[0].module.rpartition(".")[0] != package:
+        raise ValueError(
+            f"op={op!r} is registered by {before[0].module.rpartition('.')[0]}: {package} must give its op another name"
+        )
+    _backends[op] = entries

@@ -1,4 +1,4 @@
-"""Which backend runs an op: a pure choice over the table of what there is (see `backends`), and the caller's wish.
+"""Which backend runs an op: a pure choice among what there is (see `backends`), and the caller's wish.
 
 `choose` is a pure function of the op, the situation of one call, the request and the modules that are installed.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextvars import ContextVar
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -19,16 +19,10 @@ import torch
 
 from gnnkit._optional import is_available
 from gnnkit.ops.backends import BACKEND_NAMES, BACKENDS, BackendEntry, Situation
+from gnnkit.ops.structure.compress import compress
+from gnnkit.ops.tracing import is_transformed
 
-__all__ = [
-    "Choice",
-    "choose",
-    "choose_installed",
-    "explain_backend",
-    "load_backend",
-    "requested_backend",
-    "use_backend",
-]
+__all__ = ["Choice", "backend_for", "choose", "explain_backend", "load_backend", "requested_backend", "use_backend"]
 
 
 @dataclass(frozen=True)
@@ -53,19 +47,20 @@ class Choice:
         return "\n".join(lines)
 
 
-def _entries(op: str) -> tuple[BackendEntry, ...]:
-    if op not in BACKENDS:
-        near = get_close_matches(op, BACKENDS, 1)
+def _check_name(what: str, name: str, known: Collection[str], kind: str) -> None:
+    if name not in known:
+        near = get_close_matches(str(name), known, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"op={op!r} is not an op of gnnkit.ops: choose one of {', '.join(sorted(BACKENDS))}{hint}")
+        raise ValueError(f"{what}={name!r} is not {kind}: choose one of {', '.join(known)}{hint}")
+
+
+def _entries(op: str) -> tuple[BackendEntry, ...]:
+    _check_name("op", op, sorted(BACKENDS), "an op of gnnkit.ops")
     return BACKENDS[op]
 
 
-def _check_name(backend: str) -> None:
-    if backend not in BACKEND_NAMES:
-        near = get_close_matches(str(backend), BACKEND_NAMES, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"backend={backend!r} is not known: choose one of {', '.join(BACKEND_NAMES)}{hint}")
+def _check_backend(backend: str) -> None:
+    _check_name("backend", backend, BACKEND_NAMES, "known")
 
 
 def _against(
@@ -115,7 +110,7 @@ def choose(
         'torch'
     """
     entries = _entries(op)
-    _check_name(request)
+    _check_backend(request)
     names = [entry.name for entry in entries]
     if request != "auto":
         if request not in names:
@@ -146,16 +141,6 @@ def choose(
     raise RuntimeError(f"{op} has no backend for this call ({reasons})")
 
 
-_is_installed = cache(is_available)
-_choose_installed = lru_cache(maxsize=1024)(choose)
-
-
-def choose_installed(op: str, situation: Situation) -> Choice:
-    """`choose` for this thread's request and what is installed, remembered: it stands in front of every call."""
-    # `is_available` looks along the import path each time, so what it says is remembered with the choice.
-    return _choose_installed(op, situation, requested_backend(op), available=_is_installed)
-
-
 @cache
 def load_backend(op: str, backend: str) -> Callable[..., Any]:
     """Import the callable that runs `op` on `backend`.
@@ -173,8 +158,7 @@ def load_backend(op: str, backend: str) -> Callable[..., Any]:
     """
     for entry in _entries(op):
         if entry.name == backend:
-            module, function = entry.target.split(":")
-            return getattr(importlib.import_module(module), function)
+            return getattr(importlib.import_module(entry.module), op)
     raise ValueError(f"backend={backend!r}: {op} has {', '.join(entry.name for entry in _entries(op))}")
 
 
@@ -186,6 +170,31 @@ def requested_backend(op: str) -> str:
     """The backend that `use_backend` asked for in this thread, `"auto"` where it asked for none."""
     requests = _requests.get()
     return requests.get(op) or requests.get(_EVERY_OP, "auto")
+
+
+# `is_available` looks along the import path each time, so what it says is remembered with the choice.
+_is_installed = cache(is_available)
+
+
+@lru_cache(maxsize=1024)
+def _load_chosen(op: str, situation: Situation, request: str) -> Callable[..., Any]:
+    return load_backend(op, choose(op, situation, request, available=_is_installed).backend)
+
+
+def backend_for(op: str, situation: Situation) -> Callable[..., Any]:
+    """The callable that runs an op, by this thread's request and what is installed; it stands in front of every call.
+
+    Args:
+        op: The op's name.
+        situation: Device, type and size of the call.
+
+    Returns:
+        As `load_backend`.
+
+    Raises:
+        RuntimeError: The requested backend cannot run this call.
+    """
+    return _load_chosen(op, situation, requested_backend(op))
 
 
 class use_backend:
@@ -210,7 +219,7 @@ class use_backend:
     """
 
     def __init__(self, backend: str, *ops: str) -> None:
-        _check_name(backend)
+        _check_backend(backend)
         for op in ops:
             _entries(op)
         before = _requests.get()
@@ -250,8 +259,6 @@ def explain_backend(op: str, *tensors: torch.Tensor, graph: Any = None, **situat
           not 'dense': torch.func transforms, forward-mode derivatives and tensor subclasses do not go through it
           ...
     """
-    from gnnkit.ops.structure import compress, is_transformed
-
     fields: dict[str, Any] = {}
     if tensors:
         fields |= {"device": tensors[0].device.type, "dtype": tensors[0].dtype, "transforms": is_transformed(*tensors)}

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gnnkit.ops.structure import remember
+from gnnkit.ops.structure.remembered import remember
 
 __all__ = ["grouped_matmul"]
 

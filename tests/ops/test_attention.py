@@ -78,7 +78,7 @@ def test_values_and_gradients(
 @needs_numba
 @pytest.mark.parametrize(("heads", "channels"), [(8, 8), (1, 16)])
 def test_kernels_for_constant_sizes(monkeypatch: pytest.MonkeyPatch, heads: int, channels: int) -> None:
-    monkeypatch.setattr("gnnkit.ops._numba_attention._MIN_WORK_FOR_CONSTANT", 0)
+    monkeypatch.setattr("gnnkit.ops.attention.numba_kernels._MIN_WORK_FOR_CONSTANT", 0)
     torch.manual_seed(0)
     edges = torch.randint(0, 20, (2, 150))
     x, source, target, logits = make(edges, 20, 20, heads, channels)
@@ -126,7 +126,7 @@ def test_saturated_logits_have_no_gradient(
     once, copies = edges.size(1), 0 if options else 60  # of two copies a mask may take one: then there is a gradient
     edges = torch.cat([edges, edges[:, :copies]], dim=1)  # both have half of the weight
     for channels, smallest in ((5, 1 << 30), (8, 0)):  # kernels for any number of channels, and for this one
-        monkeypatch.setattr("gnnkit.ops._numba_attention._MIN_WORK_FOR_CONSTANT", smallest)
+        monkeypatch.setattr("gnnkit.ops.attention.numba_kernels._MIN_WORK_FOR_CONSTANT", smallest)
         x, source, target, logits = (1e6 * tensor for tensor in make(edges, 40, 40, heads, channels))
         logits[once:] = logits[:copies]
         for inputs in ([x, source, target, logits], [x, source, target, None]):

@@ -15,7 +15,8 @@ from torch_geometric import EdgeIndex
 
 from gnnkit._optional import is_available
 from gnnkit.ops import compress, use_backend
-from gnnkit.ops.bfs import _hop_levels_op, hop_levels
+from gnnkit.ops.bfs import hop_levels
+from gnnkit.ops.bfs.front import _hop_levels_op
 
 BACKENDS = ["torch"] + (["numba"] if is_available("numba") else [])
 

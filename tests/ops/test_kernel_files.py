@@ -6,8 +6,8 @@ import warnings
 
 import pytest
 
-from gnnkit.ops import _kernel_files
-from gnnkit.ops._kernel_files import KernelFiles
+from gnnkit.ops.kernels import files as kernel_files
+from gnnkit.ops.kernels.files import KernelFiles
 
 NOT_KEPT = "compiled kernels cannot be kept on disk .* in memory, anew in each process; set NUMBA_CACHE_DIR"
 needs_owners = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files have no owners here")
@@ -132,7 +132,7 @@ def test_a_full_disk_leaves_nothing_behind(folder, monkeypatch):
     def full(_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(_kernel_files.os, "fsync", full)
+    monkeypatch.setattr(kernel_files.os, "fsync", full)
     with pytest.warns(RuntimeWarning, match="No space left on device") as said:
         [files.write(name, b"key", b"later") for name in ("a.nbc", "b.nbc")]
     assert len(said) == 1

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from gnnkit._optional import is_available
 from gnnkit.ops import explain_backend, use_backend
-from gnnkit.ops._recurrence_function import gated_recurrence_op
 from gnnkit.ops.recurrence import gated_recurrence
+from gnnkit.ops.recurrence.autograd import gated_recurrence_op
 
 BACKENDS = ["torch"] + (["numba"] if is_available("numba") else [])
 NAMES = ("x", "state", "weight_input", "weight_state", "bias")

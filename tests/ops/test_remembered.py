@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch_geometric import EdgeIndex
 
-from gnnkit.ops import forget, remember, remembered
+from gnnkit.ops import forget, remember
+from gnnkit.ops.structure import remembered
 
 SMALL, LARGE = 12, 20_000
 
@@ -81,22 +82,22 @@ def test_every_way_of_writing_is_noticed(way: str, dtype: torch.dtype, size: int
 
 @pytest.mark.parametrize("numba", [True, False])
 def test_one_bit_anywhere_counts(numba: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gnnkit.ops import _fingerprint
+    from gnnkit.ops.structure import fingerprint
 
-    monkeypatch.setattr(_fingerprint, "has_numba", lambda: numba)
+    monkeypatch.setattr(fingerprint, "has_numba", lambda: numba)
     for length in (1, 7, 8, 9, 8191, 8192, 8193, 70_001):
         memory = torch.randint(256, (length,), dtype=torch.uint8)
-        before = _fingerprint.fingerprint(memory)
+        before = fingerprint.fingerprint(memory)
         for place in {0, length // 2, length - 1}:
             for bit in (1, 128):
                 memory[place] ^= bit
-                assert _fingerprint.fingerprint(memory) != before
+                assert fingerprint.fingerprint(memory) != before
                 memory[place] ^= bit
-        assert _fingerprint.fingerprint(memory) == before
+        assert fingerprint.fingerprint(memory) == before
 
 
 def test_signs_and_order_count() -> None:
-    from gnnkit.ops._fingerprint import fingerprint
+    from gnnkit.ops.structure.fingerprint import fingerprint
 
     weight = torch.rand(3000, dtype=torch.float64)
     seen = {fingerprint(weight)}

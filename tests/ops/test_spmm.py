@@ -80,12 +80,14 @@ def test_random_graphs(backend: str, data: st.DataObject) -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("channels", [1, 3, 4, 7, 8, 9, 16, 20, 31, 64, 71, 128, 141])
 def test_kernels_of_any_number_of_vectors(monkeypatch: pytest.MonkeyPatch, channels: int, dtype: torch.dtype) -> None:
+    from gnnkit.ops.spmm import numba as numba_backend
+
     torch.manual_seed(0)
     edges, weight = torch.randint(0, 20, (2, 100)), torch.randn(100).double()
     edges[1] %= 17  # three nodes hear nobody
     x = torch.randn(3, 20, channels).double()
     for cache in (1 << 20, 0):  # with and without asking for rows ahead
-        monkeypatch.setattr("gnnkit.ops._numba_spmm._CACHE_BYTES", cache)
+        monkeypatch.setattr(numba_backend, "_CACHE_BYTES", cache)
         bound = 1e-5 if dtype == torch.float32 else 1e-12
         found = gradients("numba", edges, x.to(dtype), weight.to(dtype), 20)
         agree(found, gradients("reference", edges, x, weight, 20), bound)

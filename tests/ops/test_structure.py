@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch_geometric import EdgeIndex
 
-from gnnkit.ops import compress, remembered
+from gnnkit.ops import compress
+from gnnkit.ops.structure import remembered
 
 EDGES = torch.tensor([[3, 0, 0, 2, 2, 1], [1, 1, 0, 1, 3, 1]])
 

@@ -53,7 +53,7 @@ def test_wide_indices_and_no_permutation(edges: Tensor, agrees) -> None:
 @pytest.mark.parametrize("short", [True, False])
 def test_large_masked_and_missing_logits(short: bool, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if short:
-        monkeypatch.setattr("gnnkit.ops._triton_rows.PIECE", 1)
+        monkeypatch.setattr("gnnkit.ops.kernels.pieces.PIECE", 1)
     x = torch.tensor([[[1.0]], [[3.0]], [[5.0]]], device=device)
     edges = torch.tensor([[0, 1, 2], [0, 0, 1]], device=device)
     low = -torch.inf

@@ -12,20 +12,18 @@ from torch import Tensor
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from gnnkit.ops import (
-    _triton_attention,
-    _triton_bfs,
-    _triton_recurrence,
-    _triton_rows,
-    _triton_spmm,
-    compress,
-)
-from gnnkit.ops._function import AttentionOptions
+from gnnkit.ops import compress
+from gnnkit.ops.attention import triton as attention
+from gnnkit.ops.attention.options import AttentionInputs, AttentionOptions
+from gnnkit.ops.bfs import triton as bfs
+from gnnkit.ops.kernels import pieces
+from gnnkit.ops.recurrence import triton as recurrence
+from gnnkit.ops.spmm import triton as spmm
 
 H100 = GPUTarget("cuda", 90, 32)
 # What one program may have on all GPUs of the last years.
 SHARED_MEMORY = 99 * 1024
-MODULES = (_triton_rows, _triton_spmm, _triton_attention, _triton_recurrence, _triton_bfs)
+MODULES = (pieces, spmm, attention, recurrence, bfs)
 TYPES = {
     torch.float32: "*fp32",
     torch.float16: "*fp16",
@@ -59,7 +57,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
     for module in MODULES:
         monkeypatch.setattr(module, "launch", launch)
-    monkeypatch.setattr(_triton_rows, "PIECE", 8)
+    monkeypatch.setattr(pieces, "PIECE", 8)
     return names
 
 
@@ -72,8 +70,8 @@ def graph():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_spmm(dtype: torch.dtype, graph, compiled: set[str]) -> None:
     x, weight = torch.zeros(9, 128, dtype=dtype), torch.zeros(100, dtype=dtype)
-    _triton_spmm.forward(graph, x, weight)
-    _triton_spmm.backward(graph, x, x, weight, True)
+    spmm.forward(graph, x, weight)
+    spmm.backward(graph, x, x, weight, True)
     assert compiled == {"_gather", "_sum_parts"}
 
 
@@ -81,8 +79,9 @@ def test_spmm(dtype: torch.dtype, graph, compiled: set[str]) -> None:
 def test_edge_attention(dtype: torch.dtype, graph, compiled: set[str]) -> None:
     x, alpha, logits = (torch.zeros(shape, dtype=dtype) for shape in ((9, 8, 16), (9, 8), (100, 8)))
     options = AttentionOptions(0.2, 0.6, torch.tensor(5))
-    out, stats = _triton_attention.forward(graph, x, alpha, alpha, logits, options)
-    _triton_attention.backward(graph, out, x, alpha, alpha, logits, out, stats, options, (True,) * 4)
+    inputs = AttentionInputs(x, alpha, alpha, logits)
+    out, stats = attention.forward(inputs, graph, options)
+    attention.backward(out, inputs, (out, stats), (True,) * 4, graph, options)
     assert compiled == {"attend", "merge", "prepare", "outgoing", "_gather", "_sum_parts"}
 
 
@@ -90,11 +89,11 @@ def test_edge_attention(dtype: torch.dtype, graph, compiled: set[str]) -> None:
 def test_gated_recurrence(dtype: torch.dtype, hidden: int, compiled: set[str]) -> None:
     shapes = [(2, 3, 11, 2), (2, 11, hidden), (2, 3 * hidden), (hidden, 3 * hidden), (3 * hidden,)]
     inputs = [torch.zeros(shape, dtype=dtype) for shape in shapes]
-    out = _triton_recurrence.forward(*inputs, True)
-    _triton_recurrence.backward(out, *inputs, True, True)
+    out = recurrence.forward(inputs, True)
+    recurrence.backward(out, inputs, True, True)
     assert compiled == {"_forward", "_backward"}
 
 
 def test_hop_levels(graph, compiled: set[str]) -> None:
-    _triton_bfs.hop_levels(graph, torch.arange(9), 5, torch.int16)
+    bfs.hop_levels(graph, torch.arange(9), 5, torch.int16)
     assert compiled == {"_pull"}

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gnnkit.ops import gated_recurrence, use_backend
-from gnnkit.ops._recurrence_function import gated_recurrence_op
+from gnnkit.ops.recurrence.autograd import gated_recurrence_op
 
 # B, T, N, F, H: one of everything, less and more than a block of rows, of features and of columns; nothing at all.
 SIZES = [
@@ -70,7 +70,7 @@ def test_half_precision(dtype: torch.dtype, size: tuple[int, ...], agrees) -> No
 
 @pytest.mark.usefixtures("poison")
 def test_samples_in_turn_give_the_same(monkeypatch: pytest.MonkeyPatch, agrees) -> None:
-    monkeypatch.setattr("gnnkit.ops._triton_recurrence._SCRATCH", 1)
+    monkeypatch.setattr("gnnkit.ops.recurrence.triton._SCRATCH", 1)
     agrees(every, make((3, 2, 5, 2, 6)))
 
 

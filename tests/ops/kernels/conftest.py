@@ -67,7 +67,7 @@ def agrees(device: str) -> Callable[..., None]:
 @pytest.fixture
 def short_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows of a few edges are cut already."""
-    monkeypatch.setattr("gnnkit.ops._triton_rows.PIECE", 8)
+    monkeypatch.setattr("gnnkit.ops.kernels.pieces.PIECE", 8)
 
 
 @pytest.fixture

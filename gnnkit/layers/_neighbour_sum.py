@@ -1,0 +1,63 @@
+"""What the layers that add up weighted neighbours share: settings, the cached graph, the steps one after the other."""
+
+import typing
+
+from torch import Tensor
+from torch_geometric.nn import MessagePassing
+from torch_geometric.typing import Adj
+from torch_geometric.utils import spmm
+
+from gnnkit.layers._checks import check_graph_input
+from gnnkit.layers._fused import has_own_hooks, normalise_once
+
+__all__ = ["NeighbourSumLayer"]
+
+
+class NeighbourSumLayer(MessagePassing):
+    """A layer whose messages are neighbours' features times the edge's weight, with the normalisation of `GCNLayer`.
+
+    Args:
+        base: The class whose hooks are known: a subclass that has others runs them step by step.
+        cached, add_self_loops, normalize: See `GCNLayer`.
+        **kwargs: Passed on to `MessagePassing`.
+    """
+
+    improved = False
+
+    def __init__(self, base: type, *, cached: bool, add_self_loops: bool, normalize: bool, **kwargs):
+        kwargs.setdefault("aggr", "add")
+        super().__init__(**kwargs)
+        self.cached = cached
+        self.add_self_loops = add_self_loops
+        self.normalize = normalize
+        self._cached_edge_index: tuple[Tensor, Tensor | None] | None = None
+        self._cached_adj_t = None  # of torch-sparse's own type, in PyG
+        self._own_hooks = has_own_hooks(type(self), base)
+
+    def reset_parameters(self):
+        """Forget the cached graph."""
+        super().reset_parameters()
+        self._cached_edge_index = None
+        self._cached_adj_t = None
+
+    def _prepare_graph(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Add self-loops and normalise, once for all where the layer is cached."""
+        if self.normalize and self._cached_edge_index is not None:
+            return self._cached_edge_index
+        num_nodes = x.size(self.node_dim)
+        check_graph_input(edge_index, (num_nodes, num_nodes))
+        if not self.normalize:
+            return edge_index, edge_weight
+        graph = normalise_once(self, edge_index, edge_weight, num_nodes, x.dtype)
+        if self.cached:
+            self._cached_edge_index = graph
+        return graph
+
+    # PyG writes `propagate` from the hooks' annotations, and understands no `Tensor | None` there.
+    def message(self, x_j: Tensor, edge_weight: typing.Optional[Tensor]) -> Tensor:  # noqa: UP045  # pyright: ignore
+        # x_j: [..., E, C]
+        return x_j if edge_weight is None else edge_weight.view(-1, 1) * x_j
+
+    def message_and_aggregate(self, adj_t: Adj, x: Tensor) -> Tensor:  # pyright: ignore
+        # adj_t: [N, N], x: [N, C]
+        return spmm(adj_t, x, reduce=self.aggr)  # pyright: ignore[reportArgumentType]

@@ -1,5 +1,0 @@
-"""The Triton kernels of `attention`: see `kernels/check_attention.py`."""
-
-
-def test_values_and_gradients(run_checks) -> None:
-    run_checks("check_attention.py")

@@ -1,5 +1,0 @@
-"""The Triton kernels of `bfs`: see `kernels/check_bfs.py`."""
-
-
-def test_values_and_gradients(run_checks) -> None:
-    run_checks("check_bfs.py")

@@ -1,5 +1,0 @@
-"""The Triton kernels of `recurrence`: see `kernels/check_recurrence.py`."""
-
-
-def test_values_and_gradients(run_checks) -> None:
-    run_checks("check_recurrence.py")

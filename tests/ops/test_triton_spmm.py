@@ -1,5 +1,0 @@
-"""The Triton kernels of `spmm`: see `kernels/check_spmm.py`."""
-
-
-def test_values_and_gradients(run_checks) -> None:
-    run_checks("check_spmm.py")
