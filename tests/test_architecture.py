@@ -29,7 +29,7 @@ ALLOWED = {
     "ranking": set(),
     "training": {"ops", "data", "metrics"},
     "studies": {*_MODELS, "data", "metrics", "ranking", "training"},
-    "compare": {*_MODELS, "data", "metrics", "training"},
+    "compare": {*_MODELS, "data", "metrics", "training", "forecasting"},
     "forecasting": {*_MODELS, "data", "metrics", "training", "compare"},
     "cli_options": set(),
     "cli_compare": {"cli_options", "training", "compare"},
@@ -40,7 +40,7 @@ ALLOWED = {
     "cli": {*_MODELS, *_CLI, "data", "metrics", "training", "studies", "compare"},
     "__main__": {"cli"},
 }
-EVERYWHERE = {"_optional", "_user_cache", "_axes"}
+EVERYWHERE = {"_optional", "_user_cache", "_axes", "settings"}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

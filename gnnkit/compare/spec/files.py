@@ -1,4 +1,4 @@
-"""A spec as a TOML file: read with errors that name line and key, written, and described as a JSON schema."""
+"""A spec as a TOML file: read with errors that name line and key, and described as a JSON schema."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ from pydantic import ValidationError
 
 from gnnkit.compare.leakage.audit import CAUSES
 from gnnkit.compare.spec.comparison import ComparisonSpec
-from gnnkit.compare.spec.problems import Key, key_text, one_line, spec_problems
-from gnnkit.compare.spec.settings import FIT_SETTINGS, known_settings
 from gnnkit.compare.spec.toml_lines import key_lines
 from gnnkit.data import DATASETS
+from gnnkit.forecasting.model_settings import FIT_SETTINGS, known_settings
+from gnnkit.settings.problems import Key, key_text, one_line, spec_problems
 from gnnkit.temporal import MODELS
 
-__all__ = ["read_spec", "spec_schema", "write_spec"]
+__all__ = ["read_spec", "spec_schema"]
 
 _PATHS = ("data_root", "series", "graph")
 _MERGED = ("data_options", "settings")
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def read_spec(path: str | Path, overrides: Mapping[str, Any] | None = None) -> ComparisonSpec:
@@ -80,34 +79,6 @@ def read_spec(path: str | Path, overrides: Mapping[str, Any] | None = None) -> C
         located = sorted((_line(given, key), key_text(key), message) for key, message in [*dates, *problems])
         raise ValueError(one_line([_located(path, *fault) for fault in located]))
     return spec
-
-
-def write_spec(spec: ComparisonSpec, path: str | Path) -> None:
-    """Write a spec as a TOML file that `read_spec` reads back to an equal one; paths become absolute.
-
-    Args:
-        spec: what to write: every field that is not none, whether it is the default or not.
-        path: the file; replaced where it is there.
-
-    Raises:
-        ValueError: a value that TOML has no form for, which only `data_options` can hold.
-    """
-    plain, tables = [], []
-    for name in ComparisonSpec.model_fields:
-        value = getattr(spec, name)
-        if value is None:
-            continue
-        if isinstance(value, Path):
-            value = str(value.absolute())
-        if not isinstance(value, dict):
-            plain.append(f"{name} = {_toml(value, name)}")
-        elif name == "settings":
-            for model, settings in value.items():
-                tables += ["", f"[settings.{_toml_key(model)}]", *_pairs(settings, f"settings.{model}")]
-        elif value:
-            tables += ["", f"[{name}]", *_pairs(value, name)]
-    header = "# A comparison of gnnkit: gnnkit compare --spec FILE runs it."
-    Path(path).write_text("\n".join([header, *plain, *tables]) + "\n", encoding="utf-8")
 
 
 def spec_schema() -> dict[str, Any]:
@@ -224,27 +195,3 @@ def _leaves(value: Any, key: Key = ()) -> list[tuple[Key, Any]]:
 
 def _is_date(value: Any) -> bool:
     return isinstance(value, (date, datetime, time))
-
-
-def _pairs(values: Mapping[str, Any], name: str) -> list[str]:
-    return [f"{_toml_key(key)} = {_toml(value, f'{name}.{key}')}" for key, value in values.items()]
-
-
-def _toml_key(name: str) -> str:
-    return name if _BARE.fullmatch(name) else _toml(name, name)
-
-
-def _toml(value: Any, name: str) -> str:
-    """A value as TOML writes it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (int, float)):
-        return repr(value)  # as Python writes them, infinities and NaN too
-    if isinstance(value, str):
-        # JSON's escapes are TOML's but for one control character.
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(_toml(item, name) for item in value)}]"
-    if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{_toml_key(key)} = {_toml(item, name)}' for key, item in value.items())}}}"
-    raise ValueError(f"{name}: {value!r} cannot be written to a TOML file; leave it out, or give a number or a text")

@@ -83,9 +83,10 @@ def test_errors_are_one_line_that_names_the_setting(values, message):
     assert "\n" not in str(caught.value)
 
 
-def test_the_spec_itself_raises_pydantics_error():
-    with pytest.raises(ValidationError):
-        ComparisonSpec(models=("lstn",))
+def test_a_document_raises_pydantics_error_which_tells_where_each_fault_is():
+    with pytest.raises(ValidationError) as caught:
+        ComparisonSpec.model_validate_json('{"models": ["lstn"], "epochs": "3"}', strict=True)
+    assert [error["loc"] for error in caught.value.errors()][:2] == [("epochs",), ("models",)]
 
 
 def test_quantiles_with_the_default_loss_and_what_is_read_back_from_it_are_allowed():
