@@ -11,7 +11,7 @@ import typer
 from typer import Argument
 from typer.core import TyperCommand
 
-from gnnkit.cli_options import (
+from gnnkit.cli.options import (
     help_text,
     parse_missing,
     parse_model_settings,
@@ -21,7 +21,7 @@ from gnnkit.cli_options import (
     parse_shares,
     parse_whole_numbers,
 )
-from gnnkit.cli_options import named_option as _set
+from gnnkit.cli.options import named_option as _set
 
 __all__ = ["compare", "comparison", "report"]
 

@@ -1,4 +1,4 @@
-from gnnkit.cli_options import parse_missing
+from gnnkit.cli.options import parse_missing
 
 
 def test_missing_values_are_repeated_or_stand_between_commas():

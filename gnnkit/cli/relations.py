@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Option
 
-from gnnkit.cli_options import help_text, parse_names, parse_options
+from gnnkit.cli.options import help_text, parse_names, parse_options
 
 if TYPE_CHECKING:
     from gnnkit.studies.relations_task import LinkTask

@@ -13,15 +13,16 @@ import typer
 from typer import Option
 
 import gnnkit
-from gnnkit import cli_relations, cli_text
-from gnnkit.cli_compare import compare, comparison, report
-from gnnkit.cli_forecasting import forecasting
-from gnnkit.cli_nodes import graph_app, nodes_app
-from gnnkit.cli_options import help_text
-from gnnkit.cli_options import named_option as _set
-from gnnkit.cli_options import parse_names as _names
-from gnnkit.cli_options import parse_seeds as _seeds
-from gnnkit.cli_options import parse_whole_numbers as _whole_numbers
+from gnnkit.cli import relations as cli_relations
+from gnnkit.cli import text as cli_text
+from gnnkit.cli.compare import compare, comparison, report
+from gnnkit.cli.nodes import graph_app, nodes_app
+from gnnkit.cli.options import help_text
+from gnnkit.cli.options import named_option as _set
+from gnnkit.cli.options import parse_names as _names
+from gnnkit.cli.options import parse_seeds as _seeds
+from gnnkit.cli.options import parse_whole_numbers as _whole_numbers
+from gnnkit.cli.train import forecasting
 
 __all__ = ["app", "compare", "list_", "main", "report", "sequence"]
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 from typer import Argument
 
-from gnnkit.cli_options import help_text
-from gnnkit.cli_options import named_option as _set
+from gnnkit.cli.options import help_text
+from gnnkit.cli.options import named_option as _set
 
 __all__ = ["app", "study", "train", "write"]
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer import Argument, Option
 
-from gnnkit.cli_options import help_text, parse_options, parse_seeds, parse_whole_numbers
+from gnnkit.cli.options import help_text, parse_options, parse_seeds, parse_whole_numbers
 
 __all__ = ["depth", "graph_app", "nodes_app", "report", "train"]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument
 
-from gnnkit.cli_options import help_text, named_option, parse_missing, parse_options, parse_whole_numbers
+from gnnkit.cli.options import help_text, named_option, parse_missing, parse_options, parse_whole_numbers
 
 if TYPE_CHECKING:
     from torch import Tensor
