@@ -1,4 +1,4 @@
-"""The command line's verbs for graphs and their nodes: `gnnkit nodes ...` and `gnnkit graph ...`."""
+"""`gnnkit nodes`: node classifiers, trained by papers' recipes and by depth."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer import Argument, Option
+from typer import Option
 
 from gnnkit.cli.options import help_text, parse_options, parse_seeds, parse_whole_numbers
 
-__all__ = ["depth", "graph_app", "nodes_app", "report", "train"]
+__all__ = ["app", "depth", "train"]
 
-nodes_app = typer.Typer(help="Classify the nodes of a graph, many seeds at once.", rich_markup_mode="rich")
-graph_app = typer.Typer(help="Look at a graph before a network is put on it.", rich_markup_mode="rich")
+app = typer.Typer(help="Classify the nodes of a graph, many seeds at once.", rich_markup_mode="rich")
 
 _UNVERIFIED = "Take Planetoid's files though they are not the published ones by their SHA-256."
 
@@ -34,7 +33,7 @@ cut off, and more seeds add to what is there; another recipe or changed data nee
 """
 
 
-@nodes_app.command(help=help_text(_TRAIN), short_help="Train a node classifier by a paper's recipe.")
+@app.command(help=help_text(_TRAIN), short_help="Train a node classifier by a paper's recipe.")
 def train(
     data: Annotated[str, Option(help="A data set of nodes.")] = "cora",
     model: Annotated[str, Option(help="gcn, gat or own.")] = "gcn",
@@ -59,7 +58,7 @@ def train(
         data=data,
         model=model,
         seeds=tuple(parse_seeds(seeds)),
-        changes=parse_options(change) or {},
+        changes=parse_options(change or (), "set", "hidden_channels=64"),
         seeds_at_once=seeds_at_once,
         batches=batches,
         num_parts=num_parts,
@@ -85,7 +84,7 @@ def _print_summary(summary: dict[str, Any]) -> None:
     typer.echo(f"{'time':<20} {summary['seconds']:.1f} s for all seeds")
 
 
-@nodes_app.command(help="Train GCN, GCN with residuals, GCNII and GAT at several depths, and measure what depth does.")
+@app.command(help="Train GCN, GCN with residuals, GCNII and GAT at several depths, and measure what depth does.")
 def depth(
     depths: Annotated[str, Option(help="Numbers of layers.")] = "2,4,8,16,32",
     models: Annotated[str, Option(help="Of gcn, gcn-residual, gcn2, gat.")] = "gcn,gcn-residual,gcn2,gat",
@@ -114,42 +113,3 @@ def depth(
     table = rows.groupby(["model", "depth"])["test_accuracy"].agg(["mean", "std"]).mul(100).round(2)
     typer.echo(table.to_string())
     typer.echo(f"Rows and figures: {out}")
-
-
-_REPORT = """
-Report on a graph: degrees, components, diameter, hops, receptive field by depth, bottlenecks, and a depth to start.
-
-EDGES.csv has the columns source,target or source,target,weight, with or without a title line. On a large graph
-receptive fields and curvature are sampled, and the report says how surely they are known. --out gets report.txt,
-report.json, report.png and, with --save-edges, graph.graphml with each edge's curvature and resistance.
-
-[bold]A worked example[/bold]:
-
-\b
-    gnnkit graph report friends.csv --undirected --out friends
-"""
-
-
-@graph_app.command(help=help_text(_REPORT), short_help="Report on a graph of your own.")
-def report(
-    edges: Annotated[Path, Argument(metavar="EDGES.csv", help="The edges.", show_default=False)],
-    undirected: Annotated[bool, Option(help="Every edge counts in both directions.")] = False,
-    hidden: Annotated[int, Option(help="Width of the network that is planned.")] = 64,
-    samples: Annotated[int | None, Option(help="Nodes whose receptive field is looked at.")] = None,
-    edge_samples: Annotated[int | None, Option(help="Edges whose curvature is looked at.")] = None,
-    seed: Annotated[int, Option(help="Of the draws.")] = 0,
-    save_edges: Annotated[bool, Option(help="Write graph.graphml too.")] = False,
-    out: Annotated[Path, Option(help="Folder for the results.")] = Path("gnnkit-graph"),
-) -> None:
-    import networkx as nx
-
-    from gnnkit.data.edges import read_edges
-    from gnnkit.graph import report_graph, write_report
-
-    graph = read_edges(edges, undirected=undirected)
-    found = report_graph(graph, hidden_channels=hidden, samples=samples, edge_samples=edge_samples, seed=seed)
-    write_report(found, out)
-    if save_edges:
-        nx.write_graphml(found.to_networkx(), out / "graph.graphml")
-    typer.echo("\n".join(found.lines()))
-    typer.echo(f"Report: {out / 'report.png'}")

@@ -81,7 +81,7 @@ def train(
         "negatives": negatives,
     }
     changes = {name: value for name, value in given.items() if value is not None}
-    for name, value in (parse_options(change, "set") or {}).items():
+    for name, value in (parse_options(change or (), "set", "encoder_form=authors")).items():
         if name in given or name in ("minutes", "seed", "device"):
             raise ValueError(f"set: {name} has an option of its own; write --{name.replace('_', '-')} {value}")
         if name == "leave_out":  # a list in JSON, or names between commas
