@@ -6,7 +6,7 @@ Nothing heavy is imported until a verb runs, so that `gnnkit --help` answers at 
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer import Option
@@ -61,7 +61,9 @@ def main(arguments: list[str] | None = None) -> None:
         # words. Anything else is a fault of gnnkit and keeps its traceback.
         if not hasattr(error, "format_message"):
             raise
-        code = _complain(error.format_message())  # pyright: ignore[reportAttributeAccessIssue]
+        context: Any = getattr(error, "ctx", None)
+        hint = "" if context is None else f"; see `{context.command_path} --help`"
+        code = _complain(error.format_message().rstrip(".") + hint)  # pyright: ignore[reportAttributeAccessIssue]
     sys.exit(code if isinstance(code, int) else 0)
 
 

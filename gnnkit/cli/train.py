@@ -49,7 +49,8 @@ def train(
     ctx: typer.Context,
     model: Annotated[str, Argument(help="A name of `gnnkit list`.")],
     setting: Annotated[
-        list[str] | None, named_option(_MODEL, "NAME=VALUE for the model, e.g. dropout=0.1; repeatable.")
+        list[str] | None,
+        named_option(_MODEL, "NAME=VALUE for the model, e.g. dropout=0.1; repeatable.", "--setting", "--set"),
     ] = None,
     node_features: Annotated[
         Path | None,
@@ -61,6 +62,7 @@ def train(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see `gnnkit.cli.compare`: threads that wait sleep
     from contextlib import nullcontext
 
+    import torch
     from rich.console import Console
 
     from gnnkit.compare import load_series, make_spec
@@ -72,6 +74,11 @@ def train(
 
     spec = make_spec(models=[model], seeds=[seed], **ctx.obj)
     settings = parse_options(setting or (), "setting", "dropout=0.1")
+    for name in settings:
+        if name in _settings().model_fields:
+            raise ValueError(
+                f"setting: {name} has an option of its own; write --{name.replace('_', '-')} {settings[name]}"
+            )
     _check_folder(out)
     read = load_series(spec)
     typer.echo(
@@ -84,6 +91,8 @@ def train(
         settings["node_features"] = read_node_features(node_features, read.node_names)
     for remark in series_remarks(read):
         typer.echo(f"gnnkit: {remark}", err=True)
+    if spec.threads is not None:
+        torch.set_num_threads(spec.threads)
     try:
         with open_progress(Console(stderr=True)) or nullcontext() as progress:
             fitted = train_forecaster(spec, settings, progress, series=read)

@@ -27,6 +27,12 @@ _PLAIN = {
     "bool_type": "give true or false",
     "bool_parsing": "give true or false",
     "string_type": "give a text",
+    "greater_than": "give more than {gt:g}",
+    "greater_than_equal": "give at least {ge:g}",
+    "less_than": "give less than {lt:g}",
+    "less_than_equal": "give at most {le:g}",
+    "literal_error": "give {expected}",
+    "too_long": "give {max_length} values",
 }
 _TABLES = ("settings", "data_options")
 
@@ -67,7 +73,9 @@ def spec_problems(error: ValidationError, fields: Iterable[str]) -> list[tuple[K
             found[key, f"{one['input']!r} is not a list; write {_as_list(key, one['input'])}"] = None
         else:
             # pydantic's own messages do not show the value, and some speak of Python's types.
-            message = _PLAIN.get(one["type"], f"{one['msg'][:1].lower()}{one['msg'][1:]}")
+            message = f"{one['msg'][:1].lower()}{one['msg'][1:]}"
+            if one["type"] in _PLAIN:
+                message = _PLAIN[one["type"]].format(**one.get("ctx", {}))
             found[key, f"{one['input']!r} is not allowed: {message}"] = None
     return list(found)
 

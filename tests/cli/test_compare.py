@@ -92,7 +92,7 @@ BAD = {
     ),
     "budget": (
         ["--budget", "time"],
-        "budget: 'time' is not allowed: input should be 'epochs', 'seconds', 'parameters'",
+        "budget: 'time' is not allowed: give 'epochs', 'seconds', 'parameters'",
     ),
     "no seconds": (["--budget", "seconds"], "budget: 'seconds' needs max_seconds; give it, e.g. 60"),
     "two budgets": (
@@ -102,7 +102,7 @@ BAD = {
     "leak": (["--allow-leak", "scalar"], "allow_leaks: 'scalar' is no cause of a leak; did you mean 'scaler'?"),
     "several": (
         ["--epochs", "0", "--loss", "x"],
-        "; loss: 'x' is not allowed: input should be 'mae', 'mse' or 'huber'",
+        "; loss: 'x' is not allowed: give 'mae', 'mse' or 'huber'",
     ),
     "no spec": (["--spec", "nowhere.toml"], "spec: no such file: nowhere.toml"),
     "resume": (["--resume", "nowhere"], "--out cannot be given beside it"),

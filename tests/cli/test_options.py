@@ -122,5 +122,5 @@ def test_the_key_of_a_spec_file_is_an_option_too(capsys):
     assert capsys.readouterr().err == f"gnnkit: {error}\n"
     with pytest.raises(SystemExit):
         main(["compare", "--horizons", "x", "--hidden-channels", "0"])
-    error = "horizons: 'x' is not allowed: give a whole number; hidden_channels: 0 is not allowed: input should be"
+    error = "horizons: 'x' is not allowed: give a whole number; hidden_channels: 0 is not allowed: give at least 1"
     assert capsys.readouterr().err.startswith(f"gnnkit: {error}")
