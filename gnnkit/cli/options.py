@@ -120,7 +120,8 @@ def _options(settings: type[Settings]) -> Sequence[Any]:
 def option_names(name: str, field: FieldInfo) -> tuple[str, ...]:
     """The names of a field's option: every key of a spec file is one, and there may be a shorter one before it."""
     key = f"--{_dashed(name)}"
-    return (*_written(field).names, key if _metavar(field) else f"{key}/--no-{_dashed(name)}")
+    written = _written(field)
+    return (*written.names, key if _metavar(field) else f"{key}/{written.off or f'--no-{_dashed(name)}'}")
 
 
 def option_help(field: FieldInfo) -> str:

@@ -20,6 +20,7 @@ class Written:
 
     Args:
         names: further names of the option, e.g. `"--hidden"`.
+        off: the name that says no, of a flag whose own is not `"--no-its-name"`.
         alone: what the option says where it stands without a value; None: it needs one.
         repeated: a list goes on where the option is given again; else the last one counts.
         counted: one number is a count, `3` for 0, 1, 2; a list of one ends in a comma.
@@ -28,6 +29,7 @@ class Written:
     """
 
     names: tuple[str, ...] = ()
+    off: str | None = None
     alone: str | None = None
     repeated: bool = False
     counted: bool = False
