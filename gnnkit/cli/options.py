@@ -76,7 +76,7 @@ def takes(declared: Callable[[], type[Settings]]) -> type[TyperCommand]:
                 f"--{_dashed(name)}": text for name, field in self.fields.items() if (text := _written(field).alone)
             }
             given: list[str] = []
-            for word, after in zip(args, [*args[1:], "--"], strict=True):
+            for word, after in zip(args, [*args[1:], "--"], strict=False):
                 text = alone.get(word) if after.startswith("--") else None
                 given += [word] if text is None else [word, text]
             return super().parse_args(ctx, given)

@@ -103,6 +103,24 @@ def test_names_are_the_key_and_shorter_ones():
     assert option_names("batch_size", FIELDS["batch_size"]) == ("--batch-size",)
 
 
+@pytest.mark.parametrize(
+    ("words", "given"),
+    [
+        ("", {}),
+        ("--ablate-graph", {"ablate_graph": "all"}),
+        ("--ablate-graph --epochs 3", {"ablate_graph": "all", "epochs": "3"}),
+        ("--ablate-graph gcn --no-residual", {"ablate_graph": "gcn", "residual": False}),
+        ("--horizon 3 --horizon 6 --horizons 9", {"horizons": "9"}),
+        ("--set a.b=1 --settings c.d=2", {"settings": ["a.b=1", "c.d=2"]}),
+    ],
+)
+def test_words_are_taken_apart(words, given):
+    command = typer.main.get_command(app).commands["compare"]
+    values = command.make_context("compare", words.split()).params
+    values = {name: list(v) if isinstance(v, tuple) else v for name, v in values.items() if name in FIELDS}
+    assert {name: value for name, value in values.items() if value not in (None, [])} == given
+
+
 @pytest.mark.parametrize("verb", ["compare", "train"])
 def test_help_of_a_verb_loads_nothing_heavy(verb):
     code = (

@@ -4,6 +4,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from gnnkit.cli import main
 from gnnkit.forecasting import forecast_next, load_fitted, read_latest
@@ -161,3 +162,12 @@ def test_a_setting_of_every_fit_is_no_setting_of_the_model(files, capsys):
     assert call("train", "gru", "--setting", "hidden_channels=3", "--out", files / "out") == 2
     error = "gnnkit: setting: hidden_channels has an option of its own; write --hidden-channels 3\n"
     assert capsys.readouterr().err == error
+
+
+def test_threads_are_those_of_torch(files, monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    assert (
+        call("train", "dlinear", "--series", files / "speeds.csv", *QUICK, "--threads", 3, "--out", files / "out") == 0
+    )
+    assert 3 in asked
