@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer import Option
 
-from gnnkit.cli.options import help_text, parse_options, parse_seeds, parse_whole_numbers
+from gnnkit.cli.options import help_text, named_option, takes
+
+if TYPE_CHECKING:
+    from gnnkit.settings.declared import Settings
 
 __all__ = ["app", "depth", "train"]
 
 app = typer.Typer(help="Classify the nodes of a graph, many seeds at once.", rich_markup_mode="rich")
 
-_UNVERIFIED = "Take Planetoid's files though they are not the published ones by their SHA-256."
+_OUT = "Output"
 
 _TRAIN = """
 Train a node classifier by a paper's recipe, many seeds of it in one batched model.
@@ -33,40 +35,22 @@ cut off, and more seeds add to what is there; another recipe or changed data nee
 """
 
 
-@app.command(help=help_text(_TRAIN), short_help="Train a node classifier by a paper's recipe.")
+def _settings() -> type[Settings]:
+    from gnnkit.settings.nodes import NodeRunFields
+
+    return NodeRunFields
+
+
+@app.command(help=help_text(_TRAIN), short_help="Train a node classifier by a paper's recipe.", cls=takes(_settings))
 def train(
-    data: Annotated[str, Option(help="A data set of nodes.")] = "cora",
-    model: Annotated[str, Option(help="gcn, gat or own.")] = "gcn",
-    seeds: Annotated[str, Option(help="A count, 100, or a list, 0,24,42; a list of one ends in a comma, 7,.")] = "10",
-    change: Annotated[
-        list[str] | None, Option("--set", help="NAME=VALUE in the place of the recipe's; repeatable.")
-    ] = None,
-    seeds_at_once: Annotated[int, Option(help="Seeds in one batched model.")] = 25,
-    batches: Annotated[str, Option(help="auto, whole, partition or neighbour.")] = "auto",
-    num_parts: Annotated[int, Option(help="Parts of a partition.")] = 100,
-    device: Annotated[str, Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    data_root: Annotated[Path | None, Option(help="Folder of the data (GNNKIT_DATA, else the cache).")] = None,
-    trust_pickles: Annotated[bool, Option(help="Let ogb unpickle its files: they can run any code.")] = False,
-    unverified: Annotated[bool, Option("--unverified", help=_UNVERIFIED)] = False,
-    out: Annotated[Path, Option(help="Folder for the results.")] = Path("gnnkit-nodes"),
+    ctx: typer.Context,
+    out: Annotated[Path, named_option(_OUT, "Folder for the results. Default: gnnkit-nodes.")] = Path("gnnkit-nodes"),
 ) -> None:
     from rich.console import Console
 
     from gnnkit.studies.nodes import NodeRun, summarize, train_nodes
 
-    run = NodeRun(
-        data=data,
-        model=model,
-        seeds=tuple(parse_seeds(seeds)),
-        changes=parse_options(change or (), "set", "hidden_channels=64"),
-        seeds_at_once=seeds_at_once,
-        batches=batches,
-        num_parts=num_parts,
-        device=device,
-        trust_pickles=trust_pickles,
-        unverified=unverified,
-        data_root=data_root,
-    )
+    run = NodeRun(**ctx.obj)
     with Console(stderr=True).status("loading") as status:
         rows = train_nodes(run, out, on_epoch=status.update)
     _print_summary(summarize(rows))
@@ -84,30 +68,25 @@ def _print_summary(summary: dict[str, Any]) -> None:
     typer.echo(f"{'time':<20} {summary['seconds']:.1f} s for all seeds")
 
 
-@app.command(help="Train GCN, GCN with residuals, GCNII and GAT at several depths, and measure what depth does.")
+def _depth_settings() -> type[Settings]:
+    from gnnkit.settings.nodes import DepthFields
+
+    return DepthFields
+
+
+@app.command(
+    help="Train GCN, GCN with residuals, GCNII and GAT at several depths, and measure what depth does.",
+    cls=takes(_depth_settings),
+)
 def depth(
-    depths: Annotated[str, Option(help="Numbers of layers.")] = "2,4,8,16,32",
-    models: Annotated[str, Option(help="Of gcn, gcn-residual, gcn2, gat.")] = "gcn,gcn-residual,gcn2,gat",
-    seeds: Annotated[int, Option(help="Seeds of each.")] = 10,
-    epochs: Annotated[int, Option(help="Most epochs.")] = 200,
-    data: Annotated[str, Option(help="A data set of nodes.")] = "cora",
-    data_root: Annotated[Path | None, Option(help="Folder of the data (GNNKIT_DATA, else the cache).")] = None,
-    unverified: Annotated[bool, Option("--unverified", help=_UNVERIFIED)] = False,
-    out: Annotated[Path, Option(help="Folder for the results.")] = Path("gnnkit-depth"),
+    ctx: typer.Context,
+    out: Annotated[Path, named_option(_OUT, "Folder for the results. Default: gnnkit-depth.")] = Path("gnnkit-depth"),
 ) -> None:
     from rich.console import Console
 
     from gnnkit.studies.depth import DepthStudy, run_depth_study
 
-    study = DepthStudy(
-        models=tuple(name.strip() for name in models.split(",") if name.strip()),
-        depths=tuple(parse_whole_numbers("depths", depths)),
-        seeds=seeds,
-        epochs=epochs,
-        data=data,
-        unverified=unverified,
-        data_root=data_root,
-    )
+    study = DepthStudy(**ctx.obj)
     with Console(stderr=True).status("loading") as status:
         rows = run_depth_study(study, out, on_run=status.update)
     table = rows.groupby(["model", "depth"])["test_accuracy"].agg(["mean", "std"]).mul(100).round(2)

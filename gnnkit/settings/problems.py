@@ -32,6 +32,7 @@ _PLAIN = {
     "less_than": "give less than {lt:g}",
     "less_than_equal": "give at most {le:g}",
     "literal_error": "give {expected}",
+    "too_short": "give at least {min_length} value",
     "too_long": "give {max_length} values",
 }
 _TABLES = ("settings", "data_options")
@@ -61,6 +62,8 @@ def spec_problems(error: ValidationError, fields: Iterable[str]) -> list[tuple[K
         key, cause = tuple(one["loc"]), one.get("ctx", {}).get("error")
         if one["type"] == "default_factory_not_called":
             continue  # a default that waits for another field, which has a fault of its own
+        if one["type"] == "too_short" and len(one["input"]) >= one["ctx"]["min_length"]:
+            continue  # without those of its values that have a fault of their own
         if isinstance(cause, SpecProblems):
             found |= {(key + below, text): None for below, text in cause.problems}
         elif one["type"] == "extra_forbidden":
