@@ -1,5 +1,6 @@
 """One spec × models × seeds → rows, statistics and a report: does the graph help?"""
 
+import gnnkit.forecasting  # noqa: F401 (first: it still imports parts of this package)
 from gnnkit.compare.baselines import BASELINES, historical_average, last_value, rolling_average
 from gnnkit.compare.conditions import Condition
 from gnnkit.compare.output import check_folder, check_output, kept_spec, write_output
@@ -11,10 +12,11 @@ from gnnkit.compare.report.terminal import render_terminal
 from gnnkit.compare.results import Results
 from gnnkit.compare.runner import load_series, run
 from gnnkit.compare.scores import summarise
-from gnnkit.compare.spec.comparison import DEFAULT_MODELS, ComparisonSpec, make_spec
-from gnnkit.compare.spec.files import read_spec, spec_schema, write_spec
+from gnnkit.compare.spec.comparison import ComparisonSpec, make_spec
+from gnnkit.compare.spec.files import read_spec, spec_schema
 from gnnkit.compare.statistics.bootstrap import Interval, paired_interval
 from gnnkit.compare.statistics.verdicts import verdicts
+from gnnkit.settings.comparison import DEFAULT_MODELS
 
 __all__ = [
     "BASELINES",
@@ -43,5 +45,4 @@ __all__ = [
     "write_output",
     "write_report",
     "write_side_by_side",
-    "write_spec",
 ]

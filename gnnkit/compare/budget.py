@@ -12,11 +12,11 @@ import numpy as np
 from gnnkit.compare.jobs import Job, job_settings
 from gnnkit.compare.pool import Work, run_jobs
 from gnnkit.compare.spec.comparison import FinalSpec
-from gnnkit.compare.spec.settings import has_width
 from gnnkit.compare.store import JobStore
 from gnnkit.compare.widths import Sizes, count_parameters, match_width
 from gnnkit.data import GraphSeries
 from gnnkit.data.clock import TIME_CHANNELS
+from gnnkit.forecasting.model_settings import has_width
 from gnnkit.temporal import MODELS
 from gnnkit.training import MatrixProgress
 

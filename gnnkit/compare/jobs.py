@@ -14,9 +14,9 @@ from torch import Tensor
 from gnnkit.compare.conditions import ADJACENCIES, BASE, Adjacency, Condition
 from gnnkit.compare.scores import Outcome
 from gnnkit.compare.spec.comparison import ComparisonSpec, FinalSpec
-from gnnkit.compare.spec.settings import has_width
 from gnnkit.compare.statistics.intervals import interval_levels
 from gnnkit.data import GraphSeries, WindowSplits, hide_in_outages, latest_training_rows, make_windows
+from gnnkit.forecasting.model_settings import has_width
 from gnnkit.graph import graph_variant
 from gnnkit.temporal import MODELS, build_forecaster
 from gnnkit.training import FitProgress, TrainingSettings, isolated_seed
@@ -24,7 +24,7 @@ from gnnkit.training.fit import fit, predict
 
 __all__ = ["Job", "ablation_adjacencies", "ablation_notes", "job_settings", "job_windows", "plan_jobs", "run_job"]
 
-_TRAINING = {entry.name for entry in dataclasses.fields(TrainingSettings)} - {"seed", "device"}
+_TRAINING = {*TrainingSettings.model_fields} - {"seed", "device"}
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def job_settings(spec: ComparisonSpec, job: Job) -> tuple[dict[str, Any], Traini
     training = {name: value for name, value in job.settings.items() if name in _TRAINING}
     if spec.intervals == "quantile":
         training |= {"loss": "pinball", "quantiles": interval_levels(spec.coverage)}
-    return own, dataclasses.replace(spec.training_settings(job.seed), **training)
+    return own, TrainingSettings(**{**dict(spec.training_settings(job.seed)), **training})
 
 
 def job_windows(

@@ -83,7 +83,7 @@ def fingerprint(spec: FinalSpec, job: Job, series: GraphSeries, *, data_hash: st
         **dataclasses.asdict(job.condition),
         "hidden_channels": job.hidden_channels,
         "settings": own,
-        **{name: value for name, value in dataclasses.asdict(training).items() if name not in ("seed", "device")},
+        **training.model_dump(exclude={"seed", "device"}),
         "history": spec.history,
         "horizons": [min(spec.horizons), max(spec.horizons)],
         **{name: getattr(spec, name) for name in ("scaler", "time_features", "residual", "reach_back")},

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from gnnkit.compare.spec.settings import has_width
+from gnnkit.forecasting.model_settings import has_width
 from gnnkit.temporal import build_forecaster
 
 __all__ = ["Sizes", "count_parameters", "match_width"]

@@ -13,10 +13,10 @@ from gnnkit.compare.baselines import last_value
 from gnnkit.compare.runner import apply_split, check_observed, load_series, settle
 from gnnkit.compare.scores import Outcome, score_rows
 from gnnkit.compare.spec.comparison import ComparisonSpec, make_spec
-from gnnkit.compare.spec.problems import SpecProblems
-from gnnkit.compare.spec.settings import check_settings
 from gnnkit.data import GraphSeries, Windows, make_windows, row_time, told_weekdays
 from gnnkit.forecasting.fitted import FittedForecaster
+from gnnkit.forecasting.model_settings import check_settings
+from gnnkit.settings.problems import SpecProblems
 from gnnkit.temporal import MODELS
 from gnnkit.training import FitProgress, fit, isolated_seed, predict, resolve_device
 from gnnkit.training.environment import environment

@@ -5,13 +5,15 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
+from pydantic import model_validator
 from torch import Tensor, nn
 
+from gnnkit.settings.fit import TrainingFields
 from gnnkit.training.finite import check_finite
 from gnnkit.training.memory import PeakMemory
 from gnnkit.training.progress import FitProgress
@@ -31,78 +33,43 @@ __all__ = [
     "schedule_rate",
 ]
 
-Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 #: Loss -> what it makes of each error over σ, for forecasters that give one value.
 POINT_LOSSES: dict[str, Callable[[Tensor], Tensor]] = {
     "mae": torch.abs,
     "mse": torch.square,
     "huber": lambda error: 2 * F.huber_loss(error, torch.zeros_like(error), reduction="none"),
 }
-_PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
-@dataclass(frozen=True)
-class TrainingSettings:
+class TrainingSettings(TrainingFields, frozen=True):
     """How a forecaster is trained; the same for every model of a comparison.
 
-    Args:
-        epochs: most passes over the training windows (default 30).
-        batch_size: windows in a step (default 32).
-        learning_rate: of Adam, at the start (default 2e-3).
-        weight_decay: L2 penalty in Adam (default 0).
-        clip: largest norm of the gradient (default 5).
-        patience: epochs without a better validation MAE before training stops (default 10); those in which a forecaster
-            does not yet learn all horizons (`curriculum`) do not count.
-        loss: `"mae"` (default), `"mse"`, `"huber"`, or `"pinball"` for a forecaster that gives quantiles.
-        schedule: `"cosine"` (default: the rate falls to 0 over `epochs`, or over `max_seconds` where these end first)
-            or `"constant"`.
-        max_seconds: wall-clock limit; None (default): none. The epoch that it cuts short is validated.
-        device: `"auto"` (default), `"cpu"`, `"cuda"`, `"cuda:1"`, `"mps"`.
-        precision: as in Lightning Fabric (default `"32-true"`).
-        seed: of the order of the batches and of dropout (default 0).
-        quantiles: with `"pinball"`, the levels that the forecaster gives, .5 among them; else empty (default).
+    Args: those of `gnnkit.settings.fit.TrainingFields`, with their defaults, and those below.
 
     Raises:
-        ValueError: a setting is outside its range; the message names it.
+        ValueError: a setting is outside its range; one line names it.
+
+    Example:
+        >>> settings = TrainingSettings(epochs=3, seed=1)
+        >>> settings.epochs, settings.batch_size
+        (3, 32)
     """
 
-    epochs: int = 30
-    batch_size: int = 32
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.0
-    clip: float = 5.0
-    patience: int = 10
-    loss: Literal["mae", "mse", "huber", "pinball"] = "mae"
-    schedule: Literal["cosine", "constant"] = "cosine"
-    max_seconds: float | None = None
-    device: str = "auto"
-    precision: Precision = "32-true"
+    loss: Literal["mae", "mse", "huber", "pinball"] = "mae"  # pyright: ignore[reportIncompatibleVariableOverride]
+    """What training lowers; `"pinball"` for a forecaster that gives quantiles."""
     seed: int = 0
+    """Of the order of the batches and of dropout."""
     quantiles: tuple[float, ...] = ()
+    """With `"pinball"`, the levels that the forecaster gives, .5 among them; else empty."""
 
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "patience"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; give a whole number of at least 1")
-        for name in ("learning_rate", "clip"):
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
-                raise ValueError(f"{name} is {getattr(self, name)}; give a positive number")
-        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
-            raise ValueError(f"weight_decay is {self.weight_decay}; give 0 or a positive number")
-        if self.max_seconds is not None and not self.max_seconds > 0:
-            raise ValueError(f"max_seconds is {self.max_seconds}; give a positive number, or None for no limit")
-        for name, allowed in (
-            ("loss", ("mae", "mse", "huber", "pinball")),
-            ("schedule", ("cosine", "constant")),
-            ("precision", _PRECISIONS),
-        ):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(allowed)}")
+    @model_validator(mode="after")
+    def _one_loss(self) -> Self:
         if (self.loss == "pinball") != bool(self.quantiles) or (self.quantiles and 0.5 not in self.quantiles):
             raise ValueError(
                 f"loss is {self.loss!r} with quantiles {self.quantiles}; give levels with 0.5 among them with "
                 "'pinball', and none with another loss"
             )
+        return self
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A spec as a TOML file: read with errors that name line and key, written, and described as a JSON schema."""
+"""A spec as a TOML file: read with errors that name line and key, and described as a JSON schema."""
 
 from __future__ import annotations
 
@@ -14,17 +14,15 @@ from pydantic import ValidationError
 
 from gnnkit.compare.leakage.audit import CAUSES
 from gnnkit.compare.spec.comparison import ComparisonSpec
-from gnnkit.compare.spec.problems import Key, key_text, one_line, spec_problems
-from gnnkit.compare.spec.settings import FIT_SETTINGS, known_settings
 from gnnkit.compare.spec.toml_lines import key_lines
 from gnnkit.data import DATASETS
+from gnnkit.forecasting.model_settings import FIT_SETTINGS, known_settings
+from gnnkit.settings.problems import Key, key_text, one_line, spec_problems
 from gnnkit.temporal import MODELS
 
-__all__ = ["read_spec", "spec_schema", "write_spec"]
+__all__ = ["read_spec", "spec_schema"]
 
 _PATHS = ("data_root", "series", "graph")
-_MERGED = ("data_options", "settings")
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def read_spec(path: str | Path, overrides: Mapping[str, Any] | None = None) -> ComparisonSpec:
@@ -59,55 +57,26 @@ def read_spec(path: str | Path, overrides: Mapping[str, Any] | None = None) -> C
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ValueError(_not_toml(path, text, str(error))) from None
-    lines = key_lines(text)
     if not values:
         raise ValueError(f'{path} is empty; write what to compare, e.g. models = ["gru", "tgcn"], or leave it out')
     for name in _PATHS:
         if isinstance(values.get(name), str):
             values[name] = str(path.parent / Path(values[name]).expanduser())
-    dates = [(key, f"{value} is a date, and no setting is one") for key, value in _leaves(values) if _is_date(value)]
-    problems: list[tuple[Key, str]] = []
-    merged = _merged(values, overrides or {})
+    dates = {key: f"{value} is a date, and no setting is one" for key, value in _leaves(values) if _is_date(value)}
+    overrides = overrides or {}
+    problems = list(dates.items())
     try:
         # As JSON, strict: TOML has types of its own, and a number in quotes or a truth value for a number is a slip.
-        spec = ComparisonSpec.model_validate_json(json.dumps(merged, default=str), strict=True)
+        document = json.dumps(_merged(values, overrides), default=str)
+        spec = ComparisonSpec.model_validate_json(document, strict=True)
+        if not problems:
+            return spec
     except ValidationError as error:
-        named = {key for key, _ in dates}
-        problems = [found for found in spec_problems(error, ComparisonSpec.model_fields) if found[0] not in named]
-        spec = None
-    if problems or dates or spec is None:
-        given = {key: line for key, line in lines.items() if key[0] not in (overrides or {}) or key[0] in _MERGED}
-        located = sorted((_line(given, key), key_text(key), message) for key, message in [*dates, *problems])
-        raise ValueError(one_line([_located(path, *fault) for fault in located]))
-    return spec
-
-
-def write_spec(spec: ComparisonSpec, path: str | Path) -> None:
-    """Write a spec as a TOML file that `read_spec` reads back to an equal one; paths become absolute.
-
-    Args:
-        spec: what to write: every field that is not none, whether it is the default or not.
-        path: the file; replaced where it is there.
-
-    Raises:
-        ValueError: a value that TOML has no form for, which only `data_options` can hold.
-    """
-    plain, tables = [], []
-    for name in ComparisonSpec.model_fields:
-        value = getattr(spec, name)
-        if value is None:
-            continue
-        if isinstance(value, Path):
-            value = str(value.absolute())
-        if not isinstance(value, dict):
-            plain.append(f"{name} = {_toml(value, name)}")
-        elif name == "settings":
-            for model, settings in value.items():
-                tables += ["", f"[settings.{_toml_key(model)}]", *_pairs(settings, f"settings.{model}")]
-        elif value:
-            tables += ["", f"[{name}]", *_pairs(value, name)]
-    header = "# A comparison of gnnkit: gnnkit compare --spec FILE runs it."
-    Path(path).write_text("\n".join([header, *plain, *tables]) + "\n", encoding="utf-8")
+        problems += [found for found in spec_problems(error, ComparisonSpec.model_fields) if found[0] not in dates]
+    merged = ("data_options", "settings")
+    lines = {key: line for key, line in key_lines(text).items() if key[0] not in overrides or key[0] in merged}
+    located = sorted((_line(lines, key), key_text(key), message) for key, message in problems)
+    raise ValueError(one_line([_located(path, *fault) for fault in located]))
 
 
 def spec_schema() -> dict[str, Any]:
@@ -196,21 +165,13 @@ def _located(path: Path, line: int, name: str, message: str) -> str:
     return place + (f"{name}: " if name else "") + message
 
 
-def _merged(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    merged = {**values, **overrides}
-    for name in _MERGED:
-        below, above = values.get(name), overrides.get(name)
-        if isinstance(below, dict) and isinstance(above, Mapping):
-            merged[name] = _merged_deep(below, above)
-    return merged
-
-
-def _merged_deep(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Both, and tables that both have name by name; what is above counts."""
     merged = {**below, **above}
     for name, value in above.items():
         other = below.get(name)
         if isinstance(other, Mapping) and isinstance(value, Mapping):
-            merged[name] = _merged_deep(other, value)
+            merged[name] = _merged(other, value)
     return merged
 
 
@@ -224,27 +185,3 @@ def _leaves(value: Any, key: Key = ()) -> list[tuple[Key, Any]]:
 
 def _is_date(value: Any) -> bool:
     return isinstance(value, (date, datetime, time))
-
-
-def _pairs(values: Mapping[str, Any], name: str) -> list[str]:
-    return [f"{_toml_key(key)} = {_toml(value, f'{name}.{key}')}" for key, value in values.items()]
-
-
-def _toml_key(name: str) -> str:
-    return name if _BARE.fullmatch(name) else _toml(name, name)
-
-
-def _toml(value: Any, name: str) -> str:
-    """A value as TOML writes it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (int, float)):
-        return repr(value)  # as Python writes them, infinities and NaN too
-    if isinstance(value, str):
-        # JSON's escapes are TOML's but for one control character.
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(_toml(item, name) for item in value)}]"
-    if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{_toml_key(key)} = {_toml(item, name)}' for key, item in value.items())}}}"
-    raise ValueError(f"{name}: {value!r} cannot be written to a TOML file; leave it out, or give a number or a text")

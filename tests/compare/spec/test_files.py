@@ -1,10 +1,10 @@
-"""A spec as a file: what is read, what is written, and what is said about the rest."""
+"""A spec as a file: what is read, and what is said about the rest."""
 
 import json
 
 import pytest
 
-from gnnkit.compare import make_spec, read_spec, spec_schema, write_spec
+from gnnkit.compare import make_spec, read_spec, spec_schema
 from gnnkit.compare.spec.comparison import ComparisonSpec
 from gnnkit.data.scaling import SCALERS
 from gnnkit.temporal import MODELS
@@ -66,40 +66,6 @@ def test_paths_are_relative_to_the_file(write, tmp_path, monkeypatch):
     monkeypatch.chdir("/")
     assert read_spec(write('series = "in/speeds.csv"')).series == tmp_path / "in" / "speeds.csv"
     assert read_spec(write(f'series = "{tmp_path}/in/speeds.csv"')).series == tmp_path / "in" / "speeds.csv"
-
-
-SPECS = [
-    {},
-    {"budget": "seconds", "max_seconds": 2.5, "threads": 2, "unit": 'a "quoted" \\ unit\n\x7f\x01 é', "season": 12},
-    {"trials": 3, "split": (0.5, 0.25, 0.25), "coverage": 0.8, "allow_leaks": ["scaler", "mask"], "scaler": "max-all"},
-    {"parameters": 10_000, "weight_decay": 1e-16, "hidden_shares": [0.0, 0.25], "intervals": "quantile"},
-    {"data_options": {"odd key": [1, 2.0, "x"], "deep": {"a": {"b": True}}}, "history": 5, "residual": False},
-    {"models": ["mtgnn", "gru"], "settings": {"mtgnn": {"dropout": 0.25, "layers": 2}}, "ablate_graph": ["mtgnn"]},
-]
-
-
-@pytest.mark.parametrize("values", SPECS)
-def test_what_is_written_reads_back_to_the_same_spec(values, tmp_path):
-    if "season" in values:
-        (tmp_path / "speeds.csv").write_text("1,2\n")
-        values = values | {"series": tmp_path / "speeds.csv"}
-    spec = make_spec(**values)
-    write_spec(spec, tmp_path / "spec.toml")
-    assert read_spec(tmp_path / "spec.toml") == spec
-
-
-def test_relative_paths_are_written_whole(tmp_path, monkeypatch):
-    (tmp_path / "speeds.csv").write_text("1,2\n")
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "out").mkdir()
-    write_spec(make_spec(series="speeds.csv"), "out/spec.toml")
-    assert read_spec("out/spec.toml").series == tmp_path / "speeds.csv"
-
-
-def test_what_toml_has_no_form_for_is_an_error(tmp_path):
-    with pytest.raises(ValueError, match=r"^data_options.days: None cannot be written to a TOML file; leave it out"):
-        write_spec(make_spec(data_options={"days": None}), tmp_path / "spec.toml")
-    assert not (tmp_path / "spec.toml").exists()
 
 
 BAD = {

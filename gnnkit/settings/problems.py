@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 __all__ = ["Key", "SpecProblems", "key_text", "nearest", "one_line", "spec_problems"]
 
@@ -25,6 +27,13 @@ _PLAIN = {
     "bool_type": "give true or false",
     "bool_parsing": "give true or false",
     "string_type": "give a text",
+    "greater_than": "give more than {gt:g}",
+    "greater_than_equal": "give at least {ge:g}",
+    "less_than": "give less than {lt:g}",
+    "less_than_equal": "give at most {le:g}",
+    "literal_error": "give {expected}",
+    "too_short": "give at least {min_length} value",
+    "too_long": "give {max_length} values",
 }
 _TABLES = ("settings", "data_options")
 
@@ -53,6 +62,8 @@ def spec_problems(error: ValidationError, fields: Iterable[str]) -> list[tuple[K
         key, cause = tuple(one["loc"]), one.get("ctx", {}).get("error")
         if one["type"] == "default_factory_not_called":
             continue  # a default that waits for another field, which has a fault of its own
+        if one["type"] == "too_short" and len(one["input"]) >= one["ctx"]["min_length"]:
+            continue  # without those of its values that have a fault of their own
         if isinstance(cause, SpecProblems):
             found |= {(key + below, text): None for below, text in cause.problems}
         elif one["type"] == "extra_forbidden":
@@ -65,7 +76,9 @@ def spec_problems(error: ValidationError, fields: Iterable[str]) -> list[tuple[K
             found[key, f"{one['input']!r} is not a list; write {_as_list(key, one['input'])}"] = None
         else:
             # pydantic's own messages do not show the value, and some speak of Python's types.
-            message = _PLAIN.get(one["type"], f"{one['msg'][:1].lower()}{one['msg'][1:]}")
+            message = f"{one['msg'][:1].lower()}{one['msg'][1:]}"
+            if one["type"] in _PLAIN:
+                message = _PLAIN[one["type"]].format(**one.get("ctx", {}))
             found[key, f"{one['input']!r} is not allowed: {message}"] = None
     return list(found)
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gnnkit.compare.spec.problems import Key, SpecProblems, nearest
+from gnnkit.settings.problems import Key, SpecProblems, nearest
 from gnnkit.temporal import MODELS
 
 __all__ = ["FIT_SETTINGS", "check_settings", "has_width", "known_settings"]

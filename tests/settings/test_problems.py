@@ -3,7 +3,7 @@
 import pytest
 
 from gnnkit.compare import make_spec
-from gnnkit.compare.spec.problems import SpecProblems, key_text, nearest, one_line
+from gnnkit.settings.problems import SpecProblems, key_text, nearest, one_line
 
 
 def test_up_to_three_faults_are_on_the_line():
@@ -32,7 +32,7 @@ def test_make_spec_names_every_fault_at_once():
     with pytest.raises(ValueError) as caught:
         make_spec(epochs=0, loss="rmse", models=["lstn", "xyzzy"], seeds=3, split=(1, 2))
     text = str(caught.value)
-    assert text.startswith("split: (1, 2) is too short: there is no value 3; models: unknown model 'lstn'; ")
+    assert text.startswith("split: (1, 2) is too short: there is no value 3; epochs: 0 is not allowed: ")
     assert text.endswith("; and 3 more")
     with pytest.raises(ValueError, match=r"^seeds: 3 is not a list; write \[0, 1, 2\]$"):
         make_spec(seeds=3)

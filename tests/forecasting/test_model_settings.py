@@ -3,7 +3,7 @@
 import pytest
 
 from gnnkit.compare import DEFAULT_MODELS, make_spec
-from gnnkit.compare.spec.settings import check_settings, has_width, known_settings
+from gnnkit.forecasting.model_settings import check_settings, has_width, known_settings
 from gnnkit.temporal import MODELS, build_forecaster
 
 
