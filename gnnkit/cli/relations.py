@@ -12,9 +12,10 @@ from typer import Option
 from gnnkit.cli.options import help_text, parse_names, parse_options
 
 if TYPE_CHECKING:
+    from gnnkit.studies.relations_fitted import FittedLinks
     from gnnkit.studies.relations_task import LinkTask
 
-__all__ = ["app", "evaluate", "predict", "train"]
+__all__ = ["app", "evaluate", "examples", "predict", "train"]
 
 _PURPOSE = "Typed link prediction: which side effect will two drugs have together?"
 app = typer.Typer(help=_PURPOSE, short_help=_PURPOSE, no_args_is_help=True, rich_markup_mode="rich")
@@ -43,6 +44,15 @@ stood in training.
 \b
     gnnkit relations predict side-effects --first CID000002173 --second CID000003345
     gnnkit relations predict side-effects --first CID000002173 --relation hypermagnesemia --csv partners.csv
+"""
+_EXAMPLES = """
+Write a Markdown page: the relations of some pairs and the partners of some entities, without what stood in training and
+with whether each is on record, and how far the probabilities hold.
+
+[bold]A worked example[/bold]:
+
+\b
+    gnnkit relations examples side-effects --pair CID000002173,CID000003345 --partner CID000002173,hypermagnesemia
 """
 
 
@@ -115,19 +125,10 @@ def evaluate(
     csv: Annotated[Path | None, Option(help="Where to write the scores by relation.")] = None,
 ) -> None:
     from gnnkit.studies.relations import popularity_scorer, score_row
-    from gnnkit.studies.relations_fitted import load_fitted
-    from gnnkit.studies.relations_task import METRICS, digest_task, rank_entities
+    from gnnkit.studies.relations_task import METRICS, rank_entities
     from gnnkit.studies.relations_training import scorer
 
-    fitted, extra = load_fitted(folder)
-    task = _load(extra["source"], data_root)
-    # A model of an earlier gnnkit has the links' digest alone.
-    other = [part for part, digest in digest_task(task).items() if extra.get(part, digest) != digest]
-    if other:
-        raise ValueError(
-            f"{folder}: the model was trained on other {' and '.join(other)} than are there now; train it again, or "
-            "give the files that it was trained on"
-        )
+    fitted, task = _load_fitted(folder, data_root)
     row, table = score_row(task, scorer(fitted.model))
     rows = {"model": row}
     for label, by_effect in (("popularity", False), ("popularity by relation", True)):
@@ -179,6 +180,49 @@ def predict(
     if csv is not None:
         table.to_csv(csv, index=False, float_format="%.6g")
         typer.echo(f"All {len(table)} rows: {csv}")
+
+
+@app.command(help=help_text(_EXAMPLES), short_help="Write a page of answers, and how far the probabilities hold.")
+def examples(
+    folder: Annotated[Path, typer.Argument(help="What `gnnkit relations train` wrote.")],
+    pair: Annotated[list[str] | None, Option(help="FIRST,SECOND: relations of this pair; repeatable.")] = None,
+    partner: Annotated[list[str] | None, Option(help="ENTITY,RELATION: partners under it; repeatable.")] = None,
+    top: Annotated[int, Option(help="Answers shown of each (10).")] = 10,
+    data_root: Annotated[Path | None, Option(help="Folder of Decagon's files (GNNKIT_DATA).")] = None,
+    out: Annotated[Path, Option(help="The Markdown file (examples.md).")] = Path("examples.md"),
+) -> None:
+    from gnnkit.studies.relations_examples import write_examples
+
+    asked = [
+        [_two(option, text) for text in given or ()] for option, given in (("--pair", pair), ("--partner", partner))
+    ]
+    fitted, task = _load_fitted(folder, data_root)
+    write_examples(fitted, task, out, pairs=asked[0], partners=asked[1], names={}, top=top)
+    typer.echo(f"Page: {out}")
+
+
+def _two(option: str, text: str) -> tuple[str, str]:
+    first, comma, second = text.partition(",")
+    if not (first and comma and second):
+        raise ValueError(f"{option}: {text!r} is not two names with a comma between them")
+    return first, second
+
+
+def _load_fitted(folder: Path, root: Path | None) -> tuple[FittedLinks, LinkTask]:
+    """A fitted model and the links that it was trained on."""
+    from gnnkit.studies.relations_fitted import load_fitted
+    from gnnkit.studies.relations_task import digest_task
+
+    fitted, extra = load_fitted(folder)
+    task = _load(extra["source"], root)
+    # A model of an earlier gnnkit has the links' digest alone.
+    other = [part for part, digest in digest_task(task).items() if extra.get(part, digest) != digest]
+    if other:
+        raise ValueError(
+            f"{folder}: the model was trained on other {' and '.join(other)} than are there now; train it again, or "
+            "give the files that it was trained on"
+        )
+    return fitted, task
 
 
 def _load(source: dict[str, Any], root: Path | None, *, say: bool = False) -> LinkTask:

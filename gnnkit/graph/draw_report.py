@@ -1,7 +1,9 @@
-"""The drawn half of a graph report."""
+"""A graph report as a figure, and as files."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw_report"]
+__all__ = ["draw_report", "write_report"]
 
 _COLOUR = "#1f77b4"
 _MARK = "#d62728"
@@ -93,3 +95,23 @@ def _curvature(report: GraphReport, axes: Axes) -> None:
         axes.axvline(0.0, color="black", linewidth=0.8)
     of = f"{known.numel()} edges drawn at random" if report.sampled_edges else "all edges"
     axes.set(title=f"Balanced Forman curvature, {of}", xlabel="below 0: a bottleneck", ylabel="edges")
+
+
+def write_report(report: GraphReport, out: str | Path) -> None:
+    """Write `report.txt`, `report.json` and `report.png` into a folder, which is made where it is missing.
+
+    Args:
+        report: What `report_graph` returned.
+        out: The folder.
+
+    Raises:
+        ValueError: `out` is a file.
+    """
+    out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"out: {out} is a file; give a folder")
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "report.txt").write_text("\n".join(report.lines()) + "\n", encoding="utf-8")
+    (out / "report.json").write_text(json.dumps(report.to_json(), indent=2) + "\n", encoding="utf-8")
+    # No software version inside: the same report gives the same file.
+    draw_report(report).savefig(out / "report.png", dpi=110, facecolor="white", metadata={"Software": None})

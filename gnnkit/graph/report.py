@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import networkx as nx
@@ -21,7 +19,7 @@ from gnnkit.graph.depth import DepthSuggestion, ReceptiveFields, receptive_field
 from gnnkit.graph.formats import as_data, to_networkx
 from gnnkit.ops import hop_levels
 
-__all__ = ["GraphReport", "diameter_bounds", "report_graph", "write_report"]
+__all__ = ["GraphReport", "diameter_bounds", "report_graph"]
 
 
 @dataclass(frozen=True)
@@ -299,25 +297,3 @@ def report_graph(
         depth=suggest_depth(plain, hidden_channels=hidden_channels, samples=samples, seed=seed),
         node_names=getattr(data, "node_names", None) or range(num_nodes),
     )
-
-
-def write_report(report: GraphReport, out: str | Path) -> None:
-    """Write `report.txt`, `report.json` and `report.png` into a folder, which is made where it is missing.
-
-    Args:
-        report: What `report_graph` returned.
-        out: The folder.
-
-    Raises:
-        ValueError: `out` is a file.
-    """
-    from gnnkit.graph.draw_report import draw_report
-
-    out = Path(out)
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"out: {out} is a file; give a folder")
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "report.txt").write_text("\n".join(report.lines()) + "\n", encoding="utf-8")
-    (out / "report.json").write_text(json.dumps(report.to_json(), indent=2) + "\n", encoding="utf-8")
-    # No software version inside: the same report gives the same file.
-    draw_report(report).savefig(out / "report.png", dpi=110, facecolor="white", metadata={"Software": None})

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+
+from gnnkit.report.markdown import markdown_list, markdown_table
+from gnnkit.report.terminal import say, terminal_table
 
 __all__ = ["PUBLISHED", "RECIPE", "Figure", "differences", "render_terminal", "table", "write_report"]
 
@@ -70,17 +70,17 @@ def table(rows: pd.DataFrame, cell: str) -> str:
     Returns:
         The table; a run's deviation is a dash where there is one seed.
     """
-    head = [*_HEAD, "parameters", "seconds", "runs"]
-    lines = [f"| {' | '.join(head)} |", "|--:|--:|---|" + "--:|" * (len(head) - 3)]
+    lines = []
     for group, cells in _lines(rows, cell):
         size, seconds = int(group["parameters"].iloc[0]), group["seconds"].mean()
-        lines.append(f"| {' | '.join([*cells, f'{size:,}', f'{seconds:.0f}', str(len(group))])} |")
-    return "\n".join(lines)
+        lines.append([*cells, f"{size:,}", f"{seconds:.0f}", str(len(group))])
+    heads = (*_HEAD, "parameters", "seconds", "runs")
+    return markdown_table(heads, lines, {*range(len(heads))} - {_START})
 
 
 _HEAD = ("T", "embedding", "initialisation", "loss", "accuracy", "report's loss", "report's accuracy", "99% at step")
 _SHORT_HEAD = ("T", "emb", "start", "loss", "accuracy", "report's\nloss", "\naccuracy", "99% at\nstep")
-_WIDTH = 100  # of sentences on a terminal
+_START = _HEAD.index("initialisation")  # the one column of words
 
 
 def _lines(rows: pd.DataFrame, cell: str) -> list[tuple[Any, list[str]]]:
@@ -105,12 +105,9 @@ def render_terminal(rows: pd.DataFrame, console: Console) -> None:
         rows: As `run_study` returns them.
         console: Where to print.
     """
-    width = min(console.width, _WIDTH)
-    console.print(Text(_conditions(rows), style="dim"), width=width)
+    say(console, _conditions(rows), "dim")
     for cell in _cells(rows):
-        grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-        for name in _SHORT_HEAD:
-            grid.add_column(name, justify="left" if name == "start" else "right", no_wrap=True)
+        grid = terminal_table(_SHORT_HEAD, {_START})
         former = None
         for _, cells in _lines(rows, cell):
             if former not in (None, cells[0]):
@@ -118,10 +115,10 @@ def render_terminal(rows: pd.DataFrame, console: Console) -> None:
             former = cells[0]
             # ".012" and not "0.012": on a terminal the blanks and the zero are worth a column.
             grid.add_row(*(text.replace(" ± 0.", "±.").replace(" seeds)", ")") for text in cells))
-        console.print(Text(_NAMES[cell], style="bold"))
+        say(console, _NAMES[cell], "bold")
         console.print(grid)
     for line in _findings(rows):
-        console.print(Text(f"· {line}"), width=width)
+        say(console, f"· {line}")
 
 
 def differences(rows: pd.DataFrame) -> list[str]:
@@ -173,7 +170,7 @@ def write_report(rows: pd.DataFrame, path: Path) -> str:
     parts = ["# Random combinations: tell the last of T numbers from the others", _conditions(rows)]
     for number, cell in enumerate(_cells(rows), start=1):
         parts.append(f"## Table {number}: {_NAMES[cell]}\n\n{table(rows, cell)}")
-    parts.append("## What differs from the report, and why\n\n" + "\n".join(f"- {line}" for line in differences(rows)))
+    parts.append("## What differs from the report, and why\n\n" + markdown_list(differences(rows)))
     parts.append("![Loss by step](loss.png)\n\n![Accuracy by step](accuracy.png)\n\n![Gradient](gradient_flow.png)")
     text = "\n\n".join(parts) + "\n"
     path.write_text(text, encoding="utf-8")

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from gnnkit.relational import KnownLinks
+from gnnkit.report.markdown import markdown_table
 from gnnkit.studies.relations_fitted import FittedLinks, rank_partners, rank_relations
 from gnnkit.studies.relations_task import LinkTask
 
-__all__ = ["markdown_table", "records", "reliability", "write_examples"]
+__all__ = ["records", "reliability", "write_examples"]
 
 #: Edges of the bins of probability; most pairs are no link, so the low ones are narrow.
 BINS = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -176,25 +177,6 @@ def write_examples(
         markdown_table(["probability", "pairs", "test links", "predicted", "observed", "interval"], lines),
     ]
     Path(target).write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-
-
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown; a cell of digits stands at the right.
-
-    Example:
-        >>> print(markdown_table(["run", "score"], [["best", "0.97"]]))
-        | run | score |
-        |---|--:|
-        | best | 0.97 |
-    """
-    right = [
-        bool(rows) and all(not row[i] or row[i].lstrip("-+<>~")[:1].isdigit() for row in rows)
-        for i in range(len(header))
-    ]
-    lines = [header, ["--:" if each else "---" for each in right], *rows]
-    return "\n".join(
-        f"|{'|'.join(line)}|" if number == 1 else f"| {' | '.join(line)} |" for number, line in enumerate(lines)
-    )
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:

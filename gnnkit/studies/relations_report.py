@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from gnnkit.report.markdown import markdown_list, markdown_table
 from gnnkit.studies.relations import BASELINES, PUBLISHED, RUNS, compare_runs
-from gnnkit.studies.relations_examples import markdown_table, records
+from gnnkit.studies.relations_examples import records
 from gnnkit.studies.relations_task import METRICS
 
 __all__ = ["AIMS", "run_differences", "write_report"]
@@ -107,7 +108,7 @@ def write_report(
     for run in (_BEST, _FULL):
         if run in relations:
             parts += _by_relation(run, relations[run])
-    parts += ["## What differs from the authors' code", "\n".join(f"- {line}" for line in _DEVIATIONS)]
+    parts += ["## What differs from the authors' code", markdown_list(_DEVIATIONS)]
     Path(target).write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
 
 

@@ -1,19 +1,20 @@
-"""The text study in words and tables: one list of blocks, written as Markdown and as an HTML page."""
+"""The text study in words and tables: sections, written as Markdown and as an HTML page."""
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from gnnkit.report.html import sections_page
+from gnnkit.report.markdown import sections_document
+from gnnkit.report.numbers import DASH
+from gnnkit.report.sections import Entry, Picture, Section, Sheet, Sheets
 
-__all__ = ["Block", "Sample", "findings", "report_blocks", "write_reports"]
+__all__ = ["findings", "report_sections", "write_reports"]
 
-_DASH = "–"
 _MEAN = 500
 """Steps that a figure of training is a mean over, as in a run's row."""
 _RECIPE = (
@@ -22,47 +23,25 @@ _RECIPE = (
 )
 
 
-class Sample(str):
-    """Text that a model wrote, or that stands in a book: shown as it is, with its line ends visible."""
-
-    __slots__ = ()
-
-
-class Block(NamedTuple):
-    """A piece of the report: a heading (level 1 to 3), paragraph, list, table or figure."""
-
-    kind: str
-    text: str = ""
-    head: tuple[str, ...] = ()
-    lines: tuple[tuple[str, ...], ...] = ()
-
-
-def report_blocks(document: dict[str, Any]) -> list[Block]:
-    """The report, piece by piece.
+def report_sections(document: dict[str, Any], folder: Path) -> list[Section]:
+    """The report, part by part.
 
     Args:
         document: As `study_texts` returns it.
+        folder: Where `curves.png` is.
     """
     runs = document["runs"]
-    blocks = [
-        Block("h1", "What a character LSTM writes"),
-        Block("p", _conditions(document)),
-        Block("h2", "Findings"),
-        Block("list", lines=tuple((line,) for line in findings(document))),
-        Block("h2", "Table 3: recipes and scores"),
-        Block(
-            "p",
-            "Accuracy and nats are means over the last 500 training batches. Held-out bits: each half of the "
-            "tail is read as one stream, the state carried from a zero state to its end; the validation part was "
-            "looked at on the way, the test part once.",
+    label = f"Loss and accuracy by step of {', '.join(run['name'] for run in runs)}"
+    curves = (Picture("curves.png", label, folder),)
+    return [
+        Section("findings", "Findings", bullets=tuple(findings(document))),
+        Section("scores", "Table 3: recipes and scores", sheets=(_scores(runs),)),
+        Section("curves", "Figures 3 and 4: loss and accuracy by step", pictures=curves),
+        *(
+            Section(f"run-{number}", f"{run['name']}: {run['row']['book']}", parts=tuple(_run_parts(run)))
+            for number, run in enumerate(runs, 1)
         ),
-        _scores(runs),
-        Block("h2", "Figures 3 and 4: loss and accuracy by step"),
-        Block("figure", "curves.png", (f"Loss and accuracy by step of {', '.join(run['name'] for run in runs)}",)),
     ]
-    for run in runs:
-        blocks += [Block("h2", f"{run['name']}: {run['row']['book']}"), *_run_blocks(run)]
-    return blocks
 
 
 def findings(document: dict[str, Any]) -> list[str]:
@@ -103,24 +82,10 @@ def write_reports(document: dict[str, Any], out: Path) -> None:
         document: As `study_texts` returns it.
         out: The folder, which has the figures.
     """
-    blocks = report_blocks(document)
-    (out / "report.md").write_text("\n\n".join(map(_markdown, blocks)) + "\n", encoding="utf-8")
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    figures = {
-        block.text: base64.b64encode((out / block.text).read_bytes()).decode()
-        for block in blocks
-        if block.kind == "figure"
-    }
-    page = templates.get_template("text.html.j2").render(
-        blocks=blocks, figures=figures, is_sample=lambda cell: isinstance(cell, Sample), visible=_visible
-    )
-    (out / "report.html").write_text(page, encoding="utf-8")
+    title, about = "What a character LSTM writes", _conditions(document)
+    sections = report_sections(document, out)
+    (out / "report.md").write_text(sections_document(title, about, sections), encoding="utf-8")
+    (out / "report.html").write_text(sections_page(title, about, sections), encoding="utf-8")
 
 
 def _conditions(document: dict[str, Any]) -> str:
@@ -134,10 +99,13 @@ def _conditions(document: dict[str, Any]) -> str:
     )
 
 
-def _scores(runs: Sequence[dict[str, Any]]) -> Block:
-    def line(label: str, values: Iterable[Any]) -> tuple[str, ...]:
-        return (label, *map(str, values))
+def _table(title: str, caption: str, columns: Sequence[str], lines: Iterable[Iterable[str | Entry]]) -> Sheets:
+    """One table of words."""
+    cells = tuple(tuple(Entry(cell) if isinstance(cell, str) else cell for cell in line) for line in lines)
+    return Sheets(title, (("all", Sheet(caption, tuple(columns), cells, names=len(columns))),))
 
+
+def _scores(runs: Sequence[dict[str, Any]]) -> Sheets:
     rows = [run["row"] for run in runs]
 
     def recipe(row: dict[str, Any]) -> str:
@@ -150,97 +118,85 @@ def _scores(runs: Sequence[dict[str, Any]]) -> Block:
         )
 
     lines = (
-        line("book", (f"{row['book']}, {row['characters']:,} characters" for row in rows)),
-        line("recipe", map(recipe, rows)),
-        line("parameters", (f"{row['parameters']:,}" for row in rows)),
-        line("training accuracy", (f"{row['accuracy']:.3f}" for row in rows)),
-        line("training nats a character", (f"{row['nats']:.3f}" for row in rows)),
-        line("validation bits a character", (f"{row['val_bits']:.3f}" for row in rows)),
-        line("best validation", (f"{row['best_val_bits']:.3f} (step {row['best_val_step']:,})" for row in rows)),
-        line("test bits a character", (f"{row['test_bits']:.3f}" for row in rows)),
-        line("seconds of training", (f"{row['seconds']:,.0f}" for row in rows)),
-        line("trained on", (f"{row['hardware']} ({row['device']}, {row['threads']} threads)" for row in rows)),
-        line("commit", (row["commit"] for row in rows)),
+        ("book", *(f"{row['book']}, {row['characters']:,} characters" for row in rows)),
+        ("recipe", *map(recipe, rows)),
+        ("parameters", *(f"{row['parameters']:,}" for row in rows)),
+        ("training accuracy", *(f"{row['accuracy']:.3f}" for row in rows)),
+        ("training nats a character", *(f"{row['nats']:.3f}" for row in rows)),
+        ("validation bits a character", *(f"{row['val_bits']:.3f}" for row in rows)),
+        ("best validation", *(f"{row['best_val_bits']:.3f} (step {row['best_val_step']:,})" for row in rows)),
+        ("test bits a character", *(f"{row['test_bits']:.3f}" for row in rows)),
+        ("seconds of training", *(f"{row['seconds']:,.0f}" for row in rows)),
+        ("trained on", *(f"{row['hardware']} ({row['device']}, {row['threads']} threads)" for row in rows)),
+        ("commit", *(row["commit"] for row in rows)),
     )
-    return Block("table", "Recipes and scores", ("", *(run["name"] for run in runs)), lines)
+    caption = (
+        "Accuracy and nats are means over the last 500 training batches. Held-out bits: each half of the tail is read "
+        "as one stream, the state carried from a zero state to its end; the validation part was looked at on the way, "
+        "the test part once."
+    )
+    return _table("Recipes and scores", caption, ("", *(run["name"] for run in runs)), lines)
 
 
-def _run_blocks(run: dict[str, Any]) -> list[Block]:
-    blocks = []
-    mark = run["row"]["window"]
+def _run_parts(run: dict[str, Any]) -> list[Section]:
+    parts, mark = [], run["row"]["window"]
     for kind, title in (("steps", "thirds of the steps"), ("accuracy", "thirds of the final accuracy")):
-        stages = [stage for stage in run["stages"] if stage["kind"] == kind]
         lines = []
-        for stage in stages:
+        for stage in (stage for stage in run["stages"] if stage["kind"] == kind):
             label = f"{stage['third']}/3: step {stage['step']:,}, accuracy {stage['accuracy']:.2f}"
             for place, text in enumerate(stage["samples"]):
                 loop = stage["loops"][place]
                 lines.append(
                     (
                         label if place == 0 else "",
-                        Sample(f"{text[:mark]}┃{text[mark:]}"),
-                        _DASH if loop is None else str(stage["periods"][place]),
-                        _DASH if loop is None else Sample(loop if len(loop) <= 60 else loop[:59] + "…"),
+                        _sample(f"{text[:mark]}┃{text[mark:]}"),
+                        DASH if loop is None else str(stage["periods"][place]),
+                        DASH if loop is None else _sample(loop, 60),
                         _share(stage["identical_share"]) if place == 0 else "",
                     )
                 )
         head = ("stage", "greedy sample", "period", "its loop", "same behind ┃")
-        blocks += [
-            Block("h3", f"Table 4: greedy samples by {title}"),
-            Block(
-                "p",
-                f"The same first characters at each stage; ┃ is the trained length of {mark} characters. The period is "
-                "that of the loop in which 600 characters end.",
-            ),
-            Block("table", f"Greedy samples by {title}", head, tuple(lines)),
-        ]
-    sampled = [rule for rule in run["rules"] if rule["rule"].startswith("τ")]
-    lines = tuple(
-        (rule["rule"] if place == 0 else "", Sample(text[:300]))
-        for rule in sampled
+        about = (
+            f"The same first characters at each stage; ┃ is the trained length of {mark} characters. The period is "
+            "that of the loop in which 600 characters end."
+        )
+        sheets = (_table(f"Greedy samples by {title}", about, head, lines),)
+        parts.append(Section(f"greedy-{kind}", f"Table 4: greedy samples by {title}", sheets=sheets))
+    lines = [
+        (rule["rule"] if place == 0 else "", _sample(text[:300]))
+        for rule in run["rules"]
+        if rule["rule"].startswith("τ")
         for place, text in enumerate(rule["samples"])
-    )
-    blocks += [Block("h3", "Table 5: samples by τ"), Block("table", "Samples by τ", ("τ", "sample"), lines)]
-    lines = tuple((Sample(one["start"]), one["rule"], Sample(one["text"])) for one in run["finished"])
-    blocks.append(Block("h3", "Table 6: finished sentences"))
-    if lines:
-        blocks.append(Block("table", "Finished sentences", ("start", "rule", "what the model wrote"), lines))
-    if run["left_out"]:
-        left = ", ".join(repr(start) for start in run["left_out"])
-        blocks.append(Block("p", f"Left out, as the book lacks one of their characters: {left}."))
-    lines = tuple(
+    ]
+    sheets = (_table("Samples by τ", "", ("τ", "sample"), lines),)
+    parts.append(Section("tau", "Table 5: samples by τ", sheets=sheets))
+    lines = [(_sample(one["start"]), one["rule"], _sample(one["text"])) for one in run["finished"]]
+    heads = ("start", "rule", "what the model wrote")
+    sheets = (_table("Finished sentences", "", heads, lines),) if lines else ()
+    left = ", ".join(repr(start) for start in run["left_out"])
+    notes = (f"Left out, as the book lacks one of their characters: {left}.",) if left else ()
+    parts.append(Section("finished", "Table 6: finished sentences", sheets=sheets, notes=notes))
+    lines = [
         (
             rule["rule"],
             _share(rule["word_share"]),
             _share(rule["copied_share"]),
             str(rule["longest_max"]),
-            Sample(rule["longest"] if len(rule["longest"]) <= 120 else rule["longest"][:119] + "…"),
+            _sample(rule["longest"], 120),
             f"{rule['longest_mean']:.1f}",
             _share(rule["looped_share"]),
             str(rule["characters"]),
         )
         for rule in run["rules"]
-    )
-    head = (
-        "rule",
-        "words in the list",
-        "strings of 20 in the book",
-        "longest run",
-        "which",
-        "a sample's longest, on average",
-        "in a loop",
-        "length",
-    )
-    blocks += [
-        Block("h3", "Copying and words, measured"),
-        Block(
-            "p",
-            "The held-out text is the yardstick: a book repeats its own phrases, so a share above zero is no theft. "
-            "A greedy loop counts each of its strings as often as it stands there.",
-        ),
-        Block("table", "Copying and words by rule", head, lines),
     ]
-    return blocks
+    heads = ("rule", "words in the list", "strings of 20 in the book", "longest run", "which")
+    heads += ("a sample's longest, on average", "in a loop", "length")
+    about = (
+        "The held-out text is the yardstick: a book repeats its own phrases, so a share above zero is no theft. "
+        "A greedy loop counts each of its strings as often as it stands there."
+    )
+    sheets = (_table("Copying and words by rule", about, heads, lines),)
+    return [*parts, Section("copying", "Copying and words, measured", sheets=sheets)]
 
 
 def _by_size(runs: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -316,30 +272,9 @@ def _after_the_same_steps(small: dict[str, Any], large: dict[str, Any]) -> str:
 
 
 def _share(value: float | None) -> str:
-    return _DASH if value is None else f"{100 * value:.1f} %"
+    return DASH if value is None else f"{100 * value:.1f} %"
 
 
-def _visible(text: str) -> str:
-    return text.replace("\n", "↵")
-
-
-def _markdown(block: Block) -> str:
-    if block.kind in ("h1", "h2", "h3"):
-        return "#" * int(block.kind[1]) + f" {block.text}"
-    if block.kind == "list":
-        return "\n".join(f"- {line[0]}" for line in block.lines)
-    if block.kind == "figure":
-        return f"![{block.head[0]}]({block.text})"
-    if block.kind == "table":
-        rows = [block.head, tuple("---" for _ in block.head), *block.lines]
-        return "\n".join("| " + " | ".join(map(_markdown_cell, row)) + " |" for row in rows)
-    return block.text
-
-
-def _markdown_cell(cell: str) -> str:
-    if not isinstance(cell, Sample):
-        return cell.replace("|", "\\|")
-    # As code, so that nothing in it is taken for markup; a backtick inside asks for a longer fence.
-    text = _visible(cell).replace("|", "\\|")
-    fence = "``" if "`" in text else "`"
-    return f"{fence} {text} {fence}"
+def _sample(text: str, most: int | None = None) -> Entry:
+    """Text that a model wrote, or that stands in a book, cut where it is longer than `most`."""
+    return Entry(text if most is None or len(text) <= most else f"{text[: most - 1]}…", verbatim=True)

@@ -78,6 +78,18 @@ def test_predict_ranks_relations_and_partners(fitted, folder, capsys):
     assert not pd.read_csv(folder / "p.csv")["known"].any()
 
 
+def test_examples_are_a_page_of_answers(fitted, folder, capsys):
+    out = folder / "page.md"
+    assert call("examples", fitted, "--pair", "x01,x20", "--partner", "x01,near", "--top", 3, "--out", out) == 0
+    assert f"Page: {out}" in capsys.readouterr().out
+    page = out.read_text()
+    heads = [line for line in page.splitlines() if line.startswith("## ")]
+    assert heads == ["## x01 with x20", "## x01: with whom near?", "## How far the probabilities hold"]
+    assert "1 links of this pair stood in training.\n\n|  | relation | probability | on record |" in page
+    assert page.count("\n| 1 | near | ") == 1  # the pair's other relation stood in training
+    assert page.count("\n| 3 | ") == 1  # the third partner
+
+
 @pytest.fixture(scope="module")
 def parts(folder, tmp_path_factory):
     """A model of one relation, trained on files in whose test part there is a second one."""
@@ -159,6 +171,7 @@ BAD = {
         "seed has an option of its own; write --seed 3",
     ),
     "pair": (["train", "--data", "{folder}/kg.tsv", "--set", "encoder"], "set: 'encoder' is not NAME=VALUE"),
+    "one name": (["examples", "{model}", "--pair", "x01"], "--pair: 'x01' is not two names with a comma between them"),
     "minutes": (["train", "--data", "{folder}/kg.tsv", "--minutes", "0"], "seconds is 0"),
     "out": (["train", "--data", "{folder}/kg.tsv", "--out", "{folder}"], "holds something else"),
     "empty relation": (["predict", "{parts}", "--first", "x01", "--relation", "once"], "'once' has no training links"),

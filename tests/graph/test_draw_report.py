@@ -1,6 +1,10 @@
-import networkx as nx
+import json
 
-from gnnkit.graph import draw_report, report_graph
+import networkx as nx
+import pytest
+import torch
+
+from gnnkit.graph import draw_report, report_graph, six_node_graph, write_report
 
 
 def test_four_panels_with_the_numbers_of_the_report():
@@ -18,3 +22,16 @@ def test_many_degrees_and_no_edges():
     graph = nx.Graph()
     graph.add_node(0)
     assert len(draw_report(report_graph(graph)).axes) == 4
+
+
+def test_a_report_is_three_files(tmp_path):
+    report = report_graph(six_node_graph(self_loops=False))
+    write_report(report, tmp_path / "new")
+    document = json.loads((tmp_path / "new" / "report.json").read_text())
+    assert document["diameter"] == [4, 4]
+    assert document["degree_histogram"] == torch.bincount(report.in_degree).tolist()
+    assert (tmp_path / "new" / "report.png").stat().st_size > 10_000
+    assert (tmp_path / "new" / "report.txt").read_text().splitlines()[0] == "nodes           6"
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="is a file; give a folder"):
+        write_report(report, tmp_path / "file")

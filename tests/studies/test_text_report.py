@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from gnnkit.studies.text_report import findings, report_blocks, write_reports
+from gnnkit.studies.text_report import findings, report_sections, write_reports
 
 
 def rule(name, **changes):
@@ -137,13 +137,13 @@ def test_the_page_holds_its_figures_and_asks_nothing_from_elsewhere(written):
     assert base64.b64encode(b"a picture").decode() in page
     assert not re.search(r'(src|href)="(?!data:)', page)
     assert " said &lt;b&gt;so&lt;/b&gt;." in page
-    assert page.count("<table>") == page.count("</table>") == 6
-    assert '<td class="sample"><code>He | said↵`so`</code></td>' in page
+    assert page.count("<table") == page.count("</table>") == 6
+    assert '<td class="word"><code>He | said↵`so`</code></td>' in page
 
 
-def test_a_book_without_known_starts_has_no_table_6():
+def test_a_book_without_known_starts_has_no_table_6(tmp_path):
     alone = run()
     alone["finished"] = []
-    blocks = report_blocks(document(alone))
-    assert "Finished sentences" not in [block.text for block in blocks]
-    assert any(block.text.startswith("Left out") for block in blocks)
+    (last,) = [part for part in report_sections(document(alone), tmp_path)[-1].parts if part.name == "finished"]
+    assert last.sheets == ()
+    assert last.notes[0].startswith("Left out")

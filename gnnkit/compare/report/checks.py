@@ -5,18 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gnnkit.compare.report.sections import Entry, Section, Sheet, Sheets, Statement
-from gnnkit.compare.report.tables import (
-    DASH,
-    base_rows,
-    decimals,
-    families,
-    format_number,
-    horizon_label,
-    step_of,
-    with_unit,
-)
+from gnnkit.compare.report.tables import base_rows, families, horizon_label, step_of, with_unit
 from gnnkit.compare.results import Results
+from gnnkit.report.numbers import DASH, decimals, format_number
+from gnnkit.report.sections import Entry, Section, Sheet, Sheets, Statement
 
 __all__ = ["audit_section", "audit_statements", "budget_section", "checks", "intervals_section"]
 

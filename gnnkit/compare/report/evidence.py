@@ -9,21 +9,10 @@ from typing import Any
 from gnnkit.compare.report.plots_conditions import AXES, condition_curves
 from gnnkit.compare.report.plots_significance import ablation_differences, critical_difference, differences_from
 from gnnkit.compare.report.plots_where import heat_map, strata_plot, windows_plot
-from gnnkit.compare.report.sections import Drawing, Entry, Section, Sheet, Sheets, Statement
-from gnnkit.compare.report.tables import (
-    DASH,
-    METRIC_NAMES,
-    decimals,
-    format_number,
-    format_p,
-    horizon_label,
-    sample_size,
-    signed,
-    step_of,
-    untyped,
-    with_unit,
-)
+from gnnkit.compare.report.tables import METRIC_NAMES, horizon_label, sample_size, step_of, untyped, with_unit
 from gnnkit.compare.results import Results
+from gnnkit.report.numbers import DASH, decimals, format_number, format_p, signed
+from gnnkit.report.sections import Drawing, Entry, Section, Sheet, Sheets, Statement
 
 __all__ = [
     "ablation_section",

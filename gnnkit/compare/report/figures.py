@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
-from markupsafe import Markup
-
 from gnnkit.compare.report import plots
-from gnnkit.compare.report.sections import Drawing
-from gnnkit.compare.report.tables import best_models, families, horizon_label, step_of
-from gnnkit.compare.report.theme import inline_svg, model_styles
+from gnnkit.compare.report.tables import best_models, horizon_label, step_of
 from gnnkit.compare.results import Results
+from gnnkit.report.sections import Drawing
 
-__all__ = ["draw_all", "main_drawings"]
+__all__ = ["main_drawings"]
 
 
 def main_drawings(results: Results) -> list[Drawing]:
@@ -58,23 +52,3 @@ def main_drawings(results: Results) -> list[Drawing]:
             narrow=alone,
         ),
     ]
-
-
-def draw_all(results: Results, drawings: Iterable[Drawing]) -> list[dict[str, Any]]:
-    """Draw figures as SVG for the page.
-
-    Args:
-        results: What a comparison found.
-        drawings: What to draw; their names become ids.
-
-    Returns:
-        For each: `name`, `title`, `caption`, `size`, `narrow` and `svg`.
-    """
-    styles = model_styles(families(results))
-    views = []
-    for drawing in drawings:
-        label = f"{drawing.title}. {drawing.caption}"
-        svg = Markup(inline_svg(drawing.draw(results), drawing.name, styles, label=label))
-        shown = {key: getattr(drawing, key) for key in ("name", "title", "caption", "size", "narrow")}
-        views.append({**shown, "svg": svg})
-    return views

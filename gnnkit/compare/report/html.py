@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
-from gnnkit.compare.report.checks import audit_statements, checks
-from gnnkit.compare.report.evidence import evidence
-from gnnkit.compare.report.figures import draw_all, main_drawings
-from gnnkit.compare.report.protocol import caveats, methods, protocol, rerun_command, spec_text
-from gnnkit.compare.report.scores import facts, headline, published_view, table_view, verdict_view
-from gnnkit.compare.report.sections import Section
-from gnnkit.compare.report.tables import (
-    DASH,
-    FAMILIES_TITLE,
-    SCORE_NAMES,
-    families,
-    format_number,
-    horizon_label,
-    persistence_summary,
-    score_table,
-    step_of,
-)
-from gnnkit.compare.report.theme import model_styles, theme_variables
+from gnnkit.compare.report.page import page_of
+from gnnkit.compare.report.scores import facts, headline, published_view, table_view
+from gnnkit.compare.report.tables import SCORE_NAMES, families, score_table, step_of
 from gnnkit.compare.results import Results
+from gnnkit.report.html import render_page, section_view
 
-__all__ = ["page", "render_html", "write_report"]
+__all__ = ["TEMPLATES", "render_html", "write_report"]
+
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_report(results: Results, path: str | Path) -> Path:
@@ -56,89 +39,22 @@ def write_report(results: Results, path: str | Path) -> Path:
 
 
 def render_html(results: Results) -> str:
-    """The report's text, as `write_report` writes it.
-
-    Args:
-        results: What a comparison found.
-
-    Returns:
-        A whole HTML document.
-
-    Raises:
-        ValueError: The results have no rows.
-    """
-    if results.rows.empty:
-        raise ValueError("results.rows is empty: there is nothing to report; run at least one model or baseline")
-    minutes = step_of(results)
+    """The HTML document that `write_report` writes."""
+    page, kinds, minutes = page_of(results), families(results), step_of(results)
     scores = [score for score in SCORE_NAMES if score in set(results.rows["score"])]
-    found, checked = evidence(results), checks(results)
-    names = {section.name for section in (*found, *checked)}
-    return page(
-        "report.html.j2",
-        families(results),
+    later = [*page.evidence, page.figures, *page.checks]
+    return render_page(
+        TEMPLATES / "report.html.j2",
+        kinds,
         headline=headline(results),
-        families_title=FAMILIES_TITLE,
         data=results.data,
         facts=facts(results),
-        verdicts=verdict_view(results),
-        warnings=audit_statements(results),
-        ablation=next((section.statements for section in found if section.name == "ablation"), ()),
-        persistence=[(horizon_label(h, minutes), *rest) for h, *rest in persistence_summary(results)],
+        verdict=section_view(page.verdict, results, kinds),
         main_tables=[table_view(score_table(results, score), minutes) for score in scores],
         more_tables=[table_view(score_table(results, score, ("accuracy", "r2", "var")), minutes) for score in scores],
         unit=str(results.data.get("unit") or ""),
-        figures=draw_all(results, main_drawings(results)),
-        evidence=[_view(results, section) for section in found],
-        checks=[_view(results, section) for section in checked],
-        names=names,
+        later=[section_view(section, results, kinds) for section in later],
+        names={section.name for section in later},
         published=published_view(results),
-        inferred=results.inferred,
-        methods=methods(results),
-        protocol=protocol(results),
-        spec=spec_text(results),
-        command=rerun_command(results),
-        caveats=caveats(results),
+        closing=[section_view(section, results, kinds) for section in page.closing],
     )
-
-
-def page(template: str, kinds: dict[str, str], **content: Any) -> str:
-    """A whole page in the report's look.
-
-    Args:
-        template: A file of the package's templates.
-        kinds: Family by model, for the models' colours.
-        **content: What the template asks for.
-
-    Returns:
-        The HTML document.
-    """
-    styles = model_styles(kinds)
-    return (
-        _templates()
-        .get_template(template)
-        .render(
-            styles=styles,
-            families=kinds,
-            light=Markup(theme_variables(styles, dark=False)),
-            dark=Markup(theme_variables(styles, dark=True)),
-            dash=DASH,
-            **content,
-        )
-    )
-
-
-def _view(results: Results, section: Section) -> dict[str, Any]:
-    return {"section": section, "figures": draw_all(results, section.drawings)}
-
-
-@cache
-def _templates() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals.update(number=format_number)
-    return environment

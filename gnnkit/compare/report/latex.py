@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from gnnkit.compare.report.checks import intervals_section
 from gnnkit.compare.report.evidence import ablation_section, significance_section
-from gnnkit.compare.report.sections import Section, Sheet
-from gnnkit.compare.report.tables import (
-    METRIC_NAMES,
-    Cell,
-    Line,
-    ScoreTable,
-    format_number,
-    horizon_label,
-    score_table,
-    step_of,
-)
+from gnnkit.compare.report.tables import METRIC_NAMES, Cell, Line, ScoreTable, horizon_label, score_table, step_of
 from gnnkit.compare.results import Results
+from gnnkit.report.latex import escape_latex, latex_sheet, latex_table
+from gnnkit.report.numbers import format_number
 
-__all__ = ["escape_latex", "render_latex", "write_latex"]
+__all__ = ["render_latex", "write_latex"]
 
 _PER_TABLE = 4
 """Horizons side by side."""
-_LINES = 40
-"""More do not fit on a page."""
 _METRICS = ("mae", "rmse")
-_CHARACTERS = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$", "−": r"$-$", "±": r"$\pm$",
-    "–": "--", "—": "---", "“": "``", "”": "''", "…": r"\dots{}", "×": r"$\times$", "÷": r"$\div$", "·": r"$\cdot$",
-    "≤": r"$\le$", "≥": r"$\ge$", "²": r"\textsuperscript{2}", "³": r"\textsuperscript{3}", "°": r"\textdegree{}",
-    "µ": r"\textmu{}",
-}  # fmt: skip
 
 
 def write_latex(results: Results, path: str | Path) -> Path:
@@ -59,17 +42,7 @@ def write_latex(results: Results, path: str | Path) -> Path:
 
 
 def render_latex(results: Results) -> str:
-    """The text that `write_latex` writes.
-
-    Args:
-        results: What a comparison found.
-
-    Returns:
-        One table environment after the other.
-
-    Raises:
-        ValueError: The results have no rows of averaged scores.
-    """
+    """One table environment after the other, as `write_latex` writes them."""
     table = score_table(results, "averaged", _METRICS)
     parts = ["% Made by gnnkit compare; needs \\usepackage{booktabs}."]
     for first in range(0, len(table.horizons), _PER_TABLE):
@@ -81,18 +54,8 @@ def render_latex(results: Results) -> str:
         (intervals_section(results), "intervals", "Prediction intervals. "),
     ):
         if section is not None and section.sheets:
-            parts += _sheet(_shown(section), label, about)
+            parts += latex_sheet(section.sheets[0].shown, label, about)
     return "\n\n".join(parts) + "\n"
-
-
-def escape_latex(text: str) -> str:
-    """Text that stands for itself in LaTeX.
-
-    Example:
-        >>> print(escape_latex("gain_1 ± 5 %"))
-        gain\\_1 $\\pm$ 5 \\%
-    """
-    return "".join(_CHARACTERS.get(character, character) for character in " ".join(text.split()))
 
 
 def _scores(results: Results, table: ScoreTable, chosen: range, label: str) -> str:
@@ -120,8 +83,8 @@ def _scores(results: Results, table: ScoreTable, chosen: range, label: str) -> s
         if number and line.family != table.lines[number - 1].family:
             body.append(r"\midrule")
         body.append(_score_line(line, table, chosen, lowest))
-    content = [r"\toprule", rf" & {groups} \\", rules, rf"model & {heads} \\", r"\midrule", *body, r"\bottomrule"]
-    return _environment("l" + "r" * (len(chosen) * len(metrics)), content, caption, label)
+    content = [rf" & {groups} \\", rules, rf"model & {heads} \\", r"\midrule", *body]
+    return latex_table("l" + "r" * (len(chosen) * len(metrics)), content, caption, label)
 
 
 def _score_line(line: Line, table: ScoreTable, chosen: range, lowest: dict[tuple[int, int], float]) -> str:
@@ -140,37 +103,3 @@ def _score_line(line: Line, table: ScoreTable, chosen: range, lowest: dict[tuple
 
 def _lowest(cells: Iterable[Cell]) -> float:
     return min((cell.mean for cell in cells if not math.isnan(cell.mean)), default=math.nan)
-
-
-def _shown(section: Section) -> Sheet:
-    sheets = section.sheets[0]
-    return sheets.choices[sheets.chosen][1]
-
-
-def _sheet(sheet: Sheet, label: str, about: str) -> list[str]:
-    last = len(sheet.columns) - sheet.words
-    columns = "".join("l" if at < sheet.names or at >= last else "r" for at in range(len(sheet.columns)))
-    lines = [" & ".join(escape_latex(entry.text) for entry in line) + r" \\" for line in sheet.lines]
-    heads = " & ".join(map(escape_latex, sheet.columns))
-    pages = [lines[first : first + _LINES] for first in range(0, len(lines), _LINES)]
-    environments = []
-    for number, page in enumerate(pages):
-        content = [r"\toprule", rf"{heads} \\", r"\midrule", *page, r"\bottomrule"]
-        part = f" Part {number + 1} of {len(pages)}." if len(pages) > 1 else ""
-        caption = f"{about}{escape_latex(sheet.caption)}.{part}"
-        environments.append(_environment(columns, content, caption, label if number == 0 else f"{label}-{number + 1}"))
-    return environments
-
-
-def _environment(columns: str, content: Sequence[str], caption: str, label: str) -> str:
-    lines = [
-        r"\begin{table}[t]",
-        r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
-        rf"\caption{{{caption}}}",
-        rf"\label{{tab:{label}}}",
-        rf"\begin{{tabular}}{{{columns}}}",
-        *content,
-        r"\end{tabular}",
-        r"\end{table}",
-    ]
-    return "\n".join(lines)

@@ -1,37 +1,28 @@
-"""The report as Markdown: the same verdicts and tables, for a forge that shows such files."""
+"""The comparison's report as Markdown: the same verdicts and tables, for a forge that shows such files."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from gnnkit.compare.report.checks import audit_statements, checks
-from gnnkit.compare.report.evidence import evidence
-from gnnkit.compare.report.protocol import caveats, methods, protocol, rerun_command, spec_text
-from gnnkit.compare.report.scores import facts, headline, verdict_view
-from gnnkit.compare.report.sections import Section, Sheet, Statement
+from gnnkit.compare.report.page import page_of
+from gnnkit.compare.report.scores import facts, headline
 from gnnkit.compare.report.tables import (
-    DASH,
-    FAMILIES_TITLE,
     METRIC_NAMES,
     SCORE_NAMES,
     Cell,
     ScoreTable,
     base_rows,
-    format_number,
     horizon_label,
-    persistence_summary,
     score_table,
     step_of,
     with_unit,
 )
 from gnnkit.compare.results import Results
 from gnnkit.data.spans import Step
+from gnnkit.report.markdown import escape_markdown, markdown_table, section_blocks
+from gnnkit.report.numbers import DASH, format_number
 
 __all__ = ["render_markdown", "write_markdown"]
-
-_SPECIAL = re.compile(r"([\\`*_\[\]<>|~$])")
 
 
 def write_markdown(results: Results, path: str | Path) -> Path:
@@ -53,60 +44,14 @@ def write_markdown(results: Results, path: str | Path) -> Path:
 
 
 def render_markdown(results: Results) -> str:
-    """The text that `write_markdown` writes.
-
-    Args:
-        results: What a comparison found.
-
-    Returns:
-        A document in GitHub's Markdown.
-
-    Raises:
-        ValueError: The results have no rows.
-    """
-    if results.rows.empty:
-        raise ValueError("results.rows is empty: there is nothing to report; run at least one model or baseline")
-    blocks = [f"# {headline(results)} {_escaped(str(results.data.get('name', '')))}"]
-    blocks.append(" · ".join(f"{name}: {_escaped(value)}" for name, value in facts(results) if name != "data"))
-    blocks += _verdict(results)
-    blocks += _scores(results)
-    for section in (*evidence(results), *checks(results)):
-        blocks += _section(section)
-    blocks += ["## Caveats", _list(_escaped(sentence) for sentence in caveats(results))]
-    blocks.append("## How this was made")
-    for title, sentences in (("Methods", methods(results)), ("Inferred about the data", results.inferred)):
-        if sentences:
-            blocks += [f"### {title}", _list(_escaped(sentence) for sentence in sentences)]
-    for title, entries in protocol(results):
-        blocks += [f"### {title}", _table(("", ""), ((name, _escaped(value)) for name, value in entries), (0, 0))]
-    blocks += ["### What was asked for", _fenced(spec_text(results), "toml")]
-    blocks += ["### Run it again", _fenced(rerun_command(results), "")]
-    return "\n\n".join(block for block in blocks if block) + "\n"
-
-
-def _verdict(results: Results) -> list[str]:
-    view, minutes = verdict_view(results), step_of(results)
-    blocks = ["## Verdict", _statements(audit_statements(results))]
-    blocks.append(_statements(view["too-few"]))
-    if view["families"]:
-        blocks += [f"### {FAMILIES_TITLE}", _statements(view["families"])]
-    if results.ablation.get("sentence"):
-        sentence = Statement(results.ablation["sentence"], results.ablation["verdict"] != "open")
-        blocks += ["### The same model with another graph", _statements([sentence])]
-    if view["winner"]:
-        blocks += ["### Best of all against the runner-up", _statements(view["winner"])]
-    lines = []
-    for horizon, *groups in persistence_summary(results):
-        words = ("clearly better in MAE", "not clearly different, so not shown to beat it", "clearly worse")
-        parts = [
-            f"{word}: {', '.join(map(_escaped, names))}" for word, names in zip(words, groups, strict=True) if names
-        ]
-        lines.append(f"**{horizon_label(horizon, minutes)}**: {'; '.join(parts)}.")
-    if lines:
-        blocks += ["### Who beats repeating the last value?", _list(lines)]
-    if len(blocks) == 3 and not view["too-few"]:
-        blocks.append("No two models were compared, so there is no verdict; the scores stand alone.")
-    return blocks
+    """The document in GitHub's Markdown that `write_markdown` writes."""
+    page = page_of(results)
+    blocks = [f"# {headline(results)} {escape_markdown(str(results.data.get('name', '')))}"]
+    blocks.append(" · ".join(f"{name}: {escape_markdown(value)}" for name, value in facts(results) if name != "data"))
+    blocks += [*section_blocks(page.verdict), *_scores(results)]
+    for section in (*page.evidence, *page.checks, *page.closing):
+        blocks += section_blocks(section)
+    return "\n\n".join(blocks) + "\n"
 
 
 def _scores(results: Results) -> list[str]:
@@ -115,7 +60,7 @@ def _scores(results: Results) -> list[str]:
     tables = [score_table(results, score) for score in SCORE_NAMES if score in found]
     blocks = ["## Scores"]
     for table in tables:
-        about = _escaped(with_unit(f"Over {SCORE_NAMES[table.score]}", results))
+        about = escape_markdown(with_unit(f"Over {SCORE_NAMES[table.score]}", results))
         blocks += [f"### {about}", _score_table(table, minutes)]
     windows = ", ".join(
         f"{count:,} at {horizon_label(horizon, minutes)}"
@@ -139,9 +84,9 @@ def _score_table(table: ScoreTable, minutes: Step) -> str:
         ]
         seeds = DASH if line.family == "baseline" else str(line.seeds)
         tail = (seeds, format_number(line.parameters, 0), format_number(line.epoch_seconds, 2))
-        lines.append((_escaped(line.model), line.family, *cells, *tail))
+        lines.append((escape_markdown(line.model), line.family, *cells, *tail))
     columns = ("model", "family", *heads, "seeds", "parameters", "s per epoch")
-    return _table(columns, lines, (2, 0))
+    return markdown_table(columns, lines, range(2, len(columns)))
 
 
 def _score(cell: Cell, places: int) -> str:
@@ -150,54 +95,3 @@ def _score(cell: Cell, places: int) -> str:
         text = f"**{text}** ★"
     text += "°" if cell.tied else ""
     return text if cell.std is None else f"{text} ± {format_number(cell.std, places)}"
-
-
-def _section(section: Section) -> list[str]:
-    blocks = [f"## {section.title}", _statements(section.statements)]
-    for sheets in section.sheets:
-        for number, (label, sheet) in enumerate(sheets.choices):
-            content = f"{_escaped(sheet.caption)}\n\n{_sheet(sheet)}"
-            if sheets.folded or number != sheets.chosen:
-                title = sheets.title if len(sheets.choices) == 1 else f"{sheets.title}: {label}"
-                content = f"<details><summary>{_escaped(title)}</summary>\n\n{content}\n\n</details>"
-            blocks.append(content)
-    return [*blocks, *(_escaped(note) for note in section.notes)]
-
-
-def _sheet(sheet: Sheet) -> str:
-    lines = [
-        tuple(f"**{_escaped(entry.text)}**" if entry.mark and entry.text else _escaped(entry.text) for entry in line)
-        for line in sheet.lines
-    ]
-    return _table(tuple(map(_escaped, sheet.columns)), lines, (sheet.names, sheet.words))
-
-
-def _statements(statements: Iterable[Statement]) -> str:
-    lines = []
-    for said in statements:
-        tag = "" if said.clear is None else "**clear**: " if said.clear else "*within noise*: "
-        tag = "**Mind**: " if said.warning else tag
-        lines.append(f"{tag}{_escaped(said.text)}" + (f" ({_escaped(said.sample)})" if said.sample else ""))
-    return _list(lines)
-
-
-def _list(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)
-
-
-def _table(heads: Sequence[str], lines: Iterable[Sequence[str]], words: tuple[int, int]) -> str:
-    """A table whose first and last columns hold words, as many as `words` says, and the others numbers."""
-    last = len(heads) - words[1]
-    numeric = any(heads) and words != (0, 0)
-    rule = ["--:" if numeric and words[0] <= at < last else "---" for at in range(len(heads))]
-    return "\n".join(f"| {' | '.join(line)} |" for line in (heads, rule, *lines))
-
-
-def _fenced(text: str, language: str) -> str:
-    # As many backticks as the text itself does not have.
-    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
-    return f"{fence}{language}\n{text}\n{fence}"
-
-
-def _escaped(text: str) -> str:
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))

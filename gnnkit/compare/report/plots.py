@@ -24,7 +24,9 @@ from gnnkit.compare.report.tables import (
     untyped,
     with_unit,
 )
-from gnnkit.compare.report.theme import (
+from gnnkit.compare.results import Results
+from gnnkit.data.spans import axis_unit
+from gnnkit.report.theme import (
     INK,
     MUTED,
     RULE,
@@ -34,8 +36,6 @@ from gnnkit.compare.report.theme import (
     model_styles,
     new_figure,
 )
-from gnnkit.compare.results import Results
-from gnnkit.data.spans import axis_unit
 
 __all__ = ["MAX_EDGES", "drawn_edges", "error_by_step", "error_map", "node_positions", "traces", "training_curves"]
 

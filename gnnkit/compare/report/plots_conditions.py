@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import matplotlib as mpl
 
-from gnnkit.compare.report.tables import families, floats, horizon_label, signed, step_of, with_unit
-from gnnkit.compare.report.theme import INK, MUTED, STYLE, HoverFigure, model_styles, new_figure
+from gnnkit.compare.report.tables import families, floats, horizon_label, step_of, with_unit
 from gnnkit.compare.results import Results
+from gnnkit.report.numbers import signed
+from gnnkit.report.theme import INK, MUTED, STYLE, HoverFigure, model_styles, new_figure
 
 __all__ = ["AXES", "condition_curves"]
 

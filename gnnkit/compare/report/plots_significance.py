@@ -9,9 +9,10 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 
-from gnnkit.compare.report.tables import families, signed, with_unit
-from gnnkit.compare.report.theme import INK, MUTED, STYLE, HoverFigure, model_styles, new_figure
+from gnnkit.compare.report.tables import families, with_unit
 from gnnkit.compare.results import Results
+from gnnkit.report.numbers import signed
+from gnnkit.report.theme import INK, MUTED, STYLE, HoverFigure, model_styles, new_figure
 
 __all__ = ["IntervalLine", "ablation_differences", "critical_difference", "differences_from", "interval_plot"]
 

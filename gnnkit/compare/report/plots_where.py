@@ -8,9 +8,10 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.colors import Normalize
 
-from gnnkit.compare.report.tables import families, floats, signed, with_unit
-from gnnkit.compare.report.theme import INK, MUTED, STYLE, HoverFigure, difference_colors, model_styles, new_figure
+from gnnkit.compare.report.tables import families, floats, with_unit
 from gnnkit.compare.results import Results
+from gnnkit.report.numbers import signed
+from gnnkit.report.theme import INK, MUTED, STYLE, HoverFigure, difference_colors, model_styles, new_figure
 
 __all__ = ["heat_map", "strata_plot", "windows_plot"]
 

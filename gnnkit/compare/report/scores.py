@@ -6,16 +6,13 @@ import math
 from typing import Any
 
 from gnnkit.compare.report.published import MARKS, PUBLISHED_NOTE, published_scores
-from gnnkit.compare.report.sections import Statement
 from gnnkit.compare.report.tables import (
-    DASH,
     METRIC_NAMES,
     SCORE_NAMES,
     Cell,
     ScoreTable,
     base_rows,
     families,
-    format_number,
     horizon_label,
     sample_size,
     score_table,
@@ -23,6 +20,8 @@ from gnnkit.compare.report.tables import (
 )
 from gnnkit.compare.results import Results
 from gnnkit.data.spans import Step
+from gnnkit.report.numbers import DASH, format_number
+from gnnkit.report.sections import Statement
 
 __all__ = ["facts", "headline", "published_view", "table_view", "verdict_view"]
 

@@ -7,24 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from gnnkit.compare.report.html import page
+from gnnkit.compare.report.html import TEMPLATES
 from gnnkit.compare.report.scores import facts, verdict_view
-from gnnkit.compare.report.sections import Entry, Sheet, Sheets, Statement
-from gnnkit.compare.report.tables import (
-    DASH,
-    base_rows,
-    decimals,
-    families,
-    format_number,
-    horizon_label,
-    sample_size,
-    signed,
-    step_of,
-    with_unit,
-)
+from gnnkit.compare.report.tables import base_rows, families, horizon_label, sample_size, step_of, with_unit
 from gnnkit.compare.results import Results
 from gnnkit.compare.statistics.bootstrap import Interval, paired_interval
 from gnnkit.compare.statistics.enough import is_enough
+from gnnkit.report.html import render_page
+from gnnkit.report.numbers import DASH, decimals, format_number, signed
+from gnnkit.report.sections import Entry, Sheet, Sheets, Statement
 
 __all__ = ["differences", "score_sheets", "write_side_by_side"]
 
@@ -72,8 +63,8 @@ def write_side_by_side(first: Results, second: Results, path: str | Path) -> Pat
     names = _names(first, second)
     sheets, statements = score_sheets(first, second)
     found = differences(first, second)
-    text = page(
-        "side_by_side.html.j2",
+    text = render_page(
+        TEMPLATES / "side_by_side.html.j2",
         {**families(first), **families(second)},
         names=names,
         facts=[facts(results) for results in (first, second)],

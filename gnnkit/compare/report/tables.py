@@ -16,9 +16,9 @@ from gnnkit.compare.conditions import Condition
 from gnnkit.compare.results import Results
 from gnnkit.compare.scores import summarise
 from gnnkit.data.spans import Step, steps_in_words
+from gnnkit.report.numbers import decimals
 
 __all__ = [
-    "DASH",
     "FAMILIES_TITLE",
     "METRIC_NAMES",
     "SCORE_NAMES",
@@ -27,16 +27,12 @@ __all__ = [
     "ScoreTable",
     "base_rows",
     "best_models",
-    "decimals",
     "families",
     "floats",
-    "format_number",
-    "format_p",
     "horizon_label",
     "persistence_summary",
     "sample_size",
     "score_table",
-    "signed",
     "step_of",
     "untyped",
     "with_unit",
@@ -46,7 +42,6 @@ _SHORT = {"minutes": "min", "minute": "min", "hours": "h", "hour": "h"}
 METRIC_NAMES = {"mae": "MAE", "rmse": "RMSE", "mape": "MAPE", "accuracy": "Accuracy", "r2": "R²", "var": "Var"}
 SCORE_NAMES = {"averaged": "all steps up to the horizon", "last-step": "the last step alone"}
 FAMILY_ORDER = ("baseline", "sequence", "graph")
-DASH = "–"
 FAMILIES_TITLE = "Chosen on the validation rows: a graph model against a sequence model"
 
 
@@ -269,55 +264,6 @@ def horizon_label(steps: int, step: Step) -> str:
     """
     number, _, unit = steps_in_words(steps, step).partition(" ")
     return f"{number} {_SHORT.get(unit, unit)}"
-
-
-def decimals(values: Iterable[float], digits: int = 4) -> int:
-    """Decimals that show `digits` digits of the smallest of some values that is not zero.
-
-    Args:
-        values: Numbers; NaN and zero are left out.
-        digits: Digits wanted.
-
-    Returns:
-        0 to 6.
-
-    Example:
-        >>> decimals([3.06, 12.5]), decimals([0.0171]), decimals([1520.0]), decimals([math.nan])
-        (3, 5, 0, 3)
-    """
-    sizes = [abs(value) for value in values if math.isfinite(value) and value != 0]
-    if not sizes:
-        return digits - 1
-    return min(6, max(0, digits - 1 - math.floor(math.log10(min(sizes)))))
-
-
-def format_number(value: float | None, places: int) -> str:
-    """A number with fixed decimals and a true minus sign; a dash where there is none."""
-    if value is None or not math.isfinite(value):
-        return DASH
-    return f"{value:,.{places}f}".replace("-", "−")
-
-
-def signed(value: float | None, places: int) -> str:
-    """A difference: fixed decimals with its sign, a true minus; a dash where there is none."""
-    if value is None or not math.isfinite(value):
-        return DASH
-    text = f"{value:+,.{places}f}".replace("-", "−")
-    return text if text.strip("+−0.") else text[1:]  # nothing is left: a zero, which has no sign
-
-
-def format_p(value: float | None) -> str:
-    """A p value as papers print it; a dash where there is none.
-
-    Example:
-        >>> format_p(0.0312), format_p(0.00001), format_p(None)
-        ('.031', '< .001', '–')
-    """
-    if value is None or not math.isfinite(value):
-        return DASH
-    if value < 0.001:
-        return "< .001"
-    return f"{value:.3f}".removeprefix("0")
 
 
 def floats(values: Iterable[float | None]) -> NDArray[np.float64]:

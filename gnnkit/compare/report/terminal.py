@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -13,9 +12,7 @@ from gnnkit.compare.report.tables import (
     Cell,
     Line,
     ScoreTable,
-    decimals,
     families,
-    format_number,
     horizon_label,
     persistence_summary,
     score_table,
@@ -23,10 +20,11 @@ from gnnkit.compare.report.tables import (
 )
 from gnnkit.compare.results import Results
 from gnnkit.data.spans import Step
+from gnnkit.report.numbers import decimals, format_number
+from gnnkit.report.terminal import say, terminal_table
 
 __all__ = ["render_terminal"]
 
-WIDTH = 100
 _WIDE_HORIZONS = 2  # up to here MAPE has room
 _PER_TABLE = 4
 
@@ -48,28 +46,24 @@ def render_terminal(results: Results, console: Console) -> None:
     unit = f" ({results.data['unit']})" if results.data.get("unit") else ""
     wide = len(table.horizons) <= _WIDE_HORIZONS
     shape = "MAE, RMSE" + unit + ", MAPE (%)" if wide else f"MAE ± deviation / RMSE{unit}"
-    lines = [Text(f"{results.data.get('name', '')}: {shape}, averaged over all steps up to the horizon", style="bold")]
     for sentence in results.inferred:
-        console.print(Text(sentence, style="dim"), width=min(console.width, WIDTH))
-    console.print(*lines, width=min(console.width, WIDTH))
+        say(console, sentence, "dim")
+    say(console, f"{results.data.get('name', '')}: {shape}, averaged over all steps up to the horizon", "bold")
     step = len(table.horizons) if wide else _PER_TABLE
     for first in range(0, len(table.horizons), step):
         console.print(_rich_table(table, range(first, min(first + step, len(table.horizons))), minutes, wide))
-    for sentence in _sentences(results, minutes):
-        console.print(sentence, width=min(console.width, WIDTH), soft_wrap=False)
+    for sentence, style in _sentences(results, minutes):
+        say(console, sentence, style)
 
 
 def _rich_table(table: ScoreTable, horizons: range, minutes: Step, wide: bool) -> Table:
-    grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, width=None)
-    grid.add_column("model", no_wrap=True, max_width=18, overflow="ellipsis")
-    metrics = table.metrics if wide else ("",)
+    heads = ["model"]
     for at in horizons:
         label = horizon_label(table.horizons[at], minutes)
-        for number, metric in enumerate(metrics):
+        for number, metric in enumerate(table.metrics if wide else ("",)):
             head = label if number == 0 else ""
-            grid.add_column(f"{head}\n{METRIC_NAMES[metric]}" if wide else head, justify="right", no_wrap=True)
-    grid.add_column("params" if not wide else "\nparams", justify="right", no_wrap=True)
-    grid.add_column("s/ep" if not wide else "\ns/epoch", justify="right", no_wrap=True)
+            heads.append(f"{head}\n{METRIC_NAMES[metric]}" if wide else head)
+    grid = terminal_table([*heads, *(("\nparams", "\ns/epoch") if wide else ("params", "s/ep"))])
     places = {metric: max(0, table.places(metric) - 1) for metric in table.metrics}
     for index, line in enumerate(table.lines):
         cells = [text for at in horizons for text in _cells(table, line, at, places, wide)]
@@ -108,13 +102,13 @@ def _count(parameters: int | None) -> str:
     return f"{parameters / 1000:.0f}k" if parameters < 10_000_000 else f"{parameters / 1e6:.0f}M"
 
 
-def _sentences(results: Results, minutes: Step) -> list[Text]:
+def _sentences(results: Results, minutes: Step) -> list[tuple[str, str]]:
     winners = [v for v in results.verdicts if v["kind"] == "winner" and v.get("score", "averaged") == "averaged"]
     sentences = []
     if winners:
         marked = any(v["clear"] for v in winners)
         legend = "* best, by more than the noise" if marked else "No model is best by more than the noise."
-        sentences.append(Text(legend, style="dim"))
+        sentences.append((legend, "dim"))
     # No mark stands for the answer: a tick beside "worse" would be read as a yes.
     chosen = [
         str(verdict["sentence"])
@@ -124,14 +118,14 @@ def _sentences(results: Results, minutes: Step) -> list[Text]:
     ]
     if results.ablation.get("sentence"):
         chosen.append(str(results.ablation["sentence"]))
-    sentences += [Text(f"• {sentence}") for sentence in chosen]
+    sentences += [(f"• {sentence}", "") for sentence in chosen]
     for horizon, _, open_, worse in persistence_summary(results):
         failing = [f"{name} (worse)" for name in worse] + [f"{name} (not clearly different)" for name in open_]
         if failing:
             label = horizon_label(horizon, minutes)
-            sentences.append(Text(f"! {label}: not shown to beat the last value in MAE: {', '.join(failing)}."))
-    sentences += [Text(f"! {said.text}", style="yellow") for said in audit_statements(results)]
+            sentences.append((f"! {label}: not shown to beat the last value in MAE: {', '.join(failing)}.", ""))
+    sentences += [(f"! {said.text}", "yellow") for said in audit_statements(results)]
     if not any(family != "baseline" for family in families(results).values()):
         failed = bool(results.failures)
-        sentences.append(Text("No fit came to its end: these are baselines." if failed else "Only baselines were run."))
+        sentences.append(("No fit came to its end: these are baselines." if failed else "Only baselines were run.", ""))
     return sentences

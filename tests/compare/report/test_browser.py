@@ -182,7 +182,7 @@ def test_two_runs_beside_each_other(browser, fake_results, tmp_path):
 
 
 def test_an_old_folder_has_a_report_without_the_new_sections(browser, fake_results, tmp_path, monkeypatch):
-    monkeypatch.setattr("gnnkit.compare.report.html.draw_all", lambda *_: [])
+    monkeypatch.setattr("gnnkit.report.html.draw_all", lambda *_: [])
     (tmp_path / "report.html").write_text(render_html(fake_results(name="mine")), encoding="utf-8")
     browser.open(tmp_path / "report.html")
     assert (browser.complaints, browser.requests) == ([], [])

@@ -40,7 +40,7 @@ def cells_of(text, score, model):
 @pytest.fixture
 def without_figures(monkeypatch):
     """Only the words and tables: figures take most of a report's time and have tests of their own."""
-    monkeypatch.setattr("gnnkit.compare.report.html.draw_all", lambda *_: [])
+    monkeypatch.setattr("gnnkit.report.html.draw_all", lambda *_: [])
 
 
 @pytest.mark.usefixtures("without_figures")

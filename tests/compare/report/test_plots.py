@@ -14,7 +14,7 @@ from gnnkit.compare.report.plots import (
     training_curves,
 )
 from gnnkit.compare.report.tables import families
-from gnnkit.compare.report.theme import model_styles
+from gnnkit.report.theme import model_styles
 
 FIGURES = [error_by_step, training_curves, traces, error_map]
 

@@ -11,7 +11,7 @@ from gnnkit.compare.report.plots_significance import (
     interval_plot,
 )
 from gnnkit.compare.report.tables import families
-from gnnkit.compare.report.theme import inline_svg, model_styles
+from gnnkit.report.theme import inline_svg, model_styles
 
 
 def intervals(axes):

@@ -7,7 +7,7 @@ import pytest
 
 from gnnkit.compare.report.plots_where import heat_map, strata_plot, windows_plot
 from gnnkit.compare.report.tables import families
-from gnnkit.compare.report.theme import inline_svg, model_styles
+from gnnkit.report.theme import inline_svg, model_styles
 
 
 def svg_of(results, figure):

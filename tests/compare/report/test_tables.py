@@ -1,16 +1,6 @@
-import math
-
 import pytest
 
-from gnnkit.compare.report.tables import (
-    best_models,
-    decimals,
-    families,
-    format_number,
-    horizon_label,
-    persistence_summary,
-    score_table,
-)
+from gnnkit.compare.report.tables import best_models, families, horizon_label, persistence_summary, score_table
 
 
 def test_order_is_baselines_sequence_graph(fake_results):
@@ -60,9 +50,3 @@ def test_persistence_summary(fake_results):
 )  # fmt: skip
 def test_horizon_label(steps, minutes, words):
     assert horizon_label(steps, minutes) == words
-
-
-def test_numbers():
-    assert [decimals([3.06, 12.0]), decimals([0.0171]), decimals([1520.0]), decimals([0.0, math.nan])] == [3, 5, 0, 3]
-    assert format_number(-1234.5678, 2) == "−1,234.57"
-    assert format_number(math.nan, 2) == format_number(None, 0) == format_number(math.inf, 1) == "–"

@@ -3,7 +3,7 @@ import re
 import pytest
 from matplotlib.figure import Figure
 
-from gnnkit.compare.report.theme import INK, inline_svg, model_styles, new_figure, theme_variables
+from gnnkit.report.theme import INK, inline_svg, model_styles, new_figure, theme_variables
 
 FAMILIES = {"last-value": "baseline", "lstm": "sequence", "gru": "sequence", "tgcn": "graph"}
 

@@ -1,0 +1,59 @@
+"""Numbers as they are printed: as many decimals as say something, a true minus, a dash where there is none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+__all__ = ["DASH", "decimals", "format_number", "format_p", "signed"]
+
+DASH = "–"
+
+
+def decimals(values: Iterable[float], digits: int = 4) -> int:
+    """Decimals that show `digits` digits of the smallest of some values that is not zero.
+
+    Args:
+        values: Numbers; NaN and zero are left out.
+        digits: Digits wanted.
+
+    Returns:
+        0 to 6.
+
+    Example:
+        >>> decimals([3.06, 12.5]), decimals([0.0171]), decimals([1520.0]), decimals([math.nan])
+        (3, 5, 0, 3)
+    """
+    sizes = [abs(value) for value in values if math.isfinite(value) and value != 0]
+    if not sizes:
+        return digits - 1
+    return min(6, max(0, digits - 1 - math.floor(math.log10(min(sizes)))))
+
+
+def format_number(value: float | None, places: int) -> str:
+    """A number with fixed decimals and a true minus sign; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return DASH
+    return f"{value:,.{places}f}".replace("-", "−")
+
+
+def signed(value: float | None, places: int) -> str:
+    """A difference: fixed decimals with its sign, a true minus; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return DASH
+    text = f"{value:+,.{places}f}".replace("-", "−")
+    return text if text.strip("+−0.") else text[1:]  # nothing is left: a zero, which has no sign
+
+
+def format_p(value: float | None) -> str:
+    """A p value as papers print it; a dash where there is none.
+
+    Example:
+        >>> format_p(0.0312), format_p(0.00001), format_p(None)
+        ('.031', '< .001', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return DASH
+    if value < 0.001:
+        return "< .001"
+    return f"{value:.3f}".removeprefix("0")
