@@ -76,8 +76,8 @@ def sequence(
 ) -> None:
     from rich.console import Console
 
-    from gnnkit.studies.combinations import CombinationsSettings, run_study
-    from gnnkit.studies.combinations_report import render_terminal
+    from gnnkit.studies.combinations.report import render_terminal
+    from gnnkit.studies.combinations.study import CombinationsSettings, run_study
 
     settings = CombinationsSettings(
         lengths=tuple(_whole_numbers("lengths", lengths)),
@@ -110,7 +110,7 @@ def sequence(
 def list_() -> None:
     from gnnkit.data import DATASETS
     from gnnkit.data.nodes import NODE_DATASETS
-    from gnnkit.studies.node_recipes import NODE_RECIPES
+    from gnnkit.studies.nodes.recipes import NODE_RECIPES
     from gnnkit.temporal import MODELS
 
     width = max(map(len, [*MODELS, *DATASETS, *NODE_DATASETS]))

@@ -53,7 +53,7 @@ def train(
 ) -> None:
     from rich.console import Console
 
-    from gnnkit.studies.nodes import NodeRun, summarize, train_nodes
+    from gnnkit.studies.nodes.training import NodeRun, summarize, train_nodes
 
     run = NodeRun(
         data=data,
@@ -98,7 +98,7 @@ def depth(
 ) -> None:
     from rich.console import Console
 
-    from gnnkit.studies.depth import DepthStudy, run_depth_study
+    from gnnkit.studies.nodes.depth import DepthStudy, run_depth_study
 
     study = DepthStudy(
         models=tuple(name.strip() for name in models.split(",") if name.strip()),

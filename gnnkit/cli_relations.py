@@ -12,7 +12,7 @@ from typer import Option
 from gnnkit.cli_options import help_text, parse_names, parse_options
 
 if TYPE_CHECKING:
-    from gnnkit.studies.relations_task import LinkTask
+    from gnnkit.studies.relations.task import LinkTask
 
 __all__ = ["app", "evaluate", "predict", "train"]
 
@@ -67,9 +67,9 @@ def train(
     device: Annotated[str, Option(help="auto, cpu, cuda, cuda:1, mps (auto).")] = "auto",
     out: Annotated[Path, Option(help="Folder for the fitted model (gnnkit-relations).")] = Path("gnnkit-relations"),
 ) -> None:
-    from gnnkit.studies.relations_fitted import make_fitted
-    from gnnkit.studies.relations_task import digest_task
-    from gnnkit.studies.relations_training import recipe, train_model
+    from gnnkit.studies.relations.fitted import make_fitted
+    from gnnkit.studies.relations.task import digest_task
+    from gnnkit.studies.relations.training import recipe, train_model
 
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "links.safetensors").exists())):
         raise ValueError(f"out: {out} holds something else; give a new or an empty folder")
@@ -114,10 +114,10 @@ def evaluate(
     worst: Annotated[int, Option(help="Relations shown at either end (5).")] = 5,
     csv: Annotated[Path | None, Option(help="Where to write the scores by relation.")] = None,
 ) -> None:
-    from gnnkit.studies.relations import popularity_scorer, score_row
-    from gnnkit.studies.relations_fitted import load_fitted
-    from gnnkit.studies.relations_task import METRICS, digest_task, rank_entities
-    from gnnkit.studies.relations_training import scorer
+    from gnnkit.studies.relations.fitted import load_fitted
+    from gnnkit.studies.relations.study import popularity_scorer, score_row
+    from gnnkit.studies.relations.task import METRICS, digest_task, rank_entities
+    from gnnkit.studies.relations.training import scorer
 
     fitted, extra = load_fitted(folder)
     task = _load(extra["source"], data_root)
@@ -161,7 +161,7 @@ def predict(
     new: Annotated[bool, Option("--new", help="Leave out what stood in training.")] = False,
     csv: Annotated[Path | None, Option(help="Where to write all rows.")] = None,
 ) -> None:
-    from gnnkit.studies.relations_fitted import load_fitted, rank_partners, rank_relations
+    from gnnkit.studies.relations.fitted import load_fitted, rank_partners, rank_relations
 
     if (second is None) == (relation is None):
         raise ValueError("predict: give either --second (ranks relations of the pair) or --relation (ranks partners)")
@@ -183,7 +183,7 @@ def predict(
 
 def _load(source: dict[str, Any], root: Path | None, *, say: bool = False) -> LinkTask:
     from gnnkit.data import load_decagon, load_triples
-    from gnnkit.studies.relations_task import make_task
+    from gnnkit.studies.relations.task import make_task
 
     strict, seed = source["strict"], source["seed"]
     if source["data"] == "decagon":

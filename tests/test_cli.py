@@ -93,7 +93,7 @@ def test_sequence_refuses_bad_input(tmp_path, capsys, words, message):
 
 
 def test_sequence_that_is_stopped_says_how_to_go_on(tmp_path, capsys, monkeypatch):
-    from gnnkit.studies import combinations
+    from gnnkit.studies.combinations import study as combinations
 
     def stop(*args, **options):
         raise KeyboardInterrupt

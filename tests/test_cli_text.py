@@ -7,7 +7,7 @@ import pytest
 
 from gnnkit.cli import main
 from gnnkit.sequence import Sampling
-from gnnkit.studies.text_model import CharWriter
+from gnnkit.studies.text.writer import CharWriter
 
 TINY = ("--steps", 40, "--window", 8, "--batch-size", 8, "--hidden", 12, "--embedding", 6, "--learning-rate", 0.02)
 TINY += ("--validate-every", 20, "--device", "cpu")
@@ -50,7 +50,7 @@ def test_options_come_on_top_of_a_preset(model, tmp_path, capsys):
 
 
 def test_a_training_that_is_stopped_says_how_to_go_on(model, tmp_path, capsys, monkeypatch):
-    from gnnkit.studies import text
+    from gnnkit.studies.text import training as text
 
     def stop(*args, **options):
         raise KeyboardInterrupt
