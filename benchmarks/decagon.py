@@ -24,8 +24,9 @@ import pandas as pd
 # Read when torch is loaded: threads that wait sleep, in place of spinning.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+from decagon_examples import reliability, write_examples
+
 from gnnkit.data import DecagonData, load_decagon
-from gnnkit.studies.relations.examples import reliability, write_examples
 from gnnkit.studies.relations.fitted import load_fitted
 from gnnkit.studies.relations.report import run_differences, write_report
 from gnnkit.studies.relations.study import BASELINES, RUNS, run_study

@@ -77,7 +77,8 @@ def sequence(
     from rich.console import Console
 
     from gnnkit.studies.combinations.report import render_terminal
-    from gnnkit.studies.combinations.study import CombinationsSettings, run_study
+    from gnnkit.studies.combinations.settings import CombinationsSettings
+    from gnnkit.studies.combinations.study import run_study
 
     settings = CombinationsSettings(
         lengths=tuple(_whole_numbers("lengths", lengths)),

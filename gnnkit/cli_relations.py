@@ -68,8 +68,9 @@ def train(
     out: Annotated[Path, Option(help="Folder for the fitted model (gnnkit-relations).")] = Path("gnnkit-relations"),
 ) -> None:
     from gnnkit.studies.relations.fitted import make_fitted
+    from gnnkit.studies.relations.settings import recipe
     from gnnkit.studies.relations.task import digest_task
-    from gnnkit.studies.relations.training import recipe, train_model
+    from gnnkit.studies.relations.training import train_model
 
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "links.safetensors").exists())):
         raise ValueError(f"out: {out} holds something else; give a new or an empty folder")

@@ -25,6 +25,7 @@ ALLOWED = {
     "temporal": {"ops", "graph", "layers", "sequence"},
     "relational": {"ops", "graph", "layers"},
     "data": {"ops", "graph"},
+    "kept_files": set(),
     "metrics": set(),
     "ranking": set(),
     "training": {"ops", "data", "metrics"},
@@ -40,7 +41,7 @@ ALLOWED = {
     "cli": {*_MODELS, *_CLI, "data", "metrics", "training", "studies", "compare"},
     "__main__": {"cli"},
 }
-EVERYWHERE = {"_optional", "_user_cache", "_axes"}
+EVERYWHERE = {"_optional", "_user_cache", "_axes", "kept_files"}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -131,9 +132,7 @@ print("works without:", sorted(set(sys.modules) & {"numba", "triton", "torch_sca
 
 
 def test_it_works_with_no_optional_package():
-    run = subprocess.run(
-        [sys.executable, "-c", BLOCKED], capture_output=True, text=True, timeout=120, env={**os.environ}, cwd=ROOT
-    )
+    run = subprocess.run([sys.executable, "-c", BLOCKED], capture_output=True, text=True, env={**os.environ}, cwd=ROOT)
     assert run.returncode == 0, run.stderr
     assert run.stdout.splitlines()[-1] == "works without: []"
 

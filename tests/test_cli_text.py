@@ -37,7 +37,7 @@ def test_training_says_how_good_it_is_and_is_made_once(model, capsys):
     assert lines[3] == f"Model: {model}"
     assert shown.err == ""
     assert call("train", model.parent / "book.txt", *TINY, "--preset", "better", "--out", model) == 2
-    assert "stateful=False, not True" in capsys.readouterr().err
+    assert "another stateful (false there, and true now)" in capsys.readouterr().err
 
 
 def test_options_come_on_top_of_a_preset(model, tmp_path, capsys):

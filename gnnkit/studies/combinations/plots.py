@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from gnnkit.sequence import plot_gradient_flow
 from gnnkit.studies.combinations.report import PUBLISHED
-from gnnkit.studies.combinations.study import INITIALIZATIONS
+from gnnkit.studies.combinations.settings import INITIALIZATIONS
 
 __all__ = ["draw_curves", "draw_flow", "write_figures"]
 

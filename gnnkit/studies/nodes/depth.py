@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -18,11 +17,11 @@ import gnnkit
 from gnnkit.data.node_checks import check_nodes, digest_nodes
 from gnnkit.data.nodes import load_nodes
 from gnnkit.graph import influence_by_hop, smoothness_by_layer
+from gnnkit.kept_files import check_claim, claim_folder, read_json, write_json
 from gnnkit.layers import NodeClassifier, SeedStack
-from gnnkit.studies.claim import check_claim, claim_folder, read_json
+from gnnkit.studies.nodes.depth_plots import write_depth_figures
 from gnnkit.studies.nodes.recipes import NodeRecipe
 from gnnkit.studies.nodes.training import build_models
-from gnnkit.training import replace_file
 from gnnkit.training.environment import environment
 from gnnkit.training.seeds import SeedSettings, fit_seeds
 
@@ -109,8 +108,6 @@ def run_depth_study(
         ValueError: `out` is a file or holds a study that was made from something else, which is named; or see the
             loaders.
     """
-    from gnnkit.studies.nodes.depth_plots import write_depth_figures
-
     out = Path(out)
     made_from: dict[str, Any] = {key: getattr(study, key) for key in ("seeds", "epochs", "influence_nodes", "data")}
     made_from["gnnkit"] = gnnkit.__version__
@@ -122,27 +119,27 @@ def run_depth_study(
     graph = load_nodes(study.data, study.data_root, unverified=study.unverified) if data is None else data
     if data is not None:
         check_nodes(graph)
-    claim_folder(out, "study.json", {**made_from, "graph": digest_nodes(graph)}, "a study", finished=finished)
-    (out / "runs").mkdir(exist_ok=True)
-    for depth in study.depths:
-        for model in study.models:
-            file = out / "runs" / f"{model}-{depth}.json"
-            if not file.exists():
+    made_from["graph"] = digest_nodes(graph)
+    with claim_folder(out, "study.json", made_from, "a study", finished=finished):
+        (out / "runs").mkdir(exist_ok=True)
+        for depth in study.depths:
+            for model in study.models:
+                file = out / "runs" / f"{model}-{depth}.json"
+                if file.exists():
+                    continue
                 if on_run is not None:
                     on_run(f"{model}, {depth} layers")
                 try:
-                    result = _run(study, model, depth, graph)
+                    write_json(file, _run(study, model, depth, graph), indent=None)
                 except FloatingPointError as error:
                     raise FloatingPointError(f"{model} of {depth} layers: {error}") from None
-                with replace_file(file) as part:
-                    part.write_text(json.dumps(result) + "\n", encoding="utf-8")
-    found = [read_json(file) for file in sorted((out / "runs").glob("*.json"))]
-    tables = {}
-    for name in ("rows", "layers", "influence"):
-        tables[name] = pd.DataFrame([row for run in found for row in run[name]])
-        tables[name] = tables[name].sort_values(["depth", "model"], kind="stable", ignore_index=True)
-        tables[name].to_csv(out / f"{name}.csv", index=False)
-    write_depth_figures(tables["rows"], tables["layers"], tables["influence"], out)
+        found = [read_json(file) for file in sorted((out / "runs").glob("*.json"))]
+        tables = {}
+        for name in ("rows", "layers", "influence"):
+            tables[name] = pd.DataFrame([row for run in found for row in run[name]])
+            tables[name] = tables[name].sort_values(["depth", "model"], kind="stable", ignore_index=True)
+            tables[name].to_csv(out / f"{name}.csv", index=False)
+        write_depth_figures(tables["rows"], tables["layers"], tables["influence"], out)
     return tables["rows"]
 
 

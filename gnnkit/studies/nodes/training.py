@@ -20,10 +20,10 @@ from gnnkit.data.node_checks import check_nodes, digest_nodes
 from gnnkit.data.nodes import load_nodes
 from gnnkit.data.ogb_nodes import ogb_evaluator
 from gnnkit.data.partition import PartitionLoader, neighbour_batches
+from gnnkit.kept_files import check_claim, claim_folder, write_json, write_text
 from gnnkit.layers import NodeClassifier, SeedStack
-from gnnkit.studies.claim import check_claim, claim_folder
 from gnnkit.studies.nodes.recipes import NodeRecipe, node_recipe
-from gnnkit.training import isolated_seed, replace_file, resolve_device, save_checkpoint
+from gnnkit.training import isolated_seed, resolve_device, save_checkpoint
 from gnnkit.training.environment import environment
 from gnnkit.training.node_batches import fit_batches, predict_batches
 from gnnkit.training.seeds import SeedResult, SeedSettings, fit_seeds
@@ -131,7 +131,8 @@ def train_nodes(
             be trained on; or see the loaders.
         ImportError: `batches="neighbour"` where PyG cannot sample.
     """
-    recipe, device = run.recipe(), resolve_device(run.device)
+    recipe = run.recipe()
+    resolve_device(run.device)  # before a large graph is loaded
     out = Path(out)
     table = out / "rows.csv"
     made_from: dict[str, Any] = {
@@ -151,7 +152,25 @@ def train_nodes(
     digests = digest_nodes(graph)
     made_from["graph"] = digests
     made_from["batches"] = "whole" if whole else "neighbour" if run.batches == "neighbour" else f"{run.num_parts} parts"
-    claim_folder(out, "run.json", made_from, "a run", finished=table.exists)
+    with claim_folder(out, "run.json", made_from, "a run", finished=table.exists):
+        rows = _train_missing(run, recipe, graph, digests, out, on_epoch, whole=whole)
+        chosen = rows.set_index("seed").loc[list(run.seeds)].reset_index()
+        write_json(out / "summary.json", summarize(chosen))
+    return chosen
+
+
+def _train_missing(
+    run: NodeRun,
+    recipe: NodeRecipe,
+    graph: Any,
+    digests: Mapping[str, str],
+    out: Path,
+    on_epoch: Callable[[str], None] | None,
+    *,
+    whole: bool,
+) -> Any:
+    """Train the seeds that have no row yet, block by block; the rows of all."""
+    table, device = out / "rows.csv", resolve_device(run.device)
     digest = hashlib.sha256("".join(digests.values()).encode()).hexdigest()[:12]
     rows: Any = _read_rows(table, digest)
     done = set() if rows.empty else set(rows["seed"])
@@ -181,10 +200,8 @@ def train_nodes(
             row = _row(run, recipe, graph, digest, result, seconds / len(seeds), len(seeds), models[0])
             rows = pd.concat([rows, pd.DataFrame([{**row, **extra, **environment(device)}])], ignore_index=True)
         _keep_best(out, recipe, graph, results, rows)
-        _write(table, rows.to_csv(index=False))
-    chosen = rows.set_index("seed").loc[list(run.seeds)].reset_index()
-    _write(out / "summary.json", json.dumps(summarize(chosen), indent=2) + "\n")
-    return chosen
+        write_text(table, rows.to_csv(index=False))
+    return rows
 
 
 def _fit_large(
@@ -301,8 +318,3 @@ def _read_rows(table: Path, digest: str) -> pd.DataFrame:
             f"{digest}); give another folder (--out)"
         )
     return rows
-
-
-def _write(path: Path, text: str) -> None:
-    with replace_file(path) as part:
-        part.write_text(text, encoding="utf-8")

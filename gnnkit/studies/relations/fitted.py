@@ -17,9 +17,11 @@ from torch import Tensor, nn
 
 from gnnkit.data import Triples
 from gnnkit.data.arrays import check_ids
+from gnnkit.kept_files import replace_file
 from gnnkit.relational import Decagon, KnownLinks, random_negatives
+from gnnkit.studies.relations.settings import RelationsSettings
 from gnnkit.studies.relations.task import LinkTask
-from gnnkit.studies.relations.training import RelationsSettings, scorer
+from gnnkit.studies.relations.training import scorer
 from gnnkit.training import load_checkpoint, save_checkpoint
 
 __all__ = ["FittedLinks", "fit_calibration", "load_fitted", "make_fitted", "rank_partners", "rank_relations"]
@@ -80,7 +82,8 @@ class FittedLinks(nn.Module):
         """Write weights, configuration and training links; `extra` goes into the configuration."""
         directory = Path(directory)
         save_checkpoint(directory, self, {"names": self.names, "settings": self.settings, "extra": extra})
-        save_file({"train": self.train_links.to(torch.int32).contiguous()}, directory / _LINKS)
+        with replace_file(directory / _LINKS) as part:
+            save_file({"train": self.train_links.to(torch.int32).contiguous()}, part)
 
 
 def make_fitted(model: Decagon, task: LinkTask, settings: RelationsSettings) -> FittedLinks:

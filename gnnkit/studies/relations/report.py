@@ -9,11 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from gnnkit.studies.relations.examples import markdown_table, records
 from gnnkit.studies.relations.study import BASELINES, PUBLISHED, RUNS, compare_runs
 from gnnkit.studies.relations.task import METRICS
 
-__all__ = ["AIMS", "run_differences", "write_report"]
+__all__ = ["AIMS", "markdown_table", "records", "run_differences", "write_report"]
 
 #: Published means over side effects, as read in the paper; None where nobody has checked the figure.
 PAPERS: dict[str, tuple[float | None, ...]] = {
@@ -288,3 +287,27 @@ def _by_relation(run: str, table: pd.DataFrame) -> list[str]:
         shown(ordered.head(_ENDS)),
         shown(ordered.tail(_ENDS).iloc[::-1]),
     ]
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown; a cell of digits stands at the right.
+
+    Example:
+        >>> print(markdown_table(["run", "score"], [["best", "0.97"]]))
+        | run | score |
+        |---|--:|
+        | best | 0.97 |
+    """
+    right = [
+        bool(rows) and all(not row[i] or row[i].lstrip("-+<>~")[:1].isdigit() for row in rows)
+        for i in range(len(header))
+    ]
+    lines = [header, ["--:" if each else "---" for each in right], *rows]
+    return "\n".join(
+        f"|{'|'.join(line)}|" if number == 1 else f"| {' | '.join(line)} |" for number, line in enumerate(lines)
+    )
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as dictionaries."""
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]

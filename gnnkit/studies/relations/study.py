@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,11 +17,12 @@ from torch import Tensor
 
 import gnnkit
 from gnnkit.data import DecagonData, LoadedTriples
+from gnnkit.kept_files import claim_folder, read_json, write_json
 from gnnkit.ranking import bootstrap_interval
 from gnnkit.relational import Decagon
 from gnnkit.relational.model import log_popularity
-from gnnkit.studies.claim import claim_folder, read_json
 from gnnkit.studies.relations.fitted import make_fitted
+from gnnkit.studies.relations.settings import RelationsSettings, recipe
 from gnnkit.studies.relations.task import (
     METRICS,
     LinkTask,
@@ -32,7 +32,7 @@ from gnnkit.studies.relations.task import (
     score_relations,
     summarise,
 )
-from gnnkit.studies.relations.training import RelationsSettings, recipe, scorer, train_model
+from gnnkit.studies.relations.training import scorer, train_model
 from gnnkit.training import resolve_device
 from gnnkit.training.environment import environment
 
@@ -152,34 +152,38 @@ def run_study(
     task = make_task(data)
     out = Path(out)
     made_from = {"data": task.name, **digest_task(task), "gnnkit": gnnkit.__version__}
-    claim_folder(out, "data.json", made_from, "runs", finished=lambda: any((out / "runs").glob("*.json")))
-    (out / "runs").mkdir(exist_ok=True)
-    for name in runs:
-        for seed in (0,) if name in BASELINES else seeds:
-            stem = name if name in BASELINES else f"{name}-{minutes:g}min-seed{seed}"
-            label = f"{stem}: "
-            settings = (
-                None
-                if name in BASELINES
-                else RUNS[name].settings(**{**(changes or {}), "minutes": minutes, "seed": seed, "device": device})
-            )
-            if (out / "runs" / f"{stem}.json").exists():
-                _check_settings(out / "runs" / f"{stem}.json", settings)
-                say(f"{stem}: done before")
-                continue
-            extra = {"source": source, **digest_task(task)} if name in keep else None
-            try:
-                row, table, history = _one(
-                    task, name, settings, lambda line, label=label: say(label + line), out / "models" / stem, extra
-                )
-            except FloatingPointError as error:
-                raise FloatingPointError(f"{label}{error}") from None
-            table.to_csv(out / "runs" / f"{stem}.relations.csv", index=False, float_format="%.6g")
-            _write(out / "runs" / f"{stem}.json", {"row": row, "history": history})
-            say(f"{label}median AUROC {row['auroc_median']:.4f}, AUPRC {row['auprc_median']:.4f}")
-    files = sorted((out / "runs").glob("*.json"))
-    rows = pd.DataFrame([read_json(file)["row"] for file in files])
-    rows.to_csv(out / "rows.csv", index=False, float_format="%.6g")
+    with claim_folder(out, "data.json", made_from, "runs", finished=lambda: any((out / "runs").glob("*.json"))):
+        (out / "runs").mkdir(exist_ok=True)
+        for name in runs:
+            for seed in (0,) if name in BASELINES else seeds:
+                stem, settings = name, None
+                if name not in BASELINES:
+                    stem = f"{name}-{minutes:g}min-seed{seed}"
+                    fixed = {"minutes": minutes, "seed": seed, "device": device}
+                    settings = RUNS[name].settings(**{**(changes or {}), **fixed})
+                file = out / "runs" / f"{stem}.json"
+                if file.exists():
+                    _check_settings(file, settings)
+                    say(f"{stem}: done before")
+                    continue
+                extra = {"source": source, **digest_task(task)} if name in keep else None
+                try:
+                    row, table, history = _one(
+                        task,
+                        name,
+                        settings,
+                        lambda line, stem=stem: say(f"{stem}: {line}"),
+                        out / "models" / stem,
+                        extra,
+                    )
+                except FloatingPointError as error:
+                    raise FloatingPointError(f"{stem}: {error}") from None
+                table.to_csv(file.with_suffix(".relations.csv"), index=False, float_format="%.6g")
+                write_json(file, {"row": row, "history": history}, indent=1)
+                say(f"{stem}: median AUROC {row['auroc_median']:.4f}, AUPRC {row['auprc_median']:.4f}")
+        files = sorted((out / "runs").glob("*.json"))
+        rows = pd.DataFrame([read_json(file)["row"] for file in files])
+        rows.to_csv(out / "rows.csv", index=False, float_format="%.6g")
     return rows
 
 
@@ -325,10 +329,3 @@ def _mixed_interval(difference: np.ndarray, fits: list[np.ndarray]) -> tuple[flo
     below = sum(part**2 / df for part, df in zip(parts, freedom, strict=True))
     half = float(student.ppf(0.975, total**2 / below) * np.sqrt(total)) if below > 0 else 0.0
     return float(difference.mean()) - half, float(difference.mean()) + half
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    """All or nothing: a run that is cut off while it is written leaves no file that looks finished."""
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    os.replace(part, path)

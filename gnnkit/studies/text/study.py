@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from gnnkit.data import split_text, text_digest
+from gnnkit.kept_files import check_claim, write_text
 from gnnkit.sequence import Sampling
 from gnnkit.studies.text.measures import (
     copied_share,
@@ -21,7 +22,7 @@ from gnnkit.studies.text.measures import (
     word_share,
 )
 from gnnkit.studies.text.writer import CharWriter
-from gnnkit.training import isolated_seed, replace_file, resolve_device
+from gnnkit.training import isolated_seed, resolve_device
 from gnnkit.training.environment import environment
 
 __all__ = ["STARTS", "study_rows", "study_run", "study_texts"]
@@ -91,7 +92,7 @@ def study_texts(
         for writer in writers:
             for start in starts:
                 writer.codec.encode(start)  # an unknown character is an error before anything is written
-    _check_out(out)
+    check_claim(out, "study.json", {}, "a study", finished=lambda: False)
     runs = []
     for name, folder, writer in zip(names, folders, writers, strict=True):
         if on_run is not None:
@@ -108,8 +109,7 @@ def study_texts(
         "runs": runs,
     }
     out.mkdir(parents=True, exist_ok=True)
-    with replace_file(out / "study.json") as part:
-        part.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    write_text(out / "study.json", json.dumps(document, ensure_ascii=False, indent=1) + "\n")
     study_rows(document).to_csv(out / "rows.csv", index=False)
     write_curves(document, out)
     write_reports(document, out)
@@ -285,10 +285,3 @@ def _thin(curve: pd.DataFrame) -> dict[str, list[float]]:
         "nats": [fmean(nats[piece]) for piece in pieces],
         "accuracy": [fmean(accuracies[piece]) for piece in pieces],
     }
-
-
-def _check_out(out: Path) -> None:
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"out: {out} is a file; give a folder")
-    if out.is_dir() and any(out.iterdir()) and not (out / "study.json").is_file():
-        raise ValueError(f"out: {out} holds other files; give a new or an empty folder")

@@ -19,11 +19,12 @@ from safetensors.torch import save_file
 
 import gnnkit
 from gnnkit.data import TextWindows, read_text, split_text, text_digest
+from gnnkit.kept_files import claim_folder, read_json, replace_file, write_json, write_text
 from gnnkit.sequence import CharCodec, CharLSTM, LSTMState, Sampling, count_parameters
 from gnnkit.studies.text.progress import TextProgress
 from gnnkit.studies.text.settings import TextSettings
-from gnnkit.studies.text.writer import CharWriter, read_recipe, score_stream
-from gnnkit.training import isolated_seed, load_snapshot, replace_file, resolve_device, save_snapshot
+from gnnkit.studies.text.writer import CharWriter, score_stream
+from gnnkit.training import isolated_seed, load_snapshot, resolve_device, save_snapshot
 from gnnkit.training.environment import environment, hardware
 from gnnkit.training.finite import check_exploded, check_finite, check_losses
 
@@ -87,16 +88,24 @@ def train_text(
     codec = CharCodec.from_text(text)
     out = Path(out)
     facts = {"book": Path(book).stem, "sha256": text_digest(text), "characters": len(text), "vocabulary": len(codec)}
-    _claim(out, {"gnnkit_text": True, "gnnkit": gnnkit.__version__, **facts, **settings.recipe()}, text)
-    if (out / "row.json").exists():
-        (out / _SNAPSHOT).unlink(missing_ok=True)  # a run may be cut off behind its last word
-        return json.loads((out / "row.json").read_text(encoding="utf-8"))
-    with isolated_seed(settings.seed, device):
-        training = TextTraining(text, codec, settings, out, device)
-        training.resume()
-        with TextProgress(console, settings.steps, training.step) as progress:
-            training.run(progress)
-    return training.finish(facts)
+    made_from = {"gnnkit_text": True, "gnnkit": gnnkit.__version__, **facts, **settings.recipe()}
+
+    def finished() -> bool:  # as far as there is something to go on with
+        return any((out / name).exists() for name in (_SNAPSHOT, "row.json"))
+
+    with claim_folder(out, "recipe.json", made_from, "a training", finished=finished):
+        if (out / "row.json").exists():
+            (out / _SNAPSHOT).unlink(missing_ok=True)  # a run may be cut off behind its last word
+            return read_json(out / "row.json")
+        if not finished():  # perhaps with another recipe than before, e.g. after a loss that exploded
+            shutil.rmtree(out / "stages", ignore_errors=True)
+            write_text(out / "book.txt", text)
+        with isolated_seed(settings.seed, device):
+            training = TextTraining(text, codec, settings, out, device)
+            training.resume()
+            with TextProgress(console, settings.steps, training.step) as progress:
+                training.run(progress)
+        return training.finish(facts)
 
 
 def train_step(
@@ -274,13 +283,9 @@ class TextTraining:
             "hardware": " and ".join(self.machines),
         }
         for name, table in (("curve", curve), ("validation", pd.DataFrame(self.validations))):
-            with replace_file(self.out / f"{name}.csv") as part:
-                table.to_csv(part, index=False, float_format="%.6g")
-        with replace_file(self.out / "row.json") as part:
-            part.write_text(json.dumps(row, indent=2) + "\n", encoding="utf-8")
-        # What a killed process was writing goes too.
-        for path in (self.out / _SNAPSHOT, *self.out.rglob("*.part")):
-            path.unlink(missing_ok=True)
+            write_text(self.out / f"{name}.csv", table.to_csv(index=False, float_format="%.6g"))
+        write_json(self.out / "row.json", row)
+        (self.out / _SNAPSHOT).unlink(missing_ok=True)
         return row
 
     def _look(self, progress: TextProgress) -> None:
@@ -340,31 +345,3 @@ class TextTraining:
 def _header(path: Path) -> dict[str, Any]:
     with safe_open(str(path), framework="pt") as file:
         return json.loads(file.metadata()["stage"])
-
-
-def _claim(out: Path, recipe: dict[str, Any], text: str) -> None:
-    """Make the folder, or see to it that it holds a training of this very book and recipe."""
-    target = out / "recipe.json"
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"out: {out} is a file; give a folder")
-    found = read_recipe(out)
-    if found is not None and found != recipe and not any((out / name).exists() for name in (_SNAPSHOT, "row.json")):
-        # Nothing to go on with, e.g. after a loss that exploded: it may begin anew with a lower rate.
-        shutil.rmtree(out / "stages", ignore_errors=True)
-    elif found is not None:
-        pairs = {key: (found.get(key), value) for key, value in recipe.items() if found.get(key) != value}
-        other = [f"{key}={_short(theirs)}, not {_short(ours)}" for key, (theirs, ours) in pairs.items()]
-        if other:
-            raise ValueError(f"out: {out} holds a training with {'; '.join(other)}; repeat that or give another folder")
-        return
-    elif out.exists() and any(path.name != "book.txt" and path.suffix != ".part" for path in out.iterdir()):
-        raise ValueError(f"out: {out} holds other files; give a new or an empty folder")
-    out.mkdir(parents=True, exist_ok=True)
-    with replace_file(out / "book.txt") as part:
-        part.write_text(text, encoding="utf-8", newline="\n")
-    with replace_file(target) as part:
-        part.write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8")
-
-
-def _short(value: Any) -> str:
-    return repr(value) if len(repr(value)) <= 20 else f"{str(value)[:12]}…"

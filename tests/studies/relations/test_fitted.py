@@ -9,8 +9,9 @@ from safetensors.torch import save_file
 
 from gnnkit.relational import KnownLinks
 from gnnkit.studies.relations.fitted import FittedLinks, load_fitted, make_fitted, rank_partners, rank_relations
+from gnnkit.studies.relations.settings import recipe
 from gnnkit.studies.relations.task import make_task
-from gnnkit.studies.relations.training import recipe, scorer, train_model
+from gnnkit.studies.relations.training import scorer, train_model
 
 # So many passes, however slow the machine is; the minutes only end a run that hangs.
 QUICK = {"minutes": 5, "epochs": 150, "validations": 2, "relations_per_step": 3, "channels": 16, "device": "cpu"}

@@ -1,9 +1,7 @@
 import json
 import multiprocessing
-import os
 import random
 import signal
-import time
 
 import pandas as pd
 import pytest
@@ -15,6 +13,7 @@ from torch import nn
 
 from gnnkit.data import split_text
 from gnnkit.sequence import CharCodec, CharLSTM, count_parameters
+from gnnkit.studies.combinations.settings import CombinationsSettings
 from gnnkit.studies.text import training as study
 from gnnkit.studies.text.settings import TextSettings
 from gnnkit.studies.text.training import train_step, train_text
@@ -139,37 +138,43 @@ def test_the_state_is_carried_where_it_is_asked_for(tmp_path, book, monkeypatch)
 _FORKS = multiprocessing.get_context("forkserver")
 
 
-def in_process(*arguments):
+def live(*arguments, seconds=None):
+    """Train; with `seconds`, be killed by the system when it has computed so long behind its first checkpoint."""
+
+    def save(*what, real=study.save_snapshot):
+        real(*what)
+        study.save_snapshot = real
+        # Of the processor's time: however busy the machine is, it is cut off at the same places.
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+
+    if seconds is not None:
+        study.save_snapshot = save
+    train_text(*arguments)
+
+
+def end_of(*arguments, **options):
+    """The exit code of a training in a process of its own."""
     # torch loads its compiler, which takes seconds, when the first optimizer is made.
     _FORKS.set_forkserver_preload(["gnnkit.studies.text.training", "torch._dynamo"])
-    process = _FORKS.Process(target=train_text, args=arguments)
+    process = _FORKS.Process(target=live, args=arguments, kwargs=options)
     process.start()
-    return process
+    process.join()
+    return process.exitcode
 
 
 def test_killed_at_any_moment_it_ends_with_the_same_weights(tmp_path, book):
-    recipe = settings(steps=300, stateful=True, dropout=0.3, weight_decay=0.01, checkpoint_every=3, warmup=0.1)
+    recipe = settings(
+        steps=300, stateful=True, dropout=0.3, weight_decay=0.01, checkpoint_every=3, validate_every=50, warmup=0.1
+    )
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    process = in_process(book, recipe, whole)
-    process.join(120)
-    assert process.exitcode == 0
+    assert end_of(book, recipe, whole) == 0
     draw, sizes = random.Random(0), []
-    snapshot = killed / "training.safetensors"
     for _ in range(6):
-        process = in_process(book, recipe, killed)
-        before = snapshot.stat().st_mtime_ns if snapshot.exists() else 0
-        # It has come further since it was begun, and then some random moment more.
-        while process.is_alive() and not (snapshot.exists() and snapshot.stat().st_mtime_ns > before):
-            time.sleep(0.001)
-        time.sleep(draw.uniform(0, 0.05))
-        os.kill(process.pid, signal.SIGKILL)
-        process.join(120)
-        assert process.exitcode == -signal.SIGKILL, "it had ended before it was killed: give it more steps"
-        sizes.append(snapshot.stat().st_size)
+        end = end_of(book, recipe, killed, seconds=draw.uniform(0.001, 0.05))
+        assert end == -signal.SIGPROF, "it had ended before it was killed: give it more steps"
+        sizes.append((killed / "training.safetensors").stat().st_size)
     assert sizes == sorted(set(sizes))  # what is known of the steps so far grows with each of them
-    process = in_process(book, recipe, killed)
-    process.join(120)
-    assert process.exitcode == 0
+    assert end_of(book, recipe, killed) == 0
     one, other = load_file(whole / "weights.safetensors"), load_file(killed / "weights.safetensors")
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
@@ -202,10 +207,14 @@ def test_another_recipe_or_book_is_refused(tmp_path, book):
     out = tmp_path / "out"
     train_text(book, settings(), out)
     before = (out / "weights.safetensors").read_bytes()
-    with pytest.raises(ValueError, match=r"holds a training with steps=30, not 31; seed=0, not 5; repeat that or give"):
+    with pytest.raises(
+        ValueError, match=r"with another steps \(30 there, and 31 now\) and seed \(0 there, and 5 now\): repeat"
+    ):
         train_text(book, settings(steps=31, seed=5), out)
     book.write_text(book.read_text()[:-1] + "#")
-    with pytest.raises(ValueError, match=r"holds a training with sha256=\w{12}…, not \w{12}…; vocabulary="):
+    with pytest.raises(
+        ValueError, match=r"with another sha256 \(SHA-256 \w{12}… there, and SHA-256 \w{12}… now\) and vocab"
+    ):
         train_text(book, settings(), out)
     assert (out / "weights.safetensors").read_bytes() == before
 
@@ -218,13 +227,14 @@ def test_folders_that_are_not_its_own(tmp_path, book):
     with pytest.raises(ValueError, match=r"book\.txt is a file; give a folder"):
         train_text(book, settings(), book)
     (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "recipe.json").write_text('{"steps": 2000}')  # of another study
+    recipe = CombinationsSettings().recipe()  # of another study
+    (tmp_path / "other" / "recipe.json").write_text(json.dumps(recipe))
     with pytest.raises(ValueError, match="other holds other files"):
         train_text(book, settings(), tmp_path / "other")
     # What a run leaves that was cut off before it had begun.
     (tmp_path / "begun").mkdir()
-    (tmp_path / "begun" / "book.txt").write_text("half")
-    (tmp_path / "begun" / "recipe.json.part").write_text("{")
+    (tmp_path / "begun" / "lock").write_text("process 7 on earth")
+    (tmp_path / "begun" / "recipe.json.7-1.part").write_text("{")
     assert train_text(book, settings(steps=2), tmp_path / "begun")["steps"] == 2
 
 

@@ -6,10 +6,12 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
+from gnnkit.training.early_stop import EarlyStop, weights_of
 from gnnkit.training.finite import check_exploded, check_finite, check_losses, check_weights
 from gnnkit.training.memory import PeakMemory
 from gnnkit.training.seeding import isolated_seed
@@ -106,7 +108,7 @@ def fit_within_budget(
         module.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
     memory, fit = PeakMemory(device), BudgetFit()
-    best: dict[str, Tensor] = {}
+    best = EarlyStop()
     start = time.perf_counter()
     recent: list[Tensor] = []  # on the device: fetching each loss would wait for it at each step
     fetched: list[Tensor] = []  # since the last validation
@@ -138,9 +140,7 @@ def fit_within_budget(
         check_finite(f"the validation's {choose_by}", scores[choose_by], where, **rate)
         seconds = time.perf_counter() - start
         fit.history.append({"seconds": seconds, "step": fit.steps, "loss": loss, **scores})
-        if scores[choose_by] > fit.best_score:
-            fit.best_score = scores[choose_by]
-            best.update({name: value.detach().clone() for name, value in module.state_dict().items()})
+        best.update(fit.steps, -scores[choose_by], weights=partial(weights_of, module))
         if on_scores is not None:
             on_scores(seconds, fit.steps, loss, scores)
 
@@ -172,7 +172,8 @@ def fit_within_budget(
             if settings.epochs is not None:
                 share = max(share, fit.epochs / settings.epochs)
         check()
-    module.load_state_dict(best)
+    module.load_state_dict(best.weights)
+    fit.best_score = -best.loss
     module.eval()
     fit.seconds, fit.peak_memory_mb = time.perf_counter() - start, memory.megabytes()
     return fit

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,9 +12,10 @@ from torch import Tensor
 
 from gnnkit.relational import KnownLinks
 from gnnkit.studies.relations.fitted import FittedLinks, rank_partners, rank_relations
+from gnnkit.studies.relations.report import markdown_table, records
 from gnnkit.studies.relations.task import LinkTask
 
-__all__ = ["markdown_table", "records", "reliability", "write_examples"]
+__all__ = ["reliability", "write_examples"]
 
 #: Edges of the bins of probability; most pairs are no link, so the low ones are narrow.
 BINS = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -176,30 +176,6 @@ def write_examples(
         markdown_table(["probability", "pairs", "test links", "predicted", "observed", "interval"], lines),
     ]
     Path(target).write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-
-
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown; a cell of digits stands at the right.
-
-    Example:
-        >>> print(markdown_table(["run", "score"], [["best", "0.97"]]))
-        | run | score |
-        |---|--:|
-        | best | 0.97 |
-    """
-    right = [
-        bool(rows) and all(not row[i] or row[i].lstrip("-+<>~")[:1].isdigit() for row in rows)
-        for i in range(len(header))
-    ]
-    lines = [header, ["--:" if each else "---" for each in right], *rows]
-    return "\n".join(
-        f"|{'|'.join(line)}|" if number == 1 else f"| {' | '.join(line)} |" for number, line in enumerate(lines)
-    )
-
-
-def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as dictionaries."""
-    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
 def _by_relation(links: Tensor, nodes: int, count: int) -> tuple[list[int], Tensor]:

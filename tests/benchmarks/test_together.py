@@ -5,10 +5,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from benchmarks.together import fit_together
 from gnnkit.data import make_windows, simulate_traffic
 from gnnkit.metrics import mae
 from gnnkit.temporal import build_forecaster
-from gnnkit.training import TrainingSettings, fit, fit_together
+from gnnkit.training import TrainingSettings, fit
 
 SIZES = {"in_channels": 1, "horizon": 2, "history": 6, "num_nodes": 4, "hidden_channels": 4}
 
@@ -70,7 +71,7 @@ class Told(torch.nn.Module):
 def test_progress_is_the_share_of_max_seconds_where_they_end_first(monkeypatch):
     ticks = itertools.count()
     fake = SimpleNamespace(perf_counter=lambda: next(ticks))
-    monkeypatch.setattr(sys.modules["gnnkit.training.together"], "time", fake)
+    monkeypatch.setattr(sys.modules["benchmarks.together"], "time", fake)
     windows = make_windows(simulate_traffic(num_nodes=4, days=1), history=6, horizon=2)
     settings = TrainingSettings(epochs=1000, batch_size=64, device="cpu", max_seconds=4.0)
     edges, heard = torch.zeros(2, 0, dtype=torch.long), []

@@ -10,12 +10,14 @@ import copy
 import math
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from gnnkit.training.early_stop import EarlyStop, weights_of
 from gnnkit.training.finite import check_finite
 from gnnkit.training.fit import POINT_LOSSES, TrainingSettings, resolve_device, schedule_rate
 from gnnkit.training.seeding import isolated_seed, shuffled_batches
@@ -80,9 +82,7 @@ def fit_together(
     total = settings.epochs * math.ceil(len(train) / settings.batch_size)
     orders = [torch.Generator().manual_seed(seed) for seed in seeds]
     history: list[list[float]] = [[] for _ in seeds]
-    best = [
-        {name: tensor.detach()[number].clone() for name, tensor in parameters.items()} for number in range(len(seeds))
-    ]
+    stops = [EarlyStop() for _ in seeds]
     lower = {"learning_rate": settings.learning_rate, "clip": settings.clip}
     step, start = 0, time.perf_counter()
     with isolated_seed(seeds[0], device):
@@ -116,12 +116,11 @@ def fit_together(
                 history[number].append(score(*_predictions(forecaster, moved.val, graph)))
                 what = f"the validation score of seed {seeds[number]}"
                 check_finite(what, history[number][-1], f"epoch {epoch}", **lower)
-                if history[number][-1] == min(history[number]):
-                    best[number] = {name: tensor.detach()[number].clone() for name, tensor in parameters.items()}
+                stops[number].update(epoch, history[number][-1], weights=partial(weights_of, forecaster))
             if settings.max_seconds is not None and time.perf_counter() - start >= settings.max_seconds:
                 break
-    for forecaster, weights in zip(forecasters, best, strict=True):
-        _take(forecaster, weights)
+    for forecaster, stop in zip(forecasters, stops, strict=True):
+        forecaster.load_state_dict(stop.weights)
         forecaster.eval()
     return history
 

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.decagon_examples import reliability, write_examples
 from gnnkit.relational import KnownLinks
-from gnnkit.studies.relations.examples import markdown_table, reliability, write_examples
 from gnnkit.studies.relations.fitted import make_fitted, rank_partners, rank_relations
+from gnnkit.studies.relations.settings import recipe
 from gnnkit.studies.relations.task import make_task
-from gnnkit.studies.relations.training import recipe, scorer, train_model
+from gnnkit.studies.relations.training import scorer, train_model
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +86,3 @@ def test_the_page_has_the_answers_of_predict(task, fitted, tmp_path):
     name = {"CID102": "aspirin (CID102)"}.get(first["entity"], first["entity"])
     assert f"| 1 | {name} | {first['probability']:.3f} |" in page
     assert "How far the probabilities hold" in page
-
-
-def test_digits_stand_at_the_right():
-    table = markdown_table(["a", "b", "c"], [["x", "1", "+0.1 (y)"], ["2", "", "-3"]])
-    assert table.splitlines() == ["| a | b | c |", "|---|--:|--:|", "| x | 1 | +0.1 (y) |", "| 2 |  | -3 |"]
