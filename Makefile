@@ -5,15 +5,17 @@ PYTHON ?= python3
 # The interpreter is named by a relative path, so that a checkout below a folder with a blank in its name works.
 VENV := .venv/bin/python
 PIP := $(VENV) -m pip --disable-pip-version-check install --quiet --constraint .github/constraints.txt
-TESTS ?= tests
+# What is tested; nothing stands for all that pyproject.toml names: the tests, and the examples in the docstrings.
+TESTS ?=
 
 PYG ?=
 
-.PHONY: browser cases demo test pyg-tests lint format bench los-loop clean help
+.PHONY: browser cases demo test test-fast pyg-tests lint format bench los-loop clean help
 
 help:
 	@echo "make demo      compare sequence and graph models on the simulated road network; the report lands in demo/"
-	@echo "make test      the whole test suite"
+	@echo "make test      the whole test suite, docstring examples among it; TESTS=tests/ops for a part of it"
+	@echo "make test-fast the tests that take no more than some seconds each"
 	@echo "make pyg-tests PYG=...  PyG's own tests on gnnkit's layers, from a checkout of PyG"
 	@echo "make browser   a Chromium for the tests of the report, where there is none (Debian, as root)"
 	@echo "make cases     what strangers' cases say, before and now; the table lands in tests/cases/CASES.md"
@@ -26,6 +28,9 @@ demo: .venv/installed
 
 test: .venv/installed-scatter
 	$(VENV) -m pytest $(TESTS)
+
+test-fast: .venv/installed-scatter
+	$(VENV) -m pytest -m "not slow" $(or $(TESTS),tests)
 
 # GNNKIT_CASES names the folder of the cases; the default lies beside the checkout.
 cases: .venv/installed-dev

@@ -25,11 +25,11 @@ import pandas as pd
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from gnnkit.data import DecagonData, load_decagon
-from gnnkit.studies.relations import BASELINES, RUNS, run_study
-from gnnkit.studies.relations_examples import reliability, write_examples
-from gnnkit.studies.relations_fitted import load_fitted
-from gnnkit.studies.relations_report import run_differences, write_report
-from gnnkit.studies.relations_task import METRICS, make_task
+from gnnkit.studies.relations.examples import reliability, write_examples
+from gnnkit.studies.relations.fitted import load_fitted
+from gnnkit.studies.relations.report import run_differences, write_report
+from gnnkit.studies.relations.study import BASELINES, RUNS, run_study
+from gnnkit.studies.relations.task import METRICS, make_task
 
 HERE = Path(__file__).resolve().parent
 DATA = HERE.parent.parent / "shared" / "data"

@@ -23,12 +23,13 @@ import numpy as np
 import pandas as pd
 import torch
 from rows import DATA, RESULTS, Rows
+from together import fit_together
 
 from gnnkit.compare.baselines import last_value
 from gnnkit.data import GraphSeries, MaxScaler, Split, Windows, WindowSplits, make_windows
 from gnnkit.metrics import corr, mae, rse
 from gnnkit.temporal import build_forecaster
-from gnnkit.training import TrainingSettings, fit_together, predict
+from gnnkit.training import TrainingSettings, predict
 
 HISTORY = 168
 #: The published settings of MTGNN; channels 16/16/32/64 are hidden_channels=16.

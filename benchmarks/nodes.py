@@ -31,8 +31,8 @@ import torch.nn.functional as F
 
 from gnnkit.data.nodes import planetoid
 from gnnkit.layers import SeedStack
-from gnnkit.studies.node_recipes import NodeRecipe, node_recipe
-from gnnkit.studies.nodes import build_models
+from gnnkit.studies.nodes.recipes import NodeRecipe, node_recipe
+from gnnkit.studies.nodes.training import build_models
 from gnnkit.training import isolated_seed
 from gnnkit.training.environment import environment
 from gnnkit.training.seeds import fit_seeds

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from rows import markdown_table
 
-from gnnkit.studies.node_recipes import NODE_RECIPES
+from gnnkit.studies.nodes.recipes import NODE_RECIPES
 
 __all__ = ["draw_six_nodes", "write_table"]
 

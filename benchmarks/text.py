@@ -26,8 +26,8 @@ from torch import Tensor, nn
 
 from gnnkit.data import TextWindows
 from gnnkit.sequence import CharLSTM, LSTMState, Sampling, write_characters
-from gnnkit.studies.text import train_step
-from gnnkit.studies.text_settings import TextSettings, preset
+from gnnkit.studies.text.settings import TextSettings, preset
+from gnnkit.studies.text.training import train_step
 from gnnkit.training.environment import environment
 
 #: Characters in the vocabulary of "The Brothers Karamazov", and in the synthetic text that is read here.

@@ -29,9 +29,9 @@ import torch
 from rich.console import Console
 from rows import RESULTS, alone
 
-from gnnkit.studies.text import train_text
-from gnnkit.studies.text_settings import ABLATION, TextSettings, preset
-from gnnkit.studies.text_study import study_texts
+from gnnkit.studies.text.settings import ABLATION, TextSettings, preset
+from gnnkit.studies.text.study import study_texts
+from gnnkit.studies.text.training import train_text
 
 HERE = Path(__file__).resolve().parent
 BESIDE = HERE.parent.parent / "shared" / "data"

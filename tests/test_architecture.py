@@ -45,7 +45,7 @@ UPWARDS = {
 }
 CIRCLES = {
     ("gnnkit.graph.draw_report", "gnnkit.graph.report"): "a report and its pictures share a type",
-    ("gnnkit.studies.combinations", "gnnkit.studies.combinations_plots"): "a study and its plots share its rows",
+    ("gnnkit.studies.combinations", "gnnkit.studies.combinations.plots"): "a study and its plots share its rows",
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

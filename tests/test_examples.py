@@ -24,8 +24,9 @@ def test_no_example_is_left_out():
 
 @pytest.mark.parametrize("name", PROMISED)
 def test_example_runs_and_prints_what_it_promises(name, tmp_path):
+    # The limit is for one that hangs; a busy machine may be many times slower than a quiet one.
     run = subprocess.run(
-        [sys.executable, str(EXAMPLES / name)], capture_output=True, text=True, timeout=240, cwd=tmp_path
+        [sys.executable, str(EXAMPLES / name)], capture_output=True, text=True, timeout=1200, cwd=tmp_path
     )
     assert run.returncode == 0, run.stderr
     for words in PROMISED[name]:

@@ -13,7 +13,7 @@ app = typer.Typer()
 def list_() -> None:
     from gnnkit.data import DATASETS
     from gnnkit.data.nodes import NODE_DATASETS
-    from gnnkit.studies.node_recipes import NODE_RECIPES
+    from gnnkit.studies.nodes.recipes import NODE_RECIPES
     from gnnkit.temporal import MODELS
 
     width = max(map(len, [*MODELS, *DATASETS, *NODE_DATASETS]))

@@ -48,7 +48,7 @@ def train(
 ) -> None:
     from rich.console import Console
 
-    from gnnkit.studies.nodes import NodeRun, summarize, train_nodes
+    from gnnkit.studies.nodes.training import NodeRun, summarize, train_nodes
 
     run = NodeRun(**ctx.obj)
     with Console(stderr=True).status("loading") as status:
@@ -84,7 +84,7 @@ def depth(
 ) -> None:
     from rich.console import Console
 
-    from gnnkit.studies.depth import DepthStudy, run_depth_study
+    from gnnkit.studies.nodes.depth import DepthStudy, run_depth_study
 
     study = DepthStudy(**ctx.obj)
     with Console(stderr=True).status("loading") as status:

@@ -12,8 +12,8 @@ from typer import Option
 from gnnkit.cli.options import help_text, parse_names, parse_options
 
 if TYPE_CHECKING:
-    from gnnkit.studies.relations_fitted import FittedLinks
-    from gnnkit.studies.relations_task import LinkTask
+    from gnnkit.studies.relations.fitted import FittedLinks
+    from gnnkit.studies.relations.task import LinkTask
 
 __all__ = ["app", "evaluate", "examples", "predict", "train"]
 
@@ -77,9 +77,10 @@ def train(
     device: Annotated[str, Option(help="auto, cpu, cuda, cuda:1, mps (auto).")] = "auto",
     out: Annotated[Path, Option(help="Folder for the fitted model (gnnkit-relations).")] = Path("gnnkit-relations"),
 ) -> None:
-    from gnnkit.studies.relations_fitted import make_fitted
-    from gnnkit.studies.relations_task import digest_task
-    from gnnkit.studies.relations_training import recipe, train_model
+    from gnnkit.studies.relations.fitted import make_fitted
+    from gnnkit.studies.relations.settings import recipe
+    from gnnkit.studies.relations.task import digest_task
+    from gnnkit.studies.relations.training import train_model
 
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "links.safetensors").exists())):
         raise ValueError(f"out: {out} holds something else; give a new or an empty folder")
@@ -124,9 +125,9 @@ def evaluate(
     worst: Annotated[int, Option(help="Relations shown at either end (5).")] = 5,
     csv: Annotated[Path | None, Option(help="Where to write the scores by relation.")] = None,
 ) -> None:
-    from gnnkit.studies.relations import popularity_scorer, score_row
-    from gnnkit.studies.relations_task import METRICS, rank_entities
-    from gnnkit.studies.relations_training import scorer
+    from gnnkit.studies.relations.study import popularity_scorer, score_row
+    from gnnkit.studies.relations.task import METRICS, rank_entities
+    from gnnkit.studies.relations.training import scorer
 
     fitted, task = _load_fitted(folder, data_root)
     row, table = score_row(task, scorer(fitted.model))
@@ -162,7 +163,7 @@ def predict(
     new: Annotated[bool, Option("--new", help="Leave out what stood in training.")] = False,
     csv: Annotated[Path | None, Option(help="Where to write all rows.")] = None,
 ) -> None:
-    from gnnkit.studies.relations_fitted import load_fitted, rank_partners, rank_relations
+    from gnnkit.studies.relations.fitted import load_fitted, rank_partners, rank_relations
 
     if (second is None) == (relation is None):
         raise ValueError("predict: give either --second (ranks relations of the pair) or --relation (ranks partners)")
@@ -191,7 +192,7 @@ def examples(
     data_root: Annotated[Path | None, Option(help="Folder of Decagon's files (GNNKIT_DATA).")] = None,
     out: Annotated[Path, Option(help="The Markdown file (examples.md).")] = Path("examples.md"),
 ) -> None:
-    from gnnkit.studies.relations_examples import write_examples
+    from gnnkit.studies.relations.examples import write_examples
 
     asked = [
         [_two(option, text) for text in given or ()] for option, given in (("--pair", pair), ("--partner", partner))
@@ -210,8 +211,8 @@ def _two(option: str, text: str) -> tuple[str, str]:
 
 def _load_fitted(folder: Path, root: Path | None) -> tuple[FittedLinks, LinkTask]:
     """A fitted model and the links that it was trained on."""
-    from gnnkit.studies.relations_fitted import load_fitted
-    from gnnkit.studies.relations_task import digest_task
+    from gnnkit.studies.relations.fitted import load_fitted
+    from gnnkit.studies.relations.task import digest_task
 
     fitted, extra = load_fitted(folder)
     task = _load(extra["source"], root)
@@ -227,7 +228,7 @@ def _load_fitted(folder: Path, root: Path | None) -> tuple[FittedLinks, LinkTask
 
 def _load(source: dict[str, Any], root: Path | None, *, say: bool = False) -> LinkTask:
     from gnnkit.data import load_decagon, load_triples
-    from gnnkit.studies.relations_task import make_task
+    from gnnkit.studies.relations.task import make_task
 
     strict, seed = source["strict"], source["seed"]
     if source["data"] == "decagon":

@@ -55,8 +55,9 @@ def sequence(
 ) -> None:
     from rich.console import Console
 
-    from gnnkit.studies.combinations import CombinationsSettings, run_study
-    from gnnkit.studies.combinations_report import render_terminal
+    from gnnkit.studies.combinations.report import render_terminal
+    from gnnkit.studies.combinations.settings import CombinationsSettings
+    from gnnkit.studies.combinations.study import run_study
 
     settings = CombinationsSettings(
         lengths=tuple(parse_whole_numbers("lengths", lengths)),

@@ -51,7 +51,7 @@ tied, schedule), or one of them with parts put in or taken out; other options co
 
 
 def _settings() -> type[Settings]:
-    from gnnkit.studies.text_settings import TextSettings
+    from gnnkit.studies.text.settings import TextSettings
 
     return TextSettings
 
@@ -66,9 +66,9 @@ def train(
 ) -> None:
     from rich.console import Console
 
-    from gnnkit.studies.text import train_text
-    from gnnkit.studies.text_settings import TextSettings
-    from gnnkit.studies.text_settings import preset as settings_of
+    from gnnkit.studies.text.settings import TextSettings
+    from gnnkit.studies.text.settings import preset as settings_of
+    from gnnkit.studies.text.training import train_text
 
     settings = TextSettings(**{**settings_of(preset), **ctx.obj})
     try:
@@ -133,7 +133,7 @@ def write(
     if seed < 0:
         raise ValueError(f"seed must be a whole number of at least 0, got {seed}")
     from gnnkit.sequence import Sampling
-    from gnnkit.studies.text_model import CharWriter
+    from gnnkit.studies.text.writer import CharWriter
     from gnnkit.training import resolve_device
 
     factor = tau if tau is not None else 1.0 if temperature is None else 1 / temperature
@@ -181,7 +181,7 @@ def study(
     seed: Annotated[int, _set(_HOW, "Of the samples (0).")] = 0,
     device: Annotated[str, _set(_HOW, "auto, cpu, cuda, cuda:1, mps (cpu).")] = "cpu",
 ) -> None:
-    from gnnkit.studies.text_study import study_texts
+    from gnnkit.studies.text.study import study_texts
 
     study_texts(
         directories,

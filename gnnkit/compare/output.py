@@ -15,7 +15,7 @@ from gnnkit.compare.report.latex import write_latex
 from gnnkit.compare.report.markdown import write_markdown
 from gnnkit.compare.results import Results
 from gnnkit.compare.spec.comparison import ComparisonSpec, make_spec
-from gnnkit.training import replace_file
+from gnnkit.kept_files import check_folder, write_json
 
 __all__ = ["check_folder", "check_kept", "check_output", "keep_spec", "kept_spec", "kept_threads", "write_output"]
 
@@ -26,29 +26,6 @@ _GROWING = ("models", "seeds", "train_shares", "hidden_shares", "ablate_graph")
 """What may get more entries while a run is not over: all that is there stays part of it."""
 _SAME_DATA = ("data_root", "series", "graph")
 """Where the data lie; whether they are the same is told by their SHA-256."""
-
-
-def check_folder(directory: str | Path) -> Path:
-    """Refuse a folder that cannot be made or written to.
-
-    Args:
-        directory: a folder that is there or not.
-
-    Returns:
-        The folder.
-
-    Raises:
-        ValueError: it is a file, or cannot be written.
-    """
-    directory = Path(directory)
-    if directory.exists() and not directory.is_dir():
-        raise ValueError(f"out: {directory} is a file; give a folder")
-    existing = directory.absolute()
-    while not existing.exists():
-        existing = existing.parent
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
-        raise ValueError(f"out: {directory} cannot be made, as {existing} is not a folder that can be written to")
-    return directory
 
 
 def check_output(directory: str | Path) -> Path:
@@ -127,8 +104,7 @@ def keep_spec(spec: ComparisonSpec, directory: str | Path, *, data_hash: str) ->
     # Absolute: a run may go on from another working directory.
     spec = spec.model_copy(update={name: path and path.absolute() for name, path in paths.items()})
     document = {"gnnkit_spec": True, "data_hash": data_hash, "spec": spec.to_json()}
-    with replace_file(directory / "spec.json") as part:
-        part.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    write_json(directory / "spec.json", document)
 
 
 def check_kept(spec: ComparisonSpec, directory: str | Path, *, data_hash: str) -> None:

@@ -22,7 +22,8 @@ from gnnkit.compare.jobs import Job, job_settings
 from gnnkit.compare.scores import Outcome
 from gnnkit.compare.spec.comparison import FinalSpec
 from gnnkit.data import GraphSeries
-from gnnkit.training import EpochRecord, FitResult, replace_file, resolve_device
+from gnnkit.kept_files import locked_folder, replace_file
+from gnnkit.training import EpochRecord, FitResult, resolve_device
 from gnnkit.training.environment import hardware
 
 __all__ = ["JobStore", "StoredJob", "code_digest", "fingerprint"]
@@ -124,20 +125,7 @@ class JobStore:
         Raises:
             ValueError: another run writes to it.
         """
-        with (self.directory / "lock").open("w") as file:
-            try:
-                import fcntl
-            except ImportError:  # no such locks on Windows: two runs into one folder are the user's to avoid there
-                pass
-            else:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise ValueError(
-                        f"{self.directory.parent} is in use by another run; wait for it, or give another folder"
-                    ) from None
-            for part in self.directory.glob("*.part"):
-                part.unlink(missing_ok=True)
+        with locked_folder(self.directory, of=self.directory.parent):
             yield
 
     def path(self, job: Job) -> Path:

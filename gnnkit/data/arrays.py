@@ -14,7 +14,7 @@ import scipy.sparse
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-__all__ = ["check_ids", "check_numbers", "check_sparse", "read_arrays", "sparse_from_arrays"]
+__all__ = ["check_ids", "check_numbers", "read_arrays", "sparse_from_arrays"]
 
 _LAYOUTS: Mapping[str, tuple[str, ...]] = {
     "csr": ("data", "indices", "indptr"),
@@ -125,29 +125,6 @@ def check_numbers(values: NDArray[Any], where: str, *, finite: bool = True) -> N
         place = np.unravel_index(int((~np.isfinite(values)).argmax()), values.shape)
         raise ValueError(f"{where}[{', '.join(map(str, place))}] is {values[place]}; give a finite number")
     return values.astype(np.float64)
-
-
-def check_sparse(matrix: Any, where: str, *, finite: bool = True) -> scipy.sparse.coo_array:
-    """Check a scipy matrix that was unpickled, and so made without scipy's own checks.
-
-    Args:
-        matrix: CSR, CSC, BSR, COO or DIA. It is left as it is.
-        where: What to call it: the file.
-        finite: Whether NaN and infinite values are refused. Default True.
-
-    Returns:
-        A sound copy, as `sparse_from_arrays` makes it.
-
-    Raises:
-        ValueError: No scipy matrix, or one that holds something wrong; the message has array and place.
-    """
-    if not scipy.sparse.issparse(matrix):
-        raise ValueError(f"{where} must be a scipy sparse matrix, got {_described(matrix)}")
-    parts = dict(vars(matrix))  # what the pickle has set; a property would compute with it
-    if "coords" in parts and isinstance(parts["coords"], tuple) and len(parts["coords"]) == 2:
-        parts["row"], parts["col"] = parts["coords"]
-    layout, _, _ = type(matrix).__name__.partition("_")  # csr_matrix or csr_array; the instance could say anything
-    return sparse_from_arrays(layout, parts.get("_shape"), parts, f"{where}: ", finite=finite)
 
 
 def sparse_from_arrays(

@@ -19,6 +19,7 @@ from gnnkit._user_cache import user_cache
 from gnnkit.data.node_checks import check_nodes
 from gnnkit.data.ogb_nodes import load_ogb
 from gnnkit.data.planetoid_files import PLANETOID_FILES, PLANETOID_URL, read_planetoid
+from gnnkit.kept_files import replace_file
 
 __all__ = ["NODE_DATASETS", "load_nodes", "planetoid", "row_normalize"]
 
@@ -144,9 +145,8 @@ def _files(name: str, root: str | Path | None) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         for file in names:
             if not (folder / file).is_file():
-                part = folder / f"{file}.part"  # a download that is cut off leaves no file that looks whole
-                fs.cp(f"{PLANETOID_URL}/{file}", str(part))
-                os.replace(part, folder / file)
+                with replace_file(folder / file) as part:  # a download that is cut off leaves none that looks whole
+                    fs.cp(f"{PLANETOID_URL}/{file}", str(part))
     except (urllib.error.URLError, OSError) as error:
         raise FileNotFoundError(
             f"{name}: its files are not on this machine and {PLANETOID_URL} cannot be reached ({error}); put "

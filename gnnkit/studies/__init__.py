@@ -1,3 +1,3 @@
-"""Experiments: one a file, from settings to rows, tables and figures."""
+"""Experiments: one a folder, from settings to rows, tables and figures."""
 
 __all__: list[str] = []

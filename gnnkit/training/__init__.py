@@ -1,8 +1,9 @@
 """Seeding, the fit loop, early stop and checkpoints. Knows no model by name."""
 
+from gnnkit.kept_files import replace_file
+from gnnkit.training.budget import BudgetFit, BudgetSettings, fit_within_budget
 from gnnkit.training.checkpoint import load_checkpoint, save_checkpoint
 from gnnkit.training.fit import EpochRecord, FitResult, TrainingSettings, fit, predict, resolve_device
-from gnnkit.training.links import BudgetFit, BudgetSettings, fit_within_budget
 from gnnkit.training.progress import (
     FitProgress,
     MatrixLines,
@@ -12,8 +13,7 @@ from gnnkit.training.progress import (
     open_progress,
 )
 from gnnkit.training.seeding import isolated_seed, seed_everything, shuffled_batches
-from gnnkit.training.snapshot import load_snapshot, replace_file, save_snapshot
-from gnnkit.training.together import fit_together
+from gnnkit.training.snapshot import load_snapshot, save_snapshot
 
 __all__ = [
     "BudgetFit",
@@ -26,7 +26,6 @@ __all__ = [
     "ProgressBars",
     "TrainingSettings",
     "fit",
-    "fit_together",
     "fit_within_budget",
     "isolated_seed",
     "load_checkpoint",

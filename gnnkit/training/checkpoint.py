@@ -12,7 +12,7 @@ from safetensors.torch import load_model, save_model
 from torch import nn
 
 from gnnkit import __version__
-from gnnkit.training.snapshot import replace_file
+from gnnkit.kept_files import replace_file, write_json
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
@@ -51,7 +51,7 @@ def save_checkpoint(directory: str | Path, forecaster: nn.Module, config: Mappin
         save_model(apart, str(part))
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     document = {"format": FORMAT, "gnnkit": __version__, "weights_sha256": digest, "config": json.loads(text)}
-    (directory / _CONFIG).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    write_json(directory / _CONFIG, document)
 
 
 def load_checkpoint(directory: str | Path, build: Callable[..., nn.Module]) -> tuple[nn.Module, dict[str, Any]]:

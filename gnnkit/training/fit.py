@@ -5,6 +5,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal, Self
 
 import torch
@@ -14,6 +15,7 @@ from pydantic import model_validator
 from torch import Tensor, nn
 
 from gnnkit.settings.fit import TrainingFields
+from gnnkit.training.early_stop import EarlyStop, weights_of
 from gnnkit.training.finite import check_finite
 from gnnkit.training.memory import PeakMemory
 from gnnkit.training.progress import FitProgress
@@ -160,9 +162,9 @@ def fit(
 
     order = torch.Generator().manual_seed(settings.seed)
     records: list[EpochRecord] = []
-    best: dict[str, Tensor] = {}
-    best_mae, best_epoch, step, number, stopped = math.inf, 0, 0, 0, "epochs"
-    curriculum, learns_all = getattr(forecaster, "curriculum", 0.0), 0  # the epoch from which all horizons are learned
+    stop = EarlyStop(settings.patience)
+    step, number, stopped = 0, 0, "epochs"
+    curriculum = getattr(forecaster, "curriculum", 0.0)  # the share of the steps before all horizons are learned
     memory = PeakMemory(device)
     if progress:
         progress.begin_fit(total_steps)
@@ -203,22 +205,21 @@ def fit(
                 _check_finite("the validation MAE", val_mae, epoch, number, settings)
                 train_loss = loss_sum / observed_sum if observed_sum else math.nan  # an epoch cut off in a gap
                 records.append(EpochRecord(epoch, train_loss, val_mae, time.perf_counter() - epoch_start))
-                learns_all = epoch if done(step) < curriculum else learns_all
-                if val_mae < best_mae:
-                    best_mae, best_epoch = val_mae, epoch
-                    best = {name: tensor.detach().clone() for name, tensor in forecaster.state_dict().items()}
-                elif epoch - max(best_epoch, learns_all) >= settings.patience:
+                stop.update(epoch, val_mae, weights=partial(weights_of, forecaster))
+                if done(step) < curriculum:
+                    stop.wait = 0  # patience begins where all horizons are learned
+                elif stop.over:
                     stopped = "patience"
                 if stopped != "epochs":
                     break
     finally:
         if progress:
             progress.end_fit()
-    forecaster.load_state_dict(best)
+    forecaster.load_state_dict(stop.weights)
     return FitResult(
         epochs=records,
-        best_epoch=best_epoch,
-        best_val_mae=best_mae,
+        best_epoch=stop.at,
+        best_val_mae=stop.loss,
         wall_seconds=time.perf_counter() - start,
         epoch_seconds=statistics.median(record.seconds for record in records),
         peak_memory_mb=memory.megabytes(),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gnnkit.training.early_stop import EarlyStop, weights_of
 from gnnkit.training.finite import check_exploded, check_finite
 from gnnkit.training.seeding import isolated_seed
 from gnnkit.training.seeds import SeedResult, SeedSettings, weight_decay_groups
@@ -54,34 +56,28 @@ def fit_batches(
     device = next(model.parameters()).device
     groups = weight_decay_groups(model.named_parameters(), settings.weight_decay)
     optimizer = torch.optim.Adam(groups, lr=settings.learning_rate, fused=True)
-    best: dict[str, Any] | None = None
-    wait, epoch, first, start = 0, 0, 0.0, time.perf_counter()
+    stop = EarlyStop(settings.patience, rule="accuracy", keep="last" if settings.keep == "last" else "best")
+    kept: dict[str, Any] = {}
+    rate = {"learning_rate": settings.learning_rate}
+    epoch, first, start = 0, 0.0, time.perf_counter()
     with isolated_seed(seed, device):
         for epoch in range(1, settings.epochs + 1):
             loss, at_start = _epoch(model, batches, optimizer, device, settings, f"seed {seed}, epoch {epoch}")
             first = at_start if epoch == 1 else first
-            logits = predict_batches(model, data, whole)
-            scores = _scores(logits, data)
-            what, where = "the validation loss", f"seed {seed}, epoch {epoch}"
-            check_finite(what, scores["val_loss"], where, learning_rate=settings.learning_rate)
-            if best is None or settings.keep == "last" or scores["val_accuracy"] > best["val_accuracy"]:
-                better = best is None or scores["val_accuracy"] > best["val_accuracy"]
-                state = {name: value.detach().clone() for name, value in model.state_dict().items()}
-                best = {"epoch": epoch, "state": state, **scores}
-                wait = 0 if better else wait + 1
-            else:
-                wait += 1
+            scores = _scores(predict_batches(model, data, whole), data)
+            check_finite("the validation loss", scores["val_loss"], f"seed {seed}, epoch {epoch}", **rate)
+            # The first of equal accuracies is the best: the loss breaks no tie.
+            is_best = stop.update(epoch, 0.0, scores["val_accuracy"], weights=partial(weights_of, model))
+            if is_best or settings.keep == "last":
+                kept = {"epoch": epoch, **scores}
             if on_epoch is not None:
                 on_epoch(epoch, loss)
-            if settings.patience is not None and wait >= settings.patience:
+            if stop.over or (max_seconds is not None and time.perf_counter() - start > max_seconds):
                 break
-            if max_seconds is not None and time.perf_counter() - start > max_seconds:
-                break
-    assert best is not None  # for the type checker: there is at least one epoch
-    what, where = "the validation loss", f"seed {seed}, epoch {best['epoch']}"
-    check_exploded(what, best["val_loss"], first, where, learning_rate=settings.learning_rate)
-    model.load_state_dict(best["state"])
-    return SeedResult(seed=seed, epochs=epoch, **best)
+    check_exploded("the validation loss", kept["val_loss"], first, f"seed {seed}, epoch {kept['epoch']}", **rate)
+    if stop.weights:
+        model.load_state_dict(stop.weights)
+    return SeedResult(seed=seed, epochs=epoch, state=weights_of(model), **kept)
 
 
 def _epoch(

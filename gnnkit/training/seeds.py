@@ -7,18 +7,18 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
+from functools import partial
 from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gnnkit.training.early_stop import KEEP, STOP_RULES, EarlyStop
 from gnnkit.training.finite import check_exploded, check_finite
 from gnnkit.training.seeding import isolated_seed
 
 __all__ = ["SeedResult", "SeedSettings", "Stack", "fit_seeds", "weight_decay_groups"]
-
-STOP_RULES = ("loss", "mean-loss", "loss-and-accuracy", "accuracy")
 
 
 class Stack(Protocol):
@@ -88,7 +88,7 @@ class SeedSettings:
             )
         if self.stop_rule not in STOP_RULES:
             raise ValueError(f"stop_rule must be one of {', '.join(STOP_RULES)}, got {self.stop_rule!r}")
-        if self.keep not in ("last", "best", "least-loss"):
+        if self.keep not in KEEP:
             raise ValueError(f"keep must be 'last', 'best' or 'least-loss', got {self.keep!r}")
 
 
@@ -181,40 +181,48 @@ def fit_seeds(
         FloatingPointError: A loss of a seed is not finite, or the validation loss of its kept weights is a thousand
             times its first loss; names the seed and the epoch.
     """
-    order = {seed: place for place, seed in enumerate(stack.seeds)}
+    seeds = list(stack.seeds)
     prefix = "model."
     names = [(name.removeprefix(prefix), parameter) for name, parameter in stack.named_parameters()]
     optimizer = torch.optim.Adam(
         weight_decay_groups(names, settings.weight_decay), lr=settings.learning_rate, fused=True
     )
-    watch = _Watch(len(order), settings, data.y.device)
+    stops = {seed: EarlyStop(settings.patience, rule=settings.stop_rule, keep=settings.keep) for seed in seeds}
+    first: dict[int, float] = {}  # the loss of each seed at the start
+    kept: dict[int, dict[str, Any]] = {}
     results: dict[int, SeedResult] = {}
-    first: dict[int, Tensor] = {}  # the loss of each seed at the start
+    rate = {"learning_rate": settings.learning_rate}
     start = time.perf_counter()
-    with isolated_seed(stack.seeds[0], data.y.device):
+    with isolated_seed(seeds[0], data.y.device):
         for epoch in range(1, settings.epochs + 1):
             losses = _step(stack, data, optimizer)
-            scores = _evaluate(stack, data)
-            exploded = ~(losses.isfinite() & scores["loss"].isfinite())
-            over = epoch == settings.epochs or (max_seconds is not None and time.perf_counter() - start > max_seconds)
-            stopped = watch.update(epoch, scores, stack) | over
-            first = first or dict(zip(order, losses, strict=True))
-            if (stopped | exploded).any():  # one question to the device for both
-                _check(losses, scores["loss"], stack.seeds, epoch, settings)
-                for index in stopped.nonzero().view(-1).tolist():
-                    result = watch.result(index, epoch, scores, stack)
-                    what, where = f"the validation loss of seed {result.seed}", f"epoch {result.epoch}"
-                    rate = {"learning_rate": settings.learning_rate}
-                    check_exploded(what, result.val_loss, float(first[result.seed]), where, **rate)
-                    results[result.seed] = result
-                remaining = (~stopped).nonzero().view(-1).tolist()
-                if not remaining:
-                    break
-                watch.keep(remaining)
+            figures = torch.stack([losses.double(), *_evaluate(stack, data)]).t().tolist()  # one wait for the device
+            is_last = epoch == settings.epochs or (
+                max_seconds is not None and time.perf_counter() - start > max_seconds
+            )
+            remaining = []
+            for index, (seed, (loss, *scores)) in enumerate(zip(stack.seeds, figures, strict=True)):
+                found = dict(zip(_SCORES, scores, strict=True))
+                check_finite(f"the training loss of seed {seed}", loss, f"epoch {epoch}", **rate)
+                check_finite(f"the validation loss of seed {seed}", found["val_loss"], f"epoch {epoch}", **rate)
+                first.setdefault(seed, loss)
+                stop, weights = stops[seed], partial(stack.state_of, index)
+                if stop.update(epoch, found["val_loss"], found["val_accuracy"], weights=weights):
+                    kept[seed] = {"epoch": epoch, **found}
+                if not (stop.over or is_last):
+                    remaining.append(index)
+                    continue
+                best = kept.get(seed, {"epoch": epoch, **found})
+                what, where = f"the validation loss of seed {seed}", f"epoch {best['epoch']}"
+                check_exploded(what, best["val_loss"], first[seed], where, **rate)
+                results[seed] = SeedResult(seed=seed, epochs=epoch, **best, state=stop.weights or weights())
+            if not remaining:
+                break
+            if len(remaining) < len(figures):
                 _keep(stack, optimizer, remaining)
             if on_epoch is not None:
                 on_epoch(epoch, len(stack.seeds))
-    return sorted(results.values(), key=lambda result: order[result.seed])
+    return [results[seed] for seed in seeds]
 
 
 def _step(stack: Stack, data: Any, optimizer: torch.optim.Optimizer) -> Tensor:
@@ -229,29 +237,23 @@ def _step(stack: Stack, data: Any, optimizer: torch.optim.Optimizer) -> Tensor:
     return losses.detach()
 
 
-def _check(train: Tensor, val: Tensor, seeds: Sequence[int], epoch: int, settings: SeedSettings) -> None:
-    for what, losses in (("training", train), ("validation", val)):
-        for seed, loss in zip(seeds, losses.tolist(), strict=True):
-            where = f"epoch {epoch}"
-            check_finite(f"the {what} loss of seed {seed}", loss, where, learning_rate=settings.learning_rate)
-
-
 def _losses(logits: Tensor, target: Tensor) -> Tensor:
     """Mean cross-entropy of each seed, `[S]`, from `[S, M, C]`."""
     flat = F.cross_entropy(logits.flatten(0, 1), target.repeat(logits.size(0)), reduction="none")
     return flat.view(logits.size(0), -1).mean(dim=1)
 
 
-def _evaluate(stack: Stack, data: Any) -> dict[str, Tensor]:
-    """Loss on validation nodes and accuracy on all three kinds, `[S]` each."""
+_SCORES = ("val_loss", "train_accuracy", "val_accuracy", "test_accuracy")
+
+
+def _evaluate(stack: Stack, data: Any) -> list[Tensor]:
+    """Loss on validation nodes, and accuracy on all three kinds: `_SCORES`, `[S]` each."""
     stack.eval()
     with torch.no_grad():
         logits = stack(data.x, data.edge_index)
         right = logits.argmax(dim=-1) == data.y
-        scores = {"loss": _losses(logits[:, data.val_mask], data.y[data.val_mask]).double()}
-        for part in ("train", "val", "test"):
-            scores[part] = right[:, data[f"{part}_mask"]].double().mean(dim=1)
-    return scores
+        parts = [right[:, data[f"{part}_mask"]].double().mean(dim=1) for part in ("train", "val", "test")]
+        return [_losses(logits[:, data.val_mask], data.y[data.val_mask]).double(), *parts]
 
 
 def _keep(stack: Stack, optimizer: torch.optim.Optimizer, index: list[int]) -> None:
@@ -261,77 +263,3 @@ def _keep(stack: Stack, optimizer: torch.optim.Optimizer, index: list[int]) -> N
             rows = torch.tensor(index, device=state[name].device) if rows is None else rows
             state[name] = state[name].index_select(0, rows)
     stack.keep(index)
-
-
-class _Watch:
-    """Early stop and best weights of each seed that is still in the stack."""
-
-    def __init__(self, seeds: int, settings: SeedSettings, device: torch.device):
-        self.settings = settings
-        self.history: list[Tensor] = []  # of validation losses, [S] each
-        self.best = {
-            "loss": torch.full((seeds,), torch.inf, dtype=torch.float64, device=device),
-            "val": torch.full((seeds,), -1.0, dtype=torch.float64, device=device),
-        }
-        self.tied = self.best["loss"].clone()  # the loss where the accuracy was the best
-        self.wait = torch.zeros(seeds, dtype=torch.long, device=device)
-        self.kept: list[dict[str, Any] | None] = [None] * seeds
-
-    def update(self, epoch: int, scores: dict[str, Tensor], stack: Stack) -> Tensor:
-        """Take in an epoch's scores; tell which seeds stop now, `[S]`."""
-        loss, accuracy = scores["loss"], scores["val"]
-        lower, higher = loss <= self.best["loss"], accuracy >= self.best["val"]
-        least = loss < self.best["loss"]
-        if self.settings.stop_rule == "loss-and-accuracy":
-            better, waits = lower & higher, ~(lower | higher)
-            self.best = {
-                "loss": torch.minimum(loss, self.best["loss"]),
-                "val": torch.maximum(accuracy, self.best["val"]),
-            }
-        elif "loss" in self.settings.stop_rule:
-            better, waits = least, ~least
-            self.best["loss"] = torch.minimum(loss, self.best["loss"])
-        else:
-            better = (accuracy > self.best["val"]) | (higher & (loss < self.tied))
-            waits = ~better
-            self.tied = torch.where(better, loss, self.tied)
-            self.best = {
-                "loss": torch.minimum(loss, self.best["loss"]),
-                "val": torch.maximum(accuracy, self.best["val"]),
-            }
-        if self.settings.keep != "last":
-            chosen = better if self.settings.keep == "best" else least
-            for index in chosen.nonzero().view(-1).tolist():
-                self.kept[index] = self._snapshot(index, epoch, scores, stack)
-        self.wait = torch.where(waits, self.wait + 1, 0)
-        patience = self.settings.patience
-        if patience is None:
-            return torch.zeros_like(waits)
-        if self.settings.stop_rule != "mean-loss":
-            return self.wait >= patience
-        self.history.append(loss)
-        if len(self.history) <= patience + 1:
-            return torch.zeros_like(waits)
-        del self.history[0]
-        return loss > torch.stack(self.history[:-1]).mean(dim=0)
-
-    def _snapshot(self, index: int, epoch: int, scores: dict[str, Tensor], stack: Stack) -> dict[str, Any]:
-        return {
-            "epoch": epoch,
-            "state": stack.state_of(index),
-            "train_accuracy": float(scores["train"][index]),
-            "val_accuracy": float(scores["val"][index]),
-            "test_accuracy": float(scores["test"][index]),
-            "val_loss": float(scores["loss"][index]),
-        }
-
-    def result(self, index: int, epoch: int, scores: dict[str, Tensor], stack: Stack) -> SeedResult:
-        """What came of a seed that stops at this epoch."""
-        kept = self.kept[index] or self._snapshot(index, epoch, scores, stack)
-        return SeedResult(seed=stack.seeds[index], epochs=epoch, **kept)
-
-    def keep(self, index: list[int]) -> None:
-        rows = torch.tensor(index, device=self.wait.device)
-        self.best = {name: value[rows] for name, value in self.best.items()}
-        self.tied, self.wait, self.kept = self.tied[rows], self.wait[rows], [self.kept[i] for i in index]
-        self.history = [losses[rows] for losses in self.history]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-__all__ = ["load_snapshot", "replace_file", "save_snapshot"]
+from gnnkit.kept_files import replace_file
+
+__all__ = ["load_snapshot", "save_snapshot"]
 
 FORMAT = "1"
 
@@ -111,37 +111,3 @@ def load_snapshot(
     if device.type == "cuda" and "cuda" in parts["random"]:
         torch.cuda.set_rng_state(parts["random"]["cuda"], device)
     return json.loads(header["record"]), {name: tensor.to(device) for name, tensor in parts["carried"].items()}
-
-
-@contextmanager
-def replace_file(path: str | Path) -> Iterator[Path]:
-    """Write a file whole or not at all: a new one beside it takes its place when the block ends without an error.
-
-    Args:
-        path: The file that is to be there afterwards.
-
-    Returns:
-        A context manager, which gives the path to write to.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     with replace_file(Path(folder) / "row.json") as part:
-        ...         _ = part.write_text("{}")
-        ...     [file.name for file in Path(folder).iterdir()]
-        ['row.json']
-    """
-    path = Path(path)
-    # The process is in the name: one that was given up, and still writes, must not write into another's.
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        part.touch()
-        mode = part.stat().st_mode
-        yield part
-        part.chmod(mode)  # as any new file: safetensors lets its owner alone read what it writes
-        # On the disk before its name is: a machine that loses power must not keep a name without its content.
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

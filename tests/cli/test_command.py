@@ -72,7 +72,7 @@ def test_sequence_runs_the_study_and_goes_on(tmp_path, capsys):
     assert (out / "runs" / "gru-T3-embedding2-report-seed7.json").read_bytes() == first
     assert len((out / "rows.csv").read_text().splitlines()) == 5  # both initialisations
     assert call("sequence", *TINY_STUDY, "--clip", 5, "--out", out) == 2
-    assert "holds runs with clip=10.0, not 5.0" in capsys.readouterr().err
+    assert "holds runs with another clip (10.0 there, and 5.0 now): repeat that" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_sequence_refuses_bad_input(tmp_path, capsys, words, message):
 
 
 def test_sequence_that_is_stopped_says_how_to_go_on(tmp_path, capsys, monkeypatch):
-    from gnnkit.studies import combinations
+    from gnnkit.studies.combinations import study as combinations
 
     def stop(*args, **options):
         raise KeyboardInterrupt

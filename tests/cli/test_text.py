@@ -7,7 +7,7 @@ import pytest
 
 from gnnkit.cli import main
 from gnnkit.sequence import Sampling
-from gnnkit.studies.text_model import CharWriter
+from gnnkit.studies.text.writer import CharWriter
 
 TINY = ("--steps", 40, "--window", 8, "--batch-size", 8, "--hidden", 12, "--embedding", 6, "--learning-rate", 0.02)
 TINY += ("--validate-every", 20, "--device", "cpu")
@@ -37,7 +37,7 @@ def test_training_says_how_good_it_is_and_is_made_once(model, capsys):
     assert lines[3] == f"Model: {model}"
     assert shown.err == ""
     assert call("train", model.parent / "book.txt", *TINY, "--preset", "better", "--out", model) == 2
-    assert "stateful=False, not True" in capsys.readouterr().err
+    assert "another stateful (false there, and true now)" in capsys.readouterr().err
 
 
 def test_options_come_on_top_of_a_preset(model, tmp_path, capsys):
@@ -50,7 +50,7 @@ def test_options_come_on_top_of_a_preset(model, tmp_path, capsys):
 
 
 def test_a_training_that_is_stopped_says_how_to_go_on(model, tmp_path, capsys, monkeypatch):
-    from gnnkit.studies import text
+    from gnnkit.studies.text import training as text
 
     def stop(*args, **options):
         raise KeyboardInterrupt

@@ -85,7 +85,9 @@ def test_two_runs_do_not_share_a_folder(tmp_path):
     pytest.importorskip("fcntl")
     with (
         JobStore(tmp_path / "out" / "jobs").locked(),
-        pytest.raises(ValueError, match="out is in use by another run; wait for it, or give another folder"),
+        pytest.raises(
+            ValueError, match=r"out is in use by another run \(process \d+ on .*\); wait for it, or give another folder"
+        ),
         JobStore(tmp_path / "out" / "jobs").locked(),
     ):
         pass

@@ -2,14 +2,13 @@
 
 import contextlib
 import io
-import pickle
 import zipfile
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from gnnkit.data.arrays import check_ids, check_numbers, check_sparse, read_arrays, sparse_from_arrays
+from gnnkit.data.arrays import check_ids, check_numbers, read_arrays, sparse_from_arrays
 
 LAYOUTS = ["csr", "csc", "bsr", "coo", "dia"]
 # Two rows, an empty one, and an entry of zero; 4 × 6, so that blocks of 2 × 3 fit.
@@ -122,25 +121,6 @@ def test_a_layout_that_is_none_or_lacks_an_array():
     del parts["indptr"]
     with pytest.raises(ValueError, match="a csr matrix has the arrays data, indices, indptr; no indptr here"):
         sparse_from_arrays("csr", (4, 6), parts)
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("kind", ["array", "matrix"])
-def test_an_unpickled_matrix(layout, kind):
-    matrix = pickle.loads(pickle.dumps(getattr(sp, f"{layout}_{kind}")(MATRIX)))
-    np.testing.assert_array_equal(check_sparse(matrix, "file").toarray(), MATRIX)
-
-
-def test_an_unpickled_matrix_that_was_tampered_with():
-    matrix = sp.csr_matrix(MATRIX)
-    matrix.indices[3] = 10**6
-    with pytest.raises(ValueError, match=r"^ind.cora.x: indices\[3\] is 1000000"):
-        check_sparse(matrix, "ind.cora.x")
-    del matrix.indices
-    with pytest.raises(ValueError, match="no indices here"):
-        check_sparse(matrix, "ind.cora.x")
-    with pytest.raises(ValueError, match=r"must be a scipy sparse matrix, got float64 of shape \[4, 6\]"):
-        check_sparse(MATRIX, "ind.cora.x")
 
 
 def test_ids_and_numbers_keep_shape_and_order():

@@ -69,7 +69,7 @@ write = files.KernelFiles.write
 def together(self, name, *rest):
     if "gather" in name:
         (meet / role).touch()
-        end = time.monotonic() + 120
+        end = time.monotonic() + 1200
         while len(list(meet.iterdir())) < 2 and time.monotonic() < end:
             time.sleep(0.002)
     write(self, name, *rest)

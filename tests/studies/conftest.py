@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from gnnkit.data import DecagonData, Triples
-from gnnkit.studies.text import train_text
-from gnnkit.studies.text_settings import TextSettings
+from gnnkit.studies.text.settings import TextSettings
+from gnnkit.studies.text.training import train_text
 
 WORDS = ("the", "same", "time", "to", "of", "and", "he", "said", "that", "it", "was", "a", "house", "in", "which")
 

@@ -7,9 +7,9 @@ from safetensors.torch import load_file
 from gnnkit.compare import make_spec
 from gnnkit.data import simulate_traffic
 from gnnkit.forecasting import evaluate_forecaster, load_fitted, save_fitted, train_forecaster
-from gnnkit.studies import text
-from gnnkit.studies.text import train_text
-from gnnkit.studies.text_settings import TextSettings
+from gnnkit.studies.text import training as text
+from gnnkit.studies.text.settings import TextSettings
+from gnnkit.studies.text.training import train_text
 from gnnkit.temporal import MODELS
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]

@@ -5,7 +5,9 @@ import torch
 from torch_geometric.data import Data
 
 from gnnkit.layers import NodeClassifier, SeedStack
-from gnnkit.training.seeds import SeedSettings, _Watch, fit_seeds, weight_decay_groups
+from gnnkit.training import seeds
+from gnnkit.training.seeds import SeedSettings, fit_seeds, weight_decay_groups
+from tests.training.test_early_stop import ACCURACIES, LOSSES
 
 
 def two_rings(size=30, seed=0):
@@ -77,52 +79,40 @@ def test_seeds_stop_by_themselves_and_the_others_go_on():
         assert alone.epochs == alone.epoch + 5 or alone.epochs == 120
 
 
-class Scores:
-    """Stands in for a stack: one number as the state of each seed."""
+@pytest.mark.parametrize(
+    ("keep", "epoch"), [("best", 2), ("least-loss", 4), ("last", 9)], ids=["best", "least-loss", "last"]
+)
+def test_the_kept_weights_go_with_their_scores(monkeypatch, keep, epoch):
+    """By "loss-and-accuracy" the curves of `test_early_stop` end at epoch 9; each epoch's weights are its number."""
+    monkeypatch.setattr(seeds, "_step", lambda stack, data, optimizer: stack.step())
+    monkeypatch.setattr(seeds, "_evaluate", lambda stack, data: stack.scores())
+    settings = SeedSettings(epochs=10, stop_rule="loss-and-accuracy", keep=keep, patience=3)
+    (result,) = fit_seeds(Curves(), Data(y=torch.zeros(1)), settings)
+    assert (result.epochs, result.epoch, result.state["number"].item()) == (9, epoch, epoch)
+    assert (result.val_loss, result.val_accuracy) == (LOSSES[epoch - 1], ACCURACIES[epoch - 1])
+    assert (result.train_accuracy, result.test_accuracy) == (1.0, 0.5)
 
-    def __init__(self, seeds):
-        self.seeds = seeds
+
+class Curves:
+    """Stands in for a stack of one seed with given curves, whose weight is the number of its steps."""
+
+    def __init__(self):
+        self.seeds, self.number = [0], 0
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def named_parameters(self):
+        return [("weight", self.weight)]
+
+    def step(self):
+        self.number += 1
+        return torch.ones(1)
+
+    def scores(self):
+        place = self.number - 1
+        return [torch.tensor([value], dtype=torch.float64) for value in (LOSSES[place], 1.0, ACCURACIES[place], 0.5)]
 
     def state_of(self, index):
-        return {}
-
-
-def play(settings, losses, accuracies):
-    """Stop epoch and kept epoch for given curves of one seed."""
-    watch, stack = _Watch(1, settings, torch.device("cpu")), Scores([0])
-    for epoch, (loss, accuracy) in enumerate(zip(losses, accuracies, strict=True), start=1):
-        scores = {
-            name: torch.tensor([value], dtype=torch.float64)
-            for name, value in {"loss": loss, "val": accuracy, "train": 1.0, "test": 0.5}.items()
-        }
-        stop = bool(watch.update(epoch, scores, stack))
-        if stop or epoch == len(losses):
-            result = watch.result(0, epoch, scores, stack)
-            return result.epochs, result.epoch
-    raise AssertionError
-
-
-LOSSES = [1.0, 0.8, 0.9, 0.7, 0.75, 0.76, 0.77, 0.9, 0.95, 1.0]
-ACCURACIES = [0.5, 0.6, 0.7, 0.65, 0.7, 0.7, 0.6, 0.6, 0.6, 0.6]
-
-
-@pytest.mark.parametrize(
-    ("rule", "keep", "patience", "expected"),
-    [
-        ("loss", "best", 3, (7, 4)),
-        ("loss", "last", 3, (7, 7)),
-        # 0.77 at epoch 7 is the first above the mean of the three before it, (0.7 + 0.75 + 0.76) / 3.
-        ("mean-loss", "last", 3, (7, 7)),
-        # Epochs 5 and 6 are as good as the best accuracy, 7 to 9 are neither; both at once were best at epoch 2.
-        ("loss-and-accuracy", "best", 3, (9, 2)),
-        ("loss-and-accuracy", "least-loss", 3, (9, 4)),
-        # 0.7 at epoch 3; at 5 again, with a lower loss; then nothing better.
-        ("accuracy", "best", 3, (8, 5)),
-        ("accuracy", "best", None, (10, 5)),
-    ],
-)
-def test_early_stop_by_each_rule(rule, keep, patience, expected):
-    assert play(SeedSettings(stop_rule=rule, keep=keep, patience=patience), LOSSES, ACCURACIES) == expected
+        return {"number": torch.tensor(self.number)}
 
 
 def test_limits_and_progress():

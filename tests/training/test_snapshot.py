@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from gnnkit.training import load_snapshot, replace_file, save_snapshot
+from gnnkit.training import load_snapshot, save_snapshot
 
 
 def build(kind=torch.optim.Adam, **options):
@@ -45,22 +45,6 @@ def test_a_training_goes_on_bit_for_bit(tmp_path, kind, options):
     steps(again, second, 5, 9)
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, again.state_dict()[name]), name
-
-
-def test_files_are_replaced_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "row.json"
-    with replace_file(path) as part:
-        part.write_text("first")
-
-    def cut_off():
-        with replace_file(path) as part:
-            part.write_text("half of the sec")
-            raise RuntimeError("cut off")
-
-    with pytest.raises(RuntimeError, match="cut off"):
-        cut_off()
-    assert path.read_text() == "first"
-    assert [file.name for file in tmp_path.iterdir()] == ["row.json"]
 
 
 def test_a_bad_record_leaves_the_snapshot_before(tmp_path):

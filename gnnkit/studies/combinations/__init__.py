@@ -1,0 +1,3 @@
+"""Part 1 of the course report: LSTM against BiLSTM on random combinations."""
+
+__all__: list[str] = []
