@@ -71,7 +71,9 @@ def spec_problems(error: ValidationError, fields: Iterable[str]) -> list[tuple[K
         elif one["type"] == "value_error":
             found[key, one["msg"].removeprefix("Value error, ")] = None
         elif one["type"] == "missing":
-            found[key, f"{one['input']!r} is too short: there is no value {int(key[-1]) + 1}"] = None
+            place, value = key[-1], one["input"]
+            text = f"{value!r} is too short: there is no value {place + 1}" if isinstance(place, int) else ""
+            found[key, text or "it is missing; give it"] = None
         elif one["type"] in ("tuple_type", "list_type"):
             found[key, f"{one['input']!r} is not a list; write {_as_list(key, one['input'])}"] = None
         else:
@@ -124,7 +126,7 @@ def _unknown(name: str, value: object, fields: Iterable[str]) -> str:
         hint = f"did you mean {near[0]!r}?" if near else f"all keys but {' and '.join(_TABLES)} stand above all tables"
         return f"there is no such table; {hint}"
     near = ["hidden_channels"] if name == "hidden" else difflib.get_close_matches(name.lower(), list(fields), 1, 0.5)
-    hint = f"did you mean {near[0]!r}?" if near else "`gnnkit compare --schema` describes all that there are"
+    hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(fields)}"
     return f"there is no such setting; {hint}"
 
 
