@@ -59,10 +59,11 @@ def spec_problems(error: ValidationError, fields: Iterable[str]) -> list[tuple[K
     """
     found: dict[tuple[Key, str], None] = {}
     for one in error.errors():
-        key, cause = tuple(one["loc"]), one.get("ctx", {}).get("error")
+        key, context = tuple(one["loc"]), one.get("ctx", {})
+        cause = context.get("error")
         if one["type"] == "default_factory_not_called":
             continue  # a default that waits for another field, which has a fault of its own
-        if one["type"] == "too_short" and len(one["input"]) >= one["ctx"]["min_length"]:
+        if one["type"] == "too_short" and len(one["input"]) >= context["min_length"]:
             continue  # without those of its values that have a fault of their own
         if isinstance(cause, SpecProblems):
             found |= {(key + below, text): None for below, text in cause.problems}
@@ -80,7 +81,7 @@ def spec_problems(error: ValidationError, fields: Iterable[str]) -> list[tuple[K
             # pydantic's own messages do not show the value, and some speak of Python's types.
             message = f"{one['msg'][:1].lower()}{one['msg'][1:]}"
             if one["type"] in _PLAIN:
-                message = _PLAIN[one["type"]].format(**one.get("ctx", {}))
+                message = _PLAIN[one["type"]].format(**context)
             found[key, f"{one['input']!r} is not allowed: {message}"] = None
     return list(found)
 
