@@ -107,25 +107,36 @@ def sequence(
 
 
 @app.command("list", help="Name the models and the data sets, a line each.")
-def list_() -> None:
+def list_(
+    markdown: Annotated[bool, Option("--markdown", help="As Markdown, with papers and sources.")] = False,
+) -> None:
     from gnnkit.data import DATASETS
     from gnnkit.data.nodes import NODE_DATASETS
     from gnnkit.studies.node_recipes import NODE_RECIPES
     from gnnkit.temporal import MODELS
 
+    columns = {"name": "name", "family": "family", "licence": "licence", "what it is": "description", "paper": "paper"}
+    columns["source"] = "source"
     width = max(map(len, [*MODELS, *DATASETS, *NODE_DATASETS]))
-    typer.echo("models")
-    for entry in MODELS.values():
-        typer.echo(f"  {entry.name:<{width}}  {entry.family:<8}  {entry.description}")
-    typer.echo("data sets")
-    for name, description in DATASETS.items():
-        typer.echo(f"  {name:<{width}}  {description}")
-    typer.echo("recipes for nodes (gnnkit nodes train)")
-    for recipe in NODE_RECIPES.values():
-        typer.echo(f"  {recipe.name:<{width}}  {recipe.description}")
-    typer.echo("data sets of nodes")
-    for name, description in NODE_DATASETS.items():
-        typer.echo(f"  {name:<{width}}  {description}")
+    sections = {"models": MODELS, "data sets": DATASETS, "recipes for nodes (gnnkit nodes train)": NODE_RECIPES}
+    sections["data sets of nodes"] = NODE_DATASETS
+    for title, entries in sections.items():
+        records = list(entries.values())
+        if markdown:
+            there = {head: field for head, field in columns.items() if hasattr(records[0], field)}
+            rows = [
+                [f"`{record.name}`", *(getattr(record, field) for field in list(there.values())[1:])]
+                for record in records
+            ]
+            lines = [list(there), ["---"] * len(there), *rows]
+            typer.echo(
+                "\n".join([f"## {title[0].upper()}{title[1:]}", "", *(f"| {' | '.join(line)} |" for line in lines), ""])
+            )
+            continue
+        typer.echo(title)
+        for record in records:
+            kind = getattr(record, "family", getattr(record, "licence", None))
+            typer.echo(f"  {record.name:<{width}}  {'' if kind is None else f'{kind:<10}  '}{record.description}")
 
 
 def _version(asked: bool) -> None:

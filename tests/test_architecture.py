@@ -40,7 +40,7 @@ ALLOWED = {
     "cli": {*_MODELS, *_CLI, "data", "metrics", "training", "studies", "compare"},
     "__main__": {"cli"},
 }
-EVERYWHERE = {"_optional", "_user_cache", "_axes", "settings"}
+EVERYWHERE = {"_optional", "_registry", "_user_cache", "_axes", "settings"}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
