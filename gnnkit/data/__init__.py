@@ -5,9 +5,10 @@ from gnnkit.data.combinations import Combinations, EndlessCombinations, RandomCo
 from gnnkit.data.decagon import DecagonData, load_decagon
 from gnnkit.data.defaults import Inferred, infer_settings
 from gnnkit.data.degrade import hide_in_outages, hide_values, latest_training_rows
-from gnnkit.data.detectors import kernel_graph, metr_la, pems_bay
+from gnnkit.data.detectors import kernel_graph
 from gnnkit.data.node_features import read_node_features
 from gnnkit.data.own import read_own
+from gnnkit.data.registry import DATASETS, Dataset, load, los_loop, metr_la, pems_bay
 from gnnkit.data.relations import Triples, TripleSplit, check_no_leak, split_by_relation
 from gnnkit.data.scaling import SCALERS, MaxScaler, Scaler, StandardScaler, fit_scaler
 from gnnkit.data.series import GraphSeries
@@ -15,7 +16,6 @@ from gnnkit.data.simulate import simulate_traffic
 from gnnkit.data.splits import Split, chronological_split
 from gnnkit.data.store import SeriesStore
 from gnnkit.data.text import TextSplit, TextWindows, WindowBatch, read_text, split_text, text_digest
-from gnnkit.data.traffic import DATASETS, load, los_loop
 from gnnkit.data.triples import LoadedTriples, load_triples
 from gnnkit.data.windows import Batch, Windows, WindowSplits, make_windows
 
@@ -24,6 +24,7 @@ __all__ = [
     "SCALERS",
     "Batch",
     "Combinations",
+    "Dataset",
     "DecagonData",
     "EndlessCombinations",
     "GraphSeries",

@@ -7,7 +7,6 @@ import errno
 import gzip
 import hashlib
 import json
-import os
 import tempfile
 import warnings
 import zlib
@@ -25,6 +24,7 @@ from torch import Tensor
 
 from gnnkit._user_cache import user_cache
 from gnnkit.data.arrays import check_ids
+from gnnkit.data.files import data_places
 from gnnkit.data.relations import Triples
 
 __all__ = ["DECAGON_FILES", "DecagonData", "load_decagon"]
@@ -134,16 +134,15 @@ class _Content:
 
 
 def _files(root: str | Path | None) -> dict[str, Path]:
-    given = os.environ.get("GNNKIT_DATA")
-    places = [Path(root), Path(root) / "decagon"] if root is not None else [Path(given) / "decagon"] if given else []
-    if not places:
-        raise FileNotFoundError(f"decagon: no folder is given; pass root, or set GNNKIT_DATA (data: {SOURCE})")
+    places = data_places("decagon", root)
     found = {}
     for table in DECAGON_FILES:
         names = [folder / f"bio-decagon-{table}.csv{ending}" for folder in places for ending in (".gz", "")]
         there = [name for name in names if name.is_file()]
         if not there:
-            raise FileNotFoundError(f"decagon: {names[0]} is not there; the four tables are at {SOURCE}")
+            raise FileNotFoundError(
+                f"decagon: {names[0]} is not there; put the four tables of {SOURCE} there, or set GNNKIT_DATA"
+            )
         found[table] = there[0]
     return found
 

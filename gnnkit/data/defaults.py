@@ -52,7 +52,7 @@ def infer_settings(
     of both; daily ones two weeks and one; weekly ones 12 weeks and 4; monthly ones a year and half of one; others 12
     rows. A short series gets less: the longest horizon is at most half of the validation rows, a third of the test
     rows and a sixth of the training rows, the history at most a third of the training rows. Three horizons are scored:
-    a quarter, a half and all of the longest.
+    a quarter, a half and all of the longest. A series that is known for a history or horizons gets these.
 
     Where windows inside validation or test rows would be few, histories may reach back into the rows before; targets do
     not.
@@ -79,9 +79,9 @@ def infer_settings(
     train, val, test = (len(rows) for rows in series.split.parts.values())
     if train < 2:
         raise ValueError(f"{series.name}: {train} training row is too few for a history and a target; give more rows")
-    usual, longest = _by_step(series)
+    usual, longest = _usual(series)
     most = max(1, min(val // 2, test // 3, train // 6))
-    steps = horizons or _three(min(longest, most))
+    steps = horizons or (series.horizons if series.horizons and longest <= most else _three(min(longest, most)))
     rows = history or max(1, min(usual, train // 3))
     if rows + max(steps) > train:
         raise ValueError(
@@ -149,8 +149,13 @@ def _named(series: GraphSeries, which: Tensor) -> str:
     return f"{len(nodes)} of {series.num_nodes} nodes ({names}) have"
 
 
-def _by_step(series: GraphSeries) -> tuple[int, int]:
-    """History and longest horizon that suit the step of a series."""
+def _usual(series: GraphSeries) -> tuple[int, int]:
+    """History and longest horizon that a series is known for, else those that suit its step."""
+    history, longest = _suiting_step(series)
+    return series.history or history, max(series.horizons or (longest,))
+
+
+def _suiting_step(series: GraphSeries) -> tuple[int, int]:
     by_unit = {"month": (12, 6), "quarter": (8, 4), "half-year": (6, 2), "year": (6, 3), "weekday": (10, 5)}
     if series.step_unit in by_unit:
         return by_unit[series.step_unit]

@@ -1,8 +1,7 @@
-"""METR-LA and PEMS-BAY: the published HDF5 files of speeds, and graphs made from the published road distances."""
+"""Loop detectors: Los-loop; METR-LA and PEMS-BAY, whose graphs are made from the published road distances."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -12,48 +11,91 @@ from numpy.typing import NDArray
 
 from gnnkit.data.pandas_hdf5 import read_fixed_frame
 from gnnkit.data.series import GraphSeries
-from gnnkit.data.splits import chronological_split
-from gnnkit.data.tables import existing_file, is_number, numbers, read_table
+from gnnkit.data.splits import Split, chronological_split
+from gnnkit.data.tables import is_number, numbers, read_table
 
-__all__ = ["kernel_graph", "metr_la", "pems_bay"]
+__all__ = ["kernel_graph", "read_detectors", "read_los_loop"]
 
-SOURCE = "github.com/liyaguang/DCRNN"
 STEP_MINUTES = 5.0
 
 
-def metr_la(root: str | Path | None = None, *, threshold: float = 0.1) -> GraphSeries:
-    """METR-LA: four months of 207 loop detectors on the freeways of Los Angeles, March to June 2012.
-
-    `metr-la.h5` and `distances_la_2012.csv` are looked for in `root` and `root/metr-la`, or in `metr-la` in the folder
-    that the environment variable `GNNKIT_DATA` names.
+def read_los_loop(folder: Path) -> GraphSeries:
+    """Read Los-loop, a week of METR-LA as T-GCN was evaluated on, its gaps filled by its publishers.
 
     Args:
-        root: Folder with the two files.
+        folder: With `los_speed.csv` and `los_adj.csv`.
+
+    Returns:
+        207 sensors, 2016 rows of 5 minutes from 1 March 2012 on, mph; the edges are the nonzeros of the matrix, its
+        diagonal of ones with them. The split is the official one, 1612 rows and 404 rows, of which the last 161 of
+        the first validate here.
+
+    Source:
+        github.com/lehaifeng/T-GCN, after Zhao et al., "T-GCN" (2019), and Li et al., "DCRNN" (2018). The official
+        protocol keeps no validation rows.
+    """
+    speeds = pd.read_csv(folder / "los_speed.csv")
+    matrix = np.loadtxt(folder / "los_adj.csv", delimiter=",", dtype=np.float32)
+    edge_index = np.stack(matrix.nonzero()).astype(np.int64)
+    return GraphSeries(
+        name="los-loop",
+        values=torch.from_numpy(speeds.to_numpy(dtype=np.float32)).unsqueeze(-1),
+        edge_index=torch.from_numpy(edge_index),
+        edge_weight=torch.from_numpy(matrix[edge_index[0], edge_index[1]]),
+        node_names=tuple(str(sensor) for sensor in speeds.columns),
+        split=Split(
+            range(1451),
+            range(1451, 1612),
+            range(1612, 2016),
+            label="official (1612/404), last 10% of training rows validate",
+            drop_last_window=True,
+        ),
+        step_minutes=STEP_MINUTES,
+        start=pd.to_datetime("2012-03-01"),
+    )
+
+
+def read_detectors(speeds: str, distances: str, folder: Path, *, threshold: float = 0.1) -> GraphSeries:
+    """Read METR-LA (207 detectors, March to June 2012) or PEMS-BAY (325 detectors, January to June 2017).
+
+    Args:
+        speeds: Name of the HDF5 file of speeds.
+        distances: Name of the CSV file of road distances.
+        folder: With both files.
         threshold: Weights below it are no edges. Default 0.1, as published.
 
     Returns:
-        34,272 rows of 5 minutes, mph; zeros stand for missing reports there and are NaN here. The graph is
-        `kernel_graph`'s; the split is 70/10/20 by time.
+        34,272 or 52,116 rows of 5 minutes, mph; zeros stand for missing reports there and are NaN here, and so are rows
+        that are left out (an hour in March, with which PEMS-BAY has 52,128). The graph is `kernel_graph`'s; the split
+        is 70/10/20 by time.
 
     Raises:
-        FileNotFoundError: A file is not there; the message says where to get it.
         ValueError: A file has another layout.
 
     Source:
         Li et al., "DCRNN" (2018). The adjacency that they publish is a pickle, so it is built from the distances here.
     """
-    return _load("metr-la", root, "metr-la.h5", "distances_la_2012.csv", threshold)
-
-
-def pems_bay(root: str | Path | None = None, *, threshold: float = 0.1) -> GraphSeries:
-    """PEMS-BAY: six months of 325 detectors in the San Francisco Bay Area, January to June 2017.
-
-    `pems-bay.h5` and `distances_bay_2017.csv` are looked for as those of `metr_la`, in `pems-bay`.
-
-    Args, Returns, Raises, Source: as `metr_la`. The file has 52,116 rows; with the hour that is left out in March, as
-    missing values, there are 52,128.
-    """
-    return _load("pems-bay", root, "pems-bay.h5", "distances_bay_2017.csv", threshold)
+    frame = read_fixed_frame(folder / speeds)
+    if not isinstance(frame.index, pd.DatetimeIndex):
+        raise ValueError(f"{speeds}: its rows have no times")
+    names = [_plain(column) for column in frame.columns]
+    edge_index, weight = kernel_graph(folder / distances, names, threshold=threshold)
+    start = frame.index.to_list()[0]
+    # A few rows are left out by the publishers (the hour lost in March): the grid has them, as missing.
+    grid = pd.date_range(start, frame.index.to_list()[-1], freq=pd.Timedelta(minutes=STEP_MINUTES))
+    values = frame.reindex(grid).to_numpy(dtype=np.float32, copy=True)
+    values[values == 0] = np.nan
+    return GraphSeries(
+        name=Path(speeds).stem,
+        values=torch.from_numpy(values).unsqueeze(-1),
+        edge_index=torch.from_numpy(edge_index),
+        edge_weight=torch.from_numpy(weight.astype(np.float32)),
+        node_names=tuple(names),
+        split=chronological_split(len(values)),
+        step_minutes=STEP_MINUTES,
+        start=pd.to_datetime(start),
+        source=f"github.com/liyaguang/DCRNN, {speeds} and {distances}",
+    )
 
 
 def kernel_graph(
@@ -98,40 +140,3 @@ def kernel_graph(
 def _plain(name: str) -> str:
     """A sensor's number as text: some releases of the files write 400001.0."""
     return name.removesuffix(".0")
-
-
-def _load(name: str, root: str | Path | None, speeds: str, distances: str, threshold: float) -> GraphSeries:
-    given = os.environ.get("GNNKIT_DATA")
-    places = [Path(root), Path(root) / name] if root is not None else [Path(given) / name] if given else []
-    folder = next((place for place in places if (place / speeds).is_file()), None)
-    if folder is None:
-        where = (
-            f"none of {', '.join(map(str, places))} holds {speeds}" if places else f"no folder with {speeds} is named"
-        )
-        raise FileNotFoundError(
-            f"{name}: {where}; get it and {distances} by the links on {SOURCE}, put both into a folder {name}, and set "
-            f"GNNKIT_DATA to the folder around it (or give --data-root)"
-        )
-    frame = read_fixed_frame(folder / speeds)
-    if not isinstance(frame.index, pd.DatetimeIndex):
-        raise ValueError(f"{speeds}: its rows have no times")
-    names = [_plain(column) for column in frame.columns]
-    edge_index, weight = kernel_graph(existing_file(folder / distances, "distances"), names, threshold=threshold)
-    start = frame.index.to_list()[0]
-    # A few rows are left out by the publishers (the hour lost in March): the grid has them, as missing.
-    grid = pd.date_range(start, frame.index.to_list()[-1], freq=pd.Timedelta(minutes=STEP_MINUTES))
-    values = frame.reindex(grid).to_numpy(dtype=np.float32, copy=True)
-    values[values == 0] = np.nan
-    return GraphSeries(
-        name=name,
-        values=torch.from_numpy(values).unsqueeze(-1),
-        edge_index=torch.from_numpy(edge_index),
-        edge_weight=torch.from_numpy(weight.astype(np.float32)),
-        node_names=tuple(names),
-        split=chronological_split(len(values)),
-        unit="mph",
-        step_minutes=STEP_MINUTES,
-        start=pd.to_datetime(start),
-        season=288,
-        source=f"{SOURCE}, {speeds} and {distances}",
-    )

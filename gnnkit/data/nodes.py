@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import difflib
-import os
-import urllib.error
 import warnings
-from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from types import MappingProxyType
+from typing import Any
 
 from torch import Tensor
 from torch_geometric.data import Data
-from torch_geometric.io import fs
 
-from gnnkit._user_cache import user_cache
+from gnnkit._registry import Registry
+from gnnkit.data.files import DataFile, data_places, find_files
 from gnnkit.data.node_checks import check_nodes
 from gnnkit.data.ogb_nodes import load_ogb
-from gnnkit.data.planetoid_files import PLANETOID_FILES, PLANETOID_URL, read_planetoid
-from gnnkit.kept_files import replace_file
+from gnnkit.data.planetoid_files import PLANETOID_FILES, PLANETOID_URL, PUBLISHED, read_planetoid
+from gnnkit.data.registry import Dataset
 
 __all__ = ["NODE_DATASETS", "load_nodes", "planetoid", "row_normalize"]
-
-NODE_DATASETS: Mapping[str, str] = MappingProxyType(
-    {
-        "cora": "2708 papers in 7 classes, 1433 words, 5278 citations; public split 140/500/1000",
-        "citeseer": "3327 papers in 6 classes, 3703 words, 4552 citations; public split 120/500/1000",
-        "pubmed": "19717 papers in 3 classes, 500 words, 44324 citations; public split 60/500/1000",
-        "ogbn-arxiv": "169343 papers in 40 classes, 128 features, 1166243 citations; split by year",
-        "ogbn-products": "2449029 products in 47 classes, 100 features; split by sales rank",
-        "ogbn-proteins": "132534 proteins, 112 yes-or-no tasks, 8 features of an edge; split by species",
-    }
-)
 
 _PLANETOID = {"cora": "Cora", "citeseer": "CiteSeer", "pubmed": "PubMed"}
 
@@ -55,14 +40,8 @@ def load_nodes(
         ValueError: An unknown name (the message has the nearest one), or files that are not what they should be.
         FileNotFoundError: Files that are neither there nor could be downloaded.
     """
-    if name not in NODE_DATASETS:
-        near = difflib.get_close_matches(name, NODE_DATASETS, n=1, cutoff=0.0)
-        raise ValueError(
-            f"name={name!r}: unknown data set; did you mean {near[0]!r}? There are {', '.join(NODE_DATASETS)}"
-        )
-    if name in _PLANETOID:
-        return planetoid(name, root, unverified=unverified)
-    return load_ogb(name, root, trust_pickles=trust_pickles)
+    flags = {"trust_pickles": trust_pickles, "unverified": unverified}
+    return NODE_DATASETS[name].load(root, **{flag: True for flag, given in flags.items() if given})
 
 
 def planetoid(
@@ -101,7 +80,7 @@ def planetoid(
     """
     if name not in _PLANETOID:
         raise ValueError(f"name={name!r}: choose one of {', '.join(_PLANETOID)}")
-    data = read_planetoid(_files(name, root), name, unverified=unverified)
+    data = read_planetoid(_files(name, root, unverified), name, unverified=unverified)
     x = data.x
     assert x is not None  # for the type checker
     if normalize:
@@ -127,30 +106,36 @@ def row_normalize(x: Tensor) -> Tensor:
     return x / total.masked_fill(total == 0, 1.0)
 
 
-def _files(name: str, root: str | Path | None) -> Path:
+def _files(name: str, root: str | Path | None, unverified: bool) -> Path:
     """The folder that has all files of a data set; they are downloaded where there is none."""
-    if root is not None:
-        places = [Path(root), Path(root) / "planetoid", Path(root) / _PLANETOID[name] / "raw"]
-    else:
-        given = os.environ.get("GNNKIT_DATA")
-        places = [Path(given) / "planetoid"] if given else []
-        with contextlib.suppress(*([FileNotFoundError] if given else [])):  # who has no home may have the data
-            places.append(user_cache() / "planetoid")
-    names = [f"ind.{name}.{part}" for part in PLANETOID_FILES]
-    for folder in places:
-        if all((folder / file).is_file() for file in names):
-            return folder
-    folder = places[-1]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for file in names:
-            if not (folder / file).is_file():
-                with replace_file(folder / file) as part:  # a download that is cut off leaves none that looks whole
-                    fs.cp(f"{PLANETOID_URL}/{file}", str(part))
-    except (urllib.error.URLError, OSError) as error:
-        raise FileNotFoundError(
-            f"{name}: its files are not on this machine and {PLANETOID_URL} cannot be reached ({error}); put "
-            f"ind.{name}.x, .tx, .allx, .y, .ty, .ally, .graph and .test.index into {str(folder)!r}, or into a "
-            "folder planetoid and set GNNKIT_DATA to the folder around it"
-        ) from None
-    return folder
+    hashes = {} if unverified else PUBLISHED[name]
+    files = [DataFile(f"ind.{name}.{part}", PLANETOID_URL, sha256=hashes.get(part)) for part in PLANETOID_FILES]
+    places = data_places("planetoid", root) + ([Path(root) / _PLANETOID[name] / "raw"] if root is not None else [])
+    return find_files(name, files, places, PLANETOID_URL, check=False)  # `read_planetoid` says more of a wrong one
+
+
+def _planetoid(name: str, description: str) -> Dataset:
+    about: dict[str, Any] = {
+        "licence": "MIT",
+        "source": "github.com/kimiyoung/planetoid",
+        "paper": "Yang et al. (2016)",
+    }
+    return Dataset(name, description, partial(planetoid, name), **about, gives=Data)
+
+
+def _ogb(name: str, licence: str, description: str) -> Dataset:
+    about: dict[str, Any] = {"licence": licence, "source": "ogb.stanford.edu", "paper": "Hu et al. (2020)"}
+    return Dataset(name, description, partial(load_ogb, name), **about, gives=Data)
+
+
+_DATASETS = (
+    _planetoid("cora", "2708 papers in 7 classes, 1433 words, 5278 citations; public split 140/500/1000"),
+    _planetoid("citeseer", "3327 papers in 6 classes, 3703 words, 4552 citations; public split 120/500/1000"),
+    _planetoid("pubmed", "19717 papers in 3 classes, 500 words, 44324 citations; public split 60/500/1000"),
+    _ogb("ogbn-arxiv", "ODC-BY", "169343 papers in 40 classes, 128 features, 1166243 citations; split by year"),
+    _ogb("ogbn-products", "Amazon", "2449029 products in 47 classes, 100 features; split by sales rank"),
+    _ogb("ogbn-proteins", "CC0", "132534 proteins, 112 yes-or-no tasks, 8 features of an edge; split by species"),
+)
+_KIND, _GROUP = "data set of nodes", "gnnkit.node_datasets"
+NODE_DATASETS: Registry[Dataset] = Registry(_KIND, Dataset.of, group=_GROUP, records=_DATASETS)
+"""Name → record, as `gnnkit.data.DATASETS`."""

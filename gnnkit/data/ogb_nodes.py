@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from gnnkit._user_cache import user_cache
+from gnnkit.data.files import data_places
 from gnnkit.data.node_checks import check_edges, check_nodes
 
 __all__ = ["load_ogb", "ogb_evaluator"]
@@ -59,7 +59,7 @@ def load_ogb(
     meta = _meta(name, meta_dict)
     if str(meta["is hetero"]) == "True":
         raise ValueError(f"name={name!r}: a graph of several kinds of nodes; a NodeClassifier takes one kind")
-    folder = _root(root)
+    folder = Path(root) if root is not None else data_places("ogb", None)[0]
     if trust_pickles:
         with _pickles_trusted(), contextlib.redirect_stdout(io.StringIO()):
             options: dict[str, Any] = {"meta_dict": dict(meta_dict)} if meta_dict is not None else {"root": str(folder)}
@@ -102,15 +102,6 @@ def _meta(name: str, meta_dict: Mapping[str, Any] | None) -> Mapping[str, Any]:
     if name not in listed:
         raise ValueError(f"name={name!r}: OGB has no such data set; choose one of {', '.join(map(str, listed))}")
     return listed[name]
-
-
-def _root(root: str | Path | None) -> Path:
-    if root is not None:
-        return Path(root)
-    given = os.environ.get("GNNKIT_DATA")
-    if given:
-        return Path(given) / "ogb"
-    return user_cache() / "ogb"
 
 
 @contextlib.contextmanager

@@ -33,6 +33,8 @@ class GraphSeries:
         step_unit: What a row is where it has no fixed number of minutes, e.g. `"month"`, `"quarter"` or `"weekday"`.
         start: Time of row 0; None when unknown.
         season: Rows in one season (a day of 5-minute rows: 288); None when unknown.
+        history, horizons: Rows that a model sees, and steps ahead that are scored, where nobody asks for others; None:
+            by the step (see `gnnkit.data.infer_settings`).
         positions: Places on a map, `[N, 2]` as (x, y); None when unknown.
         source: One line that says where the data comes from.
         notes: What a reader should know of how it was read, a sentence each.
@@ -66,6 +68,8 @@ class GraphSeries:
     step_unit: str = ""
     start: pd.Timestamp | None = None
     season: int | None = None
+    history: int | None = None
+    horizons: tuple[int, ...] | None = None
     positions: Tensor | None = None
     source: str = ""
     notes: tuple[str, ...] = ()

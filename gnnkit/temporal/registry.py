@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from types import MappingProxyType
 from typing import Any, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
+from gnnkit._registry import Registry
 from gnnkit.sequence import BiLSTMForecaster, GRUForecaster, LSTMForecaster, RNNForecaster
 from gnnkit.temporal.a3tgcn import A3TGCN
 from gnnkit.temporal.agcrn import AGCRN
@@ -28,8 +27,8 @@ from gnnkit.temporal.tgcn import TGCN
 
 __all__ = ["MODELS", "ModelEntry", "build_forecaster"]
 
-# What `build_forecaster` hands over itself; all else in a constructor is a setting.
-_SIZES = ("in_channels", "hidden_channels", "horizon", "history", "num_nodes", "time_channels")
+# What `build_forecaster` hands over itself where a constructor names it; all else in a constructor is a setting.
+_SIZES = ("in_channels", "hidden_channels", "horizon", "history", "num_nodes", "time_channels", "edge_index")
 
 
 @dataclass(frozen=True)
@@ -41,21 +40,53 @@ class ModelEntry:
         family: `"sequence"` (nodes do not hear each other by a graph) or `"graph"` (by the given one, or one learned).
         description: One line.
         build: Its constructor, with what the name fixes filled in.
-        paper: Authors and year.
+        paper: Authors and year; empty for a model without one.
     """
 
     name: str
     family: Literal["sequence", "graph"]
     description: str
     build: Callable[..., nn.Module]
-    paper: str
+    paper: str = ""
+
+    @classmethod
+    def of(cls, name: str, model: Any) -> ModelEntry:
+        """The entry of a class: its family by its `uses_graph`, else by whether its `forward` names `edge_index`.
+
+        Args:
+            name: What it is to be asked for by.
+            model: A class of `nn.Module`, or a partial of one; an entry is returned as it is.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        if isinstance(model, ModelEntry):
+            return model
+        core = model.func if isinstance(model, partial) else model
+        if not (isinstance(core, type) and issubclass(core, nn.Module)):
+            raise ValueError(f"model {name!r} is {core!r}, and should be a class of torch.nn.Module, or a ModelEntry")
+        uses_graph = getattr(core, "uses_graph", "edge_index" in inspect.signature(core.forward).parameters)
+        family = "graph" if uses_graph or getattr(core, "learns_graph", False) else "sequence"
+        description = (core.__doc__ or "a model without a docstring").strip().splitlines()[0].rstrip(".")
+        return cls(name, family, description, model)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What the constructor takes beyond what the name fixes, with the defaults; `inspect.Parameter.empty`: none."""
+        fixed = self.build.keywords if isinstance(self.build, partial) else {}
+        several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        parameters = inspect.signature(self.build).parameters.values()
+        return {p.name: p.default for p in parameters if p.name not in fixed and p.kind not in several}
 
     @property
     def settings(self) -> dict[str, Any]:
         """The settings that may be given, with their defaults: what the constructor takes beyond sizes and the name."""
-        fixed = self.build.keywords if isinstance(self.build, partial) else {}
-        parameters = inspect.signature(self.build).parameters.values()
-        return {p.name: p.default for p in parameters if p.name not in _SIZES and p.name not in fixed}
+        return {name: default for name, default in self.arguments.items() if name not in _SIZES}
+
+    @property
+    def has_width(self) -> bool:
+        """Whether it has a width (`hidden_channels`)."""
+        return "hidden_channels" in self.arguments
 
 
 _SEQUENCE = (
@@ -169,8 +200,8 @@ _ENTRIES = (
     ),
 )
 
-#: Name -> entry, in the order in which they are listed.
-MODELS: Mapping[str, ModelEntry] = MappingProxyType({entry.name: entry for entry in _ENTRIES})
+MODELS: Registry[ModelEntry] = Registry("model", ModelEntry.of, group="gnnkit.forecasters", records=_ENTRIES)
+"""Name → entry. `MODELS["mine"] = MyForecaster` adds one (see `gnnkit._registry.Registry` for the other ways)."""
 
 
 def build_forecaster(
@@ -182,21 +213,22 @@ def build_forecaster(
     num_nodes: int,
     hidden_channels: int = 64,
     time_channels: int = 0,
+    edge_index: Tensor | None = None,
     residual: bool = False,
     quantiles: Sequence[float] = (),
     **settings: Any,
 ) -> nn.Module:
-    """Build a forecaster by its name, whatever sizes its constructor needs.
+    """Build a forecaster by its name, with those sizes that its constructor names.
 
     Args:
-        name: One of `MODELS`.
+        name: One of `MODELS`, `"package.module:Class"` or `"path/to/file.py:Class"`.
         in_channels: Features F of a node at a step.
         horizon: Steps P to predict.
-        history: Steps T of the history; only a model that is tied to it takes it.
-        num_nodes: Nodes N; only a model that is tied to it takes it.
-        hidden_channels: Width C; a model without a width takes none. Default 64.
-        time_channels: How many of the F features, the last ones, tell the time (see `gnnkit.data.Windows`); only a
-            model that reads them in a way of its own takes it. Default 0.
+        history: Steps T of the history.
+        num_nodes: Nodes N.
+        hidden_channels: Width C. Default 64.
+        time_channels: How many of the F features, the last ones, tell the time (see `gnnkit.data.Windows`). Default 0.
+        edge_index: Edges `[2, E]`, for a constructor that asks for them. Default None.
         residual: True puts it into `ResidualForecaster`: it then predicts the change from the last value.
         quantiles: Levels inside (0, 1), .5 among them, put it into `QuantileForecaster`: it then returns
             `[B, P, N, Q]`, its own forecast being the median. Default (): one value, `[B, P, N]`.
@@ -206,28 +238,27 @@ def build_forecaster(
         The forecaster.
 
     Raises:
-        ValueError: An unknown name (with the nearest one), a setting that the model does not have, quantiles
-            without .5, or what its constructor does not accept.
+        ValueError: An unknown name (with the nearest one), a setting that the model does not have or one that it
+            needs, quantiles without .5, or what its constructor does not accept.
 
     Example:
         >>> build_forecaster("gru", in_channels=1, horizon=3, history=12, num_nodes=5, hidden_channels=8).horizon
         3
     """
-    entry = MODELS.get(name)
-    if entry is None:
-        near = difflib.get_close_matches(str(name).lower(), MODELS, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ValueError(f"unknown model {name!r}; {hint}allowed: {', '.join(MODELS)}")
+    entry = MODELS[name]
     unknown = sorted(set(settings) - set(entry.settings))
     if unknown:
         raise ValueError(
             f"model {name!r} has no setting {', '.join(map(repr, unknown))}; it accepts: {', '.join(entry.settings)}"
         )
-    fixed = entry.build.keywords if isinstance(entry.build, partial) else {}
-    sizes = {"in_channels": in_channels, "hidden_channels": hidden_channels, "horizon": horizon}
-    sizes |= {"history": history, "num_nodes": num_nodes, "time_channels": time_channels}
-    taken = set(inspect.signature(entry.build).parameters) - set(fixed)
-    forecaster = entry.build(**{size: value for size, value in sizes.items() if size in taken}, **settings)
+    needed = [key for key, default in entry.settings.items() if default is inspect.Parameter.empty]
+    if set(needed) - set(settings):
+        raise ValueError(f"model {name!r} needs a value for {', '.join(needed)}; give it among its settings")
+    sizes = (in_channels, hidden_channels, horizon, history, num_nodes, time_channels, edge_index)
+    given = {size: value for size, value in zip(_SIZES, sizes, strict=True) if size in entry.arguments}
+    forecaster = entry.build(**given, **settings)
+    if not hasattr(forecaster, "uses_graph"):
+        forecaster.uses_graph = entry.family == "graph"  # pyright: ignore[reportArgumentType]
     if len(quantiles):
         shape = {"in_channels": in_channels, "horizon": horizon, "history": history}
         forecaster = QuantileForecaster(forecaster, quantiles=quantiles, **shape)

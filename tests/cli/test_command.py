@@ -9,6 +9,9 @@ import pytest
 
 import gnnkit
 from gnnkit.cli import main
+from gnnkit.data import DATASETS
+from gnnkit.data.nodes import NODE_DATASETS
+from gnnkit.temporal import MODELS
 
 ROOT = Path(gnnkit.__file__).parents[1]
 
@@ -26,6 +29,17 @@ def test_list_names_models_and_data_sets(capsys):
     assert starts[0] == "models"
     assert {"lstm", "tgcn-official", "simulated", "los-loop"} <= set(starts)
     assert all(len(line.split()) > 3 for line in lines if line.startswith("  "))
+
+
+def test_list_as_markdown_has_a_row_for_each_record_with_paper_licence_and_source(capsys):
+    assert call("list", "--markdown") == 0
+    text = capsys.readouterr().out
+    assert "| name | family | what it is | paper |\n| --- | --- | --- | --- |\n| `rnn` | sequence | " in text
+    for entry in MODELS.values():
+        assert f"\n| `{entry.name}` | {entry.family} | {entry.description} | {entry.paper} |\n" in text
+    for record in (*DATASETS.values(), *NODE_DATASETS.values()):
+        row = f"| `{record.name}` | {record.licence} | {record.description} | {record.paper} | {record.source} |"
+        assert f"\n{row}\n" in text
 
 
 def test_version(capsys):

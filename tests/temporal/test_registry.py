@@ -1,5 +1,8 @@
+from functools import partial
+
 import pytest
 import torch
+from torch import nn
 
 from gnnkit.sequence import BiLSTMForecaster, GRUForecaster, LSTMForecaster, RNNForecaster
 from gnnkit.temporal import (
@@ -14,6 +17,7 @@ from gnnkit.temporal import (
     DLinear,
     GCNForecaster,
     GraphWaveNet,
+    ModelEntry,
     build_forecaster,
 )
 
@@ -43,20 +47,31 @@ CLASSES = {
     "mtgnn-given": MTGNN,
     "mtgnn-both": MTGNN,
 }
-OWN_GRAPH = {"agcrn", "mtgnn"}
 
 
-def test_the_names_and_their_models():
-    assert list(MODELS) == list(CLASSES)
-    for name, entry in MODELS.items():
-        assert entry.name == name
-        assert type(build_forecaster(name, **SIZES)) is CLASSES[name]
-        assert entry.description
-        assert "\n" not in entry.description
-        assert entry.paper.endswith(")")
+@pytest.mark.parametrize("name", MODELS)
+def test_each_entry_says_what_it_is_and_builds(name):
+    entry = MODELS[name]
+    model = build_forecaster(name, **SIZES)
+    assert entry.name == name
+    assert type(model) is CLASSES.get(name, type(model))
+    assert entry.description
+    assert "\n" not in entry.description
+    assert entry.paper.endswith(")")
+    assert not {"in_channels", "num_nodes", "edge_index"} & set(entry.settings)
 
 
-@pytest.mark.parametrize("name", CLASSES)
+def test_the_names_and_their_order():
+    assert [name for name in MODELS if name in CLASSES] == list(CLASSES)
+    assert {
+        name for name in MODELS if MODELS[name].family == "graph" and not build_forecaster(name, **SIZES).uses_graph
+    } == {
+        "agcrn",
+        "mtgnn",
+    }
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_the_given_graph_makes_a_difference_unless_a_model_has_none_or_its_own(name):
     torch.manual_seed(0)
     model = build_forecaster(name, **SIZES).eval()
@@ -64,7 +79,7 @@ def test_the_given_graph_makes_a_difference_unless_a_model_has_none_or_its_own(n
     out, without = model(x, EDGES, torch.ones(3)), model(x, EDGES[:, :0], torch.ones(0))
     assert out.shape == (2, 3, 4)
     assert model.uses_graph == (not torch.equal(out, without))
-    assert model.uses_graph == (MODELS[name].family == "graph" and name not in OWN_GRAPH)
+    assert model.uses_graph or MODELS[name].family == "sequence" or model.learns_graph
     # Nodes hear each other: what one of them was moves the forecast of another.
     moved = x.clone()
     moved[:, :, 0] += 1.0
@@ -131,13 +146,13 @@ def test_settings_are_what_a_name_leaves_open():
 )
 def test_an_unknown_name_is_told_the_nearest(typed, meant):
     with pytest.raises(
-        ValueError, match=rf"^unknown model '{typed}'; did you mean '{meant}'\? allowed: rnn, lstm, .*mtgnn-both$"
+        ValueError, match=rf"^unknown model '{typed}'; did you mean '{meant}'\? Known: rnn, lstm, .*mtgnn-both"
     ):
         build_forecaster(typed, **SIZES)
 
 
 def test_a_name_that_is_near_to_nothing():
-    with pytest.raises(ValueError, match=r"^unknown model 'xyz'; allowed: rnn, "):
+    with pytest.raises(ValueError, match=r"^unknown model 'xyz'; choose from rnn, "):
         build_forecaster("xyz", **SIZES)
 
 
@@ -150,12 +165,84 @@ def test_unknown_settings_are_told_what_there_is():
         build_forecaster("tgcn-official", **SIZES, layers=2)
 
 
-def test_the_registry_cannot_be_changed_by_accident():
-    with pytest.raises(TypeError):
-        MODELS["lstm"] = MODELS["gru"]
+class Net(nn.Module):
+    """Two numbers a node.
+
+    And no more."""
+
+    def __init__(
+        self, horizon: int, num_nodes: int, edge_index: torch.Tensor, *, gain: float = 1.0, shift: float
+    ) -> None:
+        super().__init__()
+        self.horizon, self.num_nodes, self.edge_index, self.gain, self.shift = (
+            horizon,
+            num_nodes,
+            edge_index,
+            gain,
+            shift,
+        )
+
+    def forward(self, x, edge_index=None, edge_weight=None, *, mask=None, target=None, progress=None):
+        return (self.gain * x[:, -1:, :, 0] + self.shift).expand(-1, self.horizon, -1)
 
 
-@pytest.mark.parametrize("name", CLASSES)
+class Plain(nn.Module):
+    def forward(self, x):
+        return x
+
+
+class Told(Net):
+    uses_graph = False
+
+
+@pytest.fixture
+def added():
+    """Names that are taken out again."""
+    names = []
+    yield names
+    for name in names:
+        del MODELS[name]
+
+
+def test_code_can_add_a_class(added):
+    MODELS["net"] = Net
+    MODELS["told"] = partial(Told, shift=0.5)
+    MODELS["plain"] = ModelEntry("plain", "sequence", "nothing", Plain)
+    added += ["net", "told", "plain"]
+    assert (MODELS["net"].family, MODELS["net"].description, MODELS["net"].has_width) == (
+        "graph",
+        "Two numbers a node",
+        False,
+    )
+    assert (MODELS["told"].family, list(MODELS["told"].settings)) == ("sequence", ["gain"])
+    assert ModelEntry.of("bare", Plain).family == "sequence"
+    assert list(MODELS["net"].settings) == ["gain", "shift"]
+    model = build_forecaster("net", **SIZES, edge_index=EDGES, shift=2.0)
+    assert (model.horizon, model.num_nodes, model.shift, model.uses_graph) == (3, 4, 2.0, True)
+    assert model.edge_index is EDGES
+    assert not build_forecaster("told", **SIZES).uses_graph
+    with pytest.raises(ValueError, match=r"^model 'net' needs a value for shift; give it among its settings$"):
+        build_forecaster("net", **SIZES)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("lstm", Net, "model 'lstm' is registered already; choose another name"),
+        ("a b", Net, "model 'a b': a name has letters, digits"),
+        ("x:y", Net, "model 'x:y': a name has letters, digits"),
+        ("mine", 3, "model 'mine' is 3, and should be a class of torch.nn.Module, or a ModelEntry"),
+        ("mine", dict, "should be a class of torch.nn.Module"),
+        ("mine", MODELS["gru"], "model 'mine': its record has the name 'gru'; give both the same one"),
+    ],
+)
+def test_what_cannot_be_added(name, value, message):
+    with pytest.raises(ValueError, match=message):
+        MODELS[name] = value
+    assert "mine" not in MODELS
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_every_model_keeps_the_contract(name):
     """One call for all: rows of a batch are independent, float64 is kept, weights come back, drawing anew differs."""
     torch.manual_seed(0)
@@ -184,7 +271,7 @@ def test_every_model_keeps_the_contract(name):
         assert not torch.equal(model.eval()(x, EDGES, weight), out)
 
 
-@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("name", MODELS)
 def test_every_model_can_read_the_mask(name):
     torch.manual_seed(0)
     # So wide that no layer's units are all dead.
@@ -199,7 +286,7 @@ def test_every_model_can_read_the_mask(name):
     assert not torch.equal(model(x, EDGES, mask=gap), model(x, EDGES))
 
 
-@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("name", MODELS)
 def test_every_model_runs_under_autocast(name):
     torch.manual_seed(0)
     settings = {"node_groups": 2, "dropout": 0.0} if name.startswith("mtgnn") else {}
@@ -215,7 +302,7 @@ def test_every_model_runs_under_autocast(name):
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
 
 
-@pytest.mark.parametrize("name", [name for name in CLASSES if hasattr(CLASSES[name], "unroll")])
+@pytest.mark.parametrize("name", [name for name in MODELS if hasattr(build_forecaster(name, **SIZES), "unroll")])
 def test_states_are_chained(name):
     torch.manual_seed(0)
     model = build_forecaster(name, **SIZES).double()

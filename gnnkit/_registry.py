@@ -1,0 +1,166 @@
+"""Records by name, to which code, installed packages and the place of a class or function can add."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol, TypeVar
+
+from gnnkit.settings.problems import nearest
+
+__all__ = ["Registry", "UnknownName"]
+
+
+class _Named(Protocol):
+    """Whatever has a name."""
+
+    @property
+    def name(self) -> str: ...
+
+
+Record = TypeVar("Record", bound=_Named)
+
+
+class UnknownName(KeyError, ValueError):
+    """A name that a registry does not know, or whose record cannot be loaded; its text is one line."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class Registry(MutableMapping[str, Record]):
+    """A mapping from name to record. What is not in it by assignment is looked for elsewhere.
+
+    - `registry[name] = record` adds one, for this process; so does a bare class or function, of which `make` makes one.
+    - An installed package adds one by an entry point of the registry's group: its name is the record's.
+    - `registry["package.module:Name"]` and `registry["path/to/file.py:Name"]` are the records of what stands there.
+
+    Args:
+        kind: What a record is, for messages, e.g. `"model"`.
+        make: Called with a name and what is registered under it; gives the record, or raises a `ValueError`.
+        group: Of entry points.
+        records: The first ones.
+
+    Raises:
+        UnknownName: On look-up, for a name that is none of these; it is a `KeyError` and a `ValueError`, and tells the
+            nearest names or why a record cannot be loaded.
+
+    Example:
+        >>> from gnnkit.temporal import MODELS
+        >>> MODELS["gru"].family, "gruu" in MODELS
+        ('sequence', False)
+    """
+
+    def __init__(
+        self, kind: str, make: Callable[[str, Any], Record], *, group: str, records: Iterable[Record] = ()
+    ) -> None:
+        self.kind, self.make, self.group = kind, make, group
+        self._records: dict[str, Record] = {record.name: record for record in records}
+        self._located: dict[tuple[str, str], Record] = {}
+        self._broken: dict[str, str] = {}
+        self._complete = False
+
+    def __getitem__(self, name: str) -> Record:
+        if name not in self._records:
+            self._take_entry_points()
+        if name in self._records:
+            return self._records[name]
+        if name in self._broken:
+            raise UnknownName(f"{self.kind} {name!r}: {self._broken[name]}")
+        place, colon, attribute = str(name).rpartition(":")
+        if colon:
+            return self._locate(str(name), place, attribute)
+        raise UnknownName(f"unknown {self.kind} {name!r}{nearest(str(name), self)}")
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
+            raise ValueError(f"{self.kind} {name!r}: a name has letters, digits, points, - and _, and no other sign")
+        if name in self._records:
+            raise ValueError(
+                f"{self.kind} {name!r} is registered already; choose another name, or delete that one first"
+            )
+        record = self.make(name, value)
+        if record.name != name:
+            raise ValueError(f"{self.kind} {name!r}: its record has the name {record.name!r}; give both the same one")
+        self._records[name] = record
+
+    def __delitem__(self, name: str) -> None:
+        del self._records[name]
+
+    def __iter__(self) -> Iterator[str]:
+        self._take_entry_points()
+        return iter(list(self._records))
+
+    def __len__(self) -> int:
+        self._take_entry_points()
+        return len(self._records)
+
+    def _take_entry_points(self) -> None:
+        """Add what installed packages offer, once; what cannot be loaded is told and left out."""
+        if self._complete:
+            return
+        self._complete = True
+        for point in sorted(entry_points(group=self.group), key=lambda point: point.name):
+            try:
+                self[point.name] = point.load()
+            except Exception as error:  # a package's import may raise whatever it likes
+                reason = f"the entry point {point.value!r} cannot be used ({_one_line(error)})"
+                self._broken.setdefault(point.name, reason)
+                warnings.warn(f"{self.kind} {point.name!r}: {reason}", stacklevel=3)
+
+    def _locate(self, name: str, place: str, attribute: str) -> Record:
+        is_file = place.endswith(".py")
+        key = (str(Path(place).absolute()) if is_file else place, attribute)
+        if key in self._located:
+            return self._located[key]
+        try:
+            module = _import_file(Path(place)) if is_file else importlib.import_module(place)
+        except Exception as error:  # whatever the code of that place raises
+            raise UnknownName(f"{self.kind} {name!r}: {place} cannot be imported ({_one_line(error)})") from error
+        if not hasattr(module, attribute):
+            raise UnknownName(f"{self.kind} {name!r}: {place} has no {attribute!r}{nearest(attribute, _own(module))}")
+        try:
+            self._located[key] = self.make(name, getattr(module, attribute))
+        except ValueError as error:
+            raise UnknownName(str(error)) from None
+        return self._located[key]
+
+
+def _import_file(path: Path) -> ModuleType:
+    """Run a file as a module, once a process; what lies beside it can be imported by it."""
+    path = path.absolute()
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    name = f"gnnkit_file{re.sub(r'[^A-Za-z0-9]', '_', str(path))}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None  # for the type checker: the file is there and ends in .py
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # before it runs: its classes look themselves up there
+    sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    finally:
+        sys.path.remove(str(path.parent))
+    return module
+
+
+def _own(module: ModuleType) -> list[str]:
+    """Names of the classes and functions that a module defines itself."""
+    return [name for name, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
+
+
+def _one_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
