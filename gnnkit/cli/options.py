@@ -129,9 +129,11 @@ def option_help(field: FieldInfo) -> str:
     text, default = " ".join((field.description or "").split()), _written(field).shown or field.default
     if default is None or default == () or field.default_factory is dict:
         return text
-    if isinstance(default, tuple):
+    if isinstance(default, bool):
+        default = str(default).lower()
+    elif isinstance(default, tuple):
         default = ",".join(map(str, default))
-    return f"{text} Default: {f'{default:g}' if isinstance(default, float) else str(default).lower()}."
+    return f"{text} Default: {f'{default:g}' if isinstance(default, float) else default}."
 
 
 def read_option(name: str, field: FieldInfo, texts: Any) -> Any:
