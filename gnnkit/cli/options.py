@@ -125,13 +125,21 @@ def option_names(name: str, field: FieldInfo) -> tuple[str, ...]:
 
 
 def option_help(field: FieldInfo) -> str:
-    """What --help says of a field: its description, as in the JSON schema, and its default."""
-    text, default = " ".join((field.description or "").split()), _written(field).shown or field.default
-    if default is None or default == () or field.default_factory is dict:
-        return text
-    if isinstance(default, tuple):
+    """What --help says of a field: its description, as in the JSON schema, how it is written, and its default."""
+    written = _written(field)
+    parts = [" ".join((field.description or "").split())]
+    parts += ["3 is a count, and 7, a list of one."] if written.counted else []
+    parts += ["Repeatable."] if written.repeated else []
+    parts += [f"Without a value: {written.alone}."] if written.alone else []
+    default: Any = written.shown or field.default
+    if isinstance(default, bool):
+        default = str(default).lower()
+    elif isinstance(default, tuple):
         default = ",".join(map(str, default))
-    return f"{text} Default: {f'{default:g}' if isinstance(default, float) else str(default).lower()}."
+    elif isinstance(default, float):
+        default = f"{default:g}"
+    undefined = default in (None, "") or field.default_factory is dict
+    return " ".join(parts if undefined else [*parts, f"Default: {default}."])
 
 
 def read_option(name: str, field: FieldInfo, texts: Any) -> Any:
