@@ -110,11 +110,11 @@ def train(
 
     from rich.console import Console
 
-    from gnnkit.compare import load_series, make_spec
     from gnnkit.data import read_node_features
     from gnnkit.data.defaults import series_remarks
     from gnnkit.data.spans import every_step
-    from gnnkit.forecasting import evaluate_forecaster, save_fitted, train_forecaster
+    from gnnkit.forecasting import FitSettings, evaluate_forecaster, load_series, save_fitted, train_forecaster
+    from gnnkit.temporal import MODELS
     from gnnkit.training import open_progress
 
     given = {
@@ -148,9 +148,8 @@ def train(
         "device": device,
         "precision": precision,
     }
-    spec = make_spec(
-        models=[model], seeds=[seed], **{name: value for name, value in given.items() if value is not None}
-    )
+    spec = FitSettings(**{name: value for name, value in given.items() if value is not None})
+    MODELS[model]  # an unknown one is told before anything is read
     settings = parse_options(setting, "setting") or {}
     _check_folder(out)
     read = load_series(spec)
@@ -166,7 +165,7 @@ def train(
         typer.echo(f"gnnkit: {remark}", err=True)
     try:
         with open_progress(Console(stderr=True)) or nullcontext() as progress:
-            fitted = train_forecaster(spec, settings, progress, series=read)
+            fitted = train_forecaster(model, spec, settings, seed=seed, series=read, progress=progress)
     except FloatingPointError as error:
         typer.echo(f"gnnkit: {model} failed: {error}", err=True)
         raise typer.Exit(1) from None

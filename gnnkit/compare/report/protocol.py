@@ -6,10 +6,10 @@ import json
 import shlex
 from typing import Any
 
-from gnnkit.compare.forms import FORMS
 from gnnkit.compare.report.tables import DASH, base_rows, families
 from gnnkit.compare.results import Results
 from gnnkit.compare.statistics.enough import fewest_spans
+from gnnkit.forecasting.forms import FORMS
 
 __all__ = ["caveats", "methods", "protocol", "rerun_command", "spec_text"]
 
