@@ -16,7 +16,6 @@ ROOT = PACKAGE.parent
 
 # What each part of the package may import of the others. Whatever is not listed here may import nothing of gnnkit.
 _MODELS = {"ops", "graph", "layers", "sequence", "temporal", "relational"}
-_CLI = {"cli_options", "cli_compare", "cli_forecasting", "cli_nodes", "cli_relations", "cli_text"}
 ALLOWED = {
     "ops": set(),
     "graph": {"ops"},
@@ -31,13 +30,7 @@ ALLOWED = {
     "studies": {*_MODELS, "data", "metrics", "ranking", "training"},
     "compare": {*_MODELS, "data", "metrics", "training", "forecasting"},
     "forecasting": {*_MODELS, "data", "metrics", "training"},
-    "cli_options": set(),
-    "cli_compare": {"cli_options", "training", "compare"},
-    "cli_forecasting": {"cli_options", "data", "temporal", "training", "compare", "forecasting"},
-    "cli_text": {"cli_options", "sequence", "training", "studies"},
-    "cli_nodes": {"graph", "data", "studies", "cli_options"},
-    "cli_relations": {"cli_options", "data", "studies"},
-    "cli": {*_MODELS, *_CLI, "data", "metrics", "training", "studies", "compare"},
+    "cli": {*_MODELS, "data", "metrics", "training", "studies", "compare", "forecasting"},
     "__main__": {"cli"},
 }
 EVERYWHERE = {"_optional", "_registry", "_user_cache", "_axes", "settings"}

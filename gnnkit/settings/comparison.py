@@ -25,7 +25,9 @@ class ComparedFields(Settings, frozen=True):
 
     models: tuple[str, ...] = DEFAULT_MODELS
     """Models of `gnnkit list`."""
-    settings: Annotated[dict[str, dict[str, Any]], Written(("--set",))] = Field(default_factory=dict)
+    settings: Annotated[dict[str, dict[str, Any]], Written(("--set",), repeated=True, example="mtgnn.dropout=0.1")] = (
+        Field(default_factory=dict)
+    )
     """Settings of single models, by model: hidden_channels, learning_rate, weight_decay, or the model's own."""
     seeds: Annotated[tuple[int, ...], Written(counted=True)] = (0, 1, 2)
     """Seeds; every model is trained once with each."""
@@ -73,7 +75,7 @@ class AskedFields(Settings, frozen=True):
     """How prediction intervals are made: from the errors on the validation rows, or by quantile heads."""
     coverage: float = Field(default=0.9, gt=0, lt=1)
     """Share of the targets that a prediction interval should hold."""
-    allow_leaks: Annotated[tuple[str, ...], Written(("--allow-leak",))] = ()
+    allow_leaks: Annotated[tuple[str, ...], Written(("--allow-leak",), repeated=True)] = ()
     """Causes of the leakage audit that may fail, to reproduce a published protocol; they label the rows."""
     resamples: int = Field(default=2000, ge=100)
     """Bootstrap resamples for the intervals of groups of targets: where the errors of two models differ."""

@@ -20,15 +20,21 @@ class Written:
 
     Args:
         names: further names of the option, e.g. `"--hidden"`.
+        off: the name that says no, of a flag whose own is not `"--no-its-name"`.
         alone: what the option says where it stands without a value; None: it needs one.
+        repeated: a list goes on where the option is given again; else the last one counts.
         counted: one number is a count, `3` for 0, 1, 2; a list of one ends in a comma.
         shown: the default in words, where it is no constant.
+        example: of a field of names and values, `"name=value"` or, in a table for each model, `"model.name=value"`.
     """
 
     names: tuple[str, ...] = ()
+    off: str | None = None
     alone: str | None = None
+    repeated: bool = False
     counted: bool = False
     shown: str | None = None
+    example: str = ""
 
 
 class Settings(BaseModel, frozen=True):

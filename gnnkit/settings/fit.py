@@ -45,7 +45,9 @@ class DataFields(Settings, frozen=True):
     """A data set of `gnnkit list`; none: the simulated network, or your own files where `series` is given."""
     data_root: Path | None = None
     """Folder with the data set's files; none: GNNKIT_DATA, else a download."""
-    data_options: Annotated[dict[str, Any], Written(("--data-option",))] = Field(default_factory=dict)
+    data_options: Annotated[dict[str, Any], Written(("--data-option",), repeated=True, example="num_nodes=16")] = Field(
+        default_factory=dict
+    )
     """Further arguments of the data set's loader, e.g. num_nodes = 16 for the simulated one."""
     series: OnePath = None
     """Your own series: a CSV, Parquet or NPZ file of time × nodes."""
@@ -62,7 +64,7 @@ class DataFields(Settings, frozen=True):
     season: int | None = Field(default=None, ge=2)
     """Rows in a season of your own files, e.g. 288 for days of 5-minute rows; none: chosen for the data."""
     missing_values: Annotated[
-        tuple[float | str, ...] | None, BeforeValidator(_some_values), Written(("--missing-value",))
+        tuple[float | str, ...] | None, BeforeValidator(_some_values), Written(("--missing-value",), repeated=True)
     ] = None
     """What stands for a missing value in your own files, beside empty cells and NaN, e.g. -200 or 9999."""
     decimal: Literal[".", ","] | None = None
@@ -106,7 +108,7 @@ class DataFields(Settings, frozen=True):
 class WindowFields(Settings, frozen=True):
     """What a model sees and predicts."""
 
-    panel: ClassVar[str] = "Windows and width, the same for every model"
+    panel: ClassVar[str] = "Windows and width"
 
     history: int | None = Field(default=None, ge=1)
     """Rows that a model sees; none: chosen for the data (12 for the known data sets)."""
@@ -144,7 +146,7 @@ class TrainingFields(Settings, frozen=True):
     the one that was compared.
     """
 
-    panel: ClassVar[str] = "Training, the same for every model"
+    panel: ClassVar[str] = "Training"
 
     max_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """Wall-clock limit of a fit in seconds; none: no limit. The epoch that it cuts short is validated."""

@@ -27,6 +27,13 @@ _PLAIN = {
     "bool_type": "give true or false",
     "bool_parsing": "give true or false",
     "string_type": "give a text",
+    "greater_than": "give more than {gt:g}",
+    "greater_than_equal": "give at least {ge:g}",
+    "less_than": "give less than {lt:g}",
+    "less_than_equal": "give at most {le:g}",
+    "literal_error": "give {expected}",
+    "too_short": "give at least {min_length} value",
+    "too_long": "give {max_length} values",
 }
 _TABLES = ("settings", "data_options")
 
@@ -52,9 +59,12 @@ def spec_problems(error: ValidationError, fields: Iterable[str]) -> list[tuple[K
     """
     found: dict[tuple[Key, str], None] = {}
     for one in error.errors():
-        key, cause = tuple(one["loc"]), one.get("ctx", {}).get("error")
+        key, context = tuple(one["loc"]), one.get("ctx", {})
+        cause = context.get("error")
         if one["type"] == "default_factory_not_called":
             continue  # a default that waits for another field, which has a fault of its own
+        if one["type"] == "too_short" and len(one["input"]) >= context["min_length"]:
+            continue  # without those of its values that have a fault of their own
         if isinstance(cause, SpecProblems):
             found |= {(key + below, text): None for below, text in cause.problems}
         elif one["type"] == "extra_forbidden":
@@ -62,12 +72,16 @@ def spec_problems(error: ValidationError, fields: Iterable[str]) -> list[tuple[K
         elif one["type"] == "value_error":
             found[key, one["msg"].removeprefix("Value error, ")] = None
         elif one["type"] == "missing":
-            found[key, f"{one['input']!r} is too short: there is no value {int(key[-1]) + 1}"] = None
+            place, value = key[-1], one["input"]
+            text = f"{value!r} is too short: there is no value {place + 1}" if isinstance(place, int) else ""
+            found[key, text or "it is missing; give it"] = None
         elif one["type"] in ("tuple_type", "list_type"):
             found[key, f"{one['input']!r} is not a list; write {_as_list(key, one['input'])}"] = None
         else:
             # pydantic's own messages do not show the value, and some speak of Python's types.
-            message = _PLAIN.get(one["type"], f"{one['msg'][:1].lower()}{one['msg'][1:]}")
+            message = f"{one['msg'][:1].lower()}{one['msg'][1:]}"
+            if one["type"] in _PLAIN:
+                message = _PLAIN[one["type"]].format(**context)
             found[key, f"{one['input']!r} is not allowed: {message}"] = None
     return list(found)
 
@@ -113,7 +127,7 @@ def _unknown(name: str, value: object, fields: Iterable[str]) -> str:
         hint = f"did you mean {near[0]!r}?" if near else f"all keys but {' and '.join(_TABLES)} stand above all tables"
         return f"there is no such table; {hint}"
     near = ["hidden_channels"] if name == "hidden" else difflib.get_close_matches(name.lower(), list(fields), 1, 0.5)
-    hint = f"did you mean {near[0]!r}?" if near else "`gnnkit compare --schema` describes all that there are"
+    hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(fields)}"
     return f"there is no such setting; {hint}"
 
 

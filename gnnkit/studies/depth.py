@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,6 +19,7 @@ from gnnkit.data.node_checks import check_nodes, digest_nodes
 from gnnkit.data.nodes import load_nodes
 from gnnkit.graph import influence_by_hop, smoothness_by_layer
 from gnnkit.layers import NodeClassifier, SeedStack
+from gnnkit.settings.nodes import DepthFields
 from gnnkit.studies.claim import check_claim, claim_folder, read_json
 from gnnkit.studies.node_recipes import NodeRecipe
 from gnnkit.studies.nodes import build_models
@@ -39,42 +40,14 @@ DEPTH_MODELS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True)
-class DepthStudy:
+class DepthStudy(DepthFields, frozen=True):
     """What is run: every model at every depth, with the same training for all.
 
-    Args:
-        models: Of `DEPTH_MODELS`. Default: all.
-        depths: Default 2, 4, 8, 16, 32.
-        seeds: Number of seeds, trained together. Default 10.
-        epochs: Most epochs; patience is a quarter of it. Default 200.
-        influence_nodes: Test nodes whose influence by hop is measured, with the first seed's model. Default 16.
-        data: Default "cora".
-        unverified: For Planetoid: see `gnnkit.data.nodes.planetoid`.
-        data_root: Folder of the data. Default: see the loaders.
+    Args: those of `gnnkit.settings.nodes.DepthFields`; the models are those of `DEPTH_MODELS`.
 
     Raises:
         ValueError: An unknown model or a number out of range.
     """
-
-    models: tuple[str, ...] = tuple(DEPTH_MODELS)
-    depths: tuple[int, ...] = (2, 4, 8, 16, 32)
-    seeds: int = 10
-    epochs: int = 200
-    influence_nodes: int = 16
-    data: str = "cora"
-    unverified: bool = False
-    data_root: str | Path | None = field(default=None, compare=False)
-
-    def __post_init__(self) -> None:
-        unknown = [name for name in self.models if name not in DEPTH_MODELS]
-        if unknown or not self.models:
-            raise ValueError(f"models must list some of {', '.join(DEPTH_MODELS)}, got {list(self.models)}")
-        if not self.depths or min(self.depths) < 2:
-            raise ValueError(f"depths must be 2 or more, got {list(self.depths)}")
-        for name in ("seeds", "epochs", "influence_nodes"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
     def settings(self) -> SeedSettings:
         """The training, the same for all: the epoch is chosen on validation nodes."""

@@ -7,13 +7,14 @@ import inspect
 import json
 import resource
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
 import torch
+from pydantic import model_validator
 
 import gnnkit
 from gnnkit.data.node_checks import check_nodes, digest_nodes
@@ -21,6 +22,7 @@ from gnnkit.data.nodes import load_nodes
 from gnnkit.data.ogb_nodes import ogb_evaluator
 from gnnkit.data.partition import PartitionLoader, neighbour_batches
 from gnnkit.layers import NodeClassifier, SeedStack
+from gnnkit.settings.nodes import NodeRunFields
 from gnnkit.studies.claim import check_claim, claim_folder
 from gnnkit.studies.node_recipes import NodeRecipe, node_recipe
 from gnnkit.training import isolated_seed, replace_file, resolve_device, save_checkpoint
@@ -32,52 +34,22 @@ __all__ = ["NodeRun", "build_models", "summarize", "train_nodes"]
 
 # Graphs of more nodes are trained in mini-batches.
 _WHOLE_GRAPH_NODES = 50_000
-BATCHES = ("auto", "whole", "partition", "neighbour")
 
 
-@dataclass(frozen=True)
-class NodeRun:
+class NodeRun(NodeRunFields, frozen=True):
     """What `train_nodes` trains.
 
-    Args:
-        data: Of `gnnkit.data.nodes.NODE_DATASETS`. Default "cora".
-        model: Of `gnnkit.studies.node_recipes.NODE_RECIPES`. Default "gcn".
-        seeds: Default 0 to 9.
-        changes: Arguments of the model or of `SeedSettings` that replace the recipe's, by name.
-        seeds_at_once: Seeds in one batched model; a block of them is also what a run that was cut off repeats.
-        batches: `"auto"` (default): the whole graph up to 50,000 nodes, else partitions; `"whole"`, `"partition"`, or
-            `"neighbour"`, which needs pyg-lib or torch-sparse.
-        num_parts: Parts of a partition. Default 100, 10 of them in a batch.
-        device: "auto", "cpu", "cuda", ... Default "auto".
-        trust_pickles: For OGB: see `gnnkit.data.ogb_nodes.load_ogb`.
-        unverified: For Planetoid: see `gnnkit.data.nodes.planetoid`.
-        data_root: Folder of the data. Default: see the loaders.
+    Args: those of `gnnkit.settings.nodes.NodeRunFields`. `data` is of `gnnkit.data.nodes.NODE_DATASETS`, `model` of
+        `NODE_RECIPES`, and `changes` are arguments of the model or of `SeedSettings`.
 
     Raises:
         ValueError: A number is out of range, a name unknown, or a change fits nothing.
     """
 
-    data: str = "cora"
-    model: str = "gcn"
-    seeds: tuple[int, ...] = tuple(range(10))
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    seeds_at_once: int = 25
-    batches: str = "auto"
-    num_parts: int = 100
-    device: str = "auto"
-    trust_pickles: bool = False
-    unverified: bool = False
-    data_root: str | Path | None = None
-
-    def __post_init__(self) -> None:
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
-            raise ValueError(f"seeds must be different whole numbers from 0 on, got {list(self.seeds)}")
-        for name in ("seeds_at_once", "num_parts"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.batches not in BATCHES:
-            raise ValueError(f"batches must be one of {', '.join(BATCHES)}, got {self.batches!r}")
+    @model_validator(mode="after")
+    def _known_recipe(self) -> Self:
         self.recipe()
+        return self
 
     def recipe(self) -> NodeRecipe:
         """The recipe, with the changes in it."""

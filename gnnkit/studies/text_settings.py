@@ -5,85 +5,72 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from gnnkit.settings.declared import Settings, Written
 
 __all__ = ["ABLATION", "PARTS", "TextSettings", "preset"]
 
 
-@dataclass(frozen=True)
-class TextSettings:
+Share = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class TextSettings(Settings, frozen=True):
     """What is trained and how; the defaults are the course report's table 3.
 
-    Args:
-        steps: Optimisation steps. Default 25,000.
-        window: Characters in a window, through which gradients flow. Default 30.
-        batch_size: Windows in a step. Default 128.
-        stateful: Windows follow on each other and the state is carried from one to the next (truncated
-            backpropagation through time). Default False: windows from random places, each from a zero state.
-        hidden_channels: Width of each layer's state. Default 256.
-        embedding_channels: Width of the embedding. Default 128.
-        num_layers: Default 2.
-        dropout: Share of each layer's outputs that is dropped on its way up. Default 0.
-        tied: Output and input share the embedding. Default False.
-        learning_rate: Adam's, at its highest. Default 1e-3. It falls to 0 along half a cosine.
-        warmup: Share of the steps in which the rate first rises from 0, in a line. Default 0.
-        weight_decay: Decoupled from the gradient (AdamW). Default 0: Adam.
-        clip: Largest norm of the gradient. Default 5.
-        seed: Of weights, places and dropout. Default 0.
-        val_share: Share of the text, after the training part, that validates. Default 0.05.
-        test_share: Share of the text, its very end, that is scored once at the end. Default 0.05.
-        validate_every: Steps between two validations. Default 1000.
-        checkpoint_every: Steps between two checkpoints. Default 250.
-        device: "auto" (default), "cpu", "cuda", ...
-
     Raises:
-        ValueError: A number is out of range; the message names it.
+        ValueError: A value is not allowed; one line names it.
     """
 
-    steps: int = 25_000
-    window: int = 30
-    batch_size: int = 128
-    stateful: bool = False
-    hidden_channels: int = 256
-    embedding_channels: int = 128
-    num_layers: int = 2
-    dropout: float = 0.0
-    tied: bool = False
-    learning_rate: float = 1e-3
-    warmup: float = 0.0
-    weight_decay: float = 0.0
-    clip: float = 5.0
-    seed: int = 0
-    val_share: float = 0.05
-    test_share: float = 0.05
-    validate_every: int = 1000
-    checkpoint_every: int = 250
-    device: str = "auto"
+    panel: ClassVar[str] = "Recipe"
 
-    def __post_init__(self) -> None:
-        for name in (
-            *("steps", "window", "batch_size", "hidden_channels", "embedding_channels", "num_layers"),
-            *("validate_every", "checkpoint_every"),
-        ):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
-        for name in ("learning_rate", "clip"):
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
-                raise ValueError(f"{name} must be a positive number, got {getattr(self, name)!r}")
-        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
-            raise ValueError(f"weight_decay must be 0 or a positive number, got {self.weight_decay!r}")
-        for name in ("dropout", "warmup"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must be a share from 0 up to, not including, 1, got {getattr(self, name)!r}")
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
-            raise ValueError(f"seed must be a whole number from 0 to {2**32 - 1}, got {self.seed!r}")
+    steps: Count = 25_000
+    """Optimisation steps."""
+    window: Count = 30
+    """Characters in a window, through which gradients flow."""
+    batch_size: Count = 128
+    """Windows in a step."""
+    stateful: Annotated[bool, Written(off="--stateless")] = False
+    """Windows follow on each other and the state is carried from one to the next (truncated backpropagation through
+    time); else they are from random places, each from a zero state."""
+    hidden_channels: Annotated[Count, Written(("--hidden",))] = 256
+    """Width of each layer's state."""
+    embedding_channels: Annotated[Count, Written(("--embedding",))] = 128
+    """Width of the embedding."""
+    num_layers: Annotated[Count, Written(("--layers",))] = 2
+    """Layers."""
+    dropout: Share = 0.0
+    """Share of each layer's outputs that is dropped on its way up."""
+    tied: Annotated[bool, Written(off="--untied")] = False
+    """Output and input share the embedding."""
+    learning_rate: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
+    """Adam's, at its highest; it falls to 0 along half a cosine."""
+    warmup: Share = 0.0
+    """Share of the steps in which the rate first rises from 0, in a line."""
+    weight_decay: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """Decoupled from the gradient (AdamW); 0: Adam."""
+    clip: float = Field(default=5.0, gt=0, allow_inf_nan=False)
+    """Largest norm of the gradient."""
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    """Of weights, places and dropout."""
+    val_share: float = 0.05
+    """Share of the text, after the training part, that validates."""
+    test_share: float = 0.05
+    """Share of the text, its very end, that is scored once at the end."""
+    validate_every: Count = 1000
+    """Steps between two validations."""
+    checkpoint_every: Count = 250
+    """Steps between two checkpoints."""
+    device: str = "auto"
+    """Where to train: auto, cpu, cuda, cuda:1, mps."""
 
     def recipe(self) -> dict[str, Any]:
         """What decides the result: all but the device and how often it is looked at."""
-        return {name: value for name, value in asdict(self).items() if name not in _PACE}
+        return self.model_dump(exclude={"device", "validate_every", "checkpoint_every"})
 
     def model(self) -> dict[str, Any]:
         """The arguments of `CharLSTM`, all but the size of the vocabulary."""
@@ -98,8 +85,6 @@ class TextSettings:
         done = (step - rising) / (self.steps - rising)
         return 0.5 * self.learning_rate * (1 + math.cos(math.pi * done))
 
-
-_PACE = ("device", "validate_every", "checkpoint_every")
 
 #: What the better recipe changes in the report's, part by part. None changes the characters in a step.
 PARTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(

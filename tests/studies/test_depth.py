@@ -60,9 +60,9 @@ def test_rows_layers_influence_and_figures(graph, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"models": ("gcn", "sage")}, "models must list some of gcn, gcn-residual"),
-        ({"depths": (1,)}, "depths must be 2 or more"),
-        ({"seeds": 0}, "seeds must be at least 1"),
+        ({"models": ("gcn", "sage")}, "^models: 'sage' is not allowed: give 'gcn', 'gcn-residual', 'gcn2' or 'gat'$"),
+        ({"depths": (1,)}, "^depths: 1 is not allowed: give at least 2$"),
+        ({"seeds": 0}, "^seeds: 0 is not allowed: give at least 1$"),
     ],
 )
 def test_bad_studies_are_named(options, message):

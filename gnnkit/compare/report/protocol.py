@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from typing import Any
+
+import tomli_w
 
 from gnnkit.compare.report.tables import DASH, base_rows, families
 from gnnkit.compare.results import Results
@@ -14,8 +15,6 @@ from gnnkit.forecasting.forms import FORMS
 __all__ = ["caveats", "methods", "protocol", "rerun_command", "spec_text"]
 
 _FEW_SEEDS = 6
-#: Flags whose name is not the spec's.
-_FLAGS = {"horizons": "horizon", "missing_values": "missing-value", "hidden_channels": "hidden"}
 
 
 def protocol(results: Results) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -123,39 +122,28 @@ def spec_text(results: Results) -> str:
         results: What a comparison found.
 
     Returns:
-        One line a field that is set, then a table for each field with names of its own.
+        The fields that are set, then a table for each field with names of its own.
 
     Example:
         >>> from types import SimpleNamespace
-        >>> print(spec_text(SimpleNamespace(spec={"epochs": 8, "settings": {"gru": {"bias": True}}})))
+        >>> print(spec_text(SimpleNamespace(spec={"epochs": 8, "unit": None, "settings": {"gru": {"bias": True}}})))
         epochs = 8
         <BLANKLINE>
         [settings.gru]
         bias = true
     """
-    plain, tables = [], []
-    for name, value in results.spec.items():
-        if value is None or name == "command":
-            continue
-        if not isinstance(value, dict):
-            plain.append(f"{name} = {_toml(value)}")
-        elif name == "settings":
-            for model, settings in value.items():
-                tables += ["", f"[settings.{json.dumps(model) if '.' in model else model}]", *_pairs(settings)]
-        elif value:
-            tables += ["", f"[{name}]", *_pairs(value)]
-    return "\n".join([*plain, *tables])
+    return tomli_w.dumps(
+        _without_none({name: value for name, value in results.spec.items() if name != "command"})
+    ).strip()
 
 
-def _pairs(values: dict[str, Any]) -> list[str]:
-    return [f"{name} = {_toml(value)}" for name, value in values.items() if value is not None]
-
-
-def _toml(value: Any) -> str:
-    """JSON's numbers, strings, truth values and lists are TOML's too."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(name)} = {_toml(item)}" for name, item in value.items()) + "}"
-    return json.dumps(value, ensure_ascii=False)
+def _without_none(values: dict[str, Any]) -> dict[str, Any]:
+    """TOML has no form for None: the key is left out."""
+    return {
+        name: _without_none(value) if isinstance(value, dict) else value
+        for name, value in values.items()
+        if value is not None and value != {}
+    }
 
 
 def _plain(value: Any) -> str:
@@ -174,7 +162,7 @@ def rerun_command(results: Results) -> str:
 
     Returns:
         `spec["command"]` where the run noted it; else the spec's fields as flags, or, where single models have
-        settings, which no flag can say, the command for the spec's file.
+        settings, the command for the spec's file.
     """
     spec = results.spec
     if spec.get("command"):
@@ -183,16 +171,13 @@ def rerun_command(results: Results) -> str:
         return "gnnkit compare --spec spec.toml"
     words = ["gnnkit", "compare"]
     for key, value in spec.items():
-        if key == "data_options":
-            words += [word for name, option in (value or {}).items() for word in ("--data-option", f"{name}={option}")]
-        elif key == "allow_leaks":
-            words += [word for cause in value or () for word in ("--allow-leak", str(cause))]
-        elif value is not None and value not in ([], {}, ()):
-            flag = _FLAGS.get(key, key).replace("_", "-")
-            if isinstance(value, bool):
-                words.append(f"--{flag}" if value else f"--no-{flag}")
-            else:
-                words += [f"--{flag}", _flag_value(key, value)]
+        flag = f"--{key.replace('_', '-')}"
+        if isinstance(value, dict):
+            words += [word for name, option in value.items() for word in (flag, f"{name}={option}")]
+        elif isinstance(value, bool):
+            words.append(flag if value else f"--no-{flag[2:]}")
+        elif value is not None and value not in ([], ()):
+            words += [flag, _flag_value(key, value)]
     return shlex.join(words)
 
 

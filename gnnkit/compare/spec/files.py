@@ -23,7 +23,6 @@ from gnnkit.temporal import MODELS
 __all__ = ["read_spec", "spec_schema"]
 
 _PATHS = ("data_root", "series", "graph")
-_MERGED = ("data_options", "settings")
 
 
 def read_spec(path: str | Path, overrides: Mapping[str, Any] | None = None) -> ComparisonSpec:
@@ -58,27 +57,26 @@ def read_spec(path: str | Path, overrides: Mapping[str, Any] | None = None) -> C
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ValueError(_not_toml(path, text, str(error))) from None
-    lines = key_lines(text)
     if not values:
         raise ValueError(f'{path} is empty; write what to compare, e.g. models = ["gru", "tgcn"], or leave it out')
     for name in _PATHS:
         if isinstance(values.get(name), str):
             values[name] = str(path.parent / Path(values[name]).expanduser())
-    dates = [(key, f"{value} is a date, and no setting is one") for key, value in _leaves(values) if _is_date(value)]
-    problems: list[tuple[Key, str]] = []
-    merged = _merged(values, overrides or {})
+    dates = {key: f"{value} is a date, and no setting is one" for key, value in _leaves(values) if _is_date(value)}
+    overrides = overrides or {}
+    problems = list(dates.items())
     try:
         # As JSON, strict: TOML has types of its own, and a number in quotes or a truth value for a number is a slip.
-        spec = ComparisonSpec.model_validate_json(json.dumps(merged, default=str), strict=True)
+        document = json.dumps(_merged(values, overrides), default=str)
+        spec = ComparisonSpec.model_validate_json(document, strict=True)
+        if not problems:
+            return spec
     except ValidationError as error:
-        named = {key for key, _ in dates}
-        problems = [found for found in spec_problems(error, ComparisonSpec.model_fields) if found[0] not in named]
-        spec = None
-    if problems or dates or spec is None:
-        given = {key: line for key, line in lines.items() if key[0] not in (overrides or {}) or key[0] in _MERGED}
-        located = sorted((_line(given, key), key_text(key), message) for key, message in [*dates, *problems])
-        raise ValueError(one_line([_located(path, *fault) for fault in located]))
-    return spec
+        problems += [found for found in spec_problems(error, ComparisonSpec.model_fields) if found[0] not in dates]
+    merged = ("data_options", "settings")
+    lines = {key: line for key, line in key_lines(text).items() if key[0] not in overrides or key[0] in merged}
+    located = sorted((_line(lines, key), key_text(key), message) for key, message in problems)
+    raise ValueError(one_line([_located(path, *fault) for fault in located]))
 
 
 def spec_schema() -> dict[str, Any]:
@@ -167,21 +165,13 @@ def _located(path: Path, line: int, name: str, message: str) -> str:
     return place + (f"{name}: " if name else "") + message
 
 
-def _merged(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    merged = {**values, **overrides}
-    for name in _MERGED:
-        below, above = values.get(name), overrides.get(name)
-        if isinstance(below, dict) and isinstance(above, Mapping):
-            merged[name] = _merged_deep(below, above)
-    return merged
-
-
-def _merged_deep(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Both, and tables that both have name by name; what is above counts."""
     merged = {**below, **above}
     for name, value in above.items():
         other = below.get(name)
         if isinstance(other, Mapping) and isinstance(value, Mapping):
-            merged[name] = _merged_deep(other, value)
+            merged[name] = _merged(other, value)
     return merged
 
 

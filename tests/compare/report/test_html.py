@@ -246,12 +246,14 @@ def test_caveats_name_models_that_were_still_improving_and_fits_that_failed(fake
 
 def test_rerun_command(fake_results):
     results = fake_results(name="los-loop", models={"gru": ("sequence", 3.0)})
-    expected = "gnnkit compare --data los-loop --horizon 3,6,12 --models gru --seeds 3 --epochs 30 --hidden 32"
+    expected = (
+        "gnnkit compare --data los-loop --horizons 3,6,12 --models gru --seeds 3 --epochs 30 --hidden-channels 32"
+    )
     assert rerun_command(results) == expected
     results.spec = {"series": "my speeds.csv", "seeds": [7], "data_options": {"num_nodes": 16}}
-    assert rerun_command(results) == "gnnkit compare --series 'my speeds.csv' --seeds 7, --data-option num_nodes=16"
+    assert rerun_command(results) == "gnnkit compare --series 'my speeds.csv' --seeds 7, --data-options num_nodes=16"
     results.spec = {"data": "los-loop", "allow_leaks": ["scaler", "mask"], "split": [0.6, 0.2, 0.2], "residual": False}
-    flags = "--data los-loop --allow-leak scaler --allow-leak mask --split 0.6,0.2,0.2 --no-residual"
+    flags = "--data los-loop --allow-leaks scaler,mask --split 0.6,0.2,0.2 --no-residual"
     assert rerun_command(results) == f"gnnkit compare {flags}"
     results.spec = {"command": "gnnkit compare --spec mine.toml"}
     assert rerun_command(results) == "gnnkit compare --spec mine.toml"

@@ -55,9 +55,9 @@ def test_to_json_is_json_and_builds_the_same_spec(tmp_path):
         ({"seeds": []}, "seeds: no seed is given; give a count (3) or a list (0,24,42)"),
         ({"seeds": [-1]}, "seeds: -1 is not a seed"),
         ({"seeds": [1, 1]}, "seeds: 1 is given twice"),
-        ({"history": 0}, "history: 0 is not allowed: input should be greater than or equal to 1"),
+        ({"history": 0}, "history: 0 is not allowed: give at least 1"),
         ({"epochs": 1.5}, "epochs: 1.5 is not allowed: "),
-        ({"loss": "rmse"}, "loss: 'rmse' is not allowed: input should be 'mae', 'mse' or 'huber'"),
+        ({"loss": "rmse"}, "loss: 'rmse' is not allowed: give 'mae', 'mse' or 'huber'"),
         ({"device": "tpu"}, "device: device is 'tpu'; choose auto, cpu"),
         ({"epoch": 3}, "epoch: there is no such setting; did you mean 'epochs'?"),
         ({"series": "nowhere.csv"}, "series: no such file: nowhere.csv"),
@@ -73,7 +73,7 @@ def test_to_json_is_json_and_builds_the_same_spec(tmp_path):
             "data_root, data_options: only for a known data set, not for series; leave it out",
         ),
         ({"season": 288}, "season: only for your own files; give series, or leave it out"),
-        ({"step_minutes": -5}, "step_minutes: -5 is not allowed: input should be greater than 0"),
+        ({"step_minutes": -5}, "step_minutes: -5 is not allowed: give more than 0"),
     ],
 )
 def test_errors_are_one_line_that_names_the_setting(values, message):
@@ -103,5 +103,5 @@ def test_missing_values_and_decimals_are_those_of_own_files(tmp_path):
     assert ComparisonSpec.model_validate_json(spec.model_dump_json()) == spec
     with pytest.raises(ValueError, match="missing_values: only for your own files; give series, or leave it out"):
         make_spec(missing_values=[-200])
-    with pytest.raises(ValueError, match=r"decimal: ';' is not allowed: input should be '\.' or ','"):
+    with pytest.raises(ValueError, match=r"decimal: ';' is not allowed: give '\.' or ','"):
         make_spec(series=path, decimal=";")

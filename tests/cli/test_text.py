@@ -138,7 +138,7 @@ BAD = {
     "binary": (("train", "binary.txt", "--out", "out"), "binary.txt is binary, not text: byte 3 is 0x00"),
     "encoding": (("train", "latin.txt", "--out", "out"), "latin.txt is not utf-8: byte 4 (line 1) is 0xe9"),
     "preset": (("train", "short.txt", "--preset", "best", "--out", "out"), "preset is 'best'; write report or better"),
-    "steps": (("train", "short.txt", "--steps", 0, "--out", "out"), "steps must be a whole number of at least 1"),
+    "steps": (("train", "short.txt", "--steps", 0, "--out", "out"), "steps: 0 is not allowed: give at least 1"),
     "no out": (("train", "short.txt"), "Missing option '--out'"),
     "no model": (("write", "folder"), "folder is not a folder of gnnkit text train"),
     "no folder": (("write", "nowhere"), "no such folder: nowhere"),

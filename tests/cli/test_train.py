@@ -4,6 +4,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from gnnkit.cli import main
 from gnnkit.forecasting import forecast_next, load_fitted, read_latest
@@ -155,3 +156,18 @@ def test_what_is_not_observed_is_said(files, capsys):
     assert "ended: no value is observed in the test rows, so there is nothing to score" in capsys.readouterr().err
     assert call("evaluate", files / "model", "--series", files / "latest.csv") == 2
     assert "latest: the last 2 of its 9 rows would be scored, and those before" in capsys.readouterr().err
+
+
+def test_a_setting_of_every_fit_is_no_setting_of_the_model(files, capsys):
+    assert call("train", "gru", "--setting", "hidden_channels=3", "--out", files / "out") == 2
+    error = "gnnkit: setting: hidden_channels has an option of its own; write --hidden-channels 3\n"
+    assert capsys.readouterr().err == error
+
+
+def test_threads_are_those_of_torch(files, monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    assert (
+        call("train", "dlinear", "--series", files / "speeds.csv", *QUICK, "--threads", 3, "--out", files / "out") == 0
+    )
+    assert 3 in asked

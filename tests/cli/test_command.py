@@ -51,7 +51,7 @@ def test_no_verb_shows_the_help_and_an_unknown_one_is_an_error(capsys):
     assert call() == 0
     assert "compare" in capsys.readouterr().out
     assert call("compere") == 2
-    assert capsys.readouterr().err.startswith("gnnkit: No such command 'compere'.")
+    assert capsys.readouterr().err.startswith("gnnkit: No such command 'compere'")
 
 
 def test_the_parser_loads_nothing_heavy():

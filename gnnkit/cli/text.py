@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Argument
 
-from gnnkit.cli_options import help_text
-from gnnkit.cli_options import named_option as _set
+from gnnkit.cli.options import help_text, takes
+from gnnkit.cli.options import named_option as _set
+
+if TYPE_CHECKING:
+    from gnnkit.settings.declared import Settings
 
 __all__ = ["app", "study", "train", "write"]
 
@@ -26,7 +29,7 @@ def _root(context: typer.Context) -> None:
         typer.echo(context.get_help())
 
 
-_WHAT, _MODEL, _HOW, _OUT = "What", "Model", "Training", "Output"
+_WHAT, _HOW, _OUT = "What", "How", "Output"
 
 _TRAIN = """
 Train a character LSTM on a text file. With no option, the recipe is the course report's (its table 3).
@@ -47,40 +50,19 @@ tied, schedule), or one of them with parts put in or taken out; other options co
 """
 
 
-@app.command(help=help_text(_TRAIN), short_help="Train a character LSTM on a text file.")
+def _settings() -> type[Settings]:
+    from gnnkit.studies.text_settings import TextSettings
+
+    return TextSettings
+
+
+@app.command(help=help_text(_TRAIN), short_help="Train a character LSTM on a text file.", cls=takes(_settings))
 def train(
+    ctx: typer.Context,
     book: Annotated[Path, Argument(help="A text file.", show_default=False)],
     out: Annotated[Path, _set(_OUT, "Folder for the model.")],
     preset: Annotated[str, _set(_WHAT, "report, better, report+PART, better-PART ... (report).")] = "report",
     encoding: Annotated[str, _set(_WHAT, "Of the text file (utf-8).")] = "utf-8",
-    val_share: Annotated[float | None, _set(_WHAT, "Share of the text that validates (0.05).")] = None,
-    test_share: Annotated[float | None, _set(_WHAT, "Share of the text that is scored at the end (0.05).")] = None,
-    hidden: Annotated[int | None, _set(_MODEL, "Width of each layer's state (256).", "--hidden")] = None,
-    embedding: Annotated[int | None, _set(_MODEL, "Width of the embedding (128).", "--embedding")] = None,
-    layers: Annotated[int | None, _set(_MODEL, "Layers (2).", "--layers")] = None,
-    dropout: Annotated[float | None, _set(_MODEL, "Share of each layer's outputs that is dropped (0).")] = None,
-    tied: Annotated[
-        bool | None, _set(_MODEL, "Output and input share the embedding (--untied).", "--tied/--untied")
-    ] = None,
-    steps: Annotated[int | None, _set(_HOW, "Steps (25000).")] = None,
-    window: Annotated[int | None, _set(_HOW, "Characters in a window (30).")] = None,
-    batch_size: Annotated[int | None, _set(_HOW, "Windows in a step (128).")] = None,
-    stateful: Annotated[
-        bool | None,
-        _set(
-            _HOW,
-            "Windows follow on each other and the state is carried (truncated BPTT), or are random (--stateless).",
-            "--stateful/--stateless",
-        ),
-    ] = None,
-    learning_rate: Annotated[float | None, _set(_HOW, "Of Adam, at its highest; falls along a cosine (0.001).")] = None,
-    warmup: Annotated[float | None, _set(_HOW, "Share of the steps in which the rate rises (0).")] = None,
-    weight_decay: Annotated[float | None, _set(_HOW, "Decoupled, AdamW (0: Adam).")] = None,
-    clip: Annotated[float | None, _set(_HOW, "Largest norm of the gradient (5).")] = None,
-    seed: Annotated[int | None, _set(_HOW, "Of weights, windows and dropout (0).")] = None,
-    validate_every: Annotated[int | None, _set(_HOW, "Steps between validations (1000).")] = None,
-    checkpoint_every: Annotated[int | None, _set(_HOW, "Steps between checkpoints (250).")] = None,
-    device: Annotated[str | None, _set(_HOW, "auto, cpu, cuda, cuda:1, mps (auto).")] = None,
 ) -> None:
     from rich.console import Console
 
@@ -88,30 +70,7 @@ def train(
     from gnnkit.studies.text_settings import TextSettings
     from gnnkit.studies.text_settings import preset as settings_of
 
-    given = {
-        "val_share": val_share,
-        "test_share": test_share,
-        "hidden_channels": hidden,
-        "embedding_channels": embedding,
-        "num_layers": layers,
-        "dropout": dropout,
-        "tied": tied,
-        "steps": steps,
-        "window": window,
-        "batch_size": batch_size,
-        "stateful": stateful,
-        "learning_rate": learning_rate,
-        "warmup": warmup,
-        "weight_decay": weight_decay,
-        "clip": clip,
-        "seed": seed,
-        "validate_every": validate_every,
-        "checkpoint_every": checkpoint_every,
-        "device": device,
-    }
-    settings = TextSettings(
-        **{**settings_of(preset), **{name: value for name, value in given.items() if value is not None}}
-    )
+    settings = TextSettings(**{**settings_of(preset), **ctx.obj})
     try:
         row = train_text(book, settings, out, encoding=encoding, console=Console(stderr=True))
     except KeyboardInterrupt:

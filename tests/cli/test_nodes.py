@@ -47,7 +47,7 @@ def test_bad_input_is_one_line(tmp_path, capsys):
         (["nodes", "train", "--set", "patience=none"], "null on the command line"),
         (["nodes", "train", "--set", "dropout=much"], "dropout must be a share from 0 to 1, got 'much'"),
         (["graph", "report", str(edges), "--edge-samples", "0"], "edge_samples must be at least 1"),
-        (["nodes", "depth", "--depths", "1"], "depths must be 2 or more"),
+        (["nodes", "depth", "--depths", "1"], "depths: 1 is not allowed: give at least 2"),
     ):
         code, _, error = run(capsys, *words)
         assert code == 2

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Option
 
-from gnnkit.cli_options import help_text, parse_names, parse_options
+from gnnkit.cli.options import help_text, parse_names, parse_options
 
 if TYPE_CHECKING:
     from gnnkit.studies.relations_task import LinkTask
@@ -81,7 +81,7 @@ def train(
         "negatives": negatives,
     }
     changes = {name: value for name, value in given.items() if value is not None}
-    for name, value in (parse_options(change, "set") or {}).items():
+    for name, value in (parse_options(change or (), "set", "encoder_form=authors")).items():
         if name in given or name in ("minutes", "seed", "device"):
             raise ValueError(f"set: {name} has an option of its own; write --{name.replace('_', '-')} {value}")
         if name == "leave_out":  # a list in JSON, or names between commas

@@ -1,0 +1,65 @@
+"""`gnnkit forecast`: the next steps, by a trained model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from typer import Argument
+
+from gnnkit.cli.evaluate import check_file
+from gnnkit.cli.options import help_text, named_option
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gnnkit.data import GraphSeries
+
+__all__ = ["app", "forecast"]
+
+app = typer.Typer(rich_markup_mode="rich")
+
+_FORECAST = """
+Forecast the steps after the last row of a file, as CSV: a row a step, a column a node, in the data's unit.
+
+The file holds the latest rows of the nodes that the model was trained on, at least as many as its history; empty cells
+are filled from the past. With times in its first column, the forecast's rows have theirs.
+"""
+
+
+@app.command(help=help_text(_FORECAST), short_help="Forecast the next steps from the latest rows.")
+def forecast(
+    folder: Annotated[Path, Argument(help="Folder that `gnnkit train` wrote.")],
+    series: Annotated[Path, named_option("Data", "The latest rows: CSV, Parquet or NPZ of time × nodes.")],
+    step_minutes: Annotated[float | None, named_option("Data", "Minutes in a row (from the times).")] = None,
+    out: Annotated[Path | None, named_option("Output", "CSV file for the forecast (printed).")] = None,
+) -> None:
+    from gnnkit.forecasting import forecast_next, load_fitted, read_latest
+
+    check_file(out, series)
+    fitted = load_fitted(folder)
+    latest = read_latest(series, fitted, step_minutes=step_minutes)
+    history = fitted.config["history"]
+    _warn(
+        latest,
+        latest.values[-history:, :, 0].isnan().all(dim=0),
+        f"the last {history} rows",
+        "the last value before them stands in, or the training mean",
+    )
+    text = forecast_next(fitted, latest).to_csv()  # float32 in as many digits as tell it apart
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        out.write_text(text, encoding="utf-8")
+        typer.echo(f"Forecast: {out}")
+
+
+def _warn(series: GraphSeries, silent: Tensor, where: str, what: str) -> None:
+    """Name, on the error stream, the nodes of which nothing is known."""
+    nodes = silent.nonzero().flatten().tolist()
+    if nodes:
+        names = ", ".join(series.node_names[node] for node in nodes[:5]) + (", …" if len(nodes) > 5 else "")
+        typer.echo(
+            f"gnnkit: {len(nodes)} of {series.num_nodes} nodes have no value in {where}: {names}; {what}", err=True
+        )

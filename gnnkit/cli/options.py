@@ -1,0 +1,258 @@
+"""Options of the command line: those of a verb itself, and those made from the settings that it takes."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from types import NoneType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+
+import typer
+from typer import Option
+from typer.core import TyperCommand
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+    from gnnkit.settings.declared import Settings, Written
+
+__all__ = [
+    "help_text",
+    "named_option",
+    "option_help",
+    "option_names",
+    "parse_names",
+    "parse_options",
+    "parse_seeds",
+    "parse_whole_numbers",
+    "read_option",
+    "takes",
+]
+
+_METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT", Path: "PATH"}
+
+
+def help_text(text: str) -> str:
+    """The help of a verb: each paragraph as one string, but for examples.
+
+    Line breaks inside a paragraph would be kept, whatever the terminal's width.
+    """
+    parts = text.strip().split("\n\n")
+    return "\n\n".join(part if part.startswith("\b") else " ".join(part.split("\n")) for part in parts)
+
+
+def named_option(panel: str, text: str, *names: str) -> Any:
+    """An option of a verb, in a panel of its help."""
+    return Option(*names, help=text, rich_help_panel=panel, show_default=False)
+
+
+def takes(declared: Callable[[], type[Settings]]) -> type[TyperCommand]:
+    """The class of a verb that has an option for each field of its settings.
+
+    The verb takes a `typer.Context`; its `obj` holds what was given, by field.
+
+    Args:
+        declared: gives the settings; called when the verb is asked for, and not before.
+    """
+
+    class Verb(TyperCommand):
+        @cached_property
+        def fields(self) -> dict[str, FieldInfo]:
+            settings = declared()
+            self.params = [*_options(settings), *self.params]
+            return settings.model_fields
+
+        def get_params(self, ctx: Any) -> list[Any]:
+            assert self.fields is not None  # they are in `params` now
+            return super().get_params(ctx)
+
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            alone = {
+                f"--{_dashed(name)}": text for name, field in self.fields.items() if (text := _written(field).alone)
+            }
+            given: list[str] = []
+            for word, after in zip(args, [*args[1:], "--"], strict=False):
+                text = alone.get(word) if after.startswith("--") else None
+                given += [word] if text is None else [word, text]
+            return super().parse_args(ctx, given)
+
+        def invoke(self, ctx: Any) -> Any:
+            texts = {name: ctx.params.pop(name) for name in self.fields}
+            ctx.obj = {
+                name: read_option(name, self.fields[name], text)
+                for name, text in texts.items()
+                if text not in (None, (), [])
+            }
+            return super().invoke(ctx)
+
+    return Verb
+
+
+def _options(settings: type[Settings]) -> Sequence[Any]:
+    """An option for each field, as typer makes it from a signature."""
+    parameters = []
+    for name, field in settings.model_fields.items():
+        metavar, kind = _metavar(field), list[str] if _written(field).repeated else str
+        option = Option(
+            *option_names(name, field),
+            help=option_help(field),
+            rich_help_panel=next(c for c in reversed(settings.__mro__) if name in inspect.get_annotations(c)).panel,
+            metavar=metavar,
+            show_default=False,
+        )
+        annotation = Annotated[(kind if metavar else bool) | None, option]
+        parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
+
+    def verb(**given: Any) -> None: ...
+
+    verb.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
+    verb.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    app = typer.Typer(add_completion=False)
+    app.command()(verb)
+    return typer.main.get_command(app).params
+
+
+def option_names(name: str, field: FieldInfo) -> tuple[str, ...]:
+    """The names of a field's option: every key of a spec file is one, and there may be a shorter one before it."""
+    key = f"--{_dashed(name)}"
+    written = _written(field)
+    return (*written.names, key if _metavar(field) else f"{key}/{written.off or f'--no-{_dashed(name)}'}")
+
+
+def option_help(field: FieldInfo) -> str:
+    """What --help says of a field: its description, as in the JSON schema, and its default."""
+    text, default = " ".join((field.description or "").split()), _written(field).shown or field.default
+    if default is None or default == () or field.default_factory is dict:
+        return text
+    if isinstance(default, tuple):
+        default = ",".join(map(str, default))
+    return f"{text} Default: {f'{default:g}' if isinstance(default, float) else str(default).lower()}."
+
+
+def read_option(name: str, field: FieldInfo, texts: Any) -> Any:
+    """A field's value from the text of its option, or from its texts where it may be repeated.
+
+    What is no number where one is wanted stays a text: the settings say what is allowed.
+
+    Example:
+        >>> from gnnkit.settings.comparison import ComparisonFields
+        >>> fields = ComparisonFields.model_fields
+        >>> read_option("horizons", fields["horizons"], "3,6,12"), read_option("seeds", fields["seeds"], "2")
+        ([3, 6, 12], [0, 1])
+    """
+    if isinstance(texts, bool):
+        return texts
+    if get_origin(field.annotation) is dict:
+        return parse_options(texts, name, _written(field).example, tables="." in _written(field).example)
+    if not _is_list(field):
+        return _item(texts, field.annotation)
+    texts = [texts] if isinstance(texts, str) else texts
+    if _written(field).counted:
+        return parse_seeds(",".join(texts))
+    return [_item(part, field.annotation) for text in texts for part in parse_names(text)]
+
+
+def parse_names(text: str) -> list[str]:
+    """Names between commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def parse_whole_numbers(name: str, text: str) -> list[int]:
+    """Numbers between commas; a `ValueError` that names the option where they are none."""
+    try:
+        return [int(part) for part in parse_names(text)]
+    except ValueError:
+        raise ValueError(f"{name}: {text!r} is not a list of whole numbers; write e.g. 3,6,12") from None
+
+
+def parse_seeds(text: str) -> list[int]:
+    """A count of seeds, or a list of them; a `ValueError` where it is neither."""
+    if "," in text:
+        return parse_whole_numbers("seeds", text)
+    try:
+        count = int(text)
+    except ValueError:
+        raise ValueError(f"seeds: {text!r} is neither a count (3) nor a list (0,24,42)") from None
+    if not 1 <= count <= 1000:
+        raise ValueError(
+            f"seeds: {count} is not a number of seeds from 1 to 1000; for the seed {count} alone write {count},"
+        )
+    return list(range(count))
+
+
+def parse_options(pairs: Sequence[str], name: str, example: str, *, tables: bool = False) -> dict[str, Any]:
+    """NAME=VALUE pairs, or TABLE.NAME=VALUE pairs as a dict of dicts; values are read as JSON where they are some.
+
+    Raises:
+        ValueError: a text is no such pair; the message shows the example.
+    """
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        path, sign, value = pair.partition("=")
+        table, dot, key = path.partition(".") if tables else ("", ".", path)
+        if not (sign and dot and key.isidentifier() and (table or not tables)):
+            raise ValueError(f"{name}: {pair!r} is not {_pair_form(example)}; write e.g. {example}")
+        with suppress(json.JSONDecodeError):
+            value = json.loads(value)
+        (found.setdefault(table, {}) if tables else found)[key] = value
+    return found
+
+
+def _pair_form(example: str) -> str:
+    return "MODEL.NAME=VALUE" if "." in example.partition("=")[0] else "NAME=VALUE"
+
+
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _written(field: FieldInfo) -> Written:
+    from gnnkit.settings.declared import Written
+
+    return next((part for part in field.metadata if isinstance(part, Written)), Written())
+
+
+def _metavar(field: FieldInfo) -> str | None:
+    """What stands for the value in --help; none for a flag."""
+    if get_origin(field.annotation) is dict:
+        return _pair_form(_written(field).example)
+    kinds = _kinds(field.annotation)
+    if kinds == [bool]:
+        return None
+    text = "|".join(kind if isinstance(kind, str) else _METAVARS[kind] for kind in kinds)
+    text = f"{text},…" if _is_list(field) else text
+    return f"COUNT|{text}" if _written(field).counted else text
+
+
+def _is_list(field: FieldInfo) -> bool:
+    """Whether an option has several values, between commas."""
+    return tuple in map(get_origin, (field.annotation, *get_args(field.annotation)))
+
+
+def _kinds(annotation: Any) -> list[Any]:
+    """The plain types, and the words, that a value or an item of it may be."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return list(parts)
+    if origin is Annotated:
+        return _kinds(parts[0])
+    if parts:  # of a union, of a tuple
+        return [kind for part in dict.fromkeys(parts) for kind in _kinds(part)]
+    return [] if annotation in (NoneType, Ellipsis) else [annotation]
+
+
+def _item(text: str, annotation: Any) -> Any:
+    """One value: a number where it is one and may be one, else the text; JSON has neither NaN nor infinity."""
+    for kind in (int, float):
+        if kind in _kinds(annotation):
+            try:
+                number = kind(text)
+            except ValueError:
+                continue
+            return number if math.isfinite(number) else text
+    return text

@@ -1,0 +1,143 @@
+"""`gnnkit train`: one model, trained and kept in a folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer import Argument
+
+from gnnkit.cli.evaluate import print_scores
+from gnnkit.cli.options import help_text, named_option, parse_options, takes
+
+if TYPE_CHECKING:
+    from gnnkit.data import GraphSeries
+    from gnnkit.settings.declared import Settings
+
+__all__ = ["app", "train"]
+
+app = typer.Typer(rich_markup_mode="rich")
+
+_MODEL = "The model"
+
+_TRAIN = """
+Train one model, keep the weights of its best validation epoch in --out, and score it on the test rows.
+
+--out gets weights.safetensors, config.json and evaluation.csv, and learned_graph.csv and .png of a model that learns
+one. Options that are left out are those of `gnnkit compare`.
+
+[bold]A worked example[/bold]: own speeds and own graph, an hour ahead; then the next hour:
+
+\b
+    gnnkit train mtgnn --series speeds.csv --graph adjacency.csv --horizon 3,6,12 --out mine
+    gnnkit forecast mine --series latest.csv --out next.csv
+"""
+
+
+def _settings() -> type[Settings]:
+    from gnnkit.settings.fit import FitFields
+
+    return FitFields
+
+
+@app.command(help=help_text(_TRAIN), short_help="Train one model and keep it.", cls=takes(_settings))
+def train(
+    ctx: typer.Context,
+    model: Annotated[str, Argument(help="A name of `gnnkit list`.")],
+    setting: Annotated[
+        list[str] | None,
+        named_option(_MODEL, "NAME=VALUE for the model, e.g. dropout=0.1; repeatable.", "--setting", "--set"),
+    ] = None,
+    node_features: Annotated[
+        Path | None,
+        named_option(_MODEL, "CSV of nodes × numbers, standardised, for a graph that is learned from them."),
+    ] = None,
+    seed: Annotated[int, named_option(_MODEL, "Of the first weights and the order of batches. Default: 0.")] = 0,
+    out: Annotated[Path, named_option(_MODEL, "Folder for the model. Default: gnnkit-model.")] = Path("gnnkit-model"),
+) -> None:
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see `gnnkit.cli.compare`: threads that wait sleep
+    from contextlib import nullcontext
+
+    import torch
+    from rich.console import Console
+
+    from gnnkit.data import read_node_features
+    from gnnkit.data.defaults import series_remarks
+    from gnnkit.data.spans import every_step
+    from gnnkit.forecasting import FitSettings, evaluate_forecaster, load_series, save_fitted, train_forecaster
+    from gnnkit.temporal import MODELS
+    from gnnkit.training import open_progress
+
+    spec = FitSettings(**ctx.obj)
+    MODELS[model]  # an unknown one is told before anything is read
+    settings = parse_options(setting or (), "setting", "dropout=0.1")
+    for name in settings:
+        if name in _settings().model_fields:
+            raise ValueError(
+                f"setting: {name} has an option of its own; write --{name.replace('_', '-')} {settings[name]}"
+            )
+    _check_folder(out)
+    read = load_series(spec)
+    typer.echo(
+        f"{read.name}: {read.num_rows} rows × {read.num_nodes} nodes, "
+        f"{every_step(read.step_minutes, read.step_unit)}{_edges(read)}; {read.source}"
+    )
+    if node_features is not None:
+        if "node_features" in settings:
+            raise ValueError("node_features: given twice; leave out the setting, or the file")
+        settings["node_features"] = read_node_features(node_features, read.node_names)
+    for remark in series_remarks(read):
+        typer.echo(f"gnnkit: {remark}", err=True)
+    if spec.threads is not None:
+        torch.set_num_threads(spec.threads)
+    try:
+        with open_progress(Console(stderr=True)) or nullcontext() as progress:
+            fitted = train_forecaster(model, spec, settings, seed=seed, series=read, progress=progress)
+    except FloatingPointError as error:
+        typer.echo(f"gnnkit: {model} failed: {error}", err=True)
+        raise typer.Exit(1) from None
+    save_fitted(fitted, out)
+    if fitted.config["fit"]["form"]:
+        typer.echo(fitted.config["fit"]["form"].replace("Every model", model))
+    typer.echo(_fit(fitted.config))
+    print_scores(evaluate_forecaster(fitted, device=spec.device), fitted.config["unit"], out / "evaluation.csv")
+    typer.echo(f"Model: {out}")
+
+
+def _check_folder(out: Path) -> None:
+    """Refuse a folder that holds something else or cannot be made, before anything is trained."""
+    from gnnkit.compare import check_folder
+
+    check_folder(out)
+    if out.is_dir() and any(out.iterdir()) and not _holds_model(out):
+        raise ValueError(f"out: {out} holds other files; give a new folder, an empty one or that of a former model")
+
+
+def _holds_model(folder: Path) -> bool:
+    """Whether a folder is one that `train` wrote, and not another program's with a config.json."""
+    try:
+        document = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    config = document.get("config") if isinstance(document, dict) else None
+    return isinstance(config, dict) and "node_names" in config
+
+
+def _edges(series: GraphSeries) -> str:
+    edges = series.edge_index.size(1)
+    return f", {edges} edges" if edges else ", no graph"
+
+
+def _fit(config: Mapping[str, Any]) -> str:
+    """What a fit did, in a line."""
+    fit, unit = config["fit"], f" {config['unit']}" if config["unit"] else ""
+    why = {"epochs": "", "patience": ", stopped: no better for a while", "seconds": ", stopped: out of time"}
+    return (
+        f"{config['model']}: {fit['parameters']:,} parameters, {config['history']} rows in, {config['horizon']} out; "
+        f"{fit['epochs']} epochs in {fit['wall_seconds']:.0f} s{why[fit['stopped']]}; "
+        f"the best is {fit['best_epoch']}, validation MAE {fit['best_val_mae']:.5g}{unit}"
+    )
