@@ -25,8 +25,8 @@ import torch
 from rows import DATA, RESULTS, Rows
 from together import fit_together
 
-from gnnkit.compare.baselines import last_value
 from gnnkit.data import GraphSeries, MaxScaler, Split, Windows, WindowSplits, make_windows
+from gnnkit.forecasting.baselines import last_value
 from gnnkit.metrics import corr, mae, rse
 from gnnkit.temporal import build_forecaster
 from gnnkit.training import TrainingSettings, predict

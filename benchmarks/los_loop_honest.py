@@ -27,11 +27,10 @@ import torch
 from los_loop_page import write_page
 from rows import DATA, RESULTS, Rows
 
-from gnnkit.compare import make_spec
-from gnnkit.compare.baselines import BASELINES
 from gnnkit.compare.scores import Outcome, score_rows, window_errors
 from gnnkit.data import GraphSeries, los_loop, make_windows
-from gnnkit.forecasting import FittedForecaster, evaluate_forecaster, train_forecaster
+from gnnkit.forecasting import FitSettings, FittedForecaster, evaluate_forecaster, train_forecaster
+from gnnkit.forecasting.baselines import BASELINES
 from gnnkit.temporal import MODELS
 from gnnkit.training import predict
 
@@ -64,7 +63,7 @@ def fitted(name: str, seed: int, trial: dict[str, Any], series: GraphSeries, opt
     given = BUDGET | {"device": options.device} | trial
     if options.max_seconds > 0:
         given["max_seconds"] = options.max_seconds
-    return train_forecaster(make_spec(data="los-loop", models=[name], seeds=[seed], **given), series=series)
+    return train_forecaster(name, FitSettings(data="los-loop", **given), seed=seed, series=series)
 
 
 def facts(model: FittedForecaster) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from typing import Any
 import torch
 from rows import DATA, RESULTS, Rows
 
-from gnnkit.compare.baselines import last_value
 from gnnkit.data import GraphSeries, MaxScaler, SeriesStore, Windows, WindowSplits, los_loop
+from gnnkit.forecasting.baselines import last_value
 from gnnkit.metrics import FORECAST_METRICS
 from gnnkit.temporal import build_forecaster
 from gnnkit.training import isolated_seed, predict, shuffled_batches

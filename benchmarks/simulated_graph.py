@@ -20,9 +20,8 @@ import torch
 from rows import RESULTS, Rows
 from simulated_graph_page import write_page
 
-from gnnkit.compare import make_spec
 from gnnkit.data import GraphSeries, simulate_traffic
-from gnnkit.forecasting import FittedForecaster, evaluate_forecaster, train_forecaster
+from gnnkit.forecasting import FitSettings, FittedForecaster, evaluate_forecaster, train_forecaster
 from gnnkit.temporal import MODELS
 
 BUDGET = {"horizons": [3, 6, 12], "history": 12, "hidden_channels": 16, "learning_rate": 5e-3, "batch_size": 32}
@@ -107,35 +106,37 @@ def main() -> None:
         for seed in (int(text) for text in options.seeds.split(",")):
             options_of_run = BUDGET | {"epochs": options.epochs, "patience": options.epochs, "device": options.device}
             options_of_run |= {"max_seconds": options.max_seconds}
-            spec = make_spec(models=[name], seeds=[seed], **options_of_run)
+            asked = FitSettings(**options_of_run)
             run = {"model": name, "seed": seed} | size
             if learning:
                 run |= {"settings": json.dumps(settings)}
                 if not learned.has(**run):
-                    learn_graph(spec, settings, series, learned, run)
+                    learn_graph(asked, settings, series, learned, run)
                 continue
             for graph, data in graphs.items():
                 if not shuffled.has(graph=graph, **run):
-                    score_on(data, spec, shuffled, {"graph": graph, **run})
+                    score_on(data, asked, shuffled, {"graph": graph, **run})
 
 
-def learn_graph(spec: Any, settings: dict[str, float], series: GraphSeries, rows: Rows, run: dict[str, Any]) -> None:
+def learn_graph(
+    asked: FitSettings, own: dict[str, float], series: GraphSeries, rows: Rows, run: dict[str, Any]
+) -> None:
     """Train one model, and compare the graph that it learned with the true one."""
-    fitted = train_forecaster(spec, settings, series=series)
+    fitted = train_forecaster(run["model"], asked, own, seed=run["seed"], series=series)
     adjacency = fitted.learned_adjacency()
     if adjacency is None:
         raise SystemExit(f"{run['model']} learns no graph")
-    scores = evaluate_forecaster(fitted, series, device=spec.device)
+    scores = evaluate_forecaster(fitted, series, device=asked.device)
     mae = scores[(scores["model"] == run["model"]) & (scores["metric"] == "mae") & (scores["score"] == "averaged")]
     found = precision(adjacency, series) | {"test_mae": float(mae.loc[mae["horizon"].idxmax(), "value"])}
     rows.add([found | training(fitted)], **run)
     print(run["model"], run["settings"], run["seed"], found, flush=True)
 
 
-def score_on(series: GraphSeries, spec: Any, rows: Rows, run: dict[str, Any]) -> None:
+def score_on(series: GraphSeries, asked: FitSettings, rows: Rows, run: dict[str, Any]) -> None:
     """Train one model on one graph, and score it on the test rows."""
-    fitted = train_forecaster(spec, series=series)
-    scores = evaluate_forecaster(fitted, series, device=spec.device)
+    fitted = train_forecaster(run["model"], asked, seed=run["seed"], series=series)
+    scores = evaluate_forecaster(fitted, series, device=asked.device)
     own = scores[scores["model"] == run["model"]]
     rows.add([row | training(fitted) for row in own.drop(columns=["model", "seed"]).to_dict("records")], **run)
     errors = own[own["metric"] == "mae"]["value"].round(3).tolist()

@@ -5,24 +5,18 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from typer import Option
 
 __all__ = ["app", "list_"]
 
 app = typer.Typer()
-_COLUMNS = {
-    "name": "name",
-    "family": "family",
-    "licence": "licence",
-    "what it is": "description",
-    "paper": "paper",
-    "source": "source",
-}
-"""Heads of the columns in Markdown, and the fields of a record that stand there, where it has them."""
+
+_COLUMNS = {"family": "family", "licence": "licence", "what it is": "description", "paper": "paper", "source": "source"}
 
 
 @app.command("list", help="Name the models and the data sets, a line each.")
 def list_(
-    markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown, with papers and sources.")] = False,
+    markdown: Annotated[bool, Option("--markdown", help="Tables in Markdown, with papers and sources.")] = False,
 ) -> None:
     from gnnkit.data import DATASETS
     from gnnkit.data.nodes import NODE_DATASETS
@@ -30,18 +24,18 @@ def list_(
     from gnnkit.studies.nodes.recipes import NODE_RECIPES
     from gnnkit.temporal import MODELS
 
-    sections = {"models": MODELS, "data sets": DATASETS, "recipes for nodes (gnnkit nodes train)": NODE_RECIPES}
-    sections["data sets of nodes"] = NODE_DATASETS
-    width = max(map(len, [*MODELS, *DATASETS, *NODE_DATASETS]))
+    sections = {"Models": MODELS, "Data sets": DATASETS, "Recipes for nodes (gnnkit nodes train)": NODE_RECIPES}
+    sections["Data sets of nodes"] = NODE_DATASETS
+    width = max(len(name) for entries in sections.values() for name in entries)
     for title, entries in sections.items():
         records = list(entries.values())
+        fields = {head: field for head, field in _COLUMNS.items() if hasattr(records[0], field)}
         if markdown:
-            fields = {head: field for head, field in _COLUMNS.items() if hasattr(records[0], field)}
-            lines = [[str(getattr(record, field)) for field in fields.values()] for record in records]
-            named = [(f"`{name}`", *rest) for name, *rest in lines]
-            typer.echo(f"## {title[0].upper()}{title[1:]}\n\n{markdown_table(list(fields), named, ())}\n")
+            rows = [[f"`{record.name}`", *(getattr(record, field) for field in fields.values())] for record in records]
+            typer.echo(f"## {title}\n\n{markdown_table(['name', *fields], rows, ())}\n")
             continue
-        typer.echo(title)
+        typer.echo(title.lower())
         for record in records:
-            kind = getattr(record, "family", getattr(record, "licence", None))
-            typer.echo(f"  {record.name:<{width}}  {'' if kind is None else f'{kind:<10}  '}{record.description}")
+            kind = getattr(record, next(iter(fields.values())))
+            words = [f"{record.name:<{width}}", *([f"{kind:<10}"] if len(fields) > 1 else []), record.description]
+            typer.echo("  " + "  ".join(words))

@@ -65,14 +65,15 @@ def train(
     import torch
     from rich.console import Console
 
-    from gnnkit.compare import load_series, make_spec
     from gnnkit.data import read_node_features
     from gnnkit.data.defaults import series_remarks
     from gnnkit.data.spans import every_step
-    from gnnkit.forecasting import evaluate_forecaster, save_fitted, train_forecaster
+    from gnnkit.forecasting import FitSettings, evaluate_forecaster, load_series, save_fitted, train_forecaster
+    from gnnkit.temporal import MODELS
     from gnnkit.training import open_progress
 
-    spec = make_spec(models=[model], seeds=[seed], **ctx.obj)
+    spec = FitSettings(**ctx.obj)
+    MODELS[model]  # an unknown one is told before anything is read
     settings = parse_options(setting or (), "setting", "dropout=0.1")
     for name in settings:
         if name in _settings().model_fields:
@@ -95,7 +96,7 @@ def train(
         torch.set_num_threads(spec.threads)
     try:
         with open_progress(Console(stderr=True)) or nullcontext() as progress:
-            fitted = train_forecaster(spec, settings, progress, series=read)
+            fitted = train_forecaster(model, spec, settings, seed=seed, series=read, progress=progress)
     except FloatingPointError as error:
         typer.echo(f"gnnkit: {model} failed: {error}", err=True)
         raise typer.Exit(1) from None

@@ -1,7 +1,5 @@
 """One spec × models × seeds → rows, statistics and a report: does the graph help?"""
 
-import gnnkit.forecasting  # noqa: F401 (first: it still imports parts of this package)
-from gnnkit.compare.baselines import BASELINES, historical_average, last_value, rolling_average
 from gnnkit.compare.conditions import Condition
 from gnnkit.compare.output import check_folder, check_output, kept_spec, write_output
 from gnnkit.compare.report.html import write_report
@@ -10,12 +8,14 @@ from gnnkit.compare.report.markdown import write_markdown
 from gnnkit.compare.report.side_by_side import write_side_by_side
 from gnnkit.compare.report.terminal import render_terminal
 from gnnkit.compare.results import Results
-from gnnkit.compare.runner import load_series, run
+from gnnkit.compare.runner import run
 from gnnkit.compare.scores import summarise
 from gnnkit.compare.spec.comparison import ComparisonSpec, make_spec
 from gnnkit.compare.spec.files import read_spec, spec_schema
 from gnnkit.compare.statistics.bootstrap import Interval, paired_interval
 from gnnkit.compare.statistics.verdicts import verdicts
+from gnnkit.forecasting.baselines import BASELINES, historical_average, last_value, rolling_average
+from gnnkit.forecasting.settle import load_series
 from gnnkit.settings.comparison import DEFAULT_MODELS
 
 __all__ = [

@@ -13,10 +13,9 @@ from gnnkit.compare.jobs import Job, job_settings
 from gnnkit.compare.pool import Work, run_jobs
 from gnnkit.compare.spec.comparison import FinalSpec
 from gnnkit.compare.store import JobStore
-from gnnkit.compare.widths import Sizes, count_parameters, match_width
+from gnnkit.compare.widths import count_parameters, match_width
 from gnnkit.data import GraphSeries
-from gnnkit.data.clock import TIME_CHANNELS
-from gnnkit.forecasting.model_settings import has_width
+from gnnkit.forecasting import model_sizes
 from gnnkit.temporal import MODELS
 from gnnkit.training import MatrixProgress
 
@@ -70,7 +69,7 @@ def match_budget(spec: FinalSpec, series: GraphSeries, tuning: Sequence[Mapping[
         >>> match_budget(spec, simulate_traffic(num_nodes=4, days=1)).chosen
         {'gru': {'hidden_channels': 54}, 'tgcn': {'hidden_channels': 37}}
     """
-    sizes = _sizes(spec, series)
+    sizes = model_sizes(spec, series)
     chosen: dict[str, dict[str, Any]] = {}
     widths = {model: _width(spec, model) for model in spec.models}
     counts = {model: count_parameters(model, widths[model], sizes, _own(spec, model)) for model in spec.models}
@@ -134,12 +133,12 @@ def check_trials(spec: FinalSpec, series: GraphSeries, jobs: Sequence[Job]) -> N
         >>> spec = resolve(make_spec(models=["gru"], trials=3))
         >>> check_trials(spec, simulate_traffic(num_nodes=4, days=1), trial_jobs(spec))
     """
-    sizes = _sizes(spec, series)
+    sizes = model_sizes(spec, series)
     for job in jobs:
         try:
             count_parameters(job.model, job.hidden_channels, sizes, _own(spec, job.model, job.settings))
         except ValueError as error:
-            width = f" and hidden_channels {job.hidden_channels}" if has_width(job.model) else ""
+            width = f" and hidden_channels {job.hidden_channels}" if MODELS[job.model].has_width else ""
             raise ValueError(
                 f"trials: trial {job.trial} of {job.model}, with {dict(job.settings)}{width}, cannot be built: "
                 f"{error}; fix what the search must not draw under settings, e.g. --set {job.model}.hidden_channels="
@@ -217,20 +216,8 @@ def budget_record(
     }
 
 
-def _sizes(spec: FinalSpec, series: GraphSeries) -> Sizes:
-    time_channels = TIME_CHANNELS if spec.time_features else 0
-    return Sizes(
-        in_channels=series.num_features + time_channels,
-        horizon=max(spec.horizons),
-        history=spec.history,
-        num_nodes=series.num_nodes,
-        time_channels=time_channels,
-        residual=spec.residual,
-    )
-
-
 def _width(spec: FinalSpec, model: str) -> int:
-    return spec.width(model) if has_width(model) else 0
+    return spec.width(model) if MODELS[model].has_width else 0
 
 
 def _own(spec: FinalSpec, model: str, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -252,7 +239,7 @@ def _draw(spec: FinalSpec, model: str, seed: int, trial: int) -> dict[str, Any]:
         "weight_decay": float(f"{decay:.3g}") if random.random() < 0.5 else 0.0,
     }
     dropout = float(random.choice(_DROPOUTS))
-    if has_width(model):
+    if MODELS[model].has_width:
         drawn["hidden_channels"] = width
     if "dropout" in MODELS[model].settings:
         drawn["dropout"] = dropout
@@ -263,7 +250,7 @@ def _trial_row(job: Job, store: JobStore, lost: Mapping[str, str]) -> dict[str, 
     stored = None if job.key in lost else store.load(job)
     error = lost[job.key] if stored is None else stored.error
     fitted = stored.outcome.fitted if stored and stored.outcome else None
-    settings = dict(job.settings) | ({"hidden_channels": job.hidden_channels} if has_width(job.model) else {})
+    settings = dict(job.settings) | ({"hidden_channels": job.hidden_channels} if MODELS[job.model].has_width else {})
     return {
         "model": job.model,
         "trial": job.trial,
@@ -290,7 +277,7 @@ def _seconds_sentence(spec: FinalSpec, counts: Mapping[str, int]) -> str:
 def _parameters_sentence(counts: Mapping[str, int], target: int) -> str:
     off = [
         f"{model} has {count:,} ({100 * (count / target - 1):+.1f}%"
-        + (", the nearest that its width allows)" if has_width(model) else ", as it has no width)")
+        + (", the nearest that its width allows)" if MODELS[model].has_width else ", as it has no width)")
         for model, count in counts.items()
         if abs(count / target - 1) > TOLERANCE
     ]

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from gnnkit.compare.conditions import ADJACENCIES, BASE, Adjacency, Condition
 from gnnkit.compare.scores import Outcome
 from gnnkit.compare.spec.comparison import ComparisonSpec, FinalSpec
 from gnnkit.compare.statistics.intervals import interval_levels
-from gnnkit.data import GraphSeries, WindowSplits, hide_in_outages, latest_training_rows, make_windows
-from gnnkit.forecasting.model_settings import has_width
+from gnnkit.data import GraphSeries, WindowSplits, hide_in_outages, latest_training_rows
+from gnnkit.forecasting import fit_windows, train_one
 from gnnkit.graph import graph_variant
 from gnnkit.temporal import MODELS, build_forecaster
 from gnnkit.training import FitProgress, TrainingSettings, isolated_seed
-from gnnkit.training.fit import fit, predict
 
 __all__ = ["Job", "ablation_adjacencies", "ablation_notes", "job_settings", "job_windows", "plan_jobs", "run_job"]
 
@@ -58,7 +59,7 @@ class Job:
     def key(self) -> str:
         """The job's name as a file's; no two jobs of a comparison share one."""
         condition = self.condition
-        parts = [self.model, f"seed{self.seed}"]
+        parts = [re.sub(r"[^\w.-]", "_", self.model), f"seed{self.seed}"]  # a model of one's own is named by its place
         parts += [] if condition.adjacency == "given" else [condition.adjacency]
         parts += [] if condition.train_share == 1 else [f"train{condition.train_share!r}"]
         parts += [] if condition.hidden_share == 0 else [f"hidden{condition.hidden_share!r}"]
@@ -101,7 +102,7 @@ def plan_jobs(spec: ComparisonSpec, chosen: Mapping[str, Mapping[str, Any]] | No
         own = {**spec.settings.get(name, {}), **(chosen or {}).get(name, {})}
         width, trials = own.pop("hidden_channels", spec.hidden_channels), own.pop("trials", 0)
         for seed in spec.seeds:
-            job = Job(name, seed, condition, width if has_width(name) else 0, own, trials)
+            job = Job(name, seed, condition, width if MODELS[name].has_width else 0, own, trials)
             jobs.setdefault(job.key, job)  # a share of 1 is the base, which is there
     return list(jobs.values())
 
@@ -158,25 +159,13 @@ def job_windows(
     """
     if condition.train_share < 1:
         series = latest_training_rows(series, condition.train_share)
-    options: dict[str, Any] = {}
-    if condition.hidden_share > 0:
-        options["hidden"] = hide_in_outages(series, condition.hidden_share, seed=seed)
+    hidden = hide_in_outages(series, condition.hidden_share, seed=seed) if condition.hidden_share > 0 else None
     if condition.adjacency not in ("given", "learned"):
         edge_index, edge_weight = graph_variant(
             series.edge_index, series.edge_weight, series.num_nodes, condition.adjacency, seed=seed
         )
         series = dataclasses.replace(series, edge_index=edge_index, edge_weight=edge_weight)
-    windows = make_windows(
-        series,
-        history=spec.history,
-        horizon=max(spec.horizons),
-        min_horizon=min(spec.horizons),
-        scaler=spec.scaler,
-        time_features=spec.time_features,
-        reach_back=spec.reach_back,
-        **options,
-    )
-    return series, windows
+    return series, fit_windows(spec, series, hidden=hidden)
 
 
 def run_job(
@@ -205,29 +194,17 @@ def run_job(
     name = _learned_twin(job.model) if job.condition.adjacency == "learned" else job.model
     if name is None:
         raise ValueError(f"{job.model} has no form that learns its graph; choose one of mtgnn-given, mtgnn-both")
-    with isolated_seed(job.seed):  # one seed, one draw of the first weights, whatever was trained before
-        forecaster = build_forecaster(
-            name,
-            in_channels=windows.train.num_features,
-            time_channels=windows.train.time_channels,
-            horizon=max(spec.horizons),
-            history=spec.history,
-            num_nodes=series.num_nodes,
-            hidden_channels=job.hidden_channels,
-            residual=spec.residual,
-            quantiles=settings.quantiles,
-            **own,
-        )
-    graph = (series.edge_index, series.edge_weight)
-    fitted = fit(forecaster, windows, *graph, settings, progress=progress)
-    validation = predict(forecaster, windows.val, *graph, device=spec.device)
-    test = validation[:0] if job.trial else predict(forecaster, windows.test, *graph, device=spec.device)
+    options: dict[str, Any] = {"hidden_channels": job.hidden_channels, "own": own, "progress": progress}
+    parts = ("val",) if job.trial else ("val", "test")
+    trained = train_one(spec, series, name, settings, windows=windows, predict_on=parts, **options)
+    validation = trained.predicted["val"]
+    test = trained.predicted.get("test", validation[:0])
     quantiles: dict[str, Tensor] = {}
     if settings.quantiles:
         quantiles = {"quantiles": test, "validation_quantiles": validation}
         test, validation = (part[..., settings.quantiles.index(0.5)].contiguous() for part in (test, validation))
     family = MODELS[job.model].family
-    outcome = Outcome(job.model, family, job.seed, test, fitted, job.condition, validation, **quantiles)
+    outcome = Outcome(job.model, family, job.seed, test, trained.result, job.condition, validation, **quantiles)
     return outcome, time.perf_counter() - start
 
 
@@ -235,6 +212,7 @@ def _uses_graph(spec: ComparisonSpec, model: str) -> bool:
     """Whether the given graph makes a difference to the model; it may depend on its settings."""
     own = {name: value for name, value in spec.settings.get(model, {}).items() if name not in _TRAINING}
     sizes = {"hidden_channels": spec.hidden_channels, "history": spec.history or 12, "num_nodes": 4}
+    sizes |= {"edge_index": torch.zeros(2, 0, dtype=torch.int64)}
     with isolated_seed(0):
         return bool(build_forecaster(model, in_channels=1, horizon=1, **{**sizes, **own}).uses_graph)
 

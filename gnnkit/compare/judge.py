@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from gnnkit.compare.baselines import BASELINES, baseline_notes
 from gnnkit.compare.jobs import Job, ablation_notes
 from gnnkit.compare.leakage.audit import CAUSES
 from gnnkit.compare.results import CURVE_COLUMNS, ROW_COLUMNS, STEP_COLUMNS, Results
@@ -26,6 +25,7 @@ from gnnkit.compare.statistics.verdicts import verdicts
 from gnnkit.compare.statistics.where import best_by_validation, where_error_lives
 from gnnkit.compare.store import StoredJob
 from gnnkit.data import GraphSeries, WindowSplits
+from gnnkit.forecasting.baselines import BASELINES, baseline_notes
 
 __all__ = ["Evidence", "has_graph", "judge"]
 

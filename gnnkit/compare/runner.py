@@ -14,21 +14,20 @@ import torch
 
 from gnnkit.compare.budget import check_trials, match_budget, trial_jobs, tune
 from gnnkit.compare.conditions import BASE, Condition
-from gnnkit.compare.forms import choose_form
 from gnnkit.compare.jobs import Job, job_windows, plan_jobs
 from gnnkit.compare.judge import Evidence, has_graph, judge
 from gnnkit.compare.leakage.audit import audit
 from gnnkit.compare.output import check_kept, keep_spec, kept_threads
 from gnnkit.compare.pool import Work, run_jobs
 from gnnkit.compare.results import Results
-from gnnkit.compare.spec.comparison import ComparisonSpec, FinalSpec, resolve
+from gnnkit.compare.spec.comparison import ComparisonSpec, FinalSpec
 from gnnkit.compare.store import JobStore, code_digest, fingerprint
-from gnnkit.data import GraphSeries, WindowSplits, chronological_split, load, make_windows, read_own
-from gnnkit.data.defaults import infer_settings
+from gnnkit.data import GraphSeries, WindowSplits
+from gnnkit.forecasting.settle import check_observed, fit_windows, load_series, settle
 from gnnkit.training import MatrixProgress, resolve_device
 from gnnkit.training.environment import environment
 
-__all__ = ["apply_split", "check_observed", "load_series", "run", "settle"]
+__all__ = ["run"]
 
 _STATUSES = ("passed", "warning", "allowed")
 """Of a finding of the audit, the better one first."""
@@ -85,13 +84,14 @@ def run(
     if jobs < 1:
         raise ValueError(f"jobs is {jobs}; give a number of processes of at least 1")
     series = load_series(spec) if series is None else series
-    final, series, sentences = settle(spec, series)
+    final, series, sentences = settle(spec, series, FinalSpec)
     if spec.ablate_graph and not has_graph(series):
         raise ValueError(
             f"ablate_graph: {series.name} has no edge between two nodes, so there is no graph to take away; give one "
             f"(graph), or leave ablate_graph out"
         )
-    _check_windows(final, series)
+    # Asked for in full: a split that is too short for the longest horizon is an error, not a row without windows.
+    check_observed(series, fit_windows(final, series, whole=True))
     trials = trial_jobs(final)  # none, unless the budget is of trials
     planned = plan_jobs(final, match_budget(final, series).chosen)
     check_trials(final, series, trials)
@@ -133,57 +133,6 @@ def run(
     around = sum(found.seconds for found in stored.values()) - fits
     results.environment |= {"wall_seconds": wall, "fit_seconds": fits, "referee_seconds": wall - waited + around}
     return results
-
-
-def load_series(spec: ComparisonSpec) -> GraphSeries:
-    """The data that a spec names: a known data set, or your own files.
-
-    Raises:
-        ValueError: it cannot be read; the message says what is wrong with which file.
-    """
-    if spec.series is None:
-        series = load(spec.data or "simulated", spec.data_root, **spec.data_options)
-    else:
-        names = ("graph_format", "target", "unit", "step_minutes", "season", "missing_values", "decimal")
-        options = {name: getattr(spec, name) for name in names if getattr(spec, name) is not None}
-        series = read_own(spec.series, spec.graph, **options)
-    return apply_split(spec, series)
-
-
-def settle(spec: ComparisonSpec, series: GraphSeries) -> tuple[FinalSpec, GraphSeries, list[str]]:
-    """Split a series as a spec says, and fill in what the spec leaves to the data: history, horizons, season, form.
-
-    Args:
-        spec: what was asked for; what it says stays.
-        series: the data that it names.
-
-    Returns:
-        The final spec, the series with its split and season, and sentences on what was inferred.
-
-    Raises:
-        ValueError: the series is too short for a window, or for what is asked.
-    """
-    if not isinstance(series, GraphSeries):
-        raise TypeError(
-            f"series: expected a GraphSeries, got a {type(series).__name__}; gnnkit.data.read_own(series, graph) makes "
-            f"one of a data frame and a graph"
-        )
-    series = apply_split(spec, series)
-    inferred = infer_settings(series, history=spec.history, horizons=spec.horizons)
-    found = {"history": inferred.history, "horizons": inferred.horizons, "reach_back": inferred.reach_back}
-    sentences = list(inferred.sentences)
-    if spec.residual is None:
-        form = choose_form(series, max(inferred.horizons))
-        found["residual"] = form.residual
-        sentences.append(form.sentence)
-    return resolve(spec, **found), dataclasses.replace(series, season=inferred.season), sentences
-
-
-def apply_split(spec: ComparisonSpec, series: GraphSeries) -> GraphSeries:
-    """The series, split as a spec says; as it is where the spec says nothing."""
-    if spec.split is None:
-        return series
-    return dataclasses.replace(series, split=chronological_split(series.num_rows, spec.split))
 
 
 @contextmanager
@@ -250,29 +199,3 @@ def _named(condition: Condition) -> Iterator[None]:
     except ValueError as error:
         error.args = (f"{condition.label}: {error}",)
         raise
-
-
-def _check_windows(spec: FinalSpec, series: GraphSeries) -> None:
-    longest = max(spec.horizons)
-    # Asked for in full: a split that is too short for the longest horizon is an error, not a row without windows.
-    options = {"scaler": spec.scaler, "time_features": spec.time_features, "reach_back": spec.reach_back}
-    windows = make_windows(series, history=spec.history, horizon=longest, **options)
-    check_observed(series, windows)
-
-
-def check_observed(series: GraphSeries, windows: WindowSplits) -> None:
-    """Refuse a series of whose training, validation or test targets nothing is known.
-
-    Raises:
-        ValueError: there is no observed value among them; the message names the rows.
-    """
-    for part in ("train", "val", "test"):
-        chosen = getattr(windows, part)
-        first = chosen.rows.start + chosen.history + chosen.lead - 1  # each row from here on is a target
-        _, observed = chosen.store.target(torch.arange(first, chosen.rows.stop))
-        if observed is not None and not observed.any():
-            rows = series.split.parts[part]
-            raise ValueError(
-                f"the {part} split of {series.name} has no observed target in rows {rows.start} to {rows.stop - 1}; "
-                f"give a series with values there"
-            )

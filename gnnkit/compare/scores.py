@@ -16,7 +16,8 @@ from torch import Tensor
 
 from gnnkit.compare.conditions import BASE, Condition
 from gnnkit.data import GraphSeries, Windows
-from gnnkit.metrics import FORECAST_METRICS, mae, rmse
+from gnnkit.forecasting.scores import forecast_scores
+from gnnkit.metrics import mae, rmse
 from gnnkit.training import FitResult
 
 __all__ = ["Outcome", "node_errors", "score_rows", "step_rows", "summarise", "traces", "window_errors"]
@@ -72,15 +73,9 @@ def score_rows(
     """
     rows = []
     for outcome in outcomes:
-        training = _training_columns(outcome.fitted)
-        for horizon, count in windows.items():
-            for score, steps in (("averaged", slice(0, horizon)), ("last-step", slice(horizon - 1, horizon))):
-                part = (slice(0, count), steps)
-                figures = {"seed": outcome.seed, "horizon": horizon, "score": score, "windows": count} | training
-                for metric, measure in FORECAST_METRICS.items():
-                    value = measure(outcome.predicted[part], true[part], mask[part])
-                    names = {"model": outcome.model, "family": outcome.family, "metric": metric, "value": value}
-                    rows.append(names | figures)
+        about = {"model": outcome.model, "family": outcome.family, "seed": outcome.seed}
+        about |= _training_columns(outcome.fitted)
+        rows += [about | row for row in forecast_scores(outcome.predicted, true, mask, windows)]
     return rows
 
 

@@ -30,7 +30,10 @@ __all__ = ["JobStore", "StoredJob", "code_digest", "fingerprint"]
 
 FORMAT = "1"
 _TENSORS = ("predicted", "validation", "quantiles", "validation_quantiles")
-_CODE = ("ops", "graph", "layers", "sequence", "temporal", "data", "training", "compare/jobs.py")
+_CODE = (
+    *("ops", "graph", "layers", "sequence", "temporal", "data", "training"),
+    *("forecasting/settle.py", "forecasting/train.py", "compare/jobs.py"),
+)
 """What the numbers of a job come from, as far as it is gnnkit's."""
 
 

@@ -3,65 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from gnnkit.forecasting.model_settings import has_width
-from gnnkit.temporal import build_forecaster
+from gnnkit.temporal import MODELS, build_forecaster
 
-__all__ = ["Sizes", "count_parameters", "match_width"]
+__all__ = ["count_parameters", "match_width"]
 
 _WIDEST = 2**16
 _NARROWEST = 64
 """Some models need a few channels at least: the smallest width is looked for up to this one."""
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """What the data make of a model's size.
-
-    Args:
-        in_channels: features of a node, those that tell the time among them.
-        horizon: steps that are predicted.
-        history: steps that are seen.
-        num_nodes: nodes.
-        time_channels: features that tell the time (default 0).
-        residual: whether the change from the last value is predicted (default True); it has no parameters.
-    """
-
-    in_channels: int
-    horizon: int
-    history: int
-    num_nodes: int
-    time_channels: int = 0
-    residual: bool = True
-
-
-def count_parameters(model: str, hidden_channels: int, sizes: Sizes, settings: Mapping[str, Any] | None = None) -> int:
-    """Trained parameters of a model, without making them: it is built on torch's meta device.
+def count_parameters(
+    model: str, hidden_channels: int, sizes: Mapping[str, Any], settings: Mapping[str, Any] | None = None
+) -> int:
+    """Trained parameters of a model, without making them: it is built on torch's meta device, unless it reads edges.
 
     Args:
         model: a name of `gnnkit.temporal.MODELS`.
         hidden_channels: its width; a model without a width ignores it.
-        sizes: of the data.
+        sizes: from `gnnkit.forecasting.model_sizes`.
         settings: the model's own.
 
     Raises:
         ValueError: a setting or a width that the model does not accept.
 
     Example:
-        >>> count_parameters("gru", 16, Sizes(in_channels=1, horizon=3, history=12, num_nodes=5))
+        >>> count_parameters("gru", 16, {"in_channels": 1, "horizon": 3, "history": 12, "num_nodes": 5})
         963
     """
-    with torch.device("meta"):
-        forecaster = build_forecaster(model, hidden_channels=hidden_channels, **vars(sizes), **(settings or {}))
+    with torch.device("cpu" if "edge_index" in MODELS[model].arguments else "meta"):
+        forecaster = build_forecaster(model, hidden_channels=hidden_channels, **sizes, **(settings or {}))
     return sum(parameter.numel() for parameter in forecaster.parameters() if parameter.requires_grad)
 
 
 def match_width(
-    model: str, target: int, sizes: Sizes, settings: Mapping[str, Any] | None = None
+    model: str, target: int, sizes: Mapping[str, Any], settings: Mapping[str, Any] | None = None
 ) -> tuple[int | None, int]:
     """Find the width that brings a model nearest to a number of parameters.
 
@@ -82,12 +61,12 @@ def match_width(
             gives.
 
     Example:
-        >>> match_width("gru", 10_000, Sizes(in_channels=1, horizon=3, history=12, num_nodes=5))
+        >>> match_width("gru", 10_000, {"in_channels": 1, "horizon": 3, "history": 12, "num_nodes": 5})
         (56, 10083)
     """
     if target < 1:
         raise ValueError(f"parameters is {target}; give a whole number of at least 1")
-    if not has_width(model):
+    if not MODELS[model].has_width:
         return None, count_parameters(model, 0, sizes, settings)
     low = _narrowest(model, sizes, settings)
     counts = {low: count_parameters(model, low, sizes, settings)}
@@ -107,7 +86,7 @@ def match_width(
     return best, counts[best]
 
 
-def _narrowest(model: str, sizes: Sizes, settings: Mapping[str, Any] | None) -> int:
+def _narrowest(model: str, sizes: Mapping[str, Any], settings: Mapping[str, Any] | None) -> int:
     for width in range(1, _NARROWEST + 1):
         try:
             count_parameters(model, width, sizes, settings)

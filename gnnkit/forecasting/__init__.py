@@ -2,16 +2,26 @@
 
 from gnnkit.forecasting.fitted import FittedForecaster, load_fitted, save_fitted
 from gnnkit.forecasting.forecast import forecast_next, read_latest, read_series
-from gnnkit.forecasting.train import TrainedRowsWarning, evaluate_forecaster, train_forecaster
+from gnnkit.forecasting.settings import FitSettings
+from gnnkit.forecasting.settle import FinalFit, fit_windows, load_series, model_sizes, settle
+from gnnkit.forecasting.train import Trained, TrainedRowsWarning, evaluate_forecaster, train_forecaster, train_one
 
 __all__ = [
+    "FinalFit",
+    "FitSettings",
     "FittedForecaster",
+    "Trained",
     "TrainedRowsWarning",
     "evaluate_forecaster",
+    "fit_windows",
     "forecast_next",
     "load_fitted",
+    "load_series",
+    "model_sizes",
     "read_latest",
     "read_series",
     "save_fitted",
+    "settle",
     "train_forecaster",
+    "train_one",
 ]

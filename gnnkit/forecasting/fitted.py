@@ -41,6 +41,7 @@ class FittedForecaster(nn.Module):
         scaler_rows: 1 for a scaler that all nodes share, else N.
         target_deviation, step_minutes, step_unit, unit, data: of the series that it is trained on.
         spec: what was asked for, and `fit` what training found; kept for the reader.
+        forecaster: the trained one; None (default): it is built anew, for weights from a file.
 
     Raises:
         ValueError: an unknown model or setting.
@@ -76,28 +77,36 @@ class FittedForecaster(nn.Module):
         utc_offset: float | None = None,
         trained_until: str | None = None,
         fit: Mapping[str, Any] | None = None,
+        forecaster: nn.Module | None = None,
     ) -> None:
         super().__init__()
         # JSON has lists; what they stand for is a tensor again when the model is built from the file.
         settings = {name: value.tolist() if isinstance(value, Tensor) else value for name, value in settings.items()}
-        self.config = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
+        self.config = {
+            name: value for name, value in locals().items() if name not in ("self", "__class__", "forecaster")
+        }
+        self.register_buffer("edge_index", torch.zeros(2, num_edges, dtype=torch.int64))
         time_channels = TIME_CHANNELS if time_features else 0
-        self.forecaster = build_forecaster(
-            model,
-            in_channels=num_features + time_channels,
-            horizon=horizon,
-            history=history,
-            num_nodes=len(node_names),
-            hidden_channels=hidden_channels,
-            time_channels=time_channels,
-            residual=residual,
-            **settings,
+        self.forecaster = (
+            forecaster
+            if forecaster is not None
+            else build_forecaster(
+                model,
+                in_channels=num_features + time_channels,
+                horizon=horizon,
+                history=history,
+                num_nodes=len(node_names),
+                edge_index=self.edge_index,
+                hidden_channels=hidden_channels,
+                time_channels=time_channels,
+                residual=residual,
+                **settings,
+            )
         )
         self.register_buffer("center", torch.zeros(scaler_rows, num_features))
         self.register_buffer("scale", torch.ones(scaler_rows, num_features))
         # What stands for a gap that has no past: the nodes' training means.
         self.register_buffer("fill", torch.zeros(len(node_names), num_features))
-        self.register_buffer("edge_index", torch.zeros(2, num_edges, dtype=torch.int64))
         self.register_buffer("edge_weight", torch.zeros(num_edges))
 
     @property

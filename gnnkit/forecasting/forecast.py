@@ -89,11 +89,10 @@ def forecast_next(fitted: FittedForecaster, series: GraphSeries) -> pd.DataFrame
         ValueError: the forecaster reads the time and the series does not know it.
 
     Example:
-        >>> from gnnkit.compare import make_spec
         >>> from gnnkit.data import simulate_traffic
-        >>> from gnnkit.forecasting import train_forecaster
+        >>> from gnnkit.forecasting import FitSettings, train_forecaster
         >>> series = simulate_traffic(num_nodes=4, days=2)
-        >>> fitted = train_forecaster(make_spec(models=["dlinear"], seeds=[0], epochs=1, horizons=[2]), series=series)
+        >>> fitted = train_forecaster("dlinear", FitSettings(epochs=1, horizons=[2]), series=series)
         >>> forecast_next(fitted, series).index[0] - series.start
         Timedelta('2 days 00:00:00')
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,25 +9,15 @@ from typing import Any
 from gnnkit.settings.problems import Key, SpecProblems, nearest
 from gnnkit.temporal import MODELS
 
-__all__ = ["FIT_SETTINGS", "check_settings", "has_width", "known_settings"]
+__all__ = ["FIT_SETTINGS", "check_settings", "known_settings"]
 
 FIT_SETTINGS = ("hidden_channels", "learning_rate", "weight_decay")
 """What may be set for one model and is not an argument of its constructor, or only as a size."""
 
 
-def has_width(model: str) -> bool:
-    """True where a model has a width (`hidden_channels`).
-
-    Example:
-        >>> has_width("gru"), has_width("dlinear")
-        (True, False)
-    """
-    return "hidden_channels" in inspect.signature(MODELS[model].build).parameters
-
-
 def known_settings(model: str) -> list[str]:
     """Names of all settings that one model of a comparison may be given."""
-    return [name for name in FIT_SETTINGS if name != "hidden_channels" or has_width(model)] + list(
+    return [name for name in FIT_SETTINGS if name != "hidden_channels" or MODELS[model].has_width] + list(
         MODELS[model].settings
     )
 
@@ -71,7 +60,7 @@ def check_settings(settings: Mapping[str, Mapping[str, Any]], models: Sequence[s
 
 
 def _checked(model: str, name: str, value: Any) -> Any:
-    if name == "hidden_channels" and not has_width(model):
+    if name == "hidden_channels" and not MODELS[model].has_width:
         raise ValueError(f"model {model!r} has no width; leave it out")
     if name not in known_settings(model):
         raise ValueError(f"model {model!r} has no such setting{nearest(name, known_settings(model))}")

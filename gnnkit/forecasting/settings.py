@@ -8,7 +8,6 @@ from pydantic import field_validator
 
 from gnnkit.data import DATASETS
 from gnnkit.settings.fit import FitFields, TrainingFields
-from gnnkit.settings.problems import nearest
 from gnnkit.training import TrainingSettings, resolve_device
 
 __all__ = ["FitSettings"]
@@ -32,8 +31,8 @@ class FitSettings(FitFields, frozen=True):
     @field_validator("data")
     @classmethod
     def _known_data(cls, name: str | None) -> str | None:
-        if name is not None and name not in DATASETS:
-            raise ValueError(f"unknown data set {name!r}{nearest(name, DATASETS)}")
+        if name is not None:
+            DATASETS[name]  # whose error names the nearest one
         return name
 
     @field_validator("device")

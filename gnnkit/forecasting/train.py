@@ -4,114 +4,188 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import pandas as pd
+from torch import Tensor, nn
 
-from gnnkit.compare.baselines import last_value
-from gnnkit.compare.runner import apply_split, check_observed, load_series, settle
-from gnnkit.compare.scores import Outcome, score_rows
-from gnnkit.compare.spec.comparison import ComparisonSpec, make_spec
-from gnnkit.data import GraphSeries, Windows, make_windows, row_time, told_weekdays
+from gnnkit.data import GraphSeries, Windows, WindowSplits, row_time, told_weekdays
+from gnnkit.forecasting.baselines import last_value
 from gnnkit.forecasting.fitted import FittedForecaster
 from gnnkit.forecasting.model_settings import check_settings
+from gnnkit.forecasting.scores import forecast_scores
+from gnnkit.forecasting.settings import FitSettings
+from gnnkit.forecasting.settle import (
+    FinalFit,
+    apply_split,
+    check_observed,
+    fit_windows,
+    load_series,
+    model_sizes,
+    settle,
+)
+from gnnkit.settings.fit import DataFields
 from gnnkit.settings.problems import SpecProblems
-from gnnkit.temporal import MODELS
-from gnnkit.training import FitProgress, fit, isolated_seed, predict, resolve_device
+from gnnkit.temporal import MODELS, build_forecaster
+from gnnkit.training import FitProgress, FitResult, TrainingSettings, fit, isolated_seed, predict, resolve_device
 from gnnkit.training.environment import environment
 
-__all__ = ["TrainedRowsWarning", "evaluate_forecaster", "train_forecaster"]
+__all__ = ["Trained", "TrainedRowsWarning", "evaluate_forecaster", "train_forecaster", "train_one"]
+
+Part = Literal["train", "val", "test"]
 
 
 class TrainedRowsWarning(UserWarning):
     """The rows that are scored are not after all those that the forecaster was trained on."""
 
 
-#: Fields of a spec that say where data come from.
-_SOURCES = (
-    *("data", "data_root", "data_options"),
-    *("series", "graph", "graph_format", "target", "unit", "step_minutes", "season", "missing_values", "decimal"),
-)
-#: Fields that ask for more than one fit of one model.
-_COMPARED = ("settings", "ablate_graph", "train_shares", "hidden_shares", "parameters", "trials")
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A model that was trained.
+
+    Args:
+        forecaster: the model, with the weights of its best validation epoch.
+        result: how it was trained.
+        predicted: what it predicts for the windows of each part that was asked for, in the data's unit.
+
+    Shape:
+        predicted `[W, P, N]`, or `[W, P, N, Q]` with quantiles.
+    """
+
+    forecaster: nn.Module
+    result: FitResult
+    predicted: Mapping[str, Tensor]
+
+
+def train_one(
+    settings: FinalFit,
+    series: GraphSeries,
+    model: str,
+    training: TrainingSettings,
+    *,
+    hidden_channels: int | None = None,
+    own: Mapping[str, Any] | None = None,
+    windows: WindowSplits | None = None,
+    predict_on: Sequence[Part] = ("val", "test"),
+    progress: FitProgress | None = None,
+) -> Trained:
+    """Train one model on one series, to predict max(horizons) steps: all of gnnkit that trains forecasters does it so.
+
+    Args:
+        settings: history, horizons, form and windows, from `settle`.
+        series: the data with their split and graph, from `settle`.
+        model: a name of `gnnkit.temporal.MODELS`.
+        training: how; its seed draws the first weights and the order of the batches.
+        hidden_channels: width of the model (default: that of the settings).
+        own: the model's own settings, as in `MODELS[name].settings`.
+        windows: what is trained on, where it is not `fit_windows(settings, series)`.
+        predict_on: parts whose windows are predicted afterwards.
+        progress: told about every step; None: quiet.
+
+    Raises:
+        FloatingPointError: a loss or a gradient was not finite.
+        ValueError: a setting that the model does not have.
+
+    Example:
+        >>> from gnnkit.data import simulate_traffic
+        >>> settings, series, _ = settle(FitSettings(epochs=1, horizons=[3]), simulate_traffic(num_nodes=4, days=2))
+        >>> trained = train_one(settings, series, "dlinear", settings.training_settings(seed=0))
+        >>> list(trained.predicted["test"].shape), len(trained.result.epochs)
+        ([102, 3, 4], 1)
+    """
+    windows = fit_windows(settings, series) if windows is None else windows
+    with isolated_seed(training.seed):  # one seed, one draw of the first weights, whatever was trained before
+        forecaster = build_forecaster(
+            model,
+            **model_sizes(settings, series),
+            hidden_channels=settings.hidden_channels if hidden_channels is None else hidden_channels,
+            quantiles=training.quantiles,
+            **(own or {}),
+        )
+    graph = (series.edge_index, series.edge_weight)
+    result = fit(forecaster, windows, *graph, training, progress=progress)
+    parts = {part: getattr(windows, part) for part in predict_on}
+    predicted = {part: predict(forecaster, chosen, *graph, device=training.device) for part, chosen in parts.items()}
+    return Trained(forecaster, result, predicted)
 
 
 def train_forecaster(
-    spec: ComparisonSpec,
-    settings: Mapping[str, Any] | None = None,
-    progress: FitProgress | None = None,
+    model: str,
+    settings: FitSettings,
+    own: Mapping[str, Any] | None = None,
     *,
+    seed: int = 0,
     series: GraphSeries | None = None,
+    progress: FitProgress | None = None,
 ) -> FittedForecaster:
-    """Train the one model of a spec with its one seed, to predict max(horizons) steps.
+    """Train a model with `train_one`, and put it together with all that it needs to forecast.
 
     Args:
-        spec: as for a comparison; `make_spec` builds it. History, horizons and form (`residual`) that it leaves open
-            are chosen for the data.
-        settings: the model's own, as in `MODELS[name].settings`.
+        model: a name of `gnnkit.temporal.MODELS`.
+        settings: of data, windows and training. History, horizons and form (`residual`) that they leave open are chosen
+            for the data.
+        own: the model's own settings, as in `MODELS[name].settings`.
+        seed: of the first weights and the order of the batches (default 0).
+        series: the data, in place of what the settings name.
         progress: told about every step; None: quiet.
-        series: the data, in place of what the spec names.
 
     Returns:
         The forecaster, with the weights of its best validation epoch, on the CPU.
 
     Raises:
-        ValueError: more than one model or seed, data that cannot be read or are too short, an unknown setting.
+        ValueError: data that cannot be read or are too short, an unknown model or setting, or settings of a comparison.
         FloatingPointError: a loss or a gradient was not finite.
 
     Example:
-        >>> from gnnkit.compare import make_spec
-        >>> small = {"num_nodes": 4, "days": 2}
-        >>> spec = make_spec(data_options=small, models=["dlinear"], seeds=[0], epochs=1, horizons=[3])
-        >>> fitted = train_forecaster(spec)
+        >>> settings = FitSettings(data_options={"num_nodes": 4, "days": 2}, epochs=1, horizons=[3])
+        >>> fitted = train_forecaster("dlinear", settings)
         >>> fitted.config["model"], fitted.config["fit"]["epochs"]
         ('dlinear', 1)
     """
-    _check_spec(spec)
-    if len(spec.models) != 1 or len(spec.seeds) != 1:
+    foreign = sorted(settings.model_fields_set - set(FinalFit.model_fields))
+    if foreign:
+        raise ValueError(f"{foreign[0]}: only for a comparison; give FitSettings, and the model's own settings beside")
+    if settings.scaler.endswith("-all"):
         raise ValueError(
-            f"one model and one seed are trained, got {len(spec.models)} and {len(spec.seeds)}; "
-            "use `gnnkit compare` for more"
+            f"scaler: {settings.scaler!r} is fitted on the test rows too; give {settings.scaler.removesuffix('-all')!r}"
         )
-    (name,), (seed,) = spec.models, spec.seeds
-    settings = _check_types(name, dict(settings or {}))
-    series = load_series(spec) if series is None else series
-    chosen = spec.residual is None
-    spec, series, inferred = settle(spec, series)
-    options = {"history": spec.history, "horizon": max(spec.horizons), "time_features": spec.time_features}
-    windows = make_windows(
-        series, scaler=spec.scaler, min_horizon=min(spec.horizons), reach_back=spec.reach_back, **options
-    )
+    own = _check_types(model, dict(own or {}))
+    asked, series = settings, load_series(settings) if series is None else series
+    settings, series, inferred = settle(asked, series)
+    windows = fit_windows(settings, series)
     check_observed(series, windows)
-    with isolated_seed(seed):
-        fitted = FittedForecaster(
-            model=name,
-            node_names=list(series.node_names),
-            num_features=series.num_features,
-            num_edges=series.edge_index.size(1),
-            hidden_channels=spec.hidden_channels,
-            residual=spec.residual,
-            settings=settings,
-            scaler_rows=windows.scaler.center.size(0),
-            target_deviation=windows.scaler.target_deviation,
-            step_minutes=series.step_minutes,
-            step_unit=series.step_unit,
-            weekdays=told_weekdays(series) if spec.time_features else tuple(range(7)),
-            utc_offset=_utc_offset(series),
-            trained_until=_time_text(series, series.split.val.stop - 1),
-            unit=series.unit,
-            data=series.name,
-            spec=_absolute(spec).to_json(),
-            **options,
-        )
+    training = settings.training_settings(seed)
+    trained = train_one(settings, series, model, training, own=own, windows=windows, predict_on=(), progress=progress)
+    fitted = FittedForecaster(
+        model=model,
+        node_names=list(series.node_names),
+        num_features=series.num_features,
+        num_edges=series.edge_index.size(1),
+        history=settings.history,
+        horizon=max(settings.horizons),
+        hidden_channels=settings.hidden_channels,
+        residual=settings.residual,
+        settings=own,
+        time_features=settings.time_features,
+        scaler_rows=windows.scaler.center.size(0),
+        target_deviation=windows.scaler.target_deviation,
+        step_minutes=series.step_minutes,
+        step_unit=series.step_unit,
+        weekdays=told_weekdays(series) if settings.time_features else tuple(range(7)),
+        utc_offset=_utc_offset(series),
+        trained_until=_time_text(series, series.split.val.stop - 1),
+        unit=series.unit,
+        data=series.name,
+        spec=_absolute(settings).to_json() | {"seed": seed},
+        forecaster=trained.forecaster,
+    )
     fitted.take_data(series, windows)
-    graph = (series.edge_index, series.edge_weight)
-    found = fit(fitted.forecaster, windows, *graph, spec.training_settings(seed), progress=progress)
-    figures = {key: value for key, value in dataclasses.asdict(found).items() if key != "epochs"}
-    figures |= {"epochs": len(found.epochs), "data_hash": series.digest()}
-    figures |= {"form": inferred[-1] if chosen else ""}  # the last sentence is on the form
-    fitted.config["fit"] = figures | {"environment": environment(resolve_device(spec.device))}
+    figures = {key: value for key, value in dataclasses.asdict(trained.result).items() if key != "epochs"}
+    figures |= {"epochs": len(trained.result.epochs), "data_hash": series.digest()}
+    figures |= {"form": inferred[-1] if asked.residual is None else ""}  # the last sentence is on the form
+    fitted.config["fit"] = figures | {"environment": environment(resolve_device(settings.device))}
     return fitted.cpu().eval()
 
 
@@ -144,27 +218,17 @@ def evaluate_forecaster(
     """
     config = fitted.config
     # Neither the training device nor, for another series, the training files need to be on this machine.
-    given = config["spec"] | {"device": "auto", "precision": None}
-    given |= dict.fromkeys(_SOURCES) if series is not None else {}
-    asked = make_spec(**{field: value for field, value in given.items() if value is not None})
+    given = {field: value for field, value in config["spec"].items() if field in FitSettings.model_fields}
+    gone = {"device", "precision"} | (set(DataFields.model_fields) - {"split"} if series is not None else set())
+    asked = FitSettings(**{field: value for field, value in given.items() if field not in gone})
     series = apply_split(asked, fitted.arrange(_trained_on(fitted, asked) if series is None else series))
     if len(series.split.train) < config["history"] + config["horizon"]:
         raise ValueError(
             f"{series.name}: the last {len(series.split.test)} of its {series.num_rows} rows would be scored, and "
             f"those before hold no window of {config['history']} rows and {config['horizon']} steps; give more rows"
         )
-    spec, series, _ = settle(asked, series)
-    splits = make_windows(
-        series,
-        history=config["history"],
-        horizon=config["horizon"],
-        min_horizon=min(spec.horizons),
-        scaler=fitted.scaler,
-        time_features=config["time_features"],
-        weekdays=config["weekdays"],
-        reach_back=spec.reach_back,
-    )
-    windows = {"val": splits.val, "test": splits.test}[part]
+    settings, series, _ = settle(asked, series)
+    windows = getattr(fit_windows(settings, series, scaler=fitted.scaler, weekdays=config["weekdays"]), part)
     if part == "test":
         _warn_of_trained_rows(fitted, series, windows)
     predicted = predict(fitted.forecaster, windows, fitted.edge_index, fitted.edge_weight, device=device)
@@ -172,13 +236,14 @@ def evaluate_forecaster(
     y, y_mask = windows.targets()
     if not y_mask.any():
         raise ValueError(f"{series.name}: no value is observed in the {part} rows, so there is nothing to score")
-    outcomes = [
-        Outcome("last-value", "baseline", 0, last_value(series, windows), None),
-        Outcome(config["model"], MODELS[config["model"]].family, spec.seeds[0], predicted, None),
+    counts = {p: windows.count(p) for p in settings.horizons}
+    seed = config["spec"].get("seed", config["spec"].get("seeds", [0])[0])  # gnnkit 0.1 kept the spec of a comparison
+    rows = [
+        {"model": name, "seed": drawn} | row
+        for name, drawn, found in (("last-value", 0, last_value(series, windows)), (config["model"], seed, predicted))
+        for row in forecast_scores(found, y, y_mask, counts)
     ]
-    rows = score_rows(outcomes, y, y_mask, {p: windows.count(p) for p in spec.horizons})
-    columns = ["model", "seed", "horizon", "score", "metric", "value", "windows"]
-    return pd.DataFrame(rows)[columns].assign(data=series.name, data_hash=series.digest())
+    return pd.DataFrame(rows).assign(data=series.name, data_hash=series.digest())
 
 
 def _warn_of_trained_rows(fitted: FittedForecaster, series: GraphSeries, windows: Windows) -> None:
@@ -205,16 +270,6 @@ def _utc_offset(series: GraphSeries) -> float | None:
     return None if offset is None else offset.total_seconds() / 60
 
 
-def _check_spec(spec: ComparisonSpec) -> None:
-    """Refuse what is asked for and would be passed over, and scalers that see the test rows."""
-    asked = [field for field in _COMPARED if getattr(spec, field)]
-    asked += ["intervals"] if spec.intervals != "conformal" else []
-    if asked:
-        raise ValueError(f"{asked[0]}: only for a comparison; leave it out, and give a model's settings by themselves")
-    if spec.scaler.endswith("-all") and not spec.allow_leaks:
-        raise ValueError(f"scaler: {spec.scaler!r} is fitted on the test rows too; give {spec.scaler[:-4]!r}")
-
-
 def _check_types(name: str, settings: dict[str, Any]) -> dict[str, Any]:
     """The settings, those that the model has in the types of their defaults; a `ValueError` that names a wrong one."""
     known = {setting: value for setting, value in settings.items() if setting in MODELS[name].settings}
@@ -224,17 +279,17 @@ def _check_types(name: str, settings: dict[str, Any]) -> dict[str, Any]:
         raise ValueError("; ".join(f"setting {key[-1]}: {text}" for key, text in error.problems)) from None
 
 
-def _absolute(spec: ComparisonSpec) -> ComparisonSpec:
-    """The spec with whole paths: the forecaster may be evaluated from another working directory."""
-    paths = {field: getattr(spec, field) for field in ("data_root", "series", "graph")}
-    return spec.model_copy(update={field: path and path.absolute() for field, path in paths.items()})
+def _absolute(settings: FinalFit) -> FinalFit:
+    """The settings with whole paths: the forecaster may be evaluated from another working directory."""
+    paths = {field: getattr(settings, field) for field in ("data_root", "series", "graph")}
+    return settings.model_copy(update={field: path and path.absolute() for field, path in paths.items()})
 
 
-def _trained_on(fitted: FittedForecaster, spec: ComparisonSpec) -> GraphSeries:
+def _trained_on(fitted: FittedForecaster, settings: FitSettings) -> GraphSeries:
     """The series that a forecaster was trained on, read anew."""
-    series, config = load_series(spec), fitted.config
+    series, config = load_series(settings), fitted.config
     # Generated values may differ in their last bits from machine to machine.
-    generated = spec.series is None and spec.data in (None, "simulated") and config["data"] == "simulated"
+    generated = settings.series is None and settings.data in (None, "simulated") and config["data"] == "simulated"
     if not generated and config["fit"] and series.digest() != config["fit"]["data_hash"]:
         raise ValueError(
             f"{series.name}: not the {config['data']} that the forecaster was trained on, or it has changed since; "

@@ -5,13 +5,13 @@ import dataclasses
 import pytest
 import torch
 
-from gnnkit.compare import jobs as jobs_module
 from gnnkit.compare import make_spec, run
 from gnnkit.compare.budget import budget_record, check_trials, match_budget, trial_jobs, tune
 from gnnkit.compare.pool import Work
 from gnnkit.compare.spec.comparison import resolve
 from gnnkit.compare.store import JobStore, fingerprint
 from gnnkit.data import simulate_traffic
+from gnnkit.forecasting import train as train_module
 
 SMALL = {"seeds": [5, 6], "horizons": [2], "history": 4, "epochs": 1, "device": "cpu", "resamples": 100}
 
@@ -182,14 +182,14 @@ def test_a_comparison_by_trials_trains_what_was_chosen(series):
 
 
 def test_the_reason_of_a_lost_trial_is_kept(series, tmp_path, monkeypatch):
-    real = jobs_module.fit
+    real = train_module.fit
 
     def hungry(forecaster, windows, edge_index, edge_weight, settings, **options):
         if settings.learning_rate != 5e-3:
             raise MemoryError("no room")
         return real(forecaster, windows, edge_index, edge_weight, settings, **options)
 
-    monkeypatch.setattr(jobs_module, "fit", hungry)
+    monkeypatch.setattr(train_module, "fit", hungry)
     final = spec(models=["gru"], trials=2)
     rows = tune(*work_of(final, series, JobStore(tmp_path)))
     assert [row["error"] for row in rows] == [None, "memory ran out (no room)"]

@@ -8,13 +8,13 @@ import time
 import pytest
 import torch
 
-from gnnkit.compare import jobs as jobs_module
 from gnnkit.compare import make_spec, run
 from gnnkit.compare.jobs import Job, plan_jobs
 from gnnkit.compare.pool import Work, run_jobs, torch_threads
 from gnnkit.compare.spec.comparison import resolve
 from gnnkit.compare.store import JobStore
 from gnnkit.data import simulate_traffic
+from gnnkit.forecasting import train as train_module
 
 DATA = {"num_nodes": 6, "days": 2}
 SPEC = {
@@ -100,14 +100,14 @@ def test_ctrl_c_ends_the_workers(tmp_path):
 
 
 def test_memory_that_runs_out_fails_one_job_and_is_not_kept(tmp_path, monkeypatch):
-    real = jobs_module.fit
+    real = train_module.fit
 
     def hungry(forecaster, windows, edge_index, edge_weight, settings, **options):
         if settings.seed == 1:
             raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 2.00 GiB")
         return real(forecaster, windows, edge_index, edge_weight, settings, **options)
 
-    monkeypatch.setattr(jobs_module, "fit", hungry)
+    monkeypatch.setattr(train_module, "fit", hungry)
     found = run(make_spec(**SPEC | {"models": ["gru"]}), directory=tmp_path)
     error = "memory ran out (CUDA out of memory. Tried to allocate 2.00 GiB)"
     assert found.failures == [{"model": "gru", "seed": 1, "condition": "", "error": error}]
@@ -121,7 +121,7 @@ def test_memory_that_runs_out_on_the_processor_is_no_other_error(tmp_path, monke
             torch.empty(2**47)  # more bytes than a process can address: torch's own error
         raise RuntimeError("shapes do not fit") if settings.seed == 2 else FloatingPointError("the loss is nan")
 
-    monkeypatch.setattr(jobs_module, "fit", hungry)
+    monkeypatch.setattr(train_module, "fit", hungry)
     spec, series = resolve(make_spec(**SPEC)), simulate_traffic(**DATA)
     work, store = Work.of(spec, series, 1), JobStore(tmp_path)
     jobs = [(Job("gru", seed, hidden_channels=4), {}) for seed in (1, 0)]

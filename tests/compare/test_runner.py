@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from gnnkit.compare import jobs as module
 from gnnkit.compare import last_value, make_spec, run
 from gnnkit.compare import runner as runner_module
 from gnnkit.compare import store as store_module
 from gnnkit.compare.leakage.audit import LeakError
 from gnnkit.compare.results import CURVE_COLUMNS, ROW_COLUMNS, STEP_COLUMNS, Results
 from gnnkit.data import GraphSeries, Split, load, make_windows
+from gnnkit.forecasting import train as train_module
 from gnnkit.metrics import FORECAST_METRICS
 
 # The checkout that the tests run from may move on to another commit, and the day may end.
@@ -170,7 +170,7 @@ class Recorder(nn.Module):
 @pytest.fixture
 def recorded(monkeypatch):
     Recorder.seen = {}
-    monkeypatch.setattr(module, "build_forecaster", lambda name, *, horizon, **_: Recorder(name, horizon))
+    monkeypatch.setattr(train_module, "build_forecaster", lambda name, *, horizon, **_: Recorder(name, horizon))
     return Recorder.seen
 
 

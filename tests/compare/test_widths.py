@@ -2,15 +2,15 @@
 
 import pytest
 
-from gnnkit.compare.widths import Sizes, count_parameters, match_width
+from gnnkit.compare.widths import count_parameters, match_width
 from gnnkit.temporal import MODELS, build_forecaster
 
-SIZES = Sizes(in_channels=3, horizon=3, history=12, num_nodes=7, time_channels=2)
+SIZES = {"in_channels": 3, "horizon": 3, "history": 12, "num_nodes": 7, "time_channels": 2, "residual": True}
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_counted_without_numbers_is_counted_with_them(model):
-    forecaster = build_forecaster(model, hidden_channels=8, **vars(SIZES))
+    forecaster = build_forecaster(model, hidden_channels=8, **SIZES)
     real = sum(parameter.numel() for parameter in forecaster.parameters() if parameter.requires_grad)
     assert count_parameters(model, 8, SIZES) == real
 
@@ -21,7 +21,7 @@ def test_a_gru_has_what_its_equations_say():
     assert count_parameters("gru", width, SIZES) == gates + width * horizon + horizon
 
 
-@pytest.mark.parametrize("model", [name for name in MODELS if name != "dlinear"])
+@pytest.mark.parametrize("model", [name for name in MODELS if MODELS[name].has_width])
 def test_no_other_width_comes_nearer(model):
     target = 200_000
     width, found = match_width(model, target, SIZES)

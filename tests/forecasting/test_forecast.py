@@ -5,12 +5,11 @@ import pandas as pd
 import pytest
 import torch
 
-from gnnkit.compare import make_spec
 from gnnkit.data import make_windows, read_own, simulate_traffic
-from gnnkit.forecasting import forecast_next, read_latest, read_series, train_forecaster
+from gnnkit.forecasting import FitSettings, forecast_next, read_latest, read_series, train_forecaster
 from gnnkit.training import predict
 
-SMALL = {"seeds": [3], "epochs": 1, "hidden_channels": 4, "horizons": [3], "history": 6, "device": "cpu"}
+SMALL = {"epochs": 1, "hidden_channels": 4, "horizons": [3], "history": 6, "device": "cpu"}
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +19,7 @@ def series():
 
 @pytest.fixture(scope="module")
 def fitted(series):
-    return train_forecaster(
-        make_spec(models=["tgcn"], time_features=True, **SMALL), {"mask_input": True}, series=series
-    )
+    return train_forecaster("tgcn", FitSettings(time_features=True, **SMALL), {"mask_input": True}, series=series)
 
 
 def as_file(series, path, rows, times=True):
@@ -49,7 +46,7 @@ def test_a_forecast_from_a_file_is_the_window_of_the_same_rows(series, fitted, t
 
 def test_a_short_file_is_read_with_the_weekdays_of_a_long_training(tmp_path):
     series = simulate_traffic(num_nodes=4, days=11)
-    trained = train_forecaster(make_spec(models=["stid"], time_features=True, **SMALL), series=series)
+    trained = train_forecaster("stid", FitSettings(time_features=True, **SMALL), series=series)
     assert trained.config["weekdays"] == (0, 1, 2, 3, 4, 5, 6)
     windows = make_windows(series, history=6, horizon=3, time_features=True).test
     first = windows.rows.start
@@ -87,14 +84,14 @@ def test_months_go_on_by_the_calendar(series, tmp_path):
     months = pd.date_range("2015-01-31", periods=60, freq="ME")
     table = pd.DataFrame(series.values[:60, :, 0].numpy(), columns=list(series.node_names), index=months)
     table.to_csv(tmp_path / "months.csv", index_label="date")
-    trained = train_forecaster(make_spec(models=["dlinear"], **SMALL), series=read_own(tmp_path / "months.csv"))
+    trained = train_forecaster("dlinear", FitSettings(**SMALL), series=read_own(tmp_path / "months.csv"))
     table.iloc[-20:].to_csv(tmp_path / "latest.csv", index_label="date")
     found = forecast_next(trained, read_latest(tmp_path / "latest.csv", trained))
     assert found.index.equals(pd.date_range("2020-01-31", periods=3, freq="ME", name="time"))
 
 
 def test_without_times_the_index_counts_steps(series, tmp_path):
-    plain = train_forecaster(make_spec(models=["dlinear"], **SMALL), series=series)
+    plain = train_forecaster("dlinear", FitSettings(**SMALL), series=series)
     path = as_file(series, tmp_path / "latest.csv", slice(100, 110), times=False)
     found = forecast_next(plain, read_latest(path, plain))
     assert found.index.tolist() == [1, 2, 3]
@@ -122,8 +119,7 @@ def test_files_that_do_not_fit(series, fitted, tmp_path):
 def test_the_target_among_features_is_that_of_the_training_file(tmp_path):
     speeds = 50 + np.random.default_rng(0).normal(size=(120, 3)).cumsum(axis=0)
     np.savez(tmp_path / "two.npz", data=np.stack([speeds, 1000 + speeds], axis=-1))
-    spec = make_spec(models=["dlinear"], series=tmp_path / "two.npz", target=1, **SMALL)
-    fitted = train_forecaster(spec)
+    fitted = train_forecaster("dlinear", FitSettings(series=tmp_path / "two.npz", target=1, **SMALL))
     latest = read_latest(tmp_path / "two.npz", fitted)
     assert np.allclose(latest.values[..., 0], 1000 + speeds)
     assert np.allclose(latest.values[..., 1], speeds, atol=1e-4)
@@ -133,7 +129,7 @@ def test_the_target_among_features_is_that_of_the_training_file(tmp_path):
 def test_numbers_as_names_are_names_where_the_forecaster_has_them(tmp_path):
     values = np.arange(120)[:, None] + np.array([100.0, 300.0, 500.0])
     pd.DataFrame(values, columns=["2", "1", "0"]).to_csv(tmp_path / "speeds.csv", index=False)
-    fitted = train_forecaster(make_spec(models=["dlinear"], series=tmp_path / "speeds.csv", **SMALL))
+    fitted = train_forecaster("dlinear", FitSettings(series=tmp_path / "speeds.csv", **SMALL))
     assert fitted.config["node_names"] == ["2", "1", "0"]
     pd.DataFrame(values[:, ::-1], columns=["0", "1", "2"]).to_csv(tmp_path / "turned.csv", index=False)
     assert np.allclose(read_series(tmp_path / "turned.csv", fitted).values[..., 0], values)
@@ -149,7 +145,7 @@ def test_rows_of_another_kind_of_step(tmp_path):
         return tmp_path / name
 
     weekdays = write("weekdays.csv", pd.bdate_range("2024-01-01", periods=120))
-    fitted = train_forecaster(make_spec(models=["dlinear"], series=weekdays, **SMALL))
+    fitted = train_forecaster("dlinear", FitSettings(series=weekdays, **SMALL))
     assert (fitted.config["step_minutes"], fitted.config["step_unit"]) == (None, "weekday")
     latest = read_latest(write("latest.csv", pd.bdate_range("2024-03-01", periods=12)), fitted)
     assert (latest.num_rows, latest.step_unit) == (12, "weekday")
@@ -162,8 +158,7 @@ def test_the_same_instants_on_another_clock_are_forecast_alike(tmp_path):
     times = pd.date_range("2024-03-25", periods=400, freq="h", tz="Europe/Berlin")  # clocks are set on 31 March
     table = pd.DataFrame(values, columns=["a", "b"], index=times)
     table.to_csv(tmp_path / "all.csv")
-    spec = make_spec(models=["stid"], series=tmp_path / "all.csv", time_features=True, **SMALL)
-    fitted = train_forecaster(spec)
+    fitted = train_forecaster("stid", FitSettings(series=tmp_path / "all.csv", time_features=True, **SMALL))
     assert fitted.config["utc_offset"] == 60
     table.iloc[-20:].to_csv(tmp_path / "local.csv")
     table.iloc[-20:].tz_convert("UTC").to_csv(tmp_path / "utc.csv")
@@ -178,4 +173,4 @@ def test_rows_of_a_month_have_no_time_of_day(tmp_path):
     table.index = pd.date_range("2015-01-01", periods=60, freq="MS")
     table.to_csv(tmp_path / "sales.csv")
     with pytest.raises(ValueError, match="sales: rows of a month have no time of day; leave time features out"):
-        train_forecaster(make_spec(models=["gru"], series=tmp_path / "sales.csv", time_features=True, **SMALL))
+        train_forecaster("gru", FitSettings(series=tmp_path / "sales.csv", time_features=True, **SMALL))

@@ -3,12 +3,16 @@
 import pytest
 
 from gnnkit.compare import DEFAULT_MODELS, make_spec
-from gnnkit.forecasting.model_settings import check_settings, has_width, known_settings
+from gnnkit.forecasting.model_settings import check_settings, known_settings
 from gnnkit.temporal import MODELS, build_forecaster
 
 
-def test_only_dlinear_has_no_width():
-    assert [name for name in MODELS if not has_width(name)] == ["dlinear"]
+def test_a_model_has_a_width_where_its_constructor_takes_one():
+    assert {name: MODELS[name].has_width for name in ("dlinear", "gru", "stid")} == {
+        "dlinear": False,
+        "gru": True,
+        "stid": True,
+    }
 
 
 def test_what_a_model_knows_is_what_it_is_built_with():

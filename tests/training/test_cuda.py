@@ -4,9 +4,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gnnkit.compare import make_spec
 from gnnkit.data import simulate_traffic
-from gnnkit.forecasting import evaluate_forecaster, load_fitted, save_fitted, train_forecaster
+from gnnkit.forecasting import FitSettings, evaluate_forecaster, load_fitted, save_fitted, train_forecaster
 from gnnkit.studies.text import training as text
 from gnnkit.studies.text.settings import TextSettings
 from gnnkit.studies.text.training import train_text
@@ -19,7 +18,7 @@ pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(),
 def test_every_forecaster(name, tmp_path):
     series = simulate_traffic(6, 4)
     sizes = {"history": 6, "horizons": [1, 3], "hidden_channels": 8, "epochs": 1, "batch_size": 64}
-    fitted = train_forecaster(make_spec(models=[name], seeds=[0], device="cuda", **sizes), series=series)
+    fitted = train_forecaster(name, FitSettings(device="cuda", **sizes), series=series)
     save_fitted(fitted, tmp_path)
     expected = evaluate_forecaster(fitted, series, device="cuda")
     # cuDNN multiplies in TF32, with ten bits behind the point: 3.6e-4 from the CPU's float32 at most was seen.

@@ -7,10 +7,10 @@ from typing import Any
 
 import tomli_w
 
-from gnnkit.compare.forms import FORMS
 from gnnkit.compare.report.tables import base_rows, families
 from gnnkit.compare.results import Results
 from gnnkit.compare.statistics.enough import fewest_spans
+from gnnkit.forecasting.forms import FORMS
 from gnnkit.report.numbers import DASH
 
 __all__ = ["caveats", "methods", "protocol", "rerun_command", "spec_text"]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import ValidationInfo, field_validator
 
+from gnnkit._registry import UnknownName
 from gnnkit.compare.leakage.audit import CAUSES
 from gnnkit.forecasting.model_settings import check_settings
 from gnnkit.forecasting.settings import FitSettings
+from gnnkit.forecasting.settle import FinalFit
 from gnnkit.settings.comparison import ComparisonFields
 from gnnkit.settings.declared import distinct
-from gnnkit.settings.problems import SpecProblems, nearest
+from gnnkit.settings.problems import Key, SpecProblems, nearest
 from gnnkit.temporal import MODELS
 
 __all__ = ["ComparisonSpec", "FinalSpec", "make_spec", "resolve"]
@@ -46,9 +48,14 @@ class ComparisonSpec(ComparisonFields, FitSettings, frozen=True):
     def _known_models(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         if not names:
             raise ValueError(f"no model is named; choose from {', '.join(MODELS)}")
-        wrong = [(i, name) for i, name in enumerate(names) if name not in MODELS]
-        if wrong:
-            raise SpecProblems([((i,), f"unknown model {name!r}{nearest(name, MODELS)}") for i, name in wrong])
+        found: list[tuple[Key, str]] = []
+        for place, name in enumerate(names):
+            try:
+                MODELS[name]
+            except UnknownName as error:
+                found.append(((place,), str(error)))
+        if found:
+            raise SpecProblems(found)
         return distinct(names, "a model")
 
     @field_validator("settings")
@@ -90,15 +97,8 @@ class ComparisonSpec(ComparisonFields, FitSettings, frozen=True):
         return self.settings.get(model, {}).get("hidden_channels", self.hidden_channels)
 
 
-class FinalSpec(ComparisonSpec, frozen=True):
-    """A spec in which nothing is open: `resolve` makes it."""
-
-    history: int = Field(default=12, ge=1)
-    horizons: tuple[int, ...] = (3, 6, 12)
-    residual: bool = True
-    reach_back: bool = Field(default=False, exclude=True)
-    """Whether the first histories of validation and test lie in the rows before (see `make_windows`); it follows from
-    the data."""
+class FinalSpec(FinalFit, ComparisonSpec, frozen=True):
+    """A spec in which nothing is open: `gnnkit.forecasting.settle` makes it."""
 
 
 def make_spec(**values: Any) -> ComparisonSpec:
@@ -117,30 +117,11 @@ def make_spec(**values: Any) -> ComparisonSpec:
     return ComparisonSpec(**values)
 
 
-def resolve(
-    spec: ComparisonSpec,
-    *,
-    history: int = 12,
-    horizons: tuple[int, ...] = (3, 6, 12),
-    reach_back: bool = False,
-    residual: bool = True,
-) -> FinalSpec:
-    """The final spec: a history and horizons that were left open are filled in.
-
-    Args:
-        spec: what was asked for; what it says stays.
-        history: for a spec without one, as chosen for the data (default 12).
-        horizons: likewise (default 3, 6, 12).
-        reach_back: whether the first histories of validation and test lie in the rows before (default False).
-        residual: for a spec that leaves the form open, as chosen for the data (default True).
+def resolve(spec: ComparisonSpec) -> FinalSpec:
+    """The final spec without a look at data: what was left open is as `FinalFit` has it.
 
     Example:
-        >>> resolve(make_spec(horizons=[5]), history=8, horizons=(1, 2)).horizons
+        >>> resolve(make_spec(horizons=[5])).horizons
         (5,)
     """
-    values = dict(spec)
-    values["history"] = history if spec.history is None else spec.history
-    values["horizons"] = tuple(sorted(horizons)) if spec.horizons is None else spec.horizons
-    values["reach_back"] = reach_back
-    values["residual"] = residual if spec.residual is None else spec.residual
-    return FinalSpec.model_construct(**values)
+    return FinalSpec(**{name: value for name, value in spec if value is not None})

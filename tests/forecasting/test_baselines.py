@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from gnnkit.compare import BASELINES, historical_average, last_value, rolling_average
-from gnnkit.compare.baselines import baseline_notes, historical_average_note, seasonal_naive, seasonal_naive_note
 from gnnkit.data import GraphSeries, Split, StandardScaler, Windows, load, make_windows
+from gnnkit.forecasting.baselines import baseline_notes, historical_average_note, seasonal_naive, seasonal_naive_note
 from gnnkit.metrics import FORECAST_METRICS
 
 NAN = float("nan")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from gnnkit.compare.forms import choose_form
 from gnnkit.data import GraphSeries, chronological_split
+from gnnkit.forecasting.forms import choose_form
 
 RNG = np.random.default_rng
 

@@ -1,0 +1,40 @@
+"""What a forecast is worth: every metric at every horizon, in the data's unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from gnnkit.metrics import FORECAST_METRICS
+
+__all__ = ["forecast_scores"]
+
+
+def forecast_scores(
+    predicted: Float[Tensor, "W P N"],
+    true: Float[Tensor, "W P N"],
+    mask: Bool[Tensor, "W P N"],
+    windows: Mapping[int, int],
+) -> list[dict[str, Any]]:
+    """One dict for each horizon, score and metric.
+
+    Args:
+        predicted: what was predicted.
+        true: targets in the data's unit.
+        mask: observed targets.
+        windows: horizon P → number of leading windows that hold P targets; only those are scored.
+
+    Returns:
+        Dicts of `horizon`, `score` ("averaged" over the steps 1 … P, or "last-step"), `metric`, `value`, `windows`.
+    """
+    rows = []
+    for horizon, count in windows.items():
+        for score, steps in (("averaged", slice(0, horizon)), ("last-step", slice(horizon - 1, horizon))):
+            part = (slice(0, count), steps)
+            for metric, measure in FORECAST_METRICS.items():
+                value = measure(predicted[part], true[part], mask[part])
+                rows.append({"horizon": horizon, "score": score, "metric": metric, "value": value, "windows": count})
+    return rows
