@@ -24,8 +24,8 @@ import pandas as pd
 import torch
 from scipy import signal, stats
 
-from gnnkit.compare.statistics.bootstrap import PairedBootstrap
-from gnnkit.compare.statistics.significance import diebold_mariano
+from gnnkit.statistics.bootstrap import PairedBootstrap
+from gnnkit.statistics.diebold_mariano import diebold_mariano
 from gnnkit.training.environment import environment
 
 __all__ = ["Cell", "cells", "rejections", "window_losses"]

@@ -2,6 +2,9 @@
 
 from gnnkit.compare.baselines import BASELINES, historical_average, last_value, rolling_average
 from gnnkit.compare.conditions import Condition
+from gnnkit.compare.errors import ErrorTable
+from gnnkit.compare.findings import ABLATION, FINDINGS, VERDICTS
+from gnnkit.compare.findings.verdicts import verdicts
 from gnnkit.compare.output import check_folder, check_output, kept_spec, write_output
 from gnnkit.compare.report.html import write_report
 from gnnkit.compare.report.latex import write_latex
@@ -13,14 +16,17 @@ from gnnkit.compare.runner import load_series, run
 from gnnkit.compare.scores import summarise
 from gnnkit.compare.spec.comparison import DEFAULT_MODELS, ComparisonSpec, make_spec
 from gnnkit.compare.spec.files import read_spec, spec_schema, write_spec
-from gnnkit.compare.statistics.bootstrap import Interval, paired_interval
-from gnnkit.compare.statistics.verdicts import verdicts
+from gnnkit.statistics.bootstrap import Interval, paired_interval
 
 __all__ = [
+    "ABLATION",
     "BASELINES",
     "DEFAULT_MODELS",
+    "FINDINGS",
+    "VERDICTS",
     "ComparisonSpec",
     "Condition",
+    "ErrorTable",
     "Interval",
     "Results",
     "check_folder",

@@ -15,9 +15,9 @@ from gnnkit.compare.conditions import ADJACENCIES, BASE, Adjacency, Condition
 from gnnkit.compare.scores import Outcome
 from gnnkit.compare.spec.comparison import ComparisonSpec, FinalSpec
 from gnnkit.compare.spec.settings import has_width
-from gnnkit.compare.statistics.intervals import interval_levels
 from gnnkit.data import GraphSeries, WindowSplits, hide_in_outages, latest_training_rows, make_windows
 from gnnkit.graph import graph_variant
+from gnnkit.statistics.conformal import interval_levels
 from gnnkit.temporal import MODELS, build_forecaster
 from gnnkit.training import FitProgress, TrainingSettings, isolated_seed
 from gnnkit.training.fit import fit, predict

@@ -9,21 +9,16 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from gnnkit.compare.report.checks import audit_statements, checks
-from gnnkit.compare.report.evidence import evidence
+from gnnkit.compare.findings import headlines, sections
 from gnnkit.compare.report.figures import draw_all, main_drawings
 from gnnkit.compare.report.protocol import caveats, methods, protocol, rerun_command, spec_text
-from gnnkit.compare.report.scores import facts, headline, published_view, table_view, verdict_view
+from gnnkit.compare.report.scores import facts, headline, published_view, score_table, table_view
 from gnnkit.compare.report.sections import Section
 from gnnkit.compare.report.tables import (
     DASH,
-    FAMILIES_TITLE,
     SCORE_NAMES,
     families,
     format_number,
-    horizon_label,
-    persistence_summary,
-    score_table,
     step_of,
 )
 from gnnkit.compare.report.theme import model_styles, theme_variables
@@ -71,26 +66,20 @@ def render_html(results: Results) -> str:
         raise ValueError("results.rows is empty: there is nothing to report; run at least one model or baseline")
     minutes = step_of(results)
     scores = [score for score in SCORE_NAMES if score in set(results.rows["score"])]
-    found, checked = evidence(results), checks(results)
-    names = {section.name for section in (*found, *checked)}
+    shown = [[_view(results, section) for section in sections(results, after_figures=after)] for after in (False, True)]
     return page(
         "report.html.j2",
         families(results),
         headline=headline(results),
-        families_title=FAMILIES_TITLE,
         data=results.data,
         facts=facts(results),
-        verdicts=verdict_view(results),
-        warnings=audit_statements(results),
-        ablation=next((section.statements for section in found if section.name == "ablation"), ()),
-        persistence=[(horizon_label(h, minutes), *rest) for h, *rest in persistence_summary(results)],
+        headlines=headlines(results),
         main_tables=[table_view(score_table(results, score), minutes) for score in scores],
         more_tables=[table_view(score_table(results, score, ("accuracy", "r2", "var")), minutes) for score in scores],
-        unit=str(results.data.get("unit") or ""),
+        unit=results.data.unit,
         figures=draw_all(results, main_drawings(results)),
-        evidence=[_view(results, section) for section in found],
-        checks=[_view(results, section) for section in checked],
-        names=names,
+        evidence=shown[0],
+        checks=shown[1],
         published=published_view(results),
         inferred=results.inferred,
         methods=methods(results),

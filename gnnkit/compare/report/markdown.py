@@ -6,23 +6,17 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from gnnkit.compare.report.checks import audit_statements, checks
-from gnnkit.compare.report.evidence import evidence
+from gnnkit.compare.findings import headlines, sections
 from gnnkit.compare.report.protocol import caveats, methods, protocol, rerun_command, spec_text
-from gnnkit.compare.report.scores import facts, headline, verdict_view
+from gnnkit.compare.report.scores import Cell, ScoreTable, facts, headline, score_table
 from gnnkit.compare.report.sections import Section, Sheet, Statement
 from gnnkit.compare.report.tables import (
     DASH,
-    FAMILIES_TITLE,
     METRIC_NAMES,
     SCORE_NAMES,
-    Cell,
-    ScoreTable,
     base_rows,
     format_number,
     horizon_label,
-    persistence_summary,
-    score_table,
     step_of,
     with_unit,
 )
@@ -66,12 +60,15 @@ def render_markdown(results: Results) -> str:
     """
     if results.rows.empty:
         raise ValueError("results.rows is empty: there is nothing to report; run at least one model or baseline")
-    blocks = [f"# {headline(results)} {_escaped(str(results.data.get('name', '')))}"]
+    blocks = [f"# {headline(results)} {_escaped(str(results.data.name))}"]
     blocks.append(" · ".join(f"{name}: {_escaped(value)}" for name, value in facts(results) if name != "data"))
-    blocks += _verdict(results)
+    blocks.append("## Verdict")
+    for group in headlines(results):
+        if not group.folded:
+            blocks += [f"### {group.title}" if group.title else "", _statements(group.statements)]
     blocks += _scores(results)
-    for section in (*evidence(results), *checks(results)):
-        blocks += _section(section)
+    for section in sections(results):
+        blocks += _section(section) if section.statements or section.sheets else []
     blocks += ["## Caveats", _list(_escaped(sentence) for sentence in caveats(results))]
     blocks.append("## How this was made")
     for title, sentences in (("Methods", methods(results)), ("Inferred about the data", results.inferred)):
@@ -82,31 +79,6 @@ def render_markdown(results: Results) -> str:
     blocks += ["### What was asked for", _fenced(spec_text(results), "toml")]
     blocks += ["### Run it again", _fenced(rerun_command(results), "")]
     return "\n\n".join(block for block in blocks if block) + "\n"
-
-
-def _verdict(results: Results) -> list[str]:
-    view, minutes = verdict_view(results), step_of(results)
-    blocks = ["## Verdict", _statements(audit_statements(results))]
-    blocks.append(_statements(view["too-few"]))
-    if view["families"]:
-        blocks += [f"### {FAMILIES_TITLE}", _statements(view["families"])]
-    if results.ablation.get("sentence"):
-        sentence = Statement(results.ablation["sentence"], results.ablation["verdict"] != "open")
-        blocks += ["### The same model with another graph", _statements([sentence])]
-    if view["winner"]:
-        blocks += ["### Best of all against the runner-up", _statements(view["winner"])]
-    lines = []
-    for horizon, *groups in persistence_summary(results):
-        words = ("clearly better in MAE", "not clearly different, so not shown to beat it", "clearly worse")
-        parts = [
-            f"{word}: {', '.join(map(_escaped, names))}" for word, names in zip(words, groups, strict=True) if names
-        ]
-        lines.append(f"**{horizon_label(horizon, minutes)}**: {'; '.join(parts)}.")
-    if lines:
-        blocks += ["### Who beats repeating the last value?", _list(lines)]
-    if len(blocks) == 3 and not view["too-few"]:
-        blocks.append("No two models were compared, so there is no verdict; the scores stand alone.")
-    return blocks
 
 
 def _scores(results: Results) -> list[str]:
@@ -175,7 +147,7 @@ def _sheet(sheet: Sheet) -> str:
 def _statements(statements: Iterable[Statement]) -> str:
     lines = []
     for said in statements:
-        tag = "" if said.clear is None else "**clear**: " if said.clear else "*within noise*: "
+        tag = "" if said.clear is None else "**clear**: " if said.clear else "*open*: "
         tag = "**Mind**: " if said.warning else tag
         lines.append(f"{tag}{_escaped(said.text)}" + (f" ({_escaped(said.sample)})" if said.sample else ""))
     return _list(lines)
