@@ -56,7 +56,7 @@ def judge(evidence: Evidence) -> Results:
         notes=[*baseline_notes(series, evidence.windows.test), *ablation_notes(spec), *_tuning_notes(evidence)],
         failures=_failures(evidence),
         inferred=evidence.inferred,
-        findings={finding.name: finding.judge(evidence) for finding in FINDINGS},
+        findings=FINDINGS.judge(evidence),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -10,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special
 
-__all__ = ["Interval", "PairedBootstrap", "block_weights", "kept_variance", "paired_interval", "seed_scores"]
+__all__ = ["Interval", "block_weights", "kept_variance", "paired_interval", "seed_scores"]
 
 
 @dataclass(frozen=True)
@@ -84,32 +83,8 @@ def paired_interval(
 ) -> Interval:
     """Interval of the difference between two models' errors, over the windows and the seeds at once.
 
-    `PairedBootstrap` says how, and serves many pairs of models from one set of resamples.
-
-    Args:
-        a: mean error in each window, a row a seed; where n_w = 0 it is not read.
-        b: the same for the other model; it may have another number of seeds.
-        counts: n_w, observed targets in each window.
-        block, squared, resamples, seed: as `PairedBootstrap`.
-        confidence: of the interval (default 0.95).
-
-    Raises:
-        ValueError: the shapes do not fit, or nothing was observed.
-
-    Example:
-        >>> errors = np.random.default_rng(0).random((1, 100))
-        >>> paired_interval(errors - 0.5, errors, np.ones(100), block=5).clear
-        True
-    """
-    drawn = PairedBootstrap({"a": a, "b": b}, counts, block=block, squared=squared, resamples=resamples, seed=seed)
-    return drawn.interval("a", "b", confidence=confidence)
-
-
-class PairedBootstrap:
-    """Intervals of the differences between models' errors, all models scored on the same resampled windows.
-
     The score of a seed is Σ_w n_w e_w / Σ_w n_w, or its root for squared errors; a model's is the mean over its seeds;
-    a difference is a − b. Two sources of noise are added up, draw by draw:
+    the difference is a − b. Two sources of noise are added up, draw by draw:
 
     * windows: both models are scored on the same resampled blocks of windows, so that what is hard for both cancels.
       With m = W / block blocks the deviations are widened twice. By the ratio of Student's t with m − 1 degrees to the
@@ -123,12 +98,14 @@ class PairedBootstrap:
     `benchmarks/referee_size.py` measures how often an interval of two equal forecasters excludes 0.
 
     Args:
-        errors: `[model]` → mean error in each window, a row a seed; where n_w = 0 it is not read.
+        a: mean error in each window, a row a seed; where n_w = 0 it is not read.
+        b: the same for the other model; it may have another number of seeds.
         counts: n_w, observed targets in each window.
         block: neighbouring windows that stay together; at least twice the overlap of windows. At most W / 3 are used.
         squared: the errors are mean squared errors, and scores are RMSE.
         resamples: draws (default 2000).
-        seed: of the draws; the same seed gives the same intervals.
+        confidence: of the interval (default 0.95).
+        seed: of the draws; the same seed gives the same interval.
 
     Raises:
         ValueError: the shapes do not fit, or nothing was observed.
@@ -139,62 +116,34 @@ class PairedBootstrap:
 
     Example:
         >>> errors = np.random.default_rng(0).random((1, 100))
-        >>> drawn = PairedBootstrap({"good": errors, "bad": errors + 0.5}, np.ones(100), block=5)
-        >>> round(drawn.interval("good", "bad").difference, 6)
-        -0.5
+        >>> paired_interval(errors - 0.5, errors, np.ones(100), block=5).clear
+        True
     """
-
-    def __init__(
-        self,
-        errors: Mapping[str, Float[np.ndarray, "S W"]],
-        counts: Float[np.ndarray, " W"],
-        *,
-        block: int,
-        squared: bool = False,
-        resamples: int = 2000,
-        seed: int = 0,
-    ) -> None:
-        if any(found.ndim != 2 or (found.shape[1],) != counts.shape for found in errors.values()):
-            shapes = " and ".join(str(found.shape) for found in errors.values())
-            raise ValueError(f"errors have shapes {shapes}, counts {counts.shape}; give [seeds, W], [seeds, W] and [W]")
-        if not counts.sum() > 0:
-            raise ValueError("counts: no window has an observed target, so there is nothing to compare")
-        self.block, self.resamples, self.seed = block, resamples, seed
-        self.windows, self.used = len(counts), max(1, min(block, len(counts) // 3))
-        self._scores = {name: seed_scores(found, counts, squared=squared) for name, found in errors.items()}
-        weights = _shared_weights(self.windows, self.used, resamples, seed)
-        stacked = np.concatenate(list(errors.values()))
-        # A resample of windows without any target has no score; the guard gives it the weight of one.
-        totals = np.maximum(weights @ counts, 1.0)[:, None]
-        drawn = _rooted(weights @ (np.where(counts > 0, stacked, 0.0) * counts).T / totals, squared)  # [R, all seeds]
-        ends = np.cumsum([len(found) for found in errors.values()])[:-1]
-        means = [part.mean(axis=1) for part in np.split(drawn, ends, axis=1)]
-        self._deviations = {name: mean - mean.mean() for name, mean in zip(errors, means, strict=True)}
-
-    def score(self, model: str) -> float:
-        """Mean over seeds of the model's score."""
-        return float(self._scores[model].mean())
-
-    def scores(self, model: str) -> Float[np.ndarray, " S"]:
-        """The score of each seed."""
-        return self._scores[model]
-
-    def interval(self, a: str, b: str, *, confidence: float = 0.95) -> Interval:
-        """The difference of the scores of the models `a` and `b`, a − b, and its interval."""
-        tail = (1 - confidence) / 2
-        deviations = self._deviations[a] - self._deviations[b]
-        if self.windows > self.used:
-            ratio = special.stdtrit(self.windows / self.used - 1, 1 - tail) / special.ndtri(1 - tail)
-            deviations = deviations * (ratio / np.sqrt(kept_variance(self.windows, self.used, self.block // 2)))
-        rng = np.random.default_rng([self.seed, 1])
-        for name in (a, b):
-            scores = self._scores[name]
-            if len(scores) > 1:
-                noise = rng.standard_t(len(scores) - 1, size=self.resamples)
-                deviations = deviations + scores.std(ddof=1) / np.sqrt(len(scores)) * noise
-        point = self.score(a) - self.score(b)
-        low, high = np.quantile(deviations, [tail, 1 - tail])
-        return Interval(point, point + float(low), point + float(high))
+    if any(found.ndim != 2 or (found.shape[1],) != counts.shape for found in (a, b)):
+        shapes = f"{a.shape} and {b.shape}"
+        raise ValueError(f"errors have shapes {shapes}, counts {counts.shape}; give [seeds, W], [seeds, W] and [W]")
+    if not counts.sum() > 0:
+        raise ValueError("counts: no window has an observed target, so there is nothing to compare")
+    windows, used, tail = len(counts), max(1, min(block, len(counts) // 3)), (1 - confidence) / 2
+    weights = _shared_weights(windows, used, resamples, seed)
+    # A resample of windows without any target has no score; the guard gives it the weight of one.
+    totals = np.maximum(weights @ counts, 1.0)[:, None]
+    stacked = np.where(counts > 0, np.concatenate([a, b]), 0.0) * counts
+    drawn = _rooted(weights @ stacked.T / totals, squared)  # [R, all seeds]
+    ours, theirs = (part.mean(axis=1) for part in np.split(drawn, [len(a)], axis=1))
+    deviations = (ours - ours.mean()) - (theirs - theirs.mean())
+    if windows > used:
+        ratio = special.stdtrit(windows / used - 1, 1 - tail) / special.ndtri(1 - tail)
+        deviations = deviations * (ratio / np.sqrt(kept_variance(windows, used, block // 2)))
+    rng = np.random.default_rng([seed, 1])
+    scores = [seed_scores(found, counts, squared=squared) for found in (a, b)]
+    for found in scores:
+        if len(found) > 1:
+            noise = rng.standard_t(len(found) - 1, size=resamples)
+            deviations = deviations + found.std(ddof=1) / np.sqrt(len(found)) * noise
+    point = float(scores[0].mean()) - float(scores[1].mean())
+    low, high = np.quantile(deviations, [tail, 1 - tail])
+    return Interval(point, point + float(low), point + float(high))
 
 
 @lru_cache(maxsize=2)

@@ -8,10 +8,9 @@ import pandas as pd
 import pytest
 
 from gnnkit.compare.errors import ErrorTable
-from gnnkit.compare.findings import ABLATION, AUDIT, BUDGET, INTERVALS, SIGNIFICANCE, VERDICTS
+from gnnkit.compare.findings import ABLATION, AUDIT, BUDGET, FINDINGS, INTERVALS, SIGNIFICANCE, VERDICTS
 from gnnkit.compare.findings.significance import PairTest
 from gnnkit.compare.findings.verdicts import PairVerdict, Verdict
-from gnnkit.compare.report.protocol import methods
 from gnnkit.compare.results import CURVE_COLUMNS, ROW_COLUMNS, STEP_COLUMNS, DataFacts, Failure, Results
 
 
@@ -201,10 +200,10 @@ def test_results_of_an_earlier_layout_do_not_claim_the_rules_of_today(tmp_path):
     assert older.by_older_rules
     (found,) = SIGNIFICANCE.of(older)
     assert (found.p, found.question) == (0.5, "last-value")
-    assert "The two may disagree." in methods(older)[0]
-    assert not any("One rule decides" in sentence for sentence in methods(older))
+    assert "The two may disagree." in FINDINGS.methods(older)[0]
+    assert not any("One rule decides" in sentence for sentence in FINDINGS.methods(older))
     older.save(tmp_path / "again")
     again = Results.load(tmp_path / "again")
     assert again.by_older_rules
     assert SIGNIFICANCE.of(again) == [found]
-    assert "One rule decides" in methods(small())[0]
+    assert "One rule decides" in FINDINGS.methods(small())[0]

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from gnnkit.statistics.bootstrap import Interval, PairedBootstrap, block_weights, paired_interval, seed_scores
+from gnnkit.statistics.bootstrap import Interval, block_weights, paired_interval
 
 RNG = np.random.default_rng
 
@@ -80,22 +80,6 @@ def test_shapes_and_empty_counts_are_refused():
         paired_interval(np.ones((1, 3)), np.ones((1, 4)), np.ones(3), block=1)
     with pytest.raises(ValueError, match="no window has an observed target"):
         paired_interval(np.ones((1, 3)), np.ones((1, 3)), np.zeros(3), block=1)
-
-
-@pytest.mark.parametrize("squared", [False, True])
-def test_many_models_share_resamples_and_get_the_intervals_of_each_pair_alone(squared):
-    rng = RNG(3)
-    errors = {name: rng.gamma(2.0, size=(seeds, 80)) for name, seeds in (("a", 1), ("b", 3), ("c", 2))}
-    counts = rng.integers(0, 4, size=80).astype(float)
-    drawn = PairedBootstrap(errors, counts, block=8, squared=squared, resamples=300)
-    for first, second in (("a", "b"), ("c", "b"), ("c", "a")):
-        alone = paired_interval(
-            errors[first], errors[second], counts, block=8, squared=squared, resamples=300, confidence=0.9
-        )
-        found = drawn.interval(first, second, confidence=0.9)
-        assert (found.difference, found.low, found.high) == pytest.approx((alone.difference, alone.low, alone.high))
-    assert drawn.score("b") == pytest.approx(seed_scores(errors["b"], counts, squared=squared).mean())
-    assert len(drawn.scores("b")) == 3
 
 
 def test_deviations_of_independent_windows_are_widened_by_the_factor_worked_out_by_hand():

@@ -304,15 +304,11 @@ def _statement(results: Results, found: Ablation) -> Statement:
     return Statement(found.sentence, found.verdict != "open", sample)
 
 
-def _headlines(results: Results) -> list[Headline]:
-    found = ABLATION.of(results)
+def _headlines(results: Results, found: Ablation | None) -> list[Headline]:
     return [Headline("The same model with another graph", [_statement(results, found)])] if found else []
 
 
-def _section(results: Results) -> Section | None:
-    found = ABLATION.of(results)
-    if not found:
-        return None
+def _section(results: Results, found: Ablation) -> Section:
     interval = f"{confidence_label(results)} interval"
     drawings = ()
     if found.tests:
@@ -349,14 +345,11 @@ def _sheet(results: Results, found: Ablation) -> Sheet:
     return Sheet(f"{about}; difference from the graph as given", heads, tuple(lines), names=2)
 
 
-def _method(results: Results) -> list[str]:
-    if not ABLATION.of(results):
-        return []
-    return [
-        "Ablation: the same recipe trained with another graph. identity: no edges; shuffled: the nodes' places in the "
-        "graph are permuted; random: other edges, the same degrees; complete: every pair of nodes; learned: the model "
-        "learns its graph."
-    ]
+_METHOD = (
+    "Ablation: the same recipe trained with another graph. identity: no edges; shuffled: the nodes' places in the "
+    "graph are permuted; random: other edges, the same degrees; complete: every pair of nodes; learned: the model "
+    "learns its graph."
+)
 
 
 def _older(found: dict[str, Any]) -> dict[str, Any]:
@@ -368,9 +361,9 @@ ABLATION = Finding(
     "ablation",
     Ablation | None,
     _find,
-    section=_section,
-    headlines=_headlines,
-    method=_method,
+    show=_section,
+    tell=_headlines,
+    method=_METHOD,
     older=_older,
     in_paper=True,
 )

@@ -27,23 +27,20 @@ def _find(evidence: Evidence) -> list[Check]:
     return [Check(**found) for found in evidence.audit]
 
 
-def _headlines(results: Results) -> list[Headline]:
+def _headlines(results: Results, checks: list[Check]) -> list[Headline]:
     """Leaks that were allowed, and warnings."""
     heads = {"allowed": "Leak ({}), allowed by name: ", "warning": "Warning ({}): "}
-    texts = [f"{heads[c.status].format(c.cause)}{c.detail}" for c in AUDIT.of(results) if c.status in heads]
+    texts = [f"{heads[c.status].format(c.cause)}{c.detail}" for c in checks if c.status in heads]
     said = [Statement(text if text.endswith("?") else text.rstrip(".") + ".", warning=True) for text in texts]
     return [Headline("", said)]
 
 
-def _section(results: Results) -> Section | None:
-    checks = AUDIT.of(results)
-    if not checks:
-        return None
+def _section(results: Results, checks: list[Check]) -> Section:
     lines = tuple(
         (Entry(check.cause), Entry(check.status, mark=_MARKS.get(check.status, "")), Entry(check.detail))
         for check in checks
     )
-    (headline,) = _headlines(results)
+    (headline,) = _headlines(results, checks)
     nothing = (
         f"Nothing was found by the checks that were made: {', '.join(check.cause for check in checks)}. What each "
         "looked at stands beside it; how the values and the graph came about before gnnkit read them was not checked."
@@ -53,4 +50,4 @@ def _section(results: Results) -> Section | None:
     return Section("audit", "Leakage audit", said, (), (Sheets("Audit", (("all", sheet),)),))
 
 
-AUDIT = Finding("audit", list[Check], _find, section=_section, headlines=_headlines, after_figures=True)
+AUDIT = Finding("audit", list[Check], _find, show=_section, tell=_headlines, after_figures=True)

@@ -52,11 +52,8 @@ def _find(evidence: Evidence) -> BudgetRecord | None:
     return TypeAdapter(BudgetRecord).validate_python(evidence.budget) if evidence.budget else None
 
 
-def _section(results: Results) -> Section | None:
-    budget, rows = BUDGET.of(results), base_rows(results)
-    if not budget:
-        return None
-    lines = []
+def _section(results: Results, budget: BudgetRecord) -> Section:
+    rows, lines = base_rows(results), []
     for model, family in families(results).items():
         if family == "baseline":
             continue
@@ -107,4 +104,4 @@ def _setting(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-BUDGET = Finding("budget", BudgetRecord | None, _find, section=_section, after_figures=True)
+BUDGET = Finding("budget", BudgetRecord | None, _find, show=_section, after_figures=True)

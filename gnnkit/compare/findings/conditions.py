@@ -122,8 +122,7 @@ def _find(evidence: Evidence) -> list[Point]:
     return judge_conditions(evidence.table, Words.of(evidence)) if evidence.pair else []
 
 
-def _section(results: Results) -> Section | None:
-    found = CONDITIONS.of(results)
+def _section(results: Results, found: list[Point]) -> Section:
     statements, drawings, choices = [], [], []
     for axis, (title, about) in AXES.items():
         points = [point for point in found if point.axis == axis]
@@ -144,8 +143,6 @@ def _section(results: Results) -> Section | None:
         draw, size = partial(condition_curves, points=points, axis=axis), "half" if len(horizons) == 1 else "full"
         drawings.append(Drawing(axis.replace("_", "-"), title, caption, draw, size))
         choices.append((title, _sheet(results, points, about)))
-    if not choices:
-        return None
     notes = ("Each share and horizon is tested by itself, without a correction for their number.",)
     title, sheets = "With less data, with fewer sensors", (Sheets("Conditions", tuple(choices)),)
     return Section("conditions", title, tuple(statements), tuple(drawings), sheets, notes)
@@ -169,13 +166,9 @@ def _sheet(results: Results, points: Sequence[Point], about: str) -> Sheet:
     return Sheet(with_unit("Difference: graph − sequence", results), heads, tuple(lines), names=4)
 
 
-def _method(results: Results) -> list[str]:
-    if not CONDITIONS.of(results):
-        return []
-    return [
-        "Conditions: the models are trained again on the latest share of the training rows, or with a share of the "
-        "inputs hidden in outages of sensors; the targets and the test windows stay the same."
-    ]
+_METHOD = (
+    "Conditions: the models are trained again on the latest share of the training rows, or with a share of the "
+    "inputs hidden in outages of sensors; the targets and the test windows stay the same."
+)
 
-
-CONDITIONS = Finding("conditions", list[Point], _find, section=_section, method=_method)
+CONDITIONS = Finding("conditions", list[Point], _find, show=_section, method=_METHOD)

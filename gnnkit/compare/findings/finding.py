@@ -13,7 +13,7 @@ from gnnkit.compare.evidence import Evidence
 from gnnkit.compare.report.sections import Section, Statement
 from gnnkit.compare.results import Results
 
-__all__ = ["OMITTED", "Finding", "Headline"]
+__all__ = ["OMITTED", "Finding", "Findings", "Headline"]
 
 T = TypeVar("T")
 
@@ -48,9 +48,9 @@ class Finding(Generic[T]):
         name: of its rows, in `Results.findings` and in `results.json`.
         kind: of what is found: `list[Row]`, or `Record | None`.
         find: evidence → rows; an empty list, or None, where there is nothing to say.
-        section: results → its part of the report; None where there is none.
-        headlines: results → what a reader is told first, at the head of each report.
-        method: results → sentences on how it was found, with their sources.
+        show: results and what was found → its part of the report; None where there is none.
+        tell: the same → what a reader is told first, at the head of each report.
+        method: how it was found, in sentences with their sources, for any results or for these.
         after_figures: True: its section stands behind the figures, with the checks (default False).
         in_paper: True: the table that its section shows first is among those for a paper (default False).
         older: JSON values of results that were judged by the older rules → those of today.
@@ -64,9 +64,9 @@ class Finding(Generic[T]):
     name: str
     kind: Any
     find: Callable[[Evidence], T]
-    section: Callable[[Results], Section | None] = lambda results: None
-    headlines: Callable[[Results], list[Headline]] = lambda results: []
-    method: Callable[[Results], list[str]] = lambda results: []
+    show: Callable[[Results, Any], Section | None] = lambda results, found: None
+    tell: Callable[[Results, Any], list[Headline]] = lambda results, found: []
+    method: str | Callable[[Results], str] = ""
     after_figures: bool = False
     in_paper: bool = False
     older: Callable[[Any], Any] = lambda value: value
@@ -91,6 +91,42 @@ class Finding(Generic[T]):
             results.findings[self.name] = found
         return cast(T, found)
 
+    def section(self, results: Results) -> Section | None:
+        """Its part of the report; None where nothing was found."""
+        found = self.of(results)
+        return self.show(results, found) if found else None
+
+    def headlines(self, results: Results) -> list[Headline]:
+        """What a reader is told first."""
+        return [each for each in self.tell(results, self.of(results)) if each.statements]
+
+    def methods(self, results: Results) -> str:
+        """How it was found; empty where nothing was."""
+        if not self.of(results):
+            return ""
+        return self.method if isinstance(self.method, str) else self.method(results)
+
     @cached_property
     def _reader(self) -> TypeAdapter[T]:
         return TypeAdapter(self.kind)
+
+
+class Findings(list[Finding[Any]]):
+    """Findings in the order of the report; one that is appended is found, kept, shown in every report and explained."""
+
+    def judge(self, evidence: Evidence) -> dict[str, Any]:
+        """What all of them find, by name."""
+        return {each.name: each.judge(evidence) for each in self}
+
+    def headlines(self, results: Results) -> list[Headline]:
+        """What a reader is told first: what must be known before all else, then the rest by its title."""
+        return sorted((told for each in self for told in each.headlines(results)), key=lambda told: told.title != "")
+
+    def sections(self, results: Results, *, after_figures: bool | None = None) -> list[Section]:
+        """The sections of a report: those behind the figures, or those before them; None: both."""
+        chosen = [each for each in self if after_figures in (None, each.after_figures)]
+        return [section for each in chosen if (section := each.section(results)) is not None]
+
+    def methods(self, results: Results) -> list[str]:
+        """How the numbers came about, in sentences with their sources."""
+        return [sentence for each in self if (sentence := each.methods(results))]

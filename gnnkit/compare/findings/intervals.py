@@ -299,11 +299,8 @@ def _find(evidence: Evidence) -> list[IntervalScore]:
     return score_intervals(evidence.base, *targets, evidence.counted, **asked)
 
 
-def _section(results: Results) -> Section | None:
+def _section(results: Results, found: list[IntervalScore]) -> Section:
     """Coverage against nominal, width, CRPS and pinball loss of every model's intervals."""
-    found = INTERVALS.of(results)
-    if not found:
-        return None
     choices = tuple(
         (horizon_label(horizon, step_of(results)), _sheet(results, [row for row in found if row.horizon == horizon]))
         for horizon in sorted({row.horizon for row in found})
@@ -376,15 +373,11 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _method(results: Results) -> list[str]:
-    if not INTERVALS.of(results):
-        return []
-    return [
-        "Prediction intervals: coverage is the share of observed test values inside; CRPS (continuous ranked "
-        "probability score) and pinball loss are in the data's unit."
-    ]
-
+_METHOD = (
+    "Prediction intervals: coverage is the share of observed test values inside; CRPS (continuous ranked "
+    "probability score) and pinball loss are in the data's unit."
+)
 
 INTERVALS = Finding(
-    "intervals", list[IntervalScore], _find, section=_section, method=_method, after_figures=True, in_paper=True
+    "intervals", list[IntervalScore], _find, show=_section, method=_METHOD, after_figures=True, in_paper=True
 )

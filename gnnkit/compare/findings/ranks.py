@@ -85,16 +85,10 @@ def _find(evidence: Evidence) -> list[Ranking]:
     return [ranking for ranking in found if ranking]
 
 
-def _section(results: Results) -> Section | None:
+def _section(results: Results, found: list[Ranking]) -> Section:
     """The ranks of every horizon; of the nearest and the farthest where there are more than four."""
-    shown = sorted(RANKS.of(results), key=lambda ranking: ranking.horizon)
-    if not shown:
-        return None
-    return Section(
-        "ranks",
-        "Which models are told apart?",
-        drawings=tuple(_drawing(results, each) for each in (shown if len(shown) <= 4 else [shown[0], shown[-1]])),
-    )
+    shown = found if len(found) <= 4 else [found[0], found[-1]]
+    return Section("ranks", "Which models are told apart?", drawings=tuple(_drawing(results, each) for each in shown))
 
 
 def _drawing(results: Results, ranking: Ranking) -> Drawing:
@@ -116,14 +110,10 @@ def _drawing(results: Results, ranking: Ranking) -> Drawing:
     )
 
 
-def _method(results: Results) -> list[str]:
-    if not RANKS.of(results):
-        return []
-    return [
-        "Mean ranks: the models are ranked within each block of windows; where Friedman's test rejects that all are "
-        "equal, two of them are told apart whose mean ranks differ by more than Nemenyi's critical difference "
-        "(Demšar, 2006)."
-    ]
+_METHOD = (
+    "Mean ranks: the models are ranked within each block of windows; where Friedman's test rejects that all are "
+    "equal, two of them are told apart whose mean ranks differ by more than Nemenyi's critical difference "
+    "(Demšar, 2006)."
+)
 
-
-RANKS = Finding("ranks", list[Ranking], _find, section=_section, method=_method)
+RANKS = Finding("ranks", list[Ranking], _find, show=_section, method=_METHOD)

@@ -180,10 +180,7 @@ def _find(evidence: Evidence) -> list[PairTest]:
     return significance(evidence.table, history=spec.history, confidence=spec.confidence, pair=evidence.pair)
 
 
-def _section(results: Results) -> Section | None:
-    tests = SIGNIFICANCE.of(results)
-    if not tests:
-        return None
+def _section(results: Results, tests: Sequence[PairTest]) -> Section:
     minutes, farthest = step_of(results), max(test.horizon for test in tests)
     drawings, choices = [], []
     for against in REFERENCES:
@@ -241,16 +238,14 @@ def _sheet(results: Results, tests: Sequence[PairTest]) -> Sheet:
     return Sheet(f"{about}; {sample_size(results, horizon, models)}", heads, lines, names=3)
 
 
-def _method(results: Results) -> list[str]:
-    if not SIGNIFICANCE.of(results):
-        return []
+def _method(results: Results) -> str:
     if results.by_older_rules:
-        return [
+        return (
             "Marks of differences are those of an older gnnkit: they follow intervals of a moving-block bootstrap over "
             "the test windows (Künsch, 1989). p is of another test, Diebold-Mariano's, after Holm (1979) over all "
             "pairs of models at a horizon and metric. The two may disagree."
-        ]
-    return [
+        )
+    return (
         "Differences are tested by Diebold-Mariano: the mean difference of the windows' losses over its standard "
         "error, two-sided, p from Student's t. The variance is a fixed-smoothing one (Lazarus et al., 2018; "
         "Coroneo and Iacone, 2020) with the correction of Harvey, Leybourne and Newbold (1997) carried over, and "
@@ -260,7 +255,7 @@ def _method(results: Results) -> list[str]:
         "that a question looks at: one pair that the validation rows chose; every trained model against a baseline; "
         "all k (k − 1) / 2 pairs of k models where the lowest score names the model, as the windows that choose it are "
         "those that test it."
-    ]
+    )
 
 
 def _older(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -274,5 +269,5 @@ def _older(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 SIGNIFICANCE = Finding(
-    "significance", list[PairTest], _find, section=_section, method=_method, older=_older, in_paper=True
+    "significance", list[PairTest], _find, show=_section, method=_method, older=_older, in_paper=True
 )

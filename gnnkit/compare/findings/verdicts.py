@@ -216,13 +216,12 @@ def _find(evidence: Evidence) -> list[Verdict]:
     return verdicts(evidence.table, SIGNIFICANCE.judge(evidence), Words.of(evidence), pair=evidence.pair)
 
 
-def _headlines(results: Results) -> list[Headline]:
+def _headlines(results: Results, found: list[Verdict]) -> list[Headline]:
     """The verdicts on MAE by kind, horizons ascending; then all the rest."""
-    found = sorted(VERDICTS.of(results), key=lambda verdict: verdict.horizon)
     if not found:
-        return [
-            Headline("", [Statement("No two models were compared, so there is no verdict; the scores stand alone.")])
-        ]
+        nothing = "No two models were compared, so there is no verdict; the scores stand alone."
+        return [Headline("", [Statement(nothing)])]
+    found = sorted(found, key=lambda verdict: verdict.horizon)
     told: dict[str, list[Statement]] = {"too-few": [], "families": [], "winner": [], "rest": []}
     for each in found:
         if isinstance(each, PairVerdict):
@@ -247,14 +246,14 @@ def _headlines(results: Results) -> list[Headline]:
     ]
 
 
-def _method(results: Results) -> list[str]:
-    if not VERDICTS.of(results) or results.by_older_rules:
-        return []
-    return [
+def _method(results: Results) -> str:
+    if results.by_older_rules:
+        return ""
+    return (
         f"A verdict needs test windows that hold {fewest_spans(results.confidence)} spans of the horizon without a "
         f"common row: of fewer, even a model that wins every one does so by chance with a probability of 2 / 2ⁿ > "
         f"{1 - results.confidence:.2g} (sign test; Dixon and Mood, 1946)."
-    ]
+    )
 
 
 def _shape(value: Any) -> str:
@@ -273,6 +272,4 @@ _Row = Annotated[
     | Annotated[Verdict, Tag("too-few")],
     Discriminator(_shape),
 ]
-VERDICTS: Finding[list[Verdict]] = Finding(
-    "verdicts", list[_Row], _find, headlines=_headlines, method=_method, older=_older
-)
+VERDICTS: Finding[list[Verdict]] = Finding("verdicts", list[_Row], _find, tell=_headlines, method=_method, older=_older)

@@ -289,10 +289,7 @@ def _find(evidence: Evidence) -> Where | None:
     return where_error_lives(*given, horizon=max(evidence.judged), **draws)
 
 
-def _section(results: Results) -> Section | None:
-    where = WHERE.of(results)
-    if not where:
-        return None
+def _section(results: Results, where: Where) -> Section | None:
     (graph, sequence), horizon = where.pair, where.horizon
     drawings: list[Drawing] = []
     if where.strata:
@@ -342,16 +339,14 @@ def _sheet(results: Results, stratum: JudgedStratum, graph: str, sequence: str) 
     return Sheet(about, heads, lines)
 
 
-def _method(results: Results) -> list[str]:
-    if not WHERE.of(results):
-        return []
+def _method(results: Results) -> str:
     resamples = results.spec.get("resamples")
     draws = f", {int(resamples):,} draws" if resamples else ""
-    return [
+    return (
         f"Intervals of groups of targets ({confidence_label(results)}): moving-block bootstrap over the test windows "
         f"(Künsch, 1989{draws}), the same blocks for both models; a block has history + horizon windows (at most a "
         "third of all). Widened for the number of blocks (Student's t) and by the deviation between seeds."
-    ]
+    )
 
 
-WHERE = Finding("where", Where | None, _find, section=_section, method=_method)
+WHERE = Finding("where", Where | None, _find, show=_section, method=_method)

@@ -9,9 +9,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from gnnkit.compare.findings import headlines, sections
+from gnnkit.compare.findings import FINDINGS
 from gnnkit.compare.report.figures import draw_all, main_drawings
-from gnnkit.compare.report.protocol import caveats, methods, protocol, rerun_command, spec_text
+from gnnkit.compare.report.protocol import caveats, protocol, rerun_command, spec_text
 from gnnkit.compare.report.scores import facts, headline, published_view, score_table, table_view
 from gnnkit.compare.report.sections import Section
 from gnnkit.compare.report.tables import (
@@ -66,14 +66,17 @@ def render_html(results: Results) -> str:
         raise ValueError("results.rows is empty: there is nothing to report; run at least one model or baseline")
     minutes = step_of(results)
     scores = [score for score in SCORE_NAMES if score in set(results.rows["score"])]
-    shown = [[_view(results, section) for section in sections(results, after_figures=after)] for after in (False, True)]
+    shown = [
+        [_view(results, section) for section in FINDINGS.sections(results, after_figures=after)]
+        for after in (False, True)
+    ]
     return page(
         "report.html.j2",
         families(results),
         headline=headline(results),
         data=results.data,
         facts=facts(results),
-        headlines=headlines(results),
+        headlines=FINDINGS.headlines(results),
         main_tables=[table_view(score_table(results, score), minutes) for score in scores],
         more_tables=[table_view(score_table(results, score, ("accuracy", "r2", "var")), minutes) for score in scores],
         unit=results.data.unit,
@@ -82,7 +85,7 @@ def render_html(results: Results) -> str:
         checks=shown[1],
         published=published_view(results),
         inferred=results.inferred,
-        methods=methods(results),
+        methods=FINDINGS.methods(results),
         protocol=protocol(results),
         spec=spec_text(results),
         command=rerun_command(results),

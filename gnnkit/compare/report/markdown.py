@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from gnnkit.compare.findings import headlines, sections
-from gnnkit.compare.report.protocol import caveats, methods, protocol, rerun_command, spec_text
+from gnnkit.compare.findings import FINDINGS
+from gnnkit.compare.report.protocol import caveats, protocol, rerun_command, spec_text
 from gnnkit.compare.report.scores import Cell, ScoreTable, facts, headline, score_table
 from gnnkit.compare.report.sections import Section, Sheet, Statement
 from gnnkit.compare.report.tables import (
@@ -63,15 +63,15 @@ def render_markdown(results: Results) -> str:
     blocks = [f"# {headline(results)} {_escaped(str(results.data.name))}"]
     blocks.append(" · ".join(f"{name}: {_escaped(value)}" for name, value in facts(results) if name != "data"))
     blocks.append("## Verdict")
-    for group in headlines(results):
+    for group in FINDINGS.headlines(results):
         if not group.folded:
             blocks += [f"### {group.title}" if group.title else "", _statements(group.statements)]
     blocks += _scores(results)
-    for section in sections(results):
+    for section in FINDINGS.sections(results):
         blocks += _section(section) if section.statements or section.sheets else []
     blocks += ["## Caveats", _list(_escaped(sentence) for sentence in caveats(results))]
     blocks.append("## How this was made")
-    for title, sentences in (("Methods", methods(results)), ("Inferred about the data", results.inferred)):
+    for title, sentences in (("Methods", FINDINGS.methods(results)), ("Inferred about the data", results.inferred)):
         if sentences:
             blocks += [f"### {title}", _list(_escaped(sentence) for sentence in sentences)]
     for title, entries in protocol(results):

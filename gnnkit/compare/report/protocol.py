@@ -6,12 +6,11 @@ import json
 import shlex
 from typing import Any
 
-from gnnkit.compare.findings import FINDINGS
 from gnnkit.compare.forms import FORMS
 from gnnkit.compare.report.tables import DASH, base_rows, families
 from gnnkit.compare.results import Failure, Results
 
-__all__ = ["caveats", "methods", "protocol", "rerun_command", "spec_text"]
+__all__ = ["caveats", "plain_text", "protocol", "rerun_command", "spec_text"]
 
 _FEW_SEEDS = 6
 #: Flags whose name is not the spec's.
@@ -37,7 +36,7 @@ def protocol(results: Results) -> list[tuple[str, list[tuple[str, str]]]]:
         ("scores", "in the data's unit; every observed value weighs the same, missing ones are not scored"),
         ("deviation", "standard deviation over seeds (n − 1); none for baselines, which have no seed"),
     ]
-    machine = [(key.replace("_", " "), _plain(value)) for key, value in environment.items() if key != "data_hash"]
+    machine = [(key.replace("_", " "), plain_text(value)) for key, value in environment.items() if key != "data_hash"]
     return [("Data", about), ("Protocol", rules), ("Environment", machine)]
 
 
@@ -45,18 +44,6 @@ def _scaling(name: str) -> str:
     if name.endswith("-all"):  # gnnkit.data.SCALERS
         return f"by {name}: fitted on the whole series, test rows included, as a published protocol does"
     return "fitted on the observed values of the training rows alone"
-
-
-def methods(results: Results) -> list[str]:
-    """How the numbers of this report came about, as far as the results have them.
-
-    Args:
-        results: What a comparison found.
-
-    Returns:
-        Sentences with their sources.
-    """
-    return [sentence for finding in FINDINGS for sentence in finding.method(results)]
 
 
 def spec_text(results: Results) -> str:
@@ -101,11 +88,12 @@ def _toml(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _plain(value: Any) -> str:
+def plain_text(value: Any) -> str:
+    """A setting, or a list or table of them, in one line; a dash where there is none."""
     if isinstance(value, dict):
-        return ", ".join(f"{key} = {_plain(item)}" for key, item in value.items() if item is not None) or DASH
+        return ", ".join(f"{key} = {plain_text(item)}" for key, item in value.items() if item is not None) or DASH
     if isinstance(value, (list, tuple)):
-        return ", ".join(_plain(item) for item in value) or DASH
+        return ", ".join(plain_text(item) for item in value) or DASH
     return DASH if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 

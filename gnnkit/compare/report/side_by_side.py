@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from gnnkit.compare.findings import headlines
+from gnnkit.compare.findings import FINDINGS
 from gnnkit.compare.report.html import page
+from gnnkit.compare.report.protocol import plain_text
 from gnnkit.compare.report.scores import facts
 from gnnkit.compare.report.sections import Entry, Sheet, Sheets, Statement
 from gnnkit.compare.report.tables import (
@@ -80,7 +80,7 @@ def write_side_by_side(first: Results, second: Results, path: str | Path) -> Pat
         differing=_differing_sheet(found, names) if found else None,
         scores=sheets,
         statements=statements,
-        verdicts=[headlines(results) for results in (first, second)],
+        verdicts=[FINDINGS.headlines(results) for results in (first, second)],
     )
     path = _page_path(Path(path))
     path.write_text(text, encoding="utf-8", newline="\n")
@@ -105,7 +105,9 @@ def differences(first: Results, second: Results) -> list[tuple[str, str, str]]:
         )
         for name in names or dict.fromkeys([*ours, *theirs]):
             if ours.get(name) != theirs.get(name):
-                found.append((f"{group}: {name.replace('_', ' ')}", _plain(ours.get(name)), _plain(theirs.get(name))))
+                found.append(
+                    (f"{group}: {name.replace('_', ' ')}", plain_text(ours.get(name)), plain_text(theirs.get(name)))
+                )
     return found
 
 
@@ -262,11 +264,3 @@ def _with_spread(mean: float, spread: float | None, places: int) -> str:
 
 def _bounds(interval: Interval | None, places: int) -> str:
     return DASH if interval is None else f"{signed(interval.low, places)} to {signed(interval.high, places)}"
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} = {_plain(item)}" for name, item in value.items()) or DASH
-    if isinstance(value, (list, tuple)):
-        return ", ".join(_plain(item) for item in value) or DASH
-    return DASH if value is None else f"{value:g}" if isinstance(value, float) else str(value)

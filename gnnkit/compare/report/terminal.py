@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gnnkit.compare.findings import headlines
+from gnnkit.compare.findings import FINDINGS
 from gnnkit.compare.report.scores import Cell, Line, ScoreTable, score_table
 from gnnkit.compare.report.tables import (
     METRIC_NAMES,
@@ -111,7 +111,7 @@ def _sentences(results: Results, table: ScoreTable) -> list[Text]:
     judged = any(cell.winner or cell.tied for line in table.lines for row in line.cells for cell in row)
     sentences = [Text(legend, style="dim")] if judged else []
     # No mark stands for the answer: a tick beside "worse" would be read as a yes.
-    said = [statement for group in headlines(results) if not group.folded for statement in group.statements]
+    said = [statement for group in FINDINGS.headlines(results) if not group.folded for statement in group.statements]
     sentences += [Text(f"! {each.text}", style="yellow") if each.warning else Text(f"• {each.text}") for each in said]
     if not any(family != "baseline" for family in families(results).values()):
         failed = bool(results.failures)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from gnnkit.compare import Results, make_spec, run, write_output
-from gnnkit.compare.findings import FINDINGS, Finding, Headline, headlines, sections
-from gnnkit.compare.report.protocol import methods
+from gnnkit.compare.findings import FINDINGS, Finding, Headline
 from gnnkit.compare.report.sections import Entry, Section, Sheet, Sheets, Statement
 from tests.compare.report.test_terminal import printed
 
@@ -26,16 +25,15 @@ def find(evidence):
     return [Spread(model, float(found.max() - found.min())) for model, found in errors.items()]
 
 
-def section(results):
-    rows = SPREAD.of(results)
+def section(results, rows):
     lines = tuple((Entry(row.model), Entry(f"{row.widest:.3f}", row.widest)) for row in rows)
     return Section(
         "spread", "How far apart?", sheets=(Sheets("Spreads", (("all", Sheet("In mph", ("model", "spread"), lines)),)),)
     )
 
 
-def say(results):
-    widest = max(SPREAD.of(results), key=lambda row: row.widest)
+def say(results, rows):
+    widest = max(rows, key=lambda row: row.widest)
     return [Headline("Who is uneven?", [Statement(f"{widest.model} is the most uneven.")])]
 
 
@@ -43,9 +41,9 @@ SPREAD = Finding(
     "spread",
     list[Spread],
     find,
-    section=section,
-    headlines=say,
-    method=lambda results: ["Spread: the largest error of a window less the least."],
+    show=section,
+    tell=say,
+    method="Spread: the largest error of a window less the least.",
     in_paper=True,
 )
 
@@ -81,28 +79,28 @@ def test_a_finding_of_ones_own_is_walked_by_everything(tmp_path):
     assert '<a href="#spread">Spread</a>' in page
     assert rf"last-value & {cell} \\" in paper
     assert f"• {sentence}" in printed(again)
-    assert methods(again)[-1] == method
+    assert FINDINGS.methods(again)[-1] == method
 
 
 def test_without_it_nothing_is_left_of_it(rich_results):
     results = rich_results()
     assert SPREAD.of(results) == []
-    assert "spread" not in [section.name for section in sections(results)]
+    assert "spread" not in [section.name for section in FINDINGS.sections(results)]
 
 
 def test_nothing_found_is_no_section(fake_results):
-    assert sections(fake_results()) == []
+    assert FINDINGS.sections(fake_results()) == []
 
 
 def test_sections_stand_before_the_figures_or_behind_them(rich_results):
     results = rich_results()
-    before, after = ([each.name for each in sections(results, after_figures=after)] for after in (False, True))
+    before, after = ([each.name for each in FINDINGS.sections(results, after_figures=after)] for after in (False, True))
     assert before == ["tests", "ranks", "ablation", "conditions", "where"]
     assert after == ["intervals", "budget", "audit"]
 
 
 def test_what_must_be_known_comes_first(rich_results):
-    groups = headlines(rich_results())
+    groups = FINDINGS.headlines(rich_results())
     assert [group.title for group in groups] == [
         "",
         "The same model with another graph",
@@ -116,7 +114,7 @@ def test_what_must_be_known_comes_first(rich_results):
 
 
 def test_only_clear_differences_are_coloured(rich_results):
-    for each in sections(rich_results(), after_figures=False):
+    for each in FINDINGS.sections(rich_results(), after_figures=False):
         for sheets in each.sheets:
             for _, sheet in sheets.choices:
                 at = sheet.columns.index("difference")

@@ -6,8 +6,9 @@ from html.parser import HTMLParser
 
 import pytest
 
+from gnnkit.compare.findings import FINDINGS
 from gnnkit.compare.report.html import render_html, write_report
-from gnnkit.compare.report.protocol import caveats, methods, protocol, rerun_command, spec_text
+from gnnkit.compare.report.protocol import caveats, protocol, rerun_command, spec_text
 from gnnkit.compare.results import Failure
 
 
@@ -309,7 +310,7 @@ def test_protocol_says_what_the_scaler_read(fake_results, scaler, words):
 
 def test_methods_are_those_that_were_used(fake_results, rich_results):
     def names(results):
-        return [sentence.split(":")[0].split(" (")[0] for sentence in methods(results)]
+        return [sentence.split(":")[0].split(" (")[0] for sentence in FINDINGS.methods(results)]
 
     (needs,) = names(fake_results())
     assert needs.startswith("A verdict needs test windows that hold 6 spans of the horizon without a common row")
@@ -321,7 +322,7 @@ def test_methods_are_those_that_were_used(fake_results, rich_results):
 def test_methods_say_how_the_best_is_judged_and_over_which_pairs_holm_is(rich_results):
     results = rich_results()
     results.spec["confidence"] = 0.9
-    tests, _, _, spans = methods(results)[:4]
+    tests, _, _, spans = FINDINGS.methods(results)[:4]
     assert (
         "One rule decides mark, interval, p and sentence: p after Holm (1979) is below 10%; the 90% interval" in tests
     )
