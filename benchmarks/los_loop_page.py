@@ -10,8 +10,8 @@ import pandas as pd
 from rows import markdown_table
 
 from gnnkit.compare.report.published import MARKS, PUBLISHED_NOTE, published_scores
-from gnnkit.compare.statistics.bootstrap import paired_interval
-from gnnkit.compare.statistics.significance import diebold_mariano, holm
+from gnnkit.statistics.bootstrap import paired_interval
+from gnnkit.statistics.diebold_mariano import diebold_mariano, holm
 from gnnkit.temporal import MODELS
 
 __all__ = ["all_below", "write_page"]

@@ -24,16 +24,14 @@ import pandas as pd
 import torch
 from scipy import signal, stats
 
-from gnnkit.compare.statistics.bootstrap import PairedBootstrap
-from gnnkit.compare.statistics.significance import diebold_mariano
+from gnnkit.statistics.bootstrap import paired_interval
+from gnnkit.statistics.diebold_mariano import diebold_mariano
 from gnnkit.training.environment import environment
 
 __all__ = ["Cell", "cells", "rejections", "window_losses"]
 
 RESULTS = Path(__file__).resolve().parent / "results"
 CASES, LEVEL, HISTORY, BURN_IN, SHARED = 2000, 0.05, 12, 100, 0.7
-BATCH = 250
-"""Cases that are bootstrapped at once: keeps the memory of their resamples small."""
 
 
 @dataclass(frozen=True)
@@ -82,12 +80,8 @@ def rejections(cell: Cell, cases: int, seed: int = 0) -> dict[str, float]:
     losses, counts, squared = window_losses(cell, cases, seed), np.ones(cell.windows), cell.loss == "squared"
     options = {"lag": cell.horizon - 1, "squared": squared}
     dm = [diebold_mariano(a, b, counts, **options).p_value < LEVEL for a, b in zip(*losses, strict=True)]
-    clear: list[bool] = []
-    for start in range(0, cases, BATCH):
-        some = range(start, min(start + BATCH, cases))
-        errors = {f"{side}{case}": losses[side, case][None] for side in (0, 1) for case in some}
-        drawn = PairedBootstrap(errors, counts, block=HISTORY + cell.horizon, squared=squared)
-        clear += [drawn.interval(f"0{case}", f"1{case}", confidence=1 - LEVEL).clear for case in some]
+    options = {"block": HISTORY + cell.horizon, "squared": squared, "confidence": 1 - LEVEL}
+    clear = [paired_interval(a[None], b[None], counts, **options).clear for a, b in zip(*losses, strict=True)]
     textbook = _textbook(losses[0] - losses[1], cell.horizon)
     return {name: float(np.mean(found)) for name, found in
             (("diebold_mariano", dm), ("bootstrap", clear), ("textbook", textbook))}  # fmt: skip

@@ -25,6 +25,7 @@ from rich.console import Console
 from rows import DATA, HERE, RESULTS, Rows
 
 from gnnkit.compare import ComparisonSpec, Results, make_spec, run
+from gnnkit.compare.findings import CONDITIONS, WHERE
 from gnnkit.training import open_matrix
 
 TRAIN_SHARES, HIDDEN_SHARES = (0.1, 0.2, 0.4, 0.7, 1.0), (0.0, 0.1, 0.25, 0.5)
@@ -72,28 +73,27 @@ def spec_of(name: str, options: argparse.Namespace) -> ComparisonSpec:
 def rows_of(results: Results) -> list[dict[str, Any]]:
     """What a comparison says about the questions, one row for each interval."""
     seeds = len(results.spec["seeds"])
-    windows = {int(p): len(counts) for p, counts in results.window_counts.items()}
-    facts = {"unit": results.data["unit"], "step_minutes": results.data["step_minutes"], "seeds": seeds}
+    windows = {p: len(results.errors.counts(p)) for p in results.horizons}
+    facts = {"unit": results.data.unit, "step_minutes": results.data.step_minutes, "seeds": seeds}
     found: list[dict[str, Any]] = []
-    for point in results.conditions:
-        same = {name: point[name] for name in ("graph", "sequence", "graph_mae", "sequence_mae", "horizon")}
-        same |= {name: point[name] for name in ("difference", "low", "high")}
-        same |= {"windows": windows[point["horizon"]]}
-        if point["axis"] == "train_share" and point["value"] == 1:
-            found.append({"question": "horizon", "value": point["horizon"], **same})
-        found.append({"question": point["axis"], "value": point["value"], **same})
-    where = results.where
-    for stratum in where.get("strata", []):
-        question = "state" if stratum["name"] in STATES else stratum["name"]
-        if question not in ("state", "step"):
+    for point in CONDITIONS.of(results):
+        names = ("graph", "sequence", "graph_mae", "sequence_mae", "horizon", "difference", "low", "high")
+        same = {name: getattr(point, name) for name in names} | {"windows": windows[point.horizon]}
+        if point.axis == "train_share" and point.value == 1:
+            found.append({"question": "horizon", "value": point.horizon, **same})
+        found.append({"question": point.axis, "value": point.value, **same})
+    where = WHERE.of(results)
+    for stratum in where.strata if where else ():
+        question = "state" if stratum.name in STATES else stratum.name
+        if question not in ("state", "step") or where is None:
             continue
-        graph, sequence = where["pair"]
-        for group in stratum["groups"]:
-            value = f"{group['label']} {stratum['unit']}" if question == "step" else group["label"]
+        graph, sequence = where.pair
+        for group in stratum.groups:
+            value = f"{group.label} {stratum.unit}" if question == "step" else group.label
             row = {"question": question, "value": value, "graph": graph, "sequence": sequence}
-            row |= {"graph_mae": group["graph"], "sequence_mae": group["sequence"], "horizon": where["horizon"]}
-            row |= {name: group[name] for name in ("difference", "low", "high", "observed")}
-            found.append(row | {"windows": windows[where["horizon"]]})
+            row |= {"graph_mae": group.graph, "sequence_mae": group.sequence, "horizon": where.horizon}
+            row |= {name: getattr(group, name) for name in ("difference", "low", "high", "observed")}
+            found.append(row | {"windows": windows[where.horizon]})
     return [row | facts for row in found]
 
 

@@ -137,6 +137,6 @@ def _compare(given: dict[str, Any], file: Path | None, resume: Path | None, out:
     # A pipe has no width of its own; tables get the room that they ask for.
     render_terminal(results, console if console.is_terminal else Console(width=200))
     for failure in results.failures:
-        typer.echo(f"gnnkit: {failure['model']}, seed {failure['seed']} failed: {failure['error']}", err=True)
+        typer.echo(f"gnnkit: {failure.model}, seed {failure.seed} failed: {failure.error}", err=True)
     typer.echo(f"Report: {page}")
     return len(results.failures)

@@ -1,6 +1,9 @@
 """One spec × models × seeds → rows, statistics and a report: does the graph help?"""
 
 from gnnkit.compare.conditions import Condition
+from gnnkit.compare.errors import ErrorTable
+from gnnkit.compare.findings import ABLATION, FINDINGS, VERDICTS
+from gnnkit.compare.findings.verdicts import verdicts
 from gnnkit.compare.output import check_folder, check_output, kept_spec, write_output
 from gnnkit.compare.report.html import write_report
 from gnnkit.compare.report.latex import write_latex
@@ -12,17 +15,20 @@ from gnnkit.compare.runner import run
 from gnnkit.compare.scores import summarise
 from gnnkit.compare.spec.comparison import ComparisonSpec, make_spec
 from gnnkit.compare.spec.files import read_spec, spec_schema
-from gnnkit.compare.statistics.bootstrap import Interval, paired_interval
-from gnnkit.compare.statistics.verdicts import verdicts
 from gnnkit.forecasting.baselines import BASELINES, historical_average, last_value, rolling_average
 from gnnkit.forecasting.settle import load_series
 from gnnkit.settings.comparison import DEFAULT_MODELS
+from gnnkit.statistics.bootstrap import Interval, paired_interval
 
 __all__ = [
+    "ABLATION",
     "BASELINES",
     "DEFAULT_MODELS",
+    "FINDINGS",
+    "VERDICTS",
     "ComparisonSpec",
     "Condition",
+    "ErrorTable",
     "Interval",
     "Results",
     "check_folder",

@@ -16,10 +16,10 @@ from torch import Tensor
 from gnnkit.compare.conditions import ADJACENCIES, BASE, Adjacency, Condition
 from gnnkit.compare.scores import Outcome
 from gnnkit.compare.spec.comparison import ComparisonSpec, FinalSpec
-from gnnkit.compare.statistics.intervals import interval_levels
 from gnnkit.data import GraphSeries, WindowSplits, hide_in_outages, latest_training_rows
 from gnnkit.forecasting import fit_windows, train_one
 from gnnkit.graph import graph_variant
+from gnnkit.statistics.conformal import interval_levels
 from gnnkit.temporal import MODELS, build_forecaster
 from gnnkit.training import FitProgress, TrainingSettings, isolated_seed
 

@@ -1,68 +1,39 @@
-"""From what was predicted to what was found: rows, errors, verdicts."""
+"""From what was predicted to what was found: rows, errors, findings."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import math
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from gnnkit.compare.jobs import Job, ablation_notes
+from gnnkit.compare.evidence import Evidence
+from gnnkit.compare.findings import FINDINGS
+from gnnkit.compare.jobs import ablation_notes
 from gnnkit.compare.leakage.audit import CAUSES
-from gnnkit.compare.results import CURVE_COLUMNS, ROW_COLUMNS, STEP_COLUMNS, Results
-from gnnkit.compare.scores import Outcome, node_errors, score_rows, step_rows, traces, window_errors
-from gnnkit.compare.spec.comparison import FinalSpec
-from gnnkit.compare.statistics.ablation import judge_ablation, judge_conditions
-from gnnkit.compare.statistics.enough import is_enough
-from gnnkit.compare.statistics.intervals import interval_levels, score_intervals
-from gnnkit.compare.statistics.ranks import critical_difference
-from gnnkit.compare.statistics.significance import significance
-from gnnkit.compare.statistics.verdicts import verdicts
-from gnnkit.compare.statistics.where import best_by_validation, where_error_lives
-from gnnkit.compare.store import StoredJob
-from gnnkit.data import GraphSeries, WindowSplits
-from gnnkit.forecasting.baselines import BASELINES, baseline_notes
+from gnnkit.compare.results import (
+    CURVE_COLUMNS,
+    ROW_COLUMNS,
+    STEP_COLUMNS,
+    DataFacts,
+    Failure,
+    Results,
+    Traces,
+)
+from gnnkit.compare.scores import Outcome, score_rows
+from gnnkit.data import GraphSeries
+from gnnkit.forecasting.baselines import baseline_notes
 
-__all__ = ["Evidence", "has_graph", "judge"]
+__all__ = ["judge"]
 
-
-@dataclass(frozen=True)
-class Evidence:
-    """All that is known when the last job is over.
-
-    Args:
-        spec: what was compared.
-        series: the data as they were read.
-        windows: those of the base condition.
-        jobs: what was planned, in order.
-        stored: what became of it.
-        lost: jobs without a result, by key, and why.
-        environment: of the run.
-        audit: what the leakage audit found.
-        budget: what the budget came to.
-        inferred: what was inferred about the data.
-    """
-
-    spec: FinalSpec
-    series: GraphSeries
-    windows: WindowSplits
-    jobs: Sequence[Job]
-    stored: Mapping[Job, StoredJob]
-    lost: Mapping[str, str]
-    environment: dict[str, Any]
-    audit: list[dict[str, Any]] = field(default_factory=list)
-    budget: dict[str, Any] = field(default_factory=dict)
-    inferred: list[str] = field(default_factory=list)
-
-
-def has_graph(series: GraphSeries) -> bool:
-    """Whether an edge of the graph joins two different nodes; loops and edges of weight 0 tell a node of no other."""
-    source, target = series.edge_index
-    return bool(((source != target) & (series.edge_weight != 0)).any())
+TRACED_NODES = 4
+TRACED_STEPS = 288
+"""Where the season is unknown: a day of 5-minute steps."""
 
 
 def judge(evidence: Evidence) -> Results:
@@ -70,72 +41,22 @@ def judge(evidence: Evidence) -> Results:
 
     The predictions lie in files that are mapped into memory; each is read when its turn comes.
     """
-    spec, series, windows = evidence.spec, evidence.series, evidence.windows
-    true, mask = windows.test.targets()
-    counted = {p: windows.test.count(p) for p in spec.horizons}
-    longest = windows.test.count(max(spec.horizons))
-    baselines = [
-        Outcome(name, "baseline", 0, predict(series, windows.test), None, validation=predict(series, windows.val))
-        for name, predict in BASELINES.items()
-    ]
-    outcomes = [*baselines, *(found.outcome for found in evidence.stored.values() if found.outcome)]
-    base = [outcome for outcome in outcomes if outcome.condition.is_base]
-    absolute, squared, counts = window_errors(base, true, mask, counted)
-    families = {outcome.model: outcome.family for outcome in base}
-    share = len(series.split.test) / series.num_rows
-    words = {
-        "unit": series.unit,
-        "step_minutes": series.step_minutes or series.step_unit or None,
-        "confidence": spec.confidence,
-    }
-    words |= {"test_share": share}
-    judged = [p for p in spec.horizons if is_enough(counts[str(p)], p, spec.confidence)]
-    intervals = score_intervals(
-        base,
-        true,
-        mask,
-        *windows.val.targets(),
-        counted,
-        coverage=spec.coverage,
-        levels=interval_levels(spec.coverage),
-    )
-    # Without a graph there are no graph models to set against the others: all are compared by name alone.
-    pair = best_by_validation(base) if has_graph(series) else None
-    asked = {"history": spec.history, "confidence": spec.confidence, "pair": pair}
-    tests = significance(absolute, squared, counts, families, **asked)
-    ranks = [
-        critical_difference(absolute, counts, families, horizon=p, history=spec.history, alpha=1 - spec.confidence)
-        for p in judged
-    ]
-    where = {}
-    if pair and judged:
-        draws = {"confidence": spec.confidence, "resamples": spec.resamples}
-        where = where_error_lives(base, series, windows.test, true, mask, horizon=max(judged), **draws)
+    spec, series, table = evidence.spec, evidence.series, evidence.table
+    base = evidence.base
     return Results(
         spec=spec.to_json(),
         environment=evidence.environment,
         data=_describe(series),
-        rows=_rows(evidence, outcomes, true, mask, counted),
+        rows=_rows(evidence),
         curves=pd.DataFrame([row for outcome in base for row in _curve(outcome)], columns=CURVE_COLUMNS),
-        step_errors=pd.DataFrame(step_rows(base, true[:longest], mask[:longest]), columns=STEP_COLUMNS),
-        window_errors={name: {p: _mean(table) for p, table in found.items()} for name, found in absolute.items()},
-        seed_window_errors=absolute,
-        seed_window_squared=squared,
-        window_counts=counts,
-        node_errors=node_errors(base, true[:longest], mask[:longest]),
-        traces=traces(base, series, windows.test, true, mask),
-        verdicts=verdicts(absolute, squared, counts, families, **{**words, **asked}, tests=tests),
-        notes=[*baseline_notes(series, windows.test), *ablation_notes(spec), *_tuning_notes(evidence)],
+        step_errors=pd.DataFrame(table.per_step(), columns=STEP_COLUMNS),
+        errors=table.of_base(),
+        node_errors=table.per_node(),
+        traces=_traces(evidence),
+        notes=[*baseline_notes(series, evidence.windows.test), *ablation_notes(spec), *_tuning_notes(evidence)],
         failures=_failures(evidence),
-        significance=tests,
-        ablation=judge_ablation(outcomes, true, mask, counted, **words),
-        conditions=judge_conditions(outcomes, true, mask, counted, **words) if pair else [],
-        ranks=[found for found in ranks if found],
-        where=where,
-        intervals=intervals,
-        audit=evidence.audit,
-        budget=evidence.budget,
         inferred=evidence.inferred,
+        findings=FINDINGS.judge(evidence),
     )
 
 
@@ -149,9 +70,7 @@ def _tuning_notes(evidence: Evidence) -> list[str]:
     ]
 
 
-def _rows(
-    evidence: Evidence, outcomes: Sequence[Outcome], true: Tensor, mask: Tensor, counted: Mapping[int, int]
-) -> pd.DataFrame:
+def _rows(evidence: Evidence) -> pd.DataFrame:
     """The rows of all outcomes, those of the base condition first."""
     place = evidence.environment
     # What is only suspected labels the rows too, with a question mark.
@@ -164,21 +83,24 @@ def _rows(
     shared |= {key: place[key] for key in ("device", "hardware", "threads", "torch", "gnnkit", "commit", "date")}
     jobs = {(job.model, job.seed, job.condition): job for job in evidence.stored}
     rows: list[dict[str, Any]] = []
-    for outcome in outcomes:
+    for outcome in evidence.outcomes:
         own: dict[str, Any] = dataclasses.asdict(outcome.condition)
         job = jobs.get((outcome.model, outcome.seed, outcome.condition))
         if job:
             own |= {"hidden_channels": job.hidden_channels, "trials": job.trials, **evidence.stored[job].made}
-        rows += [shared | row | own for row in score_rows([outcome], true, mask, counted)]
+        rows += [
+            shared | row | own
+            for row in score_rows([outcome], evidence.table.true, evidence.table.mask, evidence.counted)
+        ]
     return pd.DataFrame(rows, columns=ROW_COLUMNS)
 
 
-def _failures(evidence: Evidence) -> list[dict[str, Any]]:
+def _failures(evidence: Evidence) -> list[Failure]:
     found = []
     for job in evidence.jobs:
         error = evidence.lost[job.key] if job.key in evidence.lost else evidence.stored[job].error
         if error is not None:
-            found.append({"model": job.model, "seed": job.seed, "condition": job.condition.label, "error": error})
+            found.append(Failure(job.model, job.seed, error, job.condition.label))
     return found
 
 
@@ -187,28 +109,55 @@ def _curve(outcome: Outcome) -> list[dict[str, Any]]:
     return [{"model": outcome.model, "seed": outcome.seed} | dataclasses.asdict(record) for record in records]
 
 
-def _mean(per_seed: list[list[float | None]]) -> list[float | None]:
-    """Mean over seeds of every window; the windows without a target are the same for all seeds."""
-    return [None if column[0] is None else float(np.mean(column)) for column in zip(*per_seed, strict=True)]
+def _traces(evidence: Evidence) -> Traces:
+    """Truth and predictions P steps ahead for a few nodes, over a season of the test rows; predictions over all seeds.
+
+    The nodes are spread over the range of difficulty: from the one that persistence (the first model) predicts best to
+    the one that it predicts worst.
+    """
+    table, series, test = evidence.table, evidence.series, evidence.windows.test
+    horizon = test.horizon
+    (errors,) = table.per_node(table.models[:1]).values()
+    known = sorted(
+        (node for node, error in enumerate(errors) if error is not None), key=lambda node: errors[node] or 0.0
+    )
+    picks = np.linspace(0, len(known) - 1, min(TRACED_NODES, len(known))).round().astype(int)
+    nodes = [known[pick] for pick in picks]
+    length = min(test.count(horizon), series.season or TRACED_STEPS, 2 * TRACED_STEPS)
+    at = (slice(0, length), horizon - 1, nodes)
+    predicted: dict[str, list[Tensor]] = {}
+    for outcome in evidence.base:
+        predicted.setdefault(outcome.model, []).append(outcome.predicted[at])
+    return Traces(
+        nodes=[series.node_names[node] for node in nodes],
+        rows=test.target_rows(torch.arange(length))[:, horizon - 1].tolist(),
+        horizon=horizon,
+        true=_by_node(torch.where(table.mask, table.true, math.nan)[at]),
+        predicted={name: _by_node(torch.stack(found).mean(dim=0)) for name, found in predicted.items()},
+    )
 
 
-def _describe(series: GraphSeries) -> dict[str, Any]:
+def _by_node(values: Float[Tensor, "S M"]) -> list[list[float | None]]:
+    return [[None if math.isnan(value) else value for value in node] for node in values.T.tolist()]
+
+
+def _describe(series: GraphSeries) -> DataFacts:
     edges = zip(*series.edge_index.tolist(), series.edge_weight.tolist(), strict=True)
-    return {
-        "name": series.name,
-        "source": series.source,
-        "unit": series.unit,
-        "step_minutes": series.step_minutes,
-        "step_unit": series.step_unit,
-        "season": series.season,
-        "start": None if series.start is None else series.start.isoformat(),
-        "rows": series.num_rows,
-        "nodes": series.num_nodes,
-        "features": series.num_features,
-        "missing_share": float(series.values[..., 0].isnan().double().mean()),
-        "split": series.split.label,
-        "split_rows": {part: [rows.start, rows.stop] for part, rows in series.split.parts.items()},
-        "node_names": list(series.node_names),
-        "positions": None if series.positions is None else series.positions.tolist(),
-        "edges": [list(edge) for edge in edges],
-    }
+    return DataFacts(
+        name=series.name,
+        source=series.source,
+        unit=series.unit,
+        step_minutes=series.step_minutes,
+        step_unit=series.step_unit,
+        season=series.season,
+        start=None if series.start is None else series.start.isoformat(),
+        rows=series.num_rows,
+        nodes=series.num_nodes,
+        features=series.num_features,
+        missing_share=float(series.values[..., 0].isnan().double().mean()),
+        split=series.split.label,
+        split_rows={part: [rows.start, rows.stop] for part, rows in series.split.parts.items()},
+        node_names=list(series.node_names),
+        positions=None if series.positions is None else series.positions.tolist(),
+        edges=[list(edge) for edge in edges],
+    )

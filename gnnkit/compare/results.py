@@ -3,14 +3,16 @@
 import json
 import math
 import numbers
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-__all__ = ["CURVE_COLUMNS", "OLDER_RULES", "ROW_COLUMNS", "STEP_COLUMNS", "Results"]
+from gnnkit.compare.errors import ErrorTable
+
+__all__ = ["CURVE_COLUMNS", "OLDER_RULES", "ROW_COLUMNS", "STEP_COLUMNS", "DataFacts", "Failure", "Results", "Traces"]
 
 FORMAT = 3
 """Version of the layout of `results.json`."""
@@ -43,6 +45,76 @@ STEP_COLUMNS = ["model", "seed", "step", "mae", "rmse"]
 
 
 @dataclass
+class DataFacts:
+    """What the data of a comparison were.
+
+    Args:
+        name, source, unit: of the data; `unit` is empty where it is unknown.
+        step_minutes: minutes of a step; None where they are unknown, or where `step_unit` names a longer step.
+        season: rows after which the series repeats itself.
+        start: ISO time of row 0.
+        rows, nodes, features: how many.
+        missing_share: of the values.
+        split: its label.
+        split_rows: `{"train": [first, stop], ...}`.
+        node_names: of the nodes.
+        positions: `[[x, y], ...]`; None where there are none.
+        edges: `[i, j, weight]` of each.
+    """
+
+    name: str = ""
+    source: str | None = None
+    unit: str = ""
+    step_minutes: float | None = None
+    step_unit: str | None = None
+    season: int | None = None
+    start: str | None = None
+    rows: int | None = None
+    nodes: int | None = None
+    features: int | None = None
+    missing_share: float | None = None
+    split: str | None = None
+    split_rows: dict[str, list[int]] = field(default_factory=dict)
+    node_names: list[str] = field(default_factory=list)
+    positions: list[list[float]] | None = None
+    edges: list[list[float]] = field(default_factory=list)
+
+
+@dataclass
+class Traces:
+    """P-step-ahead predictions of a few nodes over a season of the test rows; None where nothing was observed.
+
+    Args:
+        nodes: their names.
+        rows: of the series.
+        horizon: P.
+        true: `[node][row]`.
+        predicted: `[model][node][row]`.
+    """
+
+    nodes: list[str] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    horizon: int | None = None
+    true: list[list[float | None]] = field(default_factory=list)
+    predicted: dict[str, list[list[float | None]]] = field(default_factory=dict)
+
+
+@dataclass
+class Failure:
+    """A fit that failed; it has no rows. `condition` is in words, and empty for the base."""
+
+    model: str
+    seed: int
+    error: str
+    condition: str = ""
+
+
+def _no_errors() -> ErrorTable:
+    """A table without any model."""
+    return ErrorTable.of_windows({}, {}, {}, {})
+
+
+@dataclass
 class Results:
     """Everything that one comparison found, as plain numbers; plots and reports are drawn from this and nothing else.
 
@@ -51,83 +123,43 @@ class Results:
         environment: versions, `hardware`, `cores`, `threads` of a fit, `device`, `commit`, `date`, `data_hash`,
             `code_hash` (of the code that trains), `jobs` (fits at a time), `wall_seconds` (of the last run, if it was
             cut off before), `fit_seconds` (of all fits), `referee_seconds` (what the comparison took beside them).
-        data: `name`, `source`, `unit`, `step_minutes`, `season`, `rows`, `nodes`, `edges` (list of
-            `[i, j, weight]`), `missing_share`, `split` (label), `split_rows` (`{"train": [first, stop], ...}`),
-            `node_names`, `positions` (`[[x, y], ...]` or None), `start` (ISO time of row 0 or None).
+        data: what was compared on.
         rows: one line per model, seed, condition, horizon, score and metric; columns `ROW_COLUMNS`. `family` is
             `"baseline"`, `"sequence"` or `"graph"`; `score` is `"averaged"` (all steps 1 … horizon) or `"last-step"`;
             `metric` is mae, rmse, mape (percent), accuracy, r2 or var. Baselines have seed 0 and 0 parameters, and NaN
             where only training gives a number. `adjacency` `"given"`, `train_share` 1 and `hidden_share` 0 are the base
-            condition: all other fields but `ablation` and `conditions` speak of it alone. `leak` names the leaks that
-            were allowed, with a question mark those that are suspected.
+            condition: all else but the findings on ablation and conditions speaks of it alone. `leak` names the leaks
+            that were allowed, with a question mark those that are suspected.
         curves: training curves; columns `CURVE_COLUMNS`. `val_mae` is in the data's unit.
         step_errors: error of each single step on the windows of the largest horizon; columns `STEP_COLUMNS`.
-        window_errors: `[model][str(horizon)]` → list of the mean absolute error of each test window over the steps
-            1 … horizon, averaged over seeds (None where a window has no observed target).
-        seed_window_errors: `[model][str(horizon)]` → the same per seed, `[seed][window]`.
-        seed_window_squared: `[model][str(horizon)]` → mean **squared** error per seed and window.
-        window_counts: `[str(horizon)]` → observed targets in each window.
+        errors: errors of each model, seed and test window at each horizon.
         node_errors: `[model]` → mean absolute error of each node at the largest horizon (seeds averaged).
-        traces: `{"nodes": [name], "rows": [row], "horizon": P, "true": [node][t], "predicted": {model: [node][t]}}`:
-            P-step-ahead predictions of a few nodes over a season of the test rows; None where nothing was observed.
-        verdicts: dicts with `kind`, `horizon`, `metric` (`"mae"` or `"rmse"`), `score` (`"averaged"`), `model`,
-            `against`, `difference` (error of `model` minus that of `against`; negative: `model` is better),
-            `low`, `high` (interval of the difference), `p` and `clear`, which always agree, `sentence`. `kind` is
-            `"winner"` (best model against the best that is tied with it, else the runner-up; `tied`: those that it is
-            not clearly below; `clear` where none is), `"persistence"` (every trained model against `last-value`) or
-            `"families"` (the graph model against the sequence model that the validation rows chose; absent when a
-            family has no model, and where there is no graph). A `"persistence-summary"` has, in place of a pair and its
-            interval, the lists `better`, `open` and `worse` of trained models; a `"too-few"` stands alone at a horizon
-            whose windows are too few to judge.
+        traces: a few predictions to draw.
         notes: sentences about the data or the baselines that a reader must know.
-        failures: `{"model", "seed", "condition", "error"}` of each fit that failed (`condition` in words, empty for the
-            base); such a fit has no rows.
-        significance: dicts, one for each `question` (`"families"`, `"last-value"`, `"seasonal-naive"`, `"best"`),
-            horizon, metric (`"mae"`, `"rmse"`), `model` and `against`, with `difference`, `low`, `high`, `p`, `clear`
-            (which always agree: a Diebold-Mariano test, `dm` its statistic, corrected for the `comparisons` of its
-            question), `seeds`, `effect` (difference in standard deviations) and `skill` (1 − ratio).
-        ranks: dicts, one a horizon: `metric`, `models`, `mean_ranks`, `groups` (models not told apart), `blocks`,
-            `critical_difference`.
-        ablation: `horizon`, `rows` (`model`, `adjacency`, `horizon`, `mae`, `std`, `seeds`), `tests` (`model`,
-            `adjacency`, `against`, `horizon`, `difference`, `low`, `high`, `p`, `clear`), `verdict`
-            (`"yes"`, `"no"`, `"open"`), `sentence`, `notes`; empty where it was not asked for.
-        conditions: best graph model against best sequence model with fewer training rows or more hidden inputs: `axis`
-            (`"train_share"`, `"hidden_share"`), `value`, `horizon`, `graph`, `sequence`, `graph_mae`, `sequence_mae`,
-            `difference`, `low`, `high`, `p`, `clear`, `sentence`.
-        where: where the errors of the `pair` (graph, sequence) differ at `horizon`: `strata`, `heat` (nodes × hours),
-            `windows` (the ten in which each wins most); see `gnnkit.compare.statistics.where`. Empty where a family is
-            missing.
-        intervals: dicts of `model`, `seed`, `horizon`, `method`, `nominal`, `coverage`, `width`, `crps`, `pinball`
-            (by level), `observed`.
-        audit: `cause`, `status` (`"passed"`, `"allowed"`, `"warning"`) and `detail` of each check for leaks.
-        budget: `kind`, `sentence`, `widths`, `parameters` and `tuning` (the trials).
+        failures: fits that failed.
         inferred: what was inferred about the data, in sentences.
+        findings: what was found, by the name of the finding. `Finding.of(results)` has it as typed rows:
+            `from gnnkit.compare.findings import VERDICTS`, then `VERDICTS.of(results)`.
     """
 
     spec: dict[str, Any]
     environment: dict[str, Any]
-    data: dict[str, Any]
+    data: DataFacts
     rows: pd.DataFrame
     curves: pd.DataFrame
     step_errors: pd.DataFrame
-    window_errors: dict[str, dict[str, list]] = field(default_factory=dict)
-    seed_window_errors: dict[str, dict[str, list]] = field(default_factory=dict)
-    seed_window_squared: dict[str, dict[str, list]] = field(default_factory=dict)
-    window_counts: dict[str, list[int]] = field(default_factory=dict)
+    errors: ErrorTable = field(default_factory=_no_errors)
     node_errors: dict[str, list] = field(default_factory=dict)
-    traces: dict[str, Any] = field(default_factory=dict)
-    verdicts: list[dict[str, Any]] = field(default_factory=list)
+    traces: Traces = field(default_factory=Traces)
     notes: list[str] = field(default_factory=list)
-    failures: list[dict[str, Any]] = field(default_factory=list)
-    significance: list[dict[str, Any]] = field(default_factory=list)
-    ranks: list[dict[str, Any]] = field(default_factory=list)
-    ablation: dict[str, Any] = field(default_factory=dict)
-    conditions: list[dict[str, Any]] = field(default_factory=list)
-    where: dict[str, Any] = field(default_factory=dict)
-    intervals: list[dict[str, Any]] = field(default_factory=list)
-    audit: list[dict[str, Any]] = field(default_factory=list)
-    budget: dict[str, Any] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
     inferred: list[str] = field(default_factory=list)
+    findings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def confidence(self) -> float:
+        """Of the intervals of differences."""
+        return float(self.spec.get("confidence") or 0.95)
 
     @property
     def by_older_rules(self) -> bool:
@@ -148,10 +180,6 @@ class Results:
         """The family of `model`: `"baseline"`, `"sequence"` or `"graph"`."""
         return str(self.rows.loc[self.rows["model"] == model, "family"].iloc[0])
 
-    def verdict(self, kind: str, *, horizon: int, metric: str = "mae") -> list[dict[str, Any]]:
-        """The verdicts of one kind at one horizon and metric."""
-        return [v for v in self.verdicts if (v["kind"], v["horizon"], v["metric"]) == (kind, horizon, metric)]
-
     def save(self, directory: str | Path) -> None:
         """Write `rows.csv`, the same as `rows.parquet`, and `results.json` (all the rest) into `directory`.
 
@@ -161,11 +189,10 @@ class Results:
         directory.mkdir(parents=True, exist_ok=True)
         self.rows.to_csv(directory / "rows.csv", index=False)
         self.rows.to_parquet(directory / "rows.parquet", index=False)
-        document: dict[str, Any] = {"format": FORMAT, "gnnkit_results": True}
-        for name in _JSON_FIELDS:
-            document[name] = getattr(self, name)
-        for name in _TABLE_FIELDS:
-            document[name] = getattr(self, name).to_dict(orient="list")
+        document: dict[str, Any] = {"format": FORMAT, "gnnkit_results": True, **self.errors.to_json()}
+        document |= {name: getattr(self, name) for name in _OWN}
+        # A record that was not made is an empty object.
+        document |= {name: {} if found is None else found for name, found in self.findings.items()}
         text = json.dumps(_plain(document), allow_nan=False, separators=(",", ":"))
         (directory / "results.json").write_text(text + "\n", encoding="utf-8")
 
@@ -181,7 +208,7 @@ class Results:
         for name in ("results.json", "rows.csv"):
             if not (directory / name).is_file():
                 raise FileNotFoundError(f"{directory} holds no {name}: it is not the output of `gnnkit compare`")
-        document = json.loads((directory / "results.json").read_text(encoding="utf-8"))
+        document: Any = json.loads((directory / "results.json").read_text(encoding="utf-8"))
         if not isinstance(document, dict) or document.get("gnnkit_results") is not True:
             raise ValueError(
                 f"{directory / 'results.json'} was not written by `gnnkit compare`; give one of its folders"
@@ -197,11 +224,21 @@ class Results:
         for name, value in _ADDED_COLUMNS.items():
             if name not in rows:
                 rows[name] = value
-        tables = {name: pd.DataFrame(document[name]) for name in _TABLE_FIELDS}
-        fields = {name: document[name] for name in _JSON_FIELDS if name in document or document["format"] == FORMAT}
-        if document["format"] < 3:
-            _by_older_rules(fields)
-        return cls(rows=pd.DataFrame(rows, columns=ROW_COLUMNS), **tables, **fields)
+        rows = pd.DataFrame(rows, columns=ROW_COLUMNS)
+        if document["format"] < FORMAT:
+            document = {**dict.fromkeys((*_OWN, *_ERRORS), ()), **document}
+        own: dict[str, Any] = {name: document[name] for name in _OWN}
+        own["notes"] = [*([OLDER_RULES] if document["format"] < 3 else []), *own["notes"]]
+        own["inferred"] = list(own["inferred"])
+        own |= {name: pd.DataFrame(own[name]) for name in ("curves", "step_errors")}
+        own |= {"data": _record(DataFacts, own["data"]), "traces": _record(Traces, own["traces"])}
+        own["failures"] = [_record(Failure, failure) for failure in own["failures"]]
+        families = dict(zip(rows["model"], rows["family"], strict=True))
+        absolute, squared, counts = (dict(document[name]) for name in _ERRORS)
+        errors = ErrorTable.of_windows(absolute, squared, counts, families)
+        known = {"format", "gnnkit_results", "window_errors", *_OWN, *_ERRORS}
+        findings = {name: found for name, found in document.items() if name not in known}
+        return cls(rows=rows, errors=errors, findings=findings, **own)
 
 
 _ADDED_COLUMNS = {
@@ -219,26 +256,26 @@ _TEXT_COLUMNS = (
     *("data", "data_hash", "model", "family", "adjacency", "leak", "score", "metric"),
     *("device", "hardware", "torch", "gnnkit", "commit", "date"),
 )
-_TABLE_FIELDS = ("curves", "step_errors")
-_JSON_FIELDS = (
-    *("spec", "environment", "data", "window_errors", "seed_window_errors", "seed_window_squared", "window_counts"),
-    *("node_errors", "traces", "verdicts", "notes", "failures", "significance", "ranks", "ablation", "conditions"),
-    *("where", "intervals", "audit", "budget", "inferred"),
+_OWN = (
+    "spec",
+    "environment",
+    "data",
+    "curves",
+    "step_errors",
+    "node_errors",
+    "traces",
+    "notes",
+    "failures",
+    "inferred",
 )
+"""Fields of `Results` that `results.json` has under their own names; the findings stand beside them."""
+_ERRORS = ("seed_window_errors", "seed_window_squared", "window_counts")
 
 
-def _by_older_rules(fields: dict[str, Any]) -> None:
-    """Bring what gnnkit found up to layout 2 into today's fields, and tell the reader by which rules it was found.
-
-    Its marks follow intervals that no correction widened, beside p values that one did. Sentences that say of the graph
-    what was tested of two models are left out.
-    """
-    fields["verdicts"] = [verdict for verdict in fields.get("verdicts", []) if verdict["kind"] != "graph"]
-    for test in (*fields.get("significance", []), *fields.get("ablation", {}).get("tests", [])):
-        test["p"] = test.get("dm_p_holm")
-    for test in fields.get("significance", []):
-        test["question"] = test["against"] if test["against"] in ("last-value", "seasonal-naive") else "best"
-    fields["notes"] = [OLDER_RULES, *fields.get("notes", [])]
+def _record(kind: type, values: Any) -> Any:
+    """A record from JSON values; what they lack has its default, and what it does not know is left out."""
+    values = dict(values)
+    return kind(**{each.name: values[each.name] for each in fields(kind) if each.name in values})
 
 
 def _numbers(texts: list[str]) -> list[int] | list[float]:
@@ -249,7 +286,15 @@ def _numbers(texts: list[str]) -> list[int] | list[float]:
 
 
 def _plain(value: Any) -> Any:
-    """JSON values: NaN and infinities become null, numpy scalars become Python's, keys become strings."""
+    """JSON values: NaN and infinities become null, numpy scalars become Python's, keys become strings.
+
+    Records become objects, without the fields that are left out where they are None.
+    """
+    if isinstance(value, pd.DataFrame):
+        value = value.to_dict(orient="list")
+    if is_dataclass(value) and not isinstance(value, type):
+        found = {each: getattr(value, each.name) for each in fields(value)}
+        value = {each.name: v for each, v in found.items() if v is not None or "omit" not in each.metadata}
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -14,8 +14,9 @@ import torch
 
 from gnnkit.compare.budget import check_trials, match_budget, trial_jobs, tune
 from gnnkit.compare.conditions import BASE, Condition
+from gnnkit.compare.evidence import Evidence, has_graph
 from gnnkit.compare.jobs import Job, job_windows, plan_jobs
-from gnnkit.compare.judge import Evidence, has_graph, judge
+from gnnkit.compare.judge import judge
 from gnnkit.compare.leakage.audit import audit
 from gnnkit.compare.output import check_kept, keep_spec, kept_threads
 from gnnkit.compare.pool import Work, run_jobs

@@ -108,7 +108,7 @@ def _folded(title: str, content: str) -> str:
 
 
 def _statement(said: Statement) -> str:
-    tag = "" if said.clear is None else "**clear**: " if said.clear else "*within noise*: "
+    tag = "" if said.clear is None else "**clear**: " if said.clear else "*open*: "
     tag = "**Mind**: " if said.warning else f"**{escape_markdown(said.label)}**: " if said.label else tag
     return f"{tag}{escape_markdown(said.text)}" + (f" ({escape_markdown(said.sample)})" if said.sample else "")
 

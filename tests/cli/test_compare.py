@@ -7,6 +7,7 @@ import pytest
 
 from gnnkit.cli import main
 from gnnkit.compare import Results
+from gnnkit.compare.findings import BUDGET
 
 QUICK = ["--horizon", "2,3", "--history", "4", "--seeds", "1", "--epochs", "1", "--hidden", "4", "--device", "cpu"]
 QUICK += ["--resamples", "100"]
@@ -39,8 +40,8 @@ def test_own_files_give_a_folder_with_rows_results_and_a_report(files, capsys):
     results = Results.load(files / "out")
     assert results.models == ["last-value", "rolling-average", "historical-average", "seasonal-naive", "gru", "tgcn"]
     assert results.horizons == [2, 3]
-    assert (results.data["unit"], results.data["season"], results.data["nodes"]) == ("mph", 12, 3)
-    assert results.data["edges"] == [[0, 1, 1.0], [1, 2, 1.0]]
+    assert (results.data.unit, results.data.season, results.data.nodes) == ("mph", 12, 3)
+    assert results.data.edges == [[0, 1, 1.0], [1, 2, 1.0]]
     assert "tgcn" in shown.out
     assert f"Report: {files / 'out' / 'report.html'}" in shown.out
     assert [line.split(":")[0] for line in shown.err.splitlines()] == ["[1 of 2] gru, seed 0", "[2 of 2] tgcn, seed 0"]
@@ -52,13 +53,13 @@ def test_the_built_in_network_needs_no_file(tmp_path):
     assert call("compare", *small, "--models", "gcn", *QUICK, "--seeds", "7,", "--out", tmp_path / "new") == 0
     results = Results.load(tmp_path / "new")
     assert results.spec["seeds"] == [7]
-    assert results.data["nodes"] == 6
+    assert results.data.nodes == 6
 
 
 def test_a_fit_that_breaks_gives_exit_code_1_and_a_report_of_the_rest(files, capsys):
     assert own(files, "--learning-rate", "1e30", "--loss", "mse", "--epochs", "4", models="gru") == 1
     assert "gnnkit: gru, seed 0 failed: " in capsys.readouterr().err
-    assert Results.load(files / "out").failures[0]["model"] == "gru"
+    assert Results.load(files / "out").failures[0].model == "gru"
 
 
 BAD = {
@@ -189,7 +190,7 @@ def test_a_spec_file_and_options_that_override_it(files, capsys):
     results = Results.load(files / "out")
     assert results.spec["settings"] == {"gru": {"dropout": 0.1, "hidden_channels": 5}}
     assert (results.spec["models"], results.spec["epochs"]) == (["gru", "dlinear"], 1)
-    assert results.budget["widths"] == {"gru": 5, "dlinear": 0}
+    assert BUDGET.of(results).widths == {"gru": 5, "dlinear": 0}
     (files / "spec.toml").write_text(text.replace("epochs = 3", "epoch = 3"))
     capsys.readouterr()
     assert call("compare", "--spec", files / "spec.toml") == 2
@@ -239,14 +240,14 @@ def test_ablate_graph_alone_means_every_graph_model(files):
     assert own(files, "--ablate-graph", "--split", ".6,.2,.2", models="gru,gcn") == 0
     results = Results.load(files / "out")
     assert (results.spec["ablate_graph"], results.spec["split"]) == (["gcn"], [0.6, 0.2, 0.2])
-    assert results.data["split_rows"]["test"] == [96, 120]
+    assert results.data.split_rows["test"] == [96, 120]
 
 
 def test_trials_are_counted_in_the_rows(files):
     assert own(files, "--trials", 2, models="gru") == 0
     results = Results.load(files / "out")
-    assert [(row["trial"], row["chosen"]) for row in results.budget["tuning"]].count((1, True)) <= 1
-    assert sum(row["chosen"] for row in results.budget["tuning"]) == 1
+    assert [(row.trial, row.chosen) for row in BUDGET.of(results).tuning].count((1, True)) <= 1
+    assert sum(row.chosen for row in BUDGET.of(results).tuning) == 1
     assert set(results.rows.loc[results.rows["model"] == "gru", "trials"]) == {2}
 
 

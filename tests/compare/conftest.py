@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from gnnkit.compare.report.html import render_html
-from gnnkit.compare.results import CURVE_COLUMNS, ROW_COLUMNS, STEP_COLUMNS, Results
+from gnnkit.compare.results import CURVE_COLUMNS, ROW_COLUMNS, STEP_COLUMNS, DataFacts, Results, Traces
 
 BASELINES = {"last-value": 3.15, "rolling-average": 3.9, "historical-average": 4.4}
 MODELS = {"lstm": ("sequence", 2.98), "bilstm": ("sequence", 2.99), "gru": ("sequence", 2.95),
@@ -103,11 +103,22 @@ def make_results(
         environment={"torch": "2.13.0", "gnnkit": "0.1.0", "hardware": "a CPU, 2 cores", "threads": 2,
                      "commit": "0123abc", "date": "2026-01-02T03:04:05", "data_hash": "ab12" * 16,
                      "wall_seconds": 815.2},
-        data={"name": name, "source": "a test", "unit": unit, "step_minutes": step_minutes, "season": 288, "rows": 2016,
-              "nodes": nodes, "edges": edges, "missing_share": 0.0125, "split": "70/10/20 by time",
-              "split_rows": {"train": [0, 1411], "val": [1411, 1612], "test": [1612, 2016]},
-              "node_names": [f"node {i}" for i in range(nodes)], "positions": grid if positions else None,
-              "start": "2012-03-01T00:00:00" if step_minutes else None},
+        data=DataFacts(
+            name=name,
+            source="a test",
+            unit=unit,
+            step_minutes=step_minutes,
+            season=288,
+            rows=2016,
+            nodes=nodes,
+            edges=edges,
+            missing_share=0.0125,
+            split="70/10/20 by time",
+            split_rows={"train": [0, 1411], "val": [1411, 1612], "test": [1612, 2016]},
+            node_names=[f"node {i}" for i in range(nodes)],
+            positions=grid if positions else None,
+            start="2012-03-01T00:00:00" if step_minutes else None,
+        ),
         rows=pd.DataFrame(rows, columns=ROW_COLUMNS),
         curves=pd.DataFrame(curves, columns=CURVE_COLUMNS),
         step_errors=pd.DataFrame(steps, columns=STEP_COLUMNS),
@@ -115,9 +126,8 @@ def make_results(
             model: [None if i == 1 else levels[model] + np.sin(i) + rng.normal(0, 0.1) for i in range(nodes)]
             for model in families
         },
-        traces={"nodes": [f"node {k}" for k in range(3)], "rows": [1612 + int(t) for t in day], "horizon": last,
-                "true": true, "predicted": predicted},
-        verdicts=verdicts,
+        traces=Traces([f"node {k}" for k in range(3)], [1612 + int(t) for t in day], last, true, predicted),
+        findings={"verdicts": verdicts},
         notes=["historical-average uses the training mean of the same time of day."],
     )  # fmt: skip
 
@@ -130,13 +140,13 @@ def make_rich_results(**options: Any) -> Results:
     trained = [model for model, family in kinds.items() if family != "baseline"]
     sequence = [model for model in trained if kinds[model] == "sequence"]
     graph = [model for model in trained if kinds[model] == "graph"]
-    last, nodes = max(results.horizons), int(results.data["nodes"])
+    last, nodes = max(results.horizons), int(results.data.nodes)
     rows = results.rows
     rows["hidden_channels"] = np.where(rows["family"] == "baseline", 0, 32)
     rows["trials"] = np.where(rows["family"] == "baseline", 0, 4)
     shuffled = rows[rows["model"] == "tgcn"].assign(adjacency="shuffled", value=99.0)
     results.rows = pd.concat([rows, shuffled], ignore_index=True)
-    results.significance = [
+    results.findings["significance"] = [
         {
             "question": "last-value",
             "horizon": horizon,
@@ -160,7 +170,7 @@ def make_rich_results(**options: Any) -> Results:
         for gap in [float(rng.normal(-0.15, 0.15))]
     ]
     names = list(kinds)
-    results.ranks = [
+    results.findings["ranks"] = [
         {
             "horizon": horizon,
             "metric": "mae",
@@ -174,7 +184,7 @@ def make_rich_results(**options: Any) -> Results:
     ]
     if graph and sequence:
         _add_graph_questions(results, graph[-1], sequence[-1], last, nodes, rng)
-    results.intervals = [
+    results.findings["intervals"] = [
         {
             "model": model,
             "seed": seed,
@@ -191,12 +201,12 @@ def make_rich_results(**options: Any) -> Results:
         for seed in ((0, 1, 2) if model in trained else (0,))
         for horizon in results.horizons
     ]
-    results.audit = [
+    results.findings["audit"] = [
         {"cause": "scaler-fitted-on-test", "status": "passed", "detail": "fitted on rows 0 to 1410, the training rows"},
         {"cause": "shared-target-rows", "status": "allowed", "detail": "rows 1400 to 1410 are targets of two splits"},
         {"cause": "constant-series", "status": "warning", "detail": "2 nodes never change: node 3, node 9"},
     ]
-    results.budget = {
+    results.findings["budget"] = {
         "kind": "parameters",
         "sentence": "Every model has 18,000 parameters, within 2%.",
         "widths": dict.fromkeys(trained, 32),
@@ -224,7 +234,7 @@ def _add_graph_questions(
     kinds = ("given", "identity", "shuffled", "random", "complete")
     gaps = {"identity": 0.21, "shuffled": 0.34, "random": 0.29, "complete": 0.02}
     test = {"against": "given", "horizon": horizon, "p": 0.016}
-    results.ablation = {
+    results.findings["ablation"] = {
         "horizon": horizon,
         "verdict": "yes",
         "notes": ["learned: only for models that learn a graph."],
@@ -253,7 +263,7 @@ def _add_graph_questions(
             for kind, gap in gaps.items()
         ],
     }
-    results.conditions = [
+    results.findings["conditions"] = [
         {
             "axis": axis,
             "value": value,
@@ -306,7 +316,7 @@ def _add_graph_questions(
         [None if node == 1 and hour < 4 else float(daily[hour] + rng.normal(0, 0.08)) for hour in hours]
         for node in range(nodes)
     ]
-    results.where = {
+    results.findings["where"] = {
         "pair": [graph, sequence],
         "horizon": horizon,
         "strata": strata,

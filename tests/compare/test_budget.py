@@ -7,6 +7,7 @@ import torch
 
 from gnnkit.compare import make_spec, run
 from gnnkit.compare.budget import budget_record, check_trials, match_budget, trial_jobs, tune
+from gnnkit.compare.findings import BUDGET
 from gnnkit.compare.pool import Work
 from gnnkit.compare.spec.comparison import resolve
 from gnnkit.compare.store import JobStore, fingerprint
@@ -174,11 +175,11 @@ def test_a_trial_that_breaks_is_not_chosen(series, tmp_path):
 
 def test_a_comparison_by_trials_trains_what_was_chosen(series):
     results = run(make_spec(**SMALL | {"models": ["gru"], "trials": 2}), series=series)
-    chosen = next(row for row in results.budget["tuning"] if row["chosen"])
+    chosen = next(trial for trial in BUDGET.of(results).tuning if trial.chosen)
     rows = results.rows[results.rows["model"] == "gru"]
-    assert set(rows["hidden_channels"]) == {chosen["settings"]["hidden_channels"]}
+    assert set(rows["hidden_channels"]) == {chosen.settings["hidden_channels"]}
     assert set(rows["trials"]) == {2}
-    assert set(rows["parameters"]) == {results.budget["parameters"]["gru"]}
+    assert set(rows["parameters"]) == {BUDGET.of(results).parameters["gru"]}
 
 
 def test_the_reason_of_a_lost_trial_is_kept(series, tmp_path, monkeypatch):

@@ -11,6 +11,17 @@ import pytest
 
 from gnnkit.compare import Results, make_spec, run, summarise
 from gnnkit.compare.conditions import BASE
+from gnnkit.compare.findings import (
+    ABLATION,
+    AUDIT,
+    BUDGET,
+    CONDITIONS,
+    FINDINGS,
+    INTERVALS,
+    RANKS,
+    SIGNIFICANCE,
+    WHERE,
+)
 from gnnkit.data import load
 
 SPEC = {
@@ -37,10 +48,10 @@ def mae(results, model, horizon=4, **condition):
 
 
 def test_nothing_is_left_empty(results):
-    for field in dataclasses.fields(results):
-        value = getattr(results, field.name)
-        if field.name not in ("failures", "notes"):
-            assert len(value), field.name
+    for name in ("spec", "environment", "rows", "curves", "step_errors", "node_errors", "inferred"):
+        assert len(getattr(results, name)), name
+    assert all((results.data.edges, results.data.node_names, results.traces.nodes, results.errors.models))
+    assert [finding.name for finding in FINDINGS if not finding.of(results)] == []
     assert results.failures == []
 
 
@@ -67,50 +78,50 @@ def test_the_main_tables_hold_the_base_condition_alone(results):
     assert len(table) == len(MODELS) * 2 * 2 * 6
     assert not results.curves.duplicated(["model", "seed", "epoch"]).any()
     assert not results.step_errors.duplicated(["model", "seed", "step"]).any()
-    assert list(results.seed_window_errors) == MODELS
-    assert {len(found["4"]) for name, found in results.seed_window_errors.items() if name not in BASELINES} == {2}
+    assert results.errors.models == MODELS
+    assert {len(results.errors.scores(name, 4)) for name in MODELS if name not in BASELINES} == {2}
 
 
 def test_ablation_and_conditions_speak_of_the_rows(results):
-    for row in results.ablation["rows"]:
-        scores = mae(results, row["model"], row["horizon"], adjacency=row["adjacency"])
-        assert (row["mae"], row["seeds"]) == (pytest.approx(np.mean(scores), rel=1e-6), 2)
+    for row in ABLATION.of(results).rows:
+        scores = mae(results, row.model, row.horizon, adjacency=row.adjacency)
+        assert (row.mae, row.seeds) == (pytest.approx(np.mean(scores), rel=1e-6), 2)
     kinds = {"gcn": 5, "mtgnn-given": 6}  # only the latter has a form that learns
-    assert pd.Series([row["model"] for row in results.ablation["rows"]]).value_counts().to_dict() == kinds
-    assert {(row["axis"], row["value"]) for row in results.conditions} == {
+    assert pd.Series([row.model for row in ABLATION.of(results).rows]).value_counts().to_dict() == kinds
+    assert {(row.axis, row.value) for row in CONDITIONS.of(results)} == {
         ("train_share", 0.5), ("train_share", 1.0), ("hidden_share", 0.0), ("hidden_share", 0.4),
     }  # fmt: skip
-    for row in results.conditions:
+    for row in CONDITIONS.of(results):
         for family in ("graph", "sequence"):
-            scores = mae(results, row[family], row["horizon"], **{row["axis"]: row["value"]})
-            assert row[f"{family}_mae"] == pytest.approx(np.mean(scores), rel=1e-6)
+            scores = mae(results, getattr(row, family), row.horizon, **{row.axis: row.value})
+            assert getattr(row, f"{family}_mae") == pytest.approx(np.mean(scores), rel=1e-6)
 
 
 def test_intervals_are_of_heads_where_there_are_heads(results):
-    methods = {row["model"]: row["method"] for row in results.intervals}
+    methods = {row.model: row.method for row in INTERVALS.of(results)}
     trained = ("gru", "gcn", "mtgnn-given")
     assert methods == {**dict.fromkeys(BASELINES, "conformal"), **dict.fromkeys(trained, "quantile")}
-    for row in results.intervals:
+    for row in INTERVALS.of(results):
         # Twice the pinball loss of the median is the absolute error.
-        if row["method"] == "quantile":
-            score = mae(results, row["model"], row["horizon"])[row["seed"]]
-            assert 2 * row["pinball"]["0.5"] == pytest.approx(score, rel=1e-5)
+        if row.method == "quantile":
+            score = mae(results, row.model, row.horizon)[row.seed]
+            assert 2 * row.pinball["0.5"] == pytest.approx(score, rel=1e-5)
 
 
 def test_significance_and_where_speak_of_the_rows(results):
-    for test in results.significance:
-        if test["metric"] == "mae":
-            ours, theirs = (np.mean(mae(results, test[name], test["horizon"])) for name in ("model", "against"))
-            assert test["difference"] == pytest.approx(ours - theirs, rel=1e-5, abs=1e-9)
-            assert test["skill"] == pytest.approx(1 - ours / theirs, rel=1e-5, abs=1e-9)
-    assert [found["horizon"] for found in results.ranks] == [2, 4]
-    graph, sequence = results.where["pair"]
+    for test in SIGNIFICANCE.of(results):
+        if test.metric == "mae":
+            ours, theirs = (np.mean(mae(results, getattr(test, name), test.horizon)) for name in ("model", "against"))
+            assert test.difference == pytest.approx(ours - theirs, rel=1e-5, abs=1e-9)
+            assert test.skill == pytest.approx(1 - ours / theirs, rel=1e-5, abs=1e-9)
+    assert [found.horizon for found in RANKS.of(results)] == [2, 4]
+    graph, sequence = WHERE.of(results).pair
     assert (results.family(graph), sequence) == ("graph", "gru")
 
 
 def test_audit_budget_and_what_was_inferred(results):
-    assert {finding["status"] for finding in results.audit} <= {"passed", "warning"}
-    assert results.budget["widths"] == {"gcn": 6, "mtgnn-given": 4, "gru": 4}
+    assert {check.status for check in AUDIT.of(results)} <= {"passed", "warning"}
+    assert BUDGET.of(results).widths == {"gcn": 6, "mtgnn-given": 4, "gru": 4}
     assert "The season is 288 rows, a day." in results.inferred
     assert set(results.rows["leak"]) == {""}
 
@@ -152,7 +163,7 @@ def test_an_allowed_leak_labels_the_rows():
         run(make_spec(**leaking))
     found = run(make_spec(**leaking, allow_leaks=["scaler"]))
     assert set(found.rows["leak"]) == {"scaler"}
-    assert [finding["cause"] for finding in found.audit if finding["status"] == "allowed"] == ["scaler"]
+    assert [check.cause for check in AUDIT.of(found) if check.status == "allowed"] == ["scaler"]
 
 
 def test_a_short_series_reaches_back_and_says_so():

@@ -11,6 +11,7 @@ import torch
 from gnnkit.compare import make_spec, run
 from gnnkit.compare.jobs import Job, plan_jobs
 from gnnkit.compare.pool import Work, run_jobs, torch_threads
+from gnnkit.compare.results import Failure
 from gnnkit.compare.spec.comparison import resolve
 from gnnkit.compare.store import JobStore
 from gnnkit.data import simulate_traffic
@@ -68,8 +69,8 @@ def test_a_worker_that_dies_is_a_failure_with_a_name_and_the_others_go_on(uninte
     # The first worker is alone when the second job is given away: only the first job dies with it.
     found = run(spec, hunter := Hunter("gru, seed 1"), jobs=2, directory=tmp_path)
     words = "its process died with signal SIGKILL (was memory short? try fewer jobs)"
-    lost = {failure["seed"]: failure for failure in found.failures}
-    assert lost[0] == {"model": "gru", "seed": 0, "condition": "", "error": words}
+    lost = {failure.seed: failure for failure in found.failures}
+    assert lost[0] == Failure("gru", 0, words)
     assert set(lost) <= {0, 1}
     assert hunter.ends["gru, seed 0"] == (True, words)
     assert all(not failed for label, (failed, _) in hunter.ends.items() if label.startswith("stid"))
@@ -110,7 +111,7 @@ def test_memory_that_runs_out_fails_one_job_and_is_not_kept(tmp_path, monkeypatc
     monkeypatch.setattr(train_module, "fit", hungry)
     found = run(make_spec(**SPEC | {"models": ["gru"]}), directory=tmp_path)
     error = "memory ran out (CUDA out of memory. Tried to allocate 2.00 GiB)"
-    assert found.failures == [{"model": "gru", "seed": 1, "condition": "", "error": error}]
+    assert found.failures == [Failure("gru", 1, error)]
     assert sorted(found.rows["seed"][found.rows["model"] == "gru"].unique()) == [0, 2]
     assert not list((tmp_path / "jobs").glob("gru-seed1*"))
 

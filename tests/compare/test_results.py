@@ -7,8 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gnnkit.compare.report.protocol import methods
-from gnnkit.compare.results import CURVE_COLUMNS, ROW_COLUMNS, STEP_COLUMNS, Results
+from gnnkit.compare.errors import ErrorTable
+from gnnkit.compare.findings import ABLATION, AUDIT, BUDGET, FINDINGS, INTERVALS, SIGNIFICANCE, VERDICTS
+from gnnkit.compare.findings.significance import PairTest
+from gnnkit.compare.findings.verdicts import PairVerdict, Verdict
+from gnnkit.compare.results import CURVE_COLUMNS, ROW_COLUMNS, STEP_COLUMNS, DataFacts, Failure, Results
 
 
 def small():
@@ -60,16 +63,34 @@ def small():
     return Results(
         spec={"horizons": [3, 12], "data": None},
         environment={"threads": np.int64(2)},
-        data={"name": "NA", "positions": None},
+        data=DataFacts(name="NA"),
         rows=pd.DataFrame([shared | line for line in lines], columns=ROW_COLUMNS),
         curves=pd.DataFrame([["gru", 0, 1, 0.5, 2.5, 0.1]], columns=CURVE_COLUMNS),
         step_errors=pd.DataFrame([["gru", 0, 1, 0.5, math.nan]], columns=STEP_COLUMNS),
-        window_errors={"gru": {"3": [0.25, None]}},
-        verdicts=[
-            {"kind": "winner", "horizon": 3, "metric": "mae", "clear": np.True_, "low": -math.inf},
-            {"kind": "winner", "horizon": 3, "metric": "rmse"},
-        ],
-        failures=[{"model": "tgcn", "seed": 1, "error": "loss is nan"}],
+        errors=ErrorTable.of_windows(
+            {"gru": {3: [[0.25, math.nan]]}}, {"gru": {3: [[0.5, math.nan]]}}, {3: [4, 0]}, {"gru": "sequence"}
+        ),
+        failures=[Failure("tgcn", 1, "loss is nan")],
+        findings={
+            "verdicts": [
+                PairVerdict(
+                    kind="winner",
+                    horizon=3,
+                    metric="mae",
+                    model="gru",
+                    against="last-value",
+                    difference=np.float32(-0.5),
+                    low=-math.inf,
+                    clear=np.True_,
+                    tied=[],  # pyright: ignore
+                ),
+                Verdict(kind="too-few", horizon=3, metric="rmse"),
+            ],
+            "significance": [
+                PairTest(question="best", horizon=3, metric="mae", model="gru", against="last-value", difference=-0.5)
+            ],
+            "ablation": None,
+        },
     )
 
 
@@ -82,11 +103,16 @@ def test_round_trip(tmp_path):
     assert again.rows["commit"].tolist() == ["1e5", "1e5"]
     pd.testing.assert_frame_equal(again.curves, results.curves)
     assert again.step_errors["mae"].tolist() == [0.5]
-    assert again.window_errors == results.window_errors
+    np.testing.assert_array_equal(again.errors.window_errors("gru", 3, "rmse"), [[0.5, math.nan]])
+    assert again.errors.counts(3).tolist() == [4, 0]
     assert again.spec == results.spec
     assert again.failures == results.failures
     assert again.environment == {"threads": 2}
-    assert again.verdicts[0]["clear"] is True
+    first, second = VERDICTS.of(again)
+    assert isinstance(first, PairVerdict)
+    assert (first.clear, first.low, first.tied, type(second)) == (True, None, [], Verdict)
+    assert SIGNIFICANCE.of(again) == SIGNIFICANCE.of(results)
+    assert (ABLATION.of(again), INTERVALS.of(again)) == (None, [])
     again.save(tmp_path / "second")
     for name in ("rows.csv", "results.json"):
         assert (tmp_path / "second" / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
@@ -102,6 +128,11 @@ def test_results_json_is_strict_json(tmp_path):
     document = json.loads(text, parse_constant=refuse)
     assert document["step_errors"]["rmse"] == [None]
     assert document["verdicts"][0]["low"] is None
+    assert document["verdicts"][1] == {
+        "kind": "too-few", "horizon": 3, "metric": "rmse", "score": "averaged", "sentence": ""
+    }  # fmt: skip
+    assert document["window_errors"] == {"gru": {"3": [0.25, None]}}
+    assert document["ablation"] == {}
 
 
 def test_look_ups():
@@ -109,8 +140,6 @@ def test_look_ups():
     assert results.models == ["last-value", "gru"]
     assert results.horizons == [3, 12]
     assert results.family("gru") == "sequence"
-    assert [v["metric"] for v in results.verdict("winner", horizon=3)] == ["mae"]
-    assert results.verdict("graph", horizon=3) == []
 
 
 def test_what_is_not_a_result_is_refused(tmp_path):
@@ -145,28 +174,36 @@ def test_the_first_layout_is_read_with_what_it_lacks_empty(tmp_path):
     assert list(again.rows.columns) == ROW_COLUMNS
     assert again.rows[columns[:4]].to_numpy().tolist() == [["given", 1.0, 0.0, ""]] * 2
     assert again.rows["value"].iloc[0] == 0.1 + 0.2
-    assert (again.significance, again.ablation, again.audit, again.budget) == ([], {}, [], {})
+    assert (SIGNIFICANCE.of(again), ABLATION.of(again), AUDIT.of(again), BUDGET.of(again)) == ([], None, [], None)
+    assert again.inferred == []
 
 
 def test_a_field_that_this_layout_must_have_is_missed(tmp_path):
     small().save(tmp_path)
     document = json.loads((tmp_path / "results.json").read_text())
-    del document["ablation"]
-    (tmp_path / "results.json").write_text(json.dumps(document))
-    with pytest.raises(KeyError, match="ablation"):
+    lacking = {name: value for name, value in document.items() if name != "window_counts"}
+    (tmp_path / "results.json").write_text(json.dumps(lacking))
+    with pytest.raises(KeyError, match="window_counts"):
         Results.load(tmp_path)
+    del document["significance"]  # found nothing, or was written before there was such a finding
+    (tmp_path / "results.json").write_text(json.dumps(document))
+    assert SIGNIFICANCE.of(Results.load(tmp_path)) == []
 
 
 def test_results_of_an_earlier_layout_do_not_claim_the_rules_of_today(tmp_path):
     small().save(tmp_path)
     document = json.loads((tmp_path / "results.json").read_text())
-    test = {"model": "gru", "against": "last-value", "horizon": 3, "metric": "mae", "dm_p_holm": 0.5, "clear": True}
+    test = {"model": "gru", "against": "last-value", "horizon": 3, "metric": "mae", "dm_p_holm": 0.5, "clear": True,
+            "difference": -0.5, "low": -0.6, "high": -0.4}  # fmt: skip
     (tmp_path / "results.json").write_text(json.dumps(document | {"format": 2, "significance": [test]}))
     older = Results.load(tmp_path)
     assert older.by_older_rules
-    assert (older.significance[0]["p"], older.significance[0]["question"]) == (0.5, "last-value")
-    assert "The two may disagree." in methods(older)[0]
-    assert not any("One rule decides" in sentence for sentence in methods(older))
+    (found,) = SIGNIFICANCE.of(older)
+    assert (found.p, found.question) == (0.5, "last-value")
+    assert "The two may disagree." in FINDINGS.methods(older)[0]
+    assert not any("One rule decides" in sentence for sentence in FINDINGS.methods(older))
     older.save(tmp_path / "again")
-    assert Results.load(tmp_path / "again").by_older_rules
-    assert "One rule decides" in methods(small())[0]
+    again = Results.load(tmp_path / "again")
+    assert again.by_older_rules
+    assert SIGNIFICANCE.of(again) == [found]
+    assert "One rule decides" in FINDINGS.methods(small())[0]

@@ -9,6 +9,7 @@ from torch import nn
 from gnnkit.compare import last_value, make_spec, run
 from gnnkit.compare import runner as runner_module
 from gnnkit.compare import store as store_module
+from gnnkit.compare.findings import AUDIT, VERDICTS
 from gnnkit.compare.leakage.audit import LeakError
 from gnnkit.compare.results import CURVE_COLUMNS, ROW_COLUMNS, STEP_COLUMNS, Results
 from gnnkit.data import GraphSeries, Split, load, make_windows
@@ -92,12 +93,12 @@ def test_windows_steps_and_nodes_tell_the_same_story_as_the_rows(results):
     means = averaged.groupby(["model", "horizon"])["value"].mean()
     for model in results.models:
         for horizon in (2, 4):
-            counts = np.array(results.window_counts[str(horizon)], dtype=float)
-            per_window = np.array(results.window_errors[model][str(horizon)], dtype=float)
+            counts = results.errors.counts(horizon)
+            per_window = np.array(results.errors.to_json()["window_errors"][model][str(horizon)])
             assert np.nansum(per_window * counts) / counts.sum() == pytest.approx(means[model, horizon], rel=1e-7)
-            per_seed = np.array(results.seed_window_errors[model][str(horizon)], dtype=float)
+            per_seed = results.errors.window_errors(model, horizon)
             assert np.nanmean(per_seed, axis=0) == pytest.approx(per_window, nan_ok=True)
-            squared = np.array(results.seed_window_squared[model][str(horizon)], dtype=float)
+            squared = results.errors.window_errors(model, horizon, "rmse")
             rmse = np.sqrt(np.nansum(squared * counts, axis=1) / counts.sum())
             chosen = results.rows[(results.rows["score"] == "averaged") & (results.rows["metric"] == "rmse")]
             chosen = chosen[(chosen["model"] == model) & (chosen["horizon"] == horizon)]
@@ -113,22 +114,22 @@ def test_windows_steps_and_nodes_tell_the_same_story_as_the_rows(results):
 
 def test_traces_show_the_truth_next_to_the_predictions(results, series):
     traces = results.traces
-    assert traces["horizon"] == 4
-    assert set(traces["predicted"]) == set(results.models)
-    node = series.node_names.index(traces["nodes"][0])
-    for at, row in enumerate(traces["rows"][:40]):
-        value, shown = float(series.values[row, node, 0]), traces["true"][0][at]
+    assert traces.horizon == 4
+    assert set(traces.predicted) == set(results.models)
+    node = series.node_names.index(traces.nodes[0])
+    for at, row in enumerate(traces.rows[:40]):
+        value, shown = float(series.values[row, node, 0]), traces.true[0][at]
         assert (shown is None) if np.isnan(value) else shown == value
 
 
 def test_curves_verdicts_and_facts(results):
     assert list(results.curves.columns) == CURVE_COLUMNS
     assert results.curves[["model", "seed"]].to_numpy().tolist() == [["gru", 0], ["gru", 5], ["tgcn", 0], ["tgcn", 5]]
-    kinds = pd.Series([v["kind"] for v in results.verdicts]).value_counts().to_dict()
+    kinds = pd.Series([v.kind for v in VERDICTS.of(results)]).value_counts().to_dict()
     assert kinds == {"winner": 4, "persistence-summary": 4, "persistence": 8, "families": 4}
-    assert results.data["nodes"] == 6
-    assert results.data["split_rows"]["train"][0] == 0
-    assert results.data["unit"] == "mph"
+    assert results.data.nodes == 6
+    assert results.data.split_rows["train"][0] == 0
+    assert results.data.unit == "mph"
     assert results.spec["models"] == ["tgcn", "gru"]
     assert results.spec["threads"] == results.environment["threads"] == torch.get_num_threads()
     assert results.environment["data_hash"] == results.rows["data_hash"].iloc[0]
@@ -138,7 +139,7 @@ def test_results_survive_saving(results, tmp_path):
     results.save(tmp_path)
     again = Results.load(tmp_path)
     pd.testing.assert_frame_equal(again.rows, results.rows, check_dtype=False, check_exact=True)
-    assert again.seed_window_errors == results.seed_window_errors
+    assert str(again.errors.to_json()) == str(results.errors.to_json())
 
 
 def test_a_seed_gives_the_same_numbers_whatever_else_is_compared(results):
@@ -256,11 +257,11 @@ def test_a_fit_that_failed_by_its_numbers_is_not_tried_again(recorded, tmp_path)
 def test_a_fit_that_breaks_is_reported_and_has_no_rows(recorded):
     recorded["break"] = [True]
     found = run(make_spec(models=["gru", "tgcn"], seeds=[3], horizons=[2], **SMALL))
-    assert [(f["model"], f["seed"]) for f in found.failures] == [("tgcn", 3)]
-    assert "training loss is nan at epoch 1, step 1" in found.failures[0]["error"]
+    assert [(f.model, f.seed) for f in found.failures] == [("tgcn", 3)]
+    assert "training loss is nan at epoch 1, step 1" in found.failures[0].error
     assert "tgcn" not in found.models
     assert "gru" in found.models
-    assert not [v for v in found.verdicts if v["kind"] == "families"]
+    assert not [v for v in VERDICTS.of(found) if v.kind == "families"]
 
 
 class Heard:
@@ -300,8 +301,8 @@ def random_series(rows, missing=None):
 
 def test_ones_own_series_and_a_season_that_is_not_known(recorded):
     found = run(make_spec(models=["gru"], seeds=[0], horizons=[2], history=3, **SMALL), series=random_series(60))
-    assert found.data["name"] == "mine"
-    assert found.data["positions"] is None
+    assert found.data.name == "mine"
+    assert found.data.positions is None
     assert any("season is not known" in note for note in found.notes)
 
 
@@ -321,8 +322,8 @@ def test_a_split_without_values_is_refused():
 def test_a_split_that_is_asked_for_holds_for_a_given_series(recorded):
     spec = make_spec(models=["gru"], seeds=[0], horizons=[2], history=3, split=(0.5, 0.25, 0.25), **SMALL)
     found = run(spec, series=random_series(60))
-    assert found.data["split_rows"] == {"train": [0, 30], "val": [30, 45], "test": [45, 60]}
-    assert found.data["split"] == "50/25/25 by time"
+    assert found.data.split_rows == {"train": [0, 30], "val": [30, 45], "test": [45, 60]}
+    assert found.data.split == "50/25/25 by time"
 
 
 @pytest.mark.parametrize("share", [0.1, 0.001])
@@ -347,16 +348,16 @@ LATE = {"models": ["gru"], "seeds": [0, 1], "horizons": [2], "history": 3, "scal
 
 
 def test_a_leak_of_one_condition_is_found_and_named(recorded):
-    assert {finding["status"] for finding in run(make_spec(**LATE), series=peaked()).audit} <= {"passed", "warning"}
+    assert {check.status for check in AUDIT.of(run(make_spec(**LATE), series=peaked()))} <= {"passed", "warning"}
     recorded.clear()
     with pytest.raises(LeakError, match=r"^train 50%: leak \(scaler\): the scaler subtracts 0 and ") as caught:
         run(make_spec(**LATE, train_shares=[0.5]), series=peaked())
     assert caught.value.cause == "scaler"
     assert recorded == {}
     found = run(make_spec(**LATE, train_shares=[0.5], allow_leaks=["scaler"]), series=peaked())
-    finding = next(finding for finding in found.audit if finding["cause"] == "scaler")
-    assert finding["status"] == "allowed"
-    assert finding["detail"].startswith("Under train 50%: The scaler subtracts 0 and divides by 99 ")
+    finding = next(check for check in AUDIT.of(found) if check.cause == "scaler")
+    assert finding.status == "allowed"
+    assert finding.detail.startswith("Under train 50%: The scaler subtracts 0 and divides by 99 ")
     assert set(found.rows["leak"]) == {"scaler"}
 
 
@@ -374,6 +375,4 @@ def test_each_condition_is_audited_once(monkeypatch):
         make_spec(models=["gcn"], seeds=[0, 1], horizons=[2], history=3, **shares, **SMALL), series=random_series(80)
     )
     assert seen == [(60, False), (30, False), (60, True)]
-    assert {finding["status"] for finding in found.audit if finding["cause"] not in ("duplicate", "constant")} == {
-        "passed"
-    }
+    assert {check.status for check in AUDIT.of(found) if check.cause not in ("duplicate", "constant")} == {"passed"}

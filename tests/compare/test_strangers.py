@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gnnkit.compare import make_spec, run
+from gnnkit.compare.findings import AUDIT
 from tests.data.strangers import STRANGERS
 
 
@@ -33,7 +34,7 @@ def test_a_stranger_s_data_are_compared_with_what_was_inferred(tmp_path, name, m
     assert set(rows["history"]) == {history}
     assert sorted(set(rows["horizon"])) == horizons
     assert np.isfinite(rows["value"].astype(float)).all()
-    assert {finding["status"] for finding in results.audit} <= {"passed", "warning"}
+    assert {check.status for check in AUDIT.of(results)} <= {"passed", "warning"}
     assert any(f"{history} rows of history" in sentence for sentence in results.inferred)
     # A model is near the last value after one epoch, whatever the unit: it predicts a change from it.
     scores = rows[(rows["metric"] == "mae") & (rows["score"] == "averaged") & (rows["horizon"] == horizons[-1])]

@@ -15,11 +15,11 @@ def main_drawings(results: Results) -> list[Drawing]:
     best = best_models(results)
     pair = " and ".join(best[kind] for kind in ("sequence", "graph") if kind in best) or best.get("baseline", "")
     farthest = horizon_label(max(results.horizons), step_of(results))
-    own = results.data.get("positions") is not None
+    own = results.data.positions is not None
     where = "at the data's own positions" if own else "laid out by the graph's edges (no positions were given)"
     edges = len(plots.drawn_edges(results))
     shown = f" The {edges:,} strongest edges are drawn." if edges == plots.MAX_EDGES else ""
-    traced = horizon_label(len(results.traces.get("rows") or [0]), step_of(results))
+    traced = horizon_label(len(results.traces.rows or [0]), step_of(results))
     alone = not {"sequence", "graph"} <= set(best)
     return [
         Drawing(

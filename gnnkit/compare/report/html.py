@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from gnnkit.compare.report.page import page_of
-from gnnkit.compare.report.scores import facts, headline, published_view, table_view
-from gnnkit.compare.report.tables import SCORE_NAMES, families, score_table, step_of
+from gnnkit.compare.report.scores import facts, headline, published_view, score_table, table_view
+from gnnkit.compare.report.tables import SCORE_NAMES, families, step_of
 from gnnkit.compare.results import Results
 from gnnkit.report.html import render_page, section_view
 
@@ -42,7 +42,6 @@ def render_html(results: Results) -> str:
     """The HTML document that `write_report` writes."""
     page, kinds, minutes = page_of(results), families(results), step_of(results)
     scores = [score for score in SCORE_NAMES if score in set(results.rows["score"])]
-    later = [*page.evidence, page.figures, *page.checks]
     return render_page(
         TEMPLATES / "report.html.j2",
         kinds,
@@ -52,9 +51,10 @@ def render_html(results: Results) -> str:
         verdict=section_view(page.verdict, results, kinds),
         main_tables=[table_view(score_table(results, score), minutes) for score in scores],
         more_tables=[table_view(score_table(results, score, ("accuracy", "r2", "var")), minutes) for score in scores],
-        unit=str(results.data.get("unit") or ""),
-        later=[section_view(section, results, kinds) for section in later],
-        names={section.name for section in later},
+        unit=results.data.unit,
+        evidence=[section_view(section, results, kinds) for section in page.evidence],
+        figures=section_view(page.figures, results, kinds),
+        checks=[section_view(section, results, kinds) for section in page.checks],
         published=published_view(results),
         closing=[section_view(section, results, kinds) for section in page.closing],
     )

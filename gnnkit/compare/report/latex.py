@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable
 from pathlib import Path
 
-from gnnkit.compare.report.checks import intervals_section
-from gnnkit.compare.report.evidence import ablation_section, significance_section
-from gnnkit.compare.report.tables import METRIC_NAMES, Cell, Line, ScoreTable, horizon_label, score_table, step_of
+from gnnkit.compare.findings import FINDINGS
+from gnnkit.compare.report.scores import Cell, Line, ScoreTable, score_table
+from gnnkit.compare.report.tables import METRIC_NAMES, horizon_label, step_of
 from gnnkit.compare.results import Results
 from gnnkit.report.latex import escape_latex, latex_sheet, latex_table
 from gnnkit.report.numbers import format_number
@@ -48,21 +48,19 @@ def render_latex(results: Results) -> str:
     for first in range(0, len(table.horizons), _PER_TABLE):
         chosen = range(first, min(first + _PER_TABLE, len(table.horizons)))
         parts.append(_scores(results, table, chosen, "scores" if first == 0 else f"scores-{first // _PER_TABLE + 1}"))
-    for section, label, about in (
-        (significance_section(results), "tests", "Paired tests. "),
-        (ablation_section(results), "ablation", "The same models with another graph. "),
-        (intervals_section(results), "intervals", "Prediction intervals. "),
-    ):
+    for finding in FINDINGS:
+        section = finding.section(results) if finding.in_paper else None
         if section is not None and section.sheets:
-            parts += latex_sheet(section.sheets[0].shown, label, about)
+            sheets = section.sheets[0]
+            parts += latex_sheet(sheets.shown, section.name, f"{sheets.title}. ")
     return "\n\n".join(parts) + "\n"
 
 
 def _scores(results: Results, table: ScoreTable, chosen: range, label: str) -> str:
     minutes, metrics = step_of(results), table.metrics
-    unit = f" in {escape_latex(str(results.data['unit']))}" if results.data.get("unit") else ""
+    unit = f" in {escape_latex(results.data.unit)}" if results.data.unit else ""
     caption = (
-        f"Errors on {escape_latex(str(results.data.get('name', '')))}{unit}, averaged over all steps up to the "
+        f"Errors on {escape_latex(results.data.name)}{unit}, averaged over all steps up to the "
         r"horizon: mean $\pm$ standard deviation over seeds. Bold: lowest mean of the column; $\star$: lowest by more "
         "than the noise."
     )

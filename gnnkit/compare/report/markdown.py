@@ -5,18 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from gnnkit.compare.report.page import page_of
-from gnnkit.compare.report.scores import facts, headline
-from gnnkit.compare.report.tables import (
-    METRIC_NAMES,
-    SCORE_NAMES,
-    Cell,
-    ScoreTable,
-    base_rows,
-    horizon_label,
-    score_table,
-    step_of,
-    with_unit,
-)
+from gnnkit.compare.report.scores import Cell, ScoreTable, facts, headline, score_table
+from gnnkit.compare.report.tables import METRIC_NAMES, SCORE_NAMES, base_rows, horizon_label, step_of, with_unit
 from gnnkit.compare.results import Results
 from gnnkit.data.spans import Step
 from gnnkit.report.markdown import escape_markdown, markdown_table, section_blocks
@@ -46,7 +36,7 @@ def write_markdown(results: Results, path: str | Path) -> Path:
 def render_markdown(results: Results) -> str:
     """The document in GitHub's Markdown that `write_markdown` writes."""
     page = page_of(results)
-    blocks = [f"# {headline(results)} {escape_markdown(str(results.data.get('name', '')))}"]
+    blocks = [f"# {headline(results)} {escape_markdown(results.data.name)}"]
     blocks.append(" · ".join(f"{name}: {escape_markdown(value)}" for name, value in facts(results) if name != "data"))
     blocks += [*section_blocks(page.verdict), *_scores(results)]
     for section in (*page.evidence, *page.checks, *page.closing):

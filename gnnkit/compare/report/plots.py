@@ -143,7 +143,7 @@ def traces(results: Results) -> HoverFigure:
     Returns:
         One axes a node, on a common time axis: clock time where the data has it, else hours or rows.
     """
-    drawn, names = results.traces, [str(name) for name in results.traces.get("nodes", [])]
+    drawn, names = results.traces, results.traces.nodes
     styles = model_styles(families(results))
     best = best_models(results)
     models = [best[kind] for kind in ("sequence", "graph") if kind in best] or [best["baseline"]]
@@ -155,17 +155,17 @@ def traces(results: Results) -> HoverFigure:
     x, label, ticks = _time_axis(results)
     for index, name in enumerate(names):
         axis = axes[index]
-        axis.plot(x, floats(drawn["true"][index]), color=INK, linewidth=2.2, alpha=0.4, label="true")
+        axis.plot(x, floats(drawn.true[index]), color=INK, linewidth=2.2, alpha=0.4, label="true")
         for model in models:
-            if model in drawn["predicted"]:
+            if model in drawn.predicted:
                 style = styles[model]
-                axis.plot(x, floats(drawn["predicted"][model][index]), color=style.color, linewidth=1.2, label=model)
+                axis.plot(x, floats(drawn.predicted[model][index]), color=style.color, linewidth=1.2, label=model)
         axis.set_title(name, fontsize=9, color=MUTED)
     axes[-1].set_xlabel(label)
     axes[-1].set_xlim(x[0], x[-1] if x[-1] > x[0] else x[0] + 1)
     if ticks:
         axes[-1].set_xticks(*ticks)
-    figure.supylabel(str(results.data.get("unit") or "value"), fontsize=10, color=INK)
+    figure.supylabel(results.data.unit or "value", fontsize=10, color=INK)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
     return figure
 
@@ -226,12 +226,12 @@ def node_positions(results: Results) -> tuple[NDArray[np.float64], bool]:
         Positions [N, 2], and whether they are the data's own; else they are a force layout of the graph (the same for
         the same graph).
     """
-    given = results.data.get("positions")
+    given = results.data.positions
     if given is not None:
         return np.asarray(given, dtype=float), True
     graph = nx.Graph()
     graph.add_nodes_from(range(_node_count(results)))
-    graph.add_edges_from((int(i), int(j)) for i, j, *_ in (results.data.get("edges") or []) if int(i) != int(j))
+    graph.add_edges_from((int(i), int(j)) for i, j, *_ in results.data.edges if int(i) != int(j))
     layout = nx.spring_layout(graph, seed=0, iterations=60, weight=None)
     return np.array([layout[node] for node in range(len(graph))], dtype=float).reshape(-1, 2), False
 
@@ -241,7 +241,7 @@ def _say_nodes(
 ) -> None:
     if len(values) > _SPEAKING_NODES:
         return
-    names = results.data.get("node_names") or [f"node {i}" for i in range(len(values))]
+    names = results.data.node_names or [f"node {i}" for i in range(len(values))]
     for name, (x, y), value in zip(names, positions, values, strict=True):
         words = "nothing observed" if np.isnan(value) else f"{value:.4g}"
         figure.hover(axis, float(x), float(y), f"{name}: {words}")
@@ -286,7 +286,7 @@ def drawn_edges(results: Results) -> NDArray[np.int64]:
         Node numbers `[E, 2]`.
     """
     strongest: dict[tuple[int, int], float] = {}
-    for i, j, *weight in results.data.get("edges") or []:
+    for i, j, *weight in results.data.edges:
         if int(i) != int(j):
             pair = (min(int(i), int(j)), max(int(i), int(j)))
             strongest[pair] = max(strongest.get(pair, 0.0), float(weight[0]) if weight else 1.0)
@@ -295,9 +295,9 @@ def drawn_edges(results: Results) -> NDArray[np.int64]:
 
 
 def _time_axis(results: Results) -> tuple[NDArray[np.float64], str, tuple[list[float], list[str]] | None]:
-    rows = np.asarray(results.traces["rows"], dtype=float)
-    minutes, start = results.data.get("step_minutes"), results.data.get("start")
-    ahead = horizon_label(int(results.traces.get("horizon", max(results.horizons))), step_of(results))
+    rows = np.asarray(results.traces.rows, dtype=float)
+    minutes, start = results.data.step_minutes, results.data.start
+    ahead = horizon_label(results.traces.horizon or max(results.horizons), step_of(results))
     if not minutes:
         return rows, f"row (predicted {ahead} ahead)", None
     if start is None or minutes >= 1440:
@@ -327,8 +327,8 @@ def _limits(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _node_count(results: Results) -> int:
-    nodes = results.data.get("nodes")
-    return int(nodes) if nodes is not None else len(results.data.get("node_names", []))
+    nodes = results.data.nodes
+    return len(results.data.node_names) if nodes is None else nodes
 
 
 def _legend_below(figure: Figure, axes: Axes) -> None:

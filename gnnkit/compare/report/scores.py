@@ -1,34 +1,141 @@
-"""The report's first page: what was compared, verdicts, score tables, and figures from elsewhere beside them."""
+"""The report's first page: what was compared, score tables, and figures from elsewhere beside them."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from gnnkit.compare.findings import ABLATION, VERDICTS
+from gnnkit.compare.findings.verdicts import PairVerdict
 from gnnkit.compare.report.published import MARKS, PUBLISHED_NOTE, published_scores
-from gnnkit.compare.report.tables import (
-    METRIC_NAMES,
-    SCORE_NAMES,
-    Cell,
-    ScoreTable,
-    base_rows,
-    families,
-    horizon_label,
-    sample_size,
-    score_table,
-    step_of,
-)
+from gnnkit.compare.report.tables import METRIC_NAMES, SCORE_NAMES, base_rows, families, horizon_label, step_of, untyped
 from gnnkit.compare.results import Results
+from gnnkit.compare.scores import summarise
 from gnnkit.data.spans import Step
-from gnnkit.report.numbers import DASH, format_number
-from gnnkit.report.sections import Statement
+from gnnkit.report.numbers import DASH, decimals, format_number
 
-__all__ = ["facts", "headline", "published_view", "table_view", "verdict_view"]
+__all__ = ["Cell", "Line", "ScoreTable", "facts", "headline", "published_view", "score_table", "table_view"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One score of one model.
+
+    Args:
+        mean: Mean over seeds; NaN where there is none.
+        std: Standard deviation over seeds; None for baselines and for a single seed.
+        winner: True where the verdict says that this model is clearly the best.
+        tied: True where the verdict does not set this model apart from the best one.
+    """
+
+    mean: float
+    std: float | None
+    winner: bool
+    tied: bool
+
+
+@dataclass(frozen=True)
+class Line:
+    """One model's row: `cells[i][j]` is the score at horizon i and metric j."""
+
+    model: str
+    family: str
+    cells: tuple[tuple[Cell, ...], ...]
+    parameters: int | None
+    epoch_seconds: float | None
+    seeds: int
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """Scores of all models, baselines first.
+
+    Args:
+        score: "averaged" or "last-step".
+        horizons: Horizons in steps, ascending.
+        metrics: Keys of `METRIC_NAMES`.
+        lines: One a model.
+        windows: Test windows by horizon.
+    """
+
+    score: str
+    horizons: tuple[int, ...]
+    metrics: tuple[str, ...]
+    lines: tuple[Line, ...]
+    windows: tuple[int, ...]
+
+    def places(self, metric: str) -> int:
+        """Decimals that show four digits of this metric's smallest score; three of a percentage."""
+        index = self.metrics.index(metric)
+        return decimals((cell[index].mean for line in self.lines for cell in line.cells), 3 if metric == "mape" else 4)
+
+
+def score_table(results: Results, score: str, metrics: Sequence[str] = ("mae", "rmse", "mape")) -> ScoreTable:
+    """Bring the rows of one score into the form of a table.
+
+    Args:
+        results: What a comparison found.
+        score: "averaged" (all steps 1 … horizon) or "last-step".
+        metrics: Metrics of the columns.
+
+    Returns:
+        The table. A winner is marked only where a verdict for just this score, horizon and metric is clear.
+
+    Raises:
+        ValueError: The rows hold nothing for this score.
+    """
+    everything = base_rows(results)
+    rows = everything[everything["score"] == score]
+    if rows.empty:
+        raise ValueError(
+            f"score is {score!r}, the rows have {sorted(everything['score'].unique())}; ask for one of them"
+        )
+    summary = untyped(summarise(rows)).set_index(["model", "horizon", "metric"])
+    horizons = tuple(sorted(int(h) for h in rows["horizon"].unique()))
+    lines = []
+    for model, family in families(results).items():
+        own = rows[rows["model"] == model]
+        cells = []
+        for horizon in horizons:
+            line = []
+            for metric in metrics:
+                key = (model, horizon, metric)
+                found = summary.loc[key] if key in summary.index else None
+                mean = math.nan if found is None else float(found["mean"])
+                deviates = found is not None and family != "baseline" and found["seeds"] > 1
+                winner, tied = _standing(results, score, horizon, metric, model)
+                line.append(Cell(mean, float(found["std"]) if deviates and found is not None else None, winner, tied))
+            cells.append(tuple(line))
+        parameters, seconds = own["parameters"].max(), own["epoch_seconds"].median()
+        trained = family != "baseline"
+        lines.append(
+            Line(
+                model,
+                family,
+                tuple(cells),
+                int(parameters) if trained and parameters == parameters else None,
+                float(seconds) if trained and seconds == seconds else None,
+                int(own["seed"].nunique()),
+            )
+        )
+    windows = tuple(int(rows.loc[rows["horizon"] == horizon, "windows"].max()) for horizon in horizons)
+    return ScoreTable(score, horizons, tuple(metrics), tuple(lines), windows)
+
+
+def _standing(results: Results, score: str, horizon: int, metric: str, model: str) -> tuple[bool, bool]:
+    asked = ("winner", horizon, metric, score)
+    for verdict in VERDICTS.of(results):
+        if isinstance(verdict, PairVerdict) and (verdict.kind, verdict.horizon, verdict.metric, verdict.score) == asked:
+            tied = not verdict.clear and model in (verdict.model, *(verdict.tied or ()))
+            return verdict.clear and verdict.model == model, tied
+    return False, False
 
 
 def headline(results: Results) -> str:
     """What the report is asked: of the graph only where a model was trained with and without it."""
-    return "Does the graph help?" if results.ablation.get("sentence") else "Which model is better?"
+    return "Does the graph help?" if ABLATION.of(results) else "Which model is better?"
 
 
 def facts(results: Results) -> list[tuple[str, str]]:
@@ -38,13 +145,13 @@ def facts(results: Results) -> list[tuple[str, str]]:
     all_rows = base_rows(results)
     seeds = all_rows.loc[all_rows["model"].isin(trained), "seed"].nunique()
     counts = _counted(len(trained), "model"), _counted(seeds, "seed")
-    rows = f"{data['rows']:,} rows" if data.get("rows") is not None else "rows unknown"
+    rows = f"{data.rows:,} rows" if data.rows is not None else "rows unknown"
     if (step := step_of(results)) is not None:
         rows += f" of {horizon_label(1, step)}"
     return [
-        ("data", str(data.get("name", ""))),
-        ("size", f"{data.get('nodes', DASH)} nodes × {rows}"),
-        ("graph", f"{len(data.get('edges') or []):,} edges"),
+        ("data", data.name),
+        ("size", f"{DASH if data.nodes is None else data.nodes} nodes × {rows}"),
+        ("graph", f"{len(data.edges):,} edges"),
         ("compared", " × ".join(counts) + f", {_counted(len(kinds) - len(trained), 'baseline')}"),
         ("date", str(results.environment.get("date") or DASH)[:10]),
     ]
@@ -52,22 +159,6 @@ def facts(results: Results) -> list[tuple[str, str]]:
 
 def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def verdict_view(results: Results) -> dict[str, list[Statement]]:
-    """The verdicts on MAE by kind, horizons ascending, and all the rest for the fold-out."""
-    view: dict[str, list[Statement]] = {"families": [], "winner": [], "too-few": [], "rest": []}
-    for verdict in results.verdicts:
-        if verdict["kind"] == "too-few":
-            view["too-few"].append(Statement(str(verdict["sentence"]), warning=True))
-    # Summaries put several comparisons into one sentence: they have no single answer, and the report makes its own.
-    single = [verdict for verdict in results.verdicts if "clear" in verdict and "model" in verdict]
-    for verdict in sorted(single, key=lambda v: int(v["horizon"])):
-        headline = verdict["metric"] == "mae" and verdict["kind"] in ("families", "winner")
-        sample = sample_size(results, int(verdict["horizon"]), (verdict["model"], verdict["against"]))
-        statement = Statement(str(verdict["sentence"]), bool(verdict["clear"]), sample)
-        view[verdict["kind"] if headline else "rest"].append(statement)
-    return view
 
 
 def table_view(table: ScoreTable, minutes: Step) -> dict[str, Any]:
@@ -115,7 +206,7 @@ def _cell_view(metric: str, cell: Cell, places: int, base: Cell | None) -> dict[
 
 def published_view(results: Results) -> dict[str, Any] | None:
     """The reference figures by model and minutes, and this run's averaged scores at the same minutes."""
-    scores = published_scores(str(results.data.get("name", "")))
+    scores = published_scores(results.data.name)
     step = step_of(results)
     if not scores:
         return None

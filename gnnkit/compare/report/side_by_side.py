@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from gnnkit.compare.findings import FINDINGS
 from gnnkit.compare.report.html import TEMPLATES
-from gnnkit.compare.report.scores import facts, verdict_view
+from gnnkit.compare.report.protocol import plain_text
+from gnnkit.compare.report.scores import facts
 from gnnkit.compare.report.tables import base_rows, families, horizon_label, sample_size, step_of, with_unit
 from gnnkit.compare.results import Results
-from gnnkit.compare.statistics.bootstrap import Interval, paired_interval
-from gnnkit.compare.statistics.enough import is_enough
 from gnnkit.report.html import render_page
 from gnnkit.report.numbers import DASH, decimals, format_number, signed
 from gnnkit.report.sections import Entry, Sheet, Sheets, Statement
+from gnnkit.statistics.bootstrap import Interval, paired_interval
 
 __all__ = ["differences", "score_sheets", "write_side_by_side"]
 
@@ -71,8 +71,7 @@ def write_side_by_side(first: Results, second: Results, path: str | Path) -> Pat
         differing=_differing_sheet(found, names) if found else None,
         scores=sheets,
         statements=statements,
-        verdicts=[verdict_view(results) for results in (first, second)],
-        ablations=[_ablation(results) for results in (first, second)],
+        verdicts=[FINDINGS.headlines(results) for results in (first, second)],
     )
     path = _page_path(Path(path))
     path.write_text(text, encoding="utf-8", newline="\n")
@@ -91,10 +90,15 @@ def differences(first: Results, second: Results) -> list[tuple[str, str, str]]:
     """
     found = []
     for group, names in (("spec", None), ("data", _DATA), ("environment", _ENVIRONMENT)):
-        ours, theirs = getattr(first, group), getattr(second, group)
+        ours, theirs = (
+            dict(value if isinstance(value, dict) else vars(value))
+            for value in (getattr(first, group), getattr(second, group))
+        )
         for name in names or dict.fromkeys([*ours, *theirs]):
             if ours.get(name) != theirs.get(name):
-                found.append((f"{group}: {name.replace('_', ' ')}", _plain(ours.get(name)), _plain(theirs.get(name))))
+                found.append(
+                    (f"{group}: {name.replace('_', ' ')}", plain_text(ours.get(name)), plain_text(theirs.get(name)))
+                )
     return found
 
 
@@ -190,17 +194,14 @@ def _scores(results: Results, horizon: int, metric: str) -> dict[str, tuple[floa
 
 def _interval(first: Results, second: Results, model: str, horizon: int, metric: str) -> Interval | None:
     """The paired interval of second − first, where both have the errors of the very same windows."""
-    table = "seed_window_errors" if metric == "mae" else "seed_window_squared"
-    errors = [getattr(results, table).get(model, {}).get(str(horizon)) for results in (first, second)]
-    counts = [results.window_counts.get(str(horizon)) for results in (first, second)]
-    same = _same_windows(first, second, horizon) and not _too_few_windows(first, second, horizon)
-    if not same or not counts[0] or not sum(counts[0]) or errors[0] is None or errors[1] is None:
+    known = all(results.errors.knows(model, horizon, metric) for results in (first, second))
+    if not known or not _same_windows(first, second, horizon) or _too_few_windows(first, second, horizon):
         return None
     history = max(int(base_rows(results)["history"].max()) for results in (first, second))
     return paired_interval(
-        np.array(errors[1], dtype=np.float64),
-        np.array(errors[0], dtype=np.float64),
-        np.array(counts[0], dtype=np.float64),
+        second.errors.window_errors(model, horizon, metric),
+        first.errors.window_errors(model, horizon, metric),
+        first.errors.counts(horizon),
         block=history + horizon,
         squared=metric == "rmse",
         resamples=_RESAMPLES,
@@ -208,14 +209,17 @@ def _interval(first: Results, second: Results, model: str, horizon: int, metric:
 
 
 def _same_windows(first: Results, second: Results, horizon: int) -> bool:
-    counts = [results.window_counts.get(str(horizon)) for results in (first, second)]
-    return first.environment.get("data_hash") == second.environment.get("data_hash") and counts[0] == counts[1]
+    tables = first.errors, second.errors
+    if not all(horizon in table.horizons for table in tables):
+        return False
+    ours, theirs = (table.counts(horizon) for table in tables)
+    same = np.array_equal(ours, theirs)
+    return same and first.environment.get("data_hash") == second.environment.get("data_hash")
 
 
 def _too_few_windows(first: Results, second: Results, horizon: int) -> bool:
     """Whether both scored the same windows, and these are not enough to judge."""
-    counts = first.window_counts.get(str(horizon))
-    return counts is not None and _same_windows(first, second, horizon) and not is_enough(counts, horizon, 0.95)
+    return _same_windows(first, second, horizon) and not first.errors.is_enough(horizon, 0.95)
 
 
 def _sentence(clear: tuple[list[str], list[str]], ahead: str) -> str:
@@ -235,19 +239,13 @@ def _page_path(path: Path) -> Path:
 
 
 def _names(first: Results, second: Results) -> tuple[str, str]:
-    ours, theirs = (str(results.data.get("name", "")) for results in (first, second))
+    ours, theirs = (results.data.name for results in (first, second))
     return f"first: {ours}", f"second: {theirs}"
 
 
 def _differing_sheet(found: list[tuple[str, str, str]], names: tuple[str, str]) -> Sheet:
     lines = tuple(tuple(Entry(text) for text in line) for line in found)
     return Sheet("Everything that differs; what is not listed is the same", ("what", *names), lines, names=3)
-
-
-def _ablation(results: Results) -> list[Statement]:
-    if not results.ablation.get("sentence"):
-        return []
-    return [Statement(results.ablation["sentence"], results.ablation["verdict"] != "open")]
 
 
 def _with_spread(mean: float, spread: float | None, places: int) -> str:
@@ -257,11 +255,3 @@ def _with_spread(mean: float, spread: float | None, places: int) -> str:
 
 def _bounds(interval: Interval | None, places: int) -> str:
     return DASH if interval is None else f"{signed(interval.low, places)} to {signed(interval.high, places)}"
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} = {_plain(item)}" for name, item in value.items()) or DASH
-    if isinstance(value, (list, tuple)):
-        return ", ".join(_plain(item) for item in value) or DASH
-    return DASH if value is None else f"{value:g}" if isinstance(value, float) else str(value)

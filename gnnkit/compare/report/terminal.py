@@ -6,18 +6,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gnnkit.compare.report.checks import audit_statements
-from gnnkit.compare.report.tables import (
-    METRIC_NAMES,
-    Cell,
-    Line,
-    ScoreTable,
-    families,
-    horizon_label,
-    persistence_summary,
-    score_table,
-    step_of,
-)
+from gnnkit.compare.findings import FINDINGS
+from gnnkit.compare.report.scores import Cell, Line, ScoreTable, score_table
+from gnnkit.compare.report.tables import METRIC_NAMES, families, horizon_label, step_of
 from gnnkit.compare.results import Results
 from gnnkit.data.spans import Step
 from gnnkit.report.numbers import decimals, format_number
@@ -43,16 +34,16 @@ def render_terminal(results: Results, console: Console) -> None:
     """
     table = score_table(results, "averaged")
     minutes = step_of(results)
-    unit = f" ({results.data['unit']})" if results.data.get("unit") else ""
+    unit = f" ({results.data.unit})" if results.data.unit else ""
     wide = len(table.horizons) <= _WIDE_HORIZONS
     shape = "MAE, RMSE" + unit + ", MAPE (%)" if wide else f"MAE ± deviation / RMSE{unit}"
     for sentence in results.inferred:
         say(console, sentence, "dim")
-    say(console, f"{results.data.get('name', '')}: {shape}, averaged over all steps up to the horizon", "bold")
+    say(console, f"{results.data.name}: {shape}, averaged over all steps up to the horizon", "bold")
     step = len(table.horizons) if wide else _PER_TABLE
     for first in range(0, len(table.horizons), step):
         console.print(_rich_table(table, range(first, min(first + step, len(table.horizons))), minutes, wide))
-    for sentence, style in _sentences(results, minutes):
+    for sentence, style in _sentences(results, table):
         say(console, sentence, style)
 
 
@@ -102,29 +93,15 @@ def _count(parameters: int | None) -> str:
     return f"{parameters / 1000:.0f}k" if parameters < 10_000_000 else f"{parameters / 1e6:.0f}M"
 
 
-def _sentences(results: Results, minutes: Step) -> list[tuple[str, str]]:
-    winners = [v for v in results.verdicts if v["kind"] == "winner" and v.get("score", "averaged") == "averaged"]
-    sentences = []
-    if winners:
-        marked = any(v["clear"] for v in winners)
-        legend = "* best, by more than the noise" if marked else "No model is best by more than the noise."
-        sentences.append((legend, "dim"))
+def _sentences(results: Results, table: ScoreTable) -> list[tuple[str, str]]:
+    legend = "No model is best by more than the noise."
+    if any(cell.winner for line in table.lines for row in line.cells for cell in row):
+        legend = "* best, by more than the noise"
+    judged = any(cell.winner or cell.tied for line in table.lines for row in line.cells for cell in row)
+    sentences = [(legend, "dim")] if judged else []
     # No mark stands for the answer: a tick beside "worse" would be read as a yes.
-    chosen = [
-        str(verdict["sentence"])
-        for kind in ("families", "winner", "too-few")
-        for verdict in results.verdicts
-        if verdict["kind"] == kind and verdict["metric"] == "mae"
-    ]
-    if results.ablation.get("sentence"):
-        chosen.append(str(results.ablation["sentence"]))
-    sentences += [(f"• {sentence}", "") for sentence in chosen]
-    for horizon, _, open_, worse in persistence_summary(results):
-        failing = [f"{name} (worse)" for name in worse] + [f"{name} (not clearly different)" for name in open_]
-        if failing:
-            label = horizon_label(horizon, minutes)
-            sentences.append((f"! {label}: not shown to beat the last value in MAE: {', '.join(failing)}.", ""))
-    sentences += [(f"! {said.text}", "yellow") for said in audit_statements(results)]
+    said = [statement for group in FINDINGS.headlines(results) if not group.folded for statement in group.statements]
+    sentences += [(f"! {each.text}", "yellow") if each.warning else (f"• {each.text}", "") for each in said]
     if not any(family != "baseline" for family in families(results).values()):
         failed = bool(results.failures)
         sentences.append(("No fit came to its end: these are baselines." if failed else "Only baselines were run.", ""))

@@ -6,8 +6,10 @@ from html.parser import HTMLParser
 
 import pytest
 
+from gnnkit.compare.findings import FINDINGS
 from gnnkit.compare.report.html import render_html, write_report
-from gnnkit.compare.report.protocol import caveats, methods, protocol, rerun_command, spec_text
+from gnnkit.compare.report.protocol import caveats, protocol, rerun_command, spec_text
+from gnnkit.compare.results import Failure
 
 
 class Tables(HTMLParser):
@@ -83,7 +85,7 @@ def test_baselines_are_set_apart_and_have_a_dash_for_their_deviation(fake_result
 @pytest.mark.usefixtures("without_figures")
 def test_winner_is_marked_only_where_the_verdict_is_clear(fake_results):
     results = fake_results()
-    for verdict in results.verdicts:
+    for verdict in results.findings["verdicts"]:
         if verdict["kind"] == "winner":
             verdict["clear"] = verdict["horizon"] == 6 and verdict["metric"] == "mae"
     found = Tables(render_html(results)).cells
@@ -112,28 +114,29 @@ def test_verdicts_in_words_come_before_the_scores(fake_results):
 @pytest.mark.parametrize("clear", [True, False])
 def test_a_verdict_is_called_clear_only_where_it_is(fake_results, clear):
     results = fake_results()
-    for verdict in results.verdicts:
+    for verdict in results.findings["verdicts"]:
         verdict["clear"] = clear
     text = render_html(results)
     assert text.count('<span class="tag clear">clear</span>') == (text.count('class="tag ') if clear else 0)
-    assert text.count('<span class="tag open">within noise</span>') == (0 if clear else text.count('class="tag '))
+    assert text.count('<span class="tag open">open</span>') == (0 if clear else text.count('class="tag '))
     assert text.count('class="tag ') > 0
 
 
 def test_says_plainly_who_does_not_beat_the_last_value(fake_results):
     words = " ".join(render_html(fake_results()).split())
-    assert "Clearly better in MAE: lstm, gru, tgcn." in words
-    assert "Not clearly different, so not shown to beat it: bilstm." in words
-    assert "Clearly worse: gcn." in words
+    assert (
+        "15 min: clearly better in MAE: lstm, gru, tgcn; not clearly different, so not shown to beat it: bilstm; "
+        "clearly worse: gcn." in words
+    )
 
 
 def test_user_text_is_escaped(fake_results):
     evil = "</title><script>alert(1)</script>\"'$x_1$"
     results = fake_results(name=evil, unit=evil)
-    results.data["source"] = results.data["split"] = results.environment["hardware"] = evil
-    results.traces["nodes"] = [evil] * 3
+    results.data.source = results.data.split = results.environment["hardware"] = evil
+    results.traces.nodes = [evil] * 3
     results.notes.append(evil)
-    results.verdicts[0]["sentence"] = evil
+    results.findings["verdicts"][0]["sentence"] = evil
     text = render_html(results)
     assert "<script>alert" not in text
     assert text.count("<script>") == text.count("</script>") == text.count("</title>") == 1
@@ -238,7 +241,7 @@ def test_caveats_name_what_the_results_show(fake_results):
 def test_caveats_name_models_that_were_still_improving_and_fits_that_failed(fake_results):
     results = fake_results()
     results.rows.loc[results.rows["model"] == "gcn", "best_epoch"] = 30
-    results.failures.append({"model": "lstm", "seed": 5, "error": "loss is NaN"})
+    results.failures.append(Failure("lstm", 5, "loss is NaN"))
     found = caveats(results)
     assert "lstm with seed 5 failed and has no row: loss is NaN" in found
     assert any("last tenth of the budget: gcn." in sentence for sentence in found)
@@ -270,8 +273,8 @@ def test_a_comparison_of_everything_stays_below_three_megabytes(rich_results):
     models = {f"sequence-{i}-joint": ("sequence", 3 + i / 20) for i in range(12)}
     models |= {f"graph-wavenet-{i}": ("graph", 2.9 + i / 20) for i in range(13)}
     results = rich_results(models=models, nodes=207, horizons=(3, 6, 9, 12))
-    known = results.significance[0]
-    results.significance = [
+    known = results.findings["significance"][0]
+    results.findings["significance"] = [
         known | {"horizon": horizon, "metric": metric, "model": model, "against": against}
         for horizon in results.horizons
         for metric in ("mae", "rmse")
@@ -309,19 +312,19 @@ def test_protocol_says_what_the_scaler_read(fake_results, scaler, words):
 
 def test_methods_are_those_that_were_used(fake_results, rich_results):
     def names(results):
-        return [sentence.split(":")[0].split(" (")[0] for sentence in methods(results)]
+        return [sentence.split(":")[0].split(" (")[0] for sentence in FINDINGS.methods(results)]
 
-    found = names(fake_results())
-    assert found[0] == "Differences are tested by Diebold-Mariano"
-    assert found[1].startswith("A verdict needs test windows that hold 6 spans of the horizon without a common row")
-    rest = ["Intervals of groups of targets", "Mean ranks", "Ablation", "Conditions", "Prediction intervals"]
-    assert names(rich_results()) == [*found, *rest]
+    (needs,) = names(fake_results())
+    assert needs.startswith("A verdict needs test windows that hold 6 spans of the horizon without a common row")
+    tests = ["Differences are tested by Diebold-Mariano", "Mean ranks", "Ablation"]
+    rest = ["Conditions", "Intervals of groups of targets", "Prediction intervals"]
+    assert names(rich_results()) == [*tests, needs, *rest]
 
 
 def test_methods_say_how_the_best_is_judged_and_over_which_pairs_holm_is(rich_results):
     results = rich_results()
     results.spec["confidence"] = 0.9
-    tests, spans = methods(results)[:2]
+    tests, _, _, spans = FINDINGS.methods(results)[:4]
     assert (
         "One rule decides mark, interval, p and sentence: p after Holm (1979) is below 10%; the 90% interval" in tests
     )

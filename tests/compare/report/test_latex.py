@@ -54,8 +54,8 @@ def test_lines_have_as_many_cells_as_columns(rich_results):
 
 def test_long_tables_are_split(rich_results):
     results = rich_results()
-    test = next(test for test in results.significance if (test["horizon"], test["metric"]) == (12, "mae"))
-    results.significance = [test] * 81
+    test = next(test for test in results.findings["significance"] if (test["horizon"], test["metric"]) == (12, "mae"))
+    results.findings["significance"] = [test] * 81
     found = environments(render_latex(results))
     assert [name for name in found if name.startswith("tests")] == ["tests", "tests-2", "tests-3"]
     assert found["tests-3"].count(r" & last-value & ") == 1

@@ -106,7 +106,7 @@ def test_traces_show_the_best_of_each_family_and_leave_gaps(fake_results):
 
 def test_names_of_nodes_are_no_formulas(fake_results):
     results = fake_results()
-    results.traces["nodes"] = ["$\\frac{broken$", "b", "c"]
+    results.traces.nodes = ["$\\frac{broken$", "b", "c"]
     figure = traces(results)
     figure.canvas.draw()
     assert figure.axes[0].get_title(loc="left") == "$\\frac{broken$"
@@ -134,7 +134,7 @@ def test_positions_are_the_data_s_own_or_a_fixed_layout(fake_results):
     own = fake_results()
     found, given = node_positions(own)
     assert given
-    assert found.tolist() == own.data["positions"]
+    assert found.tolist() == own.data.positions
     first, given = node_positions(fake_results(positions=False))
     again, _ = node_positions(fake_results(positions=False))
     assert not given
@@ -145,10 +145,10 @@ def test_positions_are_the_data_s_own_or_a_fixed_layout(fake_results):
 
 def test_drawn_edges_are_undirected_without_loops_and_the_strongest(fake_results):
     results = fake_results()
-    results.data["edges"] = [[0, 1, 0.5], [1, 0, 0.7], [2, 2, 9.0], [2, 1, 0.6]]
+    results.data.edges = [[0, 1, 0.5], [1, 0, 0.7], [2, 2, 9.0], [2, 1, 0.6]]
     assert drawn_edges(results).tolist() == [[0, 1], [1, 2]]
-    results.data["edges"] = [[0, j, j / 1e4] for j in range(1, MAX_EDGES + 11)]
+    results.data.edges = [[0, j, j / 1e4] for j in range(1, MAX_EDGES + 11)]
     assert drawn_edges(results)[:, 1].min() == 11
     assert len(drawn_edges(results)) == MAX_EDGES
-    results.data["edges"] = []
+    results.data.edges = []
     assert drawn_edges(results).shape == (0, 2)

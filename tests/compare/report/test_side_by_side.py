@@ -3,19 +3,18 @@ import re
 import numpy as np
 import pytest
 
+from gnnkit.compare.errors import ErrorTable
 from gnnkit.compare.report.side_by_side import differences, score_sheets, write_side_by_side
-from gnnkit.compare.statistics.bootstrap import paired_interval
+from gnnkit.statistics.bootstrap import paired_interval
 
 
-def with_windows(results, shift):
+def with_windows(results, shift, windows=None):
     """Errors of 389 to 380 windows for `gru` alone, `shift` higher than a common noise."""
     rng = np.random.default_rng(0)
-    for horizon in results.horizons:
-        count = 392 - horizon
-        errors = shift + rng.random((3, count))
-        results.window_counts[str(horizon)] = [50] * count
-        results.seed_window_errors.setdefault("gru", {})[str(horizon)] = errors.tolist()
-        results.seed_window_squared.setdefault("gru", {})[str(horizon)] = (errors**2).tolist()
+    errors = {horizon: shift + rng.random((3, 392 - horizon)) for horizon in results.horizons}
+    squared = {horizon: found**2 for horizon, found in errors.items()}
+    counts = {horizon: [50] * (392 - horizon if windows is None else windows) for horizon in errors}
+    results.errors = ErrorTable.of_windows({"gru": errors}, {"gru": squared}, counts, {"gru": "sequence"})
     return results
 
 
@@ -28,7 +27,7 @@ def test_differences_name_what_is_not_the_same(fake_results):
     first, second = fake_results(), fake_results()
     assert differences(first, second) == []
     second.spec |= {"epochs": 60, "residual": True}
-    second.data["nodes"] = 30
+    second.data.nodes = 30
     second.environment["commit"] = "4567def"
     assert differences(first, second) == [
         ("spec: epochs", "30", "60"),
@@ -54,7 +53,7 @@ def test_scores_and_their_difference_by_hand(fake_results):
 def test_the_same_windows_give_a_paired_interval(fake_results):
     first, second = with_windows(fake_results(), 3.0), with_windows(fake_results(), 2.5)
     sheets, said = score_sheets(first, second)
-    errors = [np.array(results.seed_window_errors["gru"]["3"]) for results in (second, first)]
+    errors = [results.errors.window_errors("gru", 3) for results in (second, first)]
     found = paired_interval(*errors, np.full(389, 50.0), block=15)
     words = lines(sheets, "15 min, MAE")["gru"][3]
     assert words == f"−{-found.low:.3f} to −{-found.high:.3f}"
@@ -79,7 +78,7 @@ def test_models_of_one_run_alone_are_named(fake_results):
 
 def test_the_page_has_both_verdicts_and_opens_offline(fake_results, tmp_path):
     first, second = fake_results(), fake_results(name="<mine>")
-    second.verdicts[0]["sentence"] = "A verdict of the second."
+    second.findings["verdicts"][0]["sentence"] = "A verdict of the second."
     page = write_side_by_side(first, second, tmp_path / "both")
     assert page == tmp_path / "both" / "side-by-side.html"
     text = page.read_text()
@@ -102,9 +101,9 @@ def test_refusals(fake_results, tmp_path):
 
 
 def test_too_few_windows_are_the_reason_that_is_given(fake_results):
-    first, second = with_windows(fake_results(horizons=(3,)), 3.0), with_windows(fake_results(horizons=(3,)), 2.5)
-    for results in (first, second):  # 15 windows hold five spans of three steps
-        results.window_counts["3"] = [50] * 15
+    first, second = (  # 15 windows hold five spans of three steps
+        with_windows(fake_results(horizons=(3,)), shift, windows=15) for shift in (3.0, 2.5)
+    )
     said = score_sheets(first, second)[1]
     assert said[-1].text == "The windows are too few for a paired interval of the differences: these may be noise."
     assert said[-1].warning

@@ -4,6 +4,7 @@ import pytest
 from rich.console import Console
 
 from gnnkit.compare.report.terminal import render_terminal
+from gnnkit.compare.results import Failure
 
 MANY = {f"{kind}{form}": ("sequence", 3.0 + i / 10) for i, kind in enumerate(("rnn", "lstm", "bilstm", "gru"))
         for form in ("", "-joint")} | {
@@ -53,7 +54,10 @@ def test_no_mark_without_a_clear_winner(fake_results):
 def test_verdicts_follow_the_table(fake_results):
     text = " ".join(printed(fake_results()).split())
     assert text.index("historical-average") < text.index("• At 15 minutes ahead, tgcn is better than gru")
-    assert "! 15 min: not shown to beat the last value in MAE: gcn (worse), bilstm (not clearly different)." in text
+    assert (
+        "• 15 min: clearly better in MAE: lstm, gru, tgcn; not clearly different, so not shown to beat it: bilstm; "
+        "clearly worse: gcn." in text
+    )
 
 
 def test_user_text_is_no_markup(fake_results):
@@ -82,7 +86,7 @@ def test_inferred_settings_ablation_and_audit_are_told(rich_results):
 def test_no_mark_can_be_read_as_an_answer(rich_results, verdict):
     """A tick beside "does not help" reads as a yes: every sentence has the same bullet."""
     results = rich_results()
-    results.ablation |= {"verdict": verdict, "sentence": "What was found of the graph."}
+    results.findings["ablation"] |= {"verdict": verdict, "sentence": "What was found of the graph."}
     text = printed(results)
     assert "• What was found of the graph." in text
     assert not set("✓✗✔·") & set(text)
@@ -93,14 +97,14 @@ def test_too_few_windows_are_told_in_place_of_verdicts(fake_results):
     results = fake_results(horizons=(3,))
     sentence = "Up to 3 steps ahead: 1 test window is too few to judge: at least 16 are needed."
     base = {"kind": "too-few", "horizon": 3, "metric": "mae", "score": "averaged"}
-    results.verdicts = [base | {"sentence": sentence}]
+    results.findings["verdicts"] = [base | {"sentence": sentence}]
     text = printed(results)
-    assert f"• {sentence}" in text
+    assert f"! {sentence}" in text
     assert not [word for word in ("noise", "better", "interval", "beat") if word in text]
 
 
 def test_fits_that_failed_were_run(fake_results):
     results = fake_results(models={})
     assert "Only baselines were run." in printed(results)
-    results.failures = [{"model": "gcn", "seed": 0, "condition": "", "error": "the training loss is nan"}]
+    results.failures = [Failure("gcn", 0, "the training loss is nan")]
     assert "No fit came to its end: these are baselines." in printed(results)

@@ -1,0 +1,275 @@
+"""Which model is better, by how much, and is the difference more than noise? In numbers and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import Discriminator, Tag
+
+from gnnkit.compare.errors import METRICS, ErrorTable
+from gnnkit.compare.evidence import Evidence
+from gnnkit.compare.findings.difference import Difference, Words
+from gnnkit.compare.findings.finding import OMITTED, Finding, Headline
+from gnnkit.compare.findings.significance import SIGNIFICANCE, PairTest
+from gnnkit.compare.report.tables import horizon_label, sample_size, step_of
+from gnnkit.compare.results import Results
+from gnnkit.report.sections import Statement
+from gnnkit.statistics.enough import fewest_spans
+
+__all__ = ["VERDICTS", "PairVerdict", "Persistence", "Verdict", "persistence_groups", "verdicts"]
+
+PERSISTENCE = "last-value"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What the errors say at one horizon; of the kind `"too-few"`, it stands alone where windows are too few to judge.
+
+    Args:
+        kind: what it is about.
+        horizon, metric: P, and "mae" or "rmse".
+        score: "averaged" over the steps 1 … P.
+        sentence: in words.
+    """
+
+    kind: str
+    horizon: int
+    metric: str
+    score: str = "averaged"
+    sentence: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairVerdict(Difference, Verdict):
+    """Two models: error of `model` less that of `against`.
+
+    `kind` is `"winner"` (best model against the best that is tied with it, else the runner-up; `clear` where none is
+    tied), `"persistence"` (every trained model against `last-value`) or `"families"` (the graph model against the
+    sequence model that the validation rows chose; absent when a family has no model, and where there is no graph).
+
+    Args:
+        model, against: their names.
+        tied: of a winner, the models that it is not clearly below.
+    """
+
+    model: str
+    against: str
+    tied: list[str] | None = field(default=None, metadata=OMITTED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Persistence(Verdict):
+    """The trained models by what their tests against `last-value` say; `kind` is `"persistence-summary"`."""
+
+    better: list[str]
+    open: list[str]
+    worse: list[str]
+
+
+def verdicts(
+    table: ErrorTable, tests: Sequence[PairTest], words: Words, *, pair: tuple[str, str] | None = None
+) -> list[Verdict]:
+    """What the errors say, per horizon and for MAE and RMSE, in numbers and in words.
+
+    All that is said is what the tests of `significance` found: a difference is called one where the test's p, corrected
+    for what its question looks at, is below 1 − confidence; its interval then excludes 0. Of the model with the lowest
+    score, those that it is not clearly below are `tied` with it, and it is `clear` where none is.
+
+    Models are compared by name. No sentence speaks of the graph: two models differ in more than that, and only the same
+    model with and without it (`judge_ablation`) tells what the graph does.
+
+    Args:
+        table: the errors.
+        tests: what `significance` found on them.
+        words: for the sentences.
+        pair: the graph and the sequence model that are best on the validation rows, for a choice by the test rows would
+            favour the family with more models. None: no two models were chosen so.
+
+    Returns:
+        The verdicts; of a horizon with too few windows one of the kind `"too-few"`.
+    """
+    known = {(t.question, t.horizon, t.metric, t.model, t.against): t for t in tests}
+    found: list[Verdict] = []
+    for horizon in table.horizons:
+        when = words.ahead(horizon)
+        when = when[0].upper() + when[1:]
+        if not table.is_enough(horizon, words.confidence):
+            sentence = f"{when}: {words.shortage(table.counts(horizon), horizon)}"
+            found.append(Verdict(kind="too-few", horizon=horizon, metric="mae", sentence=sentence))
+            continue
+        for metric in METRICS:
+            referee = _Referee(table, known, words, horizon, metric, when)
+            found += [*referee.winner(), *referee.persistence(), *(referee.families_pair(*pair) if pair else [])]
+    return found
+
+
+def persistence_groups(pairs: Sequence[Verdict], horizon: int, metric: str = "mae") -> dict[str, list[str]]:
+    """The models that are clearly better than the last value, open, and clearly worse; empty where none was tested."""
+    groups: dict[str, list[str]] = {"better": [], "open": [], "worse": []}
+    for each in pairs:
+        if isinstance(each, PairVerdict) and (each.kind, each.horizon, each.metric) == ("persistence", horizon, metric):
+            groups["open" if not each.clear else "better" if each.difference < 0 else "worse"].append(each.model)
+    return groups if any(groups.values()) else {}
+
+
+class _Referee(NamedTuple):
+    """The errors of all models at one horizon and metric, and the questions that are put to them."""
+
+    table: ErrorTable
+    tests: dict[tuple[str, int, str, str, str], PairTest]
+    words: Words
+    horizon: int
+    metric: str
+    when: str
+
+    def winner(self) -> list[Verdict]:
+        best, *others = sorted(self.table.models, key=self._score)
+        if not others:
+            return []
+        tied = [name for name in others if not self._test("best", best, name).clear]
+        against = tied[0] if tied else others[0]
+        test = self._test("best", best, against)
+        sentence = f"{self.when}, {best} has the lowest {self.metric.upper()} ({self._value(best)}), "
+        sentence += f"not told apart from {', '.join(tied)}" if tied else "clearly below every other model"
+        many = test.comparisons is not None and test.comparisons > 1
+        pairs = f", corrected for all {test.comparisons} pairs of models" if many else ""
+        sentence += f": against {against} {self.words.difference_with_p(test)}{pairs}."
+        return [self._verdict("winner", test, sentence, clear=not tied, tied=tied)]
+
+    def persistence(self) -> list[Verdict]:
+        families = self.table.families
+        trained = [name for name in families if families[name] != "baseline"]
+        if PERSISTENCE not in families or not trained:
+            return []
+        found = []
+        for name in trained:
+            test = self._test(PERSISTENCE, name, PERSISTENCE)
+            said = "does not clearly differ from"
+            if test.clear:
+                said = "clearly beats" if test.difference < 0 else "is clearly worse than"
+            numbers = self.words.difference_with_p(test)
+            sentence = f"{self.when}, {name} {said} {PERSISTENCE} in {self.metric.upper()}: {numbers}."
+            found.append(self._verdict("persistence", test, sentence))
+        groups = persistence_groups(found, self.horizon, self.metric)
+        behind = [name for name in trained if name not in groups["better"]]
+        parts = [f"no trained model clearly beats {PERSISTENCE}"]
+        if groups["better"]:
+            parts = [f"{_subject(groups['better'], 'clearly beats', 'clearly beat')} {PERSISTENCE}"]
+            if behind:
+                parts.append(f"{_subject(behind, 'does', 'do')} not clearly beat it")
+        if groups["worse"]:
+            parts.append(f"{_subject(groups['worse'], 'is', 'are')} clearly worse than it")
+        sentence = f"{self.when}, in {self.metric.upper()}: {'; '.join(parts)}."
+        names: dict[str, Any] = {"kind": "persistence-summary", "horizon": self.horizon, "metric": self.metric}
+        summary: Verdict = Persistence(**names, **dict[str, Any](groups), sentence=sentence)
+        return [summary, *found]
+
+    def families_pair(self, model: str, rival: str) -> list[Verdict]:
+        """The two models that the validation rows chose, one of each family, by their names."""
+        test = self._test("families", model, rival)
+        answer = "is not told apart from"
+        if test.clear:
+            answer = "is better than" if test.difference < 0 else "is worse than"
+        sentence = (
+            f"{self.when}, {model} ({self._value(model)}) {answer} {rival} ({self._value(rival)}) in "
+            f"{self.metric.upper()}: {self.words.difference_with_p(test)}."
+        )
+        families = self.table.families
+        members = {best: [name for name in families if families[name] == families[best]] for best in (model, rival)}
+        if any(len(names) > 1 for names in members.values()):
+            among = " and ".join(f"{best} of {', '.join(names)}" for best, names in members.items())
+            sentence += f" The validation rows chose {among}."
+        return [self._verdict("families", test, sentence)]
+
+    def _score(self, name: str) -> float:
+        return self.table.score(name, self.horizon, self.metric)
+
+    def _value(self, name: str) -> str:
+        return self.words.value(self._score(name))
+
+    def _test(self, question: str, model: str, against: str) -> PairTest:
+        return self.tests[question, self.horizon, self.metric, model, against]
+
+    def _verdict(self, kind: str, test: PairTest, sentence: str, **more: Any) -> PairVerdict:
+        families, two = self.table.families, (test.model, test.against)
+        single = [
+            name
+            for name in two
+            if families[name] != "baseline" and len(self.table.scores(name, self.horizon, self.metric)) == 1
+        ]
+        if single:
+            sentence += f" One seed of {' and '.join(single)}: the noise between seeds is not in the interval."
+        numbers = {
+            name: getattr(test, name) for name in ("model", "against", "difference", "low", "high", "clear", "p")
+        }
+        numbers |= {"kind": kind, "horizon": self.horizon, "metric": self.metric, "sentence": sentence}
+        return PairVerdict(**{**numbers, **more})
+
+
+def _subject(names: list[str], singular: str, plural: str) -> str:
+    return f"{', '.join(names)} {singular if len(names) == 1 else plural}"
+
+
+def _find(evidence: Evidence) -> list[Verdict]:
+    return verdicts(evidence.table, SIGNIFICANCE.judge(evidence), Words.of(evidence), pair=evidence.pair)
+
+
+def _headlines(results: Results, found: list[Verdict]) -> list[Headline]:
+    """The verdicts on MAE by kind, horizons ascending; then all the rest."""
+    if not found:
+        nothing = "No two models were compared, so there is no verdict; the scores stand alone."
+        return [Headline("", [Statement(nothing)])]
+    found = sorted(found, key=lambda verdict: verdict.horizon)
+    told: dict[str, list[Statement]] = {"too-few": [], "families": [], "winner": [], "rest": []}
+    for each in found:
+        if isinstance(each, PairVerdict):
+            first = each.metric == "mae" and each.kind in ("families", "winner")
+            sample = sample_size(results, each.horizon, (each.model, each.against))
+            told[each.kind if first else "rest"].append(Statement(each.sentence, each.clear, sample))
+        elif each.kind == "too-few":
+            told["too-few"].append(Statement(each.sentence, warning=True))
+    persistence = []
+    for horizon in dict.fromkeys(each.horizon for each in found):
+        groups = persistence_groups(found, horizon)
+        said = ("clearly better in MAE", "not clearly different, so not shown to beat it", "clearly worse")
+        parts = [f"{word}: {', '.join(names)}" for word, names in zip(said, groups.values(), strict=False) if names]
+        if parts:
+            persistence.append(Statement(f"{horizon_label(horizon, step_of(results))}: {'; '.join(parts)}."))
+    return [
+        Headline("", told["too-few"]),
+        Headline("Chosen on the validation rows: a graph model against a sequence model", told["families"]),
+        Headline("Best of all against the runner-up", told["winner"]),
+        Headline("Who beats repeating the last value?", persistence),
+        Headline("All other verdicts (RMSE, each model against the last value)", told["rest"], folded=True),
+    ]
+
+
+def _method(results: Results) -> str:
+    if results.by_older_rules:
+        return ""
+    return (
+        f"A verdict needs test windows that hold {fewest_spans(results.confidence)} spans of the horizon without a "
+        f"common row: of fewer, even a model that wins every one does so by chance with a probability of 2 / 2ⁿ > "
+        f"{1 - results.confidence:.2g} (sign test; Dixon and Mood, 1946)."
+    )
+
+
+def _shape(value: Any) -> str:
+    kind = value["kind"] if isinstance(value, dict) else value.kind
+    return kind if kind in ("persistence-summary", "too-few") else "pair"
+
+
+def _older(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without the sentences that say of the graph what was tested of two models, and summaries that were only words."""
+    return [row for row in rows if row["kind"] != "graph" and (_shape(row) != "persistence-summary" or "better" in row)]
+
+
+_Row = Annotated[
+    Annotated[PairVerdict, Tag("pair")]
+    | Annotated[Persistence, Tag("persistence-summary")]
+    | Annotated[Verdict, Tag("too-few")],
+    Discriminator(_shape),
+]
+VERDICTS: Finding[list[Verdict]] = Finding("verdicts", list[_Row], _find, tell=_headlines, method=_method, older=_older)
