@@ -29,7 +29,6 @@ __all__ = [
     "parse_names",
     "parse_options",
     "parse_seeds",
-    "parse_whole_numbers",
     "read_option",
     "takes",
 ]
@@ -170,18 +169,10 @@ def parse_names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def parse_whole_numbers(name: str, text: str) -> list[int]:
-    """Numbers between commas; a `ValueError` that names the option where they are none."""
-    try:
-        return [int(part) for part in parse_names(text)]
-    except ValueError:
-        raise ValueError(f"{name}: {text!r} is not a list of whole numbers; write e.g. 3,6,12") from None
-
-
-def parse_seeds(text: str) -> list[int]:
-    """A count of seeds, or a list of them; a `ValueError` where it is neither."""
+def parse_seeds(text: str) -> list[Any]:
+    """A count of seeds as a list, or the items of a list; a `ValueError` where it is neither."""
     if "," in text:
-        return parse_whole_numbers("seeds", text)
+        return [_item(part, int) for part in parse_names(text)]
     try:
         count = int(text)
     except ValueError:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gnnkit.cli.options import help_text, parse_names, parse_seeds, parse_whole_numbers
-from gnnkit.cli.options import named_option as _set
+from gnnkit.cli.options import help_text, named_option, takes
+
+if TYPE_CHECKING:
+    from gnnkit.settings.declared import Settings
 
 __all__ = ["app", "sequence"]
 
 app = typer.Typer(rich_markup_mode="rich")
-
-_WHAT, _HOW, _OUT = "What is compared", "Training, the same for every model", "Output"
 
 _SEQUENCE = """
 Let LSTM and BiLSTM tell the last of T random numbers from the others, with narrow and wide embeddings.
@@ -33,25 +33,18 @@ initialisation and gnnkit's; its own recipe alone; then longer ones, from one se
 """
 
 
-@app.command(help=help_text(_SEQUENCE))
+def _settings() -> type[Settings]:
+    from gnnkit.studies.combinations.settings import CombinationsSettings
+
+    return CombinationsSettings
+
+
+@app.command(help=help_text(_SEQUENCE), cls=takes(_settings))
 def sequence(
-    lengths: Annotated[str, _set(_WHAT, "Numbers in a combination (5,10,15).")] = "5,10,15",
-    cells: Annotated[str, _set(_WHAT, "Of rnn, lstm, gru, birnn, bilstm, bigru (lstm,bilstm).")] = "lstm,bilstm",
-    embeddings: Annotated[str, _set(_WHAT, "Widths of the embedding (1,128).")] = "1,128",
-    initializations: Annotated[
-        str, _set(_WHAT, "Of report, torch's Kaiming routine on (in, out), and gnnkit, √(2 / in) (report,gnnkit).")
-    ] = "report,gnnkit",
-    seeds: Annotated[
-        str, _set(_WHAT, "A count, 3, or a list (0,24,42); a list of one ends in a comma, 7,.")
-    ] = "0,24,42",
-    steps: Annotated[int, _set(_HOW, "Steps of a run (2000).")] = 2000,
-    hidden: Annotated[int, _set(_HOW, "Width of the state (128).", "--hidden")] = 128,
-    batch_size: Annotated[int, _set(_HOW, "Combinations in a step (128).")] = 128,
-    learning_rate: Annotated[float, _set(_HOW, "Of Adam (0.001).")] = 1e-3,
-    clip: Annotated[float, _set(_HOW, "Largest norm of the gradient (10).")] = 10.0,
-    test_sequences: Annotated[int, _set(_HOW, "Fresh combinations that a run is scored on (5000).")] = 5000,
-    device: Annotated[str, _set(_HOW, "auto, cpu, cuda, cuda:1, mps (auto).")] = "auto",
-    out: Annotated[Path, _set(_OUT, "Folder for the results (gnnkit-sequence).")] = Path("gnnkit-sequence"),
+    ctx: typer.Context,
+    out: Annotated[Path, named_option("Output", "Folder for the results. Default: gnnkit-sequence.")] = Path(
+        "gnnkit-sequence"
+    ),
 ) -> None:
     from rich.console import Console
 
@@ -59,20 +52,7 @@ def sequence(
     from gnnkit.studies.combinations.settings import CombinationsSettings
     from gnnkit.studies.combinations.study import run_study
 
-    settings = CombinationsSettings(
-        lengths=tuple(parse_whole_numbers("lengths", lengths)),
-        cells=tuple(parse_names(cells)),
-        embeddings=tuple(parse_whole_numbers("embeddings", embeddings)),
-        initializations=tuple(parse_names(initializations)),
-        seeds=tuple(parse_seeds(seeds)),
-        steps=steps,
-        hidden_channels=hidden,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        clip=clip,
-        test_sequences=test_sequences,
-        device=device,
-    )
+    settings = CombinationsSettings(**ctx.obj)
     try:
         rows = run_study(settings, out, console=Console(stderr=True))
     except KeyboardInterrupt:

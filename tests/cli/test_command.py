@@ -92,12 +92,12 @@ def test_sequence_runs_the_study_and_goes_on(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--lengths", "5,1"), "lengths must list whole numbers of at least 2, got [5, 1]"),
-        (("--lengths", "five"), "lengths: 'five' is not a list of whole numbers"),
-        (("--cells", "lstn"), "cells must list some of rnn, lstm"),
-        (("--initializations", "xavier"), "initializations must list some of report, gnnkit, got ['xavier']"),
-        (("--hidden", 0), "hidden_channels must be a whole number of at least 1, got 0"),
-        (("--batch-size", 0), "batch_size must be a whole number of at least 1, got 0"),
+        (("--lengths", "5,1"), "lengths: 1 is not allowed: give at least 2"),
+        (("--lengths", "five"), "lengths: 'five' is not allowed: give a whole number"),
+        (("--cells", "lstn"), "cells: 'lstn' is not known; did you mean 'lstm'?"),
+        (("--initializations", "xavier"), "initializations: 'xavier' is not known; choose from report, gnnkit"),
+        (("--hidden", 0), "hidden_channels: 0 is not allowed: give at least 1"),
+        (("--batch-size", 0), "batch_size: 0 is not allowed: give at least 1"),
     ],
 )
 def test_sequence_refuses_bad_input(tmp_path, capsys, words, message):

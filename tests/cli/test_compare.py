@@ -71,7 +71,7 @@ BAD = {
     "horizon in words": (["--horizon", "three"], "horizons: 'three' is not allowed: give a whole number"),
     "seeds in words": (["--seeds", "many"], "seeds: 'many' is neither a count (3) nor a list (0,24,42)"),
     "no seeds": (["--seeds", "0"], "seeds: 0 is not a number of seeds from 1 to 1000"),
-    "half a list of seeds": (["--seeds", "1,x"], "seeds: '1,x' is not a list of whole numbers"),
+    "half a list of seeds": (["--seeds", "1,x"], "seeds: 'x' is not allowed: give a whole number"),
     "device": (["--device", "gpu0"], "device is 'gpu0'; choose auto, cpu, cuda"),
     "no such GPU": (["--device", "cuda:77"], "device is 'cuda:77', but this machine has"),
     "epochs": (["--epochs", "0"], "epochs: 0 is not allowed"),

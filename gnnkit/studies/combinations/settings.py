@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from gnnkit.settings.declared import Settings, Written, distinct
+from gnnkit.settings.problems import SpecProblems, nearest
 
 __all__ = ["CELLS", "INITIALIZATIONS", "CombinationsSettings", "Run"]
 
@@ -19,23 +22,11 @@ CELLS: dict[str, dict[str, Any]] = {
 INITIALIZATIONS: dict[str, Literal["in", "out"]] = {"report": "out", "gnnkit": "in"}
 
 
-@dataclass(frozen=True)
-class CombinationsSettings:
-    """What is run: every length with every cell, embedding, initialisation and seed; and the recipe, the same for all.
+Count = Annotated[int, Field(ge=1)]
 
-    Args:
-        lengths: Numbers T in a combination. Default 5, 10, 15.
-        cells: Of `CELLS`. Default "lstm", "bilstm".
-        embeddings: Widths of the learned embedding. Default 1, the report's, and 128, the cure.
-        initializations: Of `INITIALIZATIONS`. Default "report", "gnnkit".
-        seeds: Default 0, 24, 42.
-        steps: Optimisation steps of a run. Default 2000.
-        hidden_channels: Width of the state. Default 128.
-        batch_size: Combinations in a step. Default 128.
-        learning_rate: Adam's. Default 1e-3.
-        clip: Largest norm of the gradient. Default 10.
-        test_sequences: Fresh combinations that a run is scored on. Default 5000.
-        device: "auto" (default), "cpu", "cuda", ...
+
+class CombinationsSettings(Settings, frozen=True):
+    """What is run: every length with every cell, embedding, initialisation and seed; and the recipe, the same for all.
 
     Raises:
         ValueError: A list is empty or names something twice, an unknown cell, or a number is out of range.
@@ -45,42 +36,51 @@ class CombinationsSettings:
         6
     """
 
-    lengths: tuple[int, ...] = (5, 10, 15)
-    cells: tuple[str, ...] = ("lstm", "bilstm")
-    embeddings: tuple[int, ...] = (1, 128)
-    initializations: tuple[str, ...] = ("report", "gnnkit")
-    seeds: tuple[int, ...] = (0, 24, 42)
-    steps: int = 2000
-    hidden_channels: int = 128
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-    clip: float = 10.0
-    test_sequences: int = 5000
-    device: str = "auto"
+    panel: ClassVar[str] = "What is compared, and the recipe"
 
-    def __post_init__(self) -> None:
-        for name, least in (("lengths", 2), ("embeddings", 1), ("seeds", 0)):
-            values = getattr(self, name)
-            if not values or any(isinstance(v, bool) or not isinstance(v, int) or v < least for v in values):
-                raise ValueError(f"{name} must list whole numbers of at least {least}, got {list(values)}")
-        for name, allowed in (("cells", CELLS), ("initializations", INITIALIZATIONS)):
-            values = getattr(self, name)
-            if not values or any(value not in allowed for value in values):
-                raise ValueError(f"{name} must list some of {', '.join(allowed)}, got {list(values)}")
-        for name in ("lengths", "cells", "embeddings", "initializations", "seeds"):
-            if len(set(getattr(self, name))) < len(getattr(self, name)):
-                raise ValueError(f"{name} names something twice: {list(getattr(self, name))}")
-        for name in ("steps", "hidden_channels", "batch_size", "test_sequences"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
-        for name in ("learning_rate", "clip"):
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
-                raise ValueError(f"{name} must be a positive number, got {getattr(self, name)!r}")
+    lengths: Annotated[tuple[Annotated[int, Field(ge=2)], ...], Field(min_length=1)] = (5, 10, 15)
+    """Numbers in a combination."""
+    cells: Annotated[tuple[str, ...], Field(min_length=1)] = ("lstm", "bilstm")
+    """Of rnn, lstm, gru, birnn, bilstm, bigru."""
+    embeddings: Annotated[tuple[Count, ...], Field(min_length=1)] = (1, 128)
+    """Widths of the learned embedding: 1 is the report's, 128 the cure."""
+    initializations: Annotated[tuple[str, ...], Field(min_length=1)] = ("report", "gnnkit")
+    """Of report, torch's Kaiming routine on (in, out), and gnnkit, √(2 / in)."""
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), Written(counted=True)] = (0, 24, 42)
+    """Seeds: a count, or a list."""
+    steps: Count = 2000
+    """Optimisation steps of a run."""
+    hidden_channels: Annotated[Count, Written(("--hidden",))] = 128
+    """Width of the state."""
+    batch_size: Count = 128
+    """Combinations in a step."""
+    learning_rate: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
+    """Of Adam."""
+    clip: float = Field(default=10.0, gt=0, allow_inf_nan=False)
+    """Largest norm of the gradient."""
+    test_sequences: Count = 5000
+    """Fresh combinations that a run is scored on."""
+    device: str = "auto"
+    """Where to train: auto, cpu, cuda, cuda:1, mps."""
+
+    @field_validator("cells", "initializations")
+    @classmethod
+    def _known_names(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        known = CELLS if info.field_name == "cells" else INITIALIZATIONS
+        wrong = [(i, name) for i, name in enumerate(names) if name not in known]
+        if wrong:
+            raise SpecProblems([((i,), f"{name!r} is not known{nearest(name, known)}") for i, name in wrong])
+        return names
+
+    @field_validator("lengths", "cells", "embeddings", "initializations", "seeds")
+    @classmethod
+    def _nothing_twice(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        return distinct(values, "each value")
 
     def recipe(self) -> dict[str, Any]:
         """What runs must share to stand in one table: all but the lists and the device."""
-        return {name: value for name, value in asdict(self).items() if name not in _LISTS}
+        lists = {"lengths", "cells", "embeddings", "initializations", "seeds"}
+        return self.model_dump(exclude={*lists, "device"})
 
     def runs(self) -> list[Run]:
         """All runs, the short ones first."""
@@ -92,9 +92,6 @@ class CombinationsSettings:
             for cell in self.cells
             for seed in self.seeds
         ]
-
-
-_LISTS = ("lengths", "cells", "embeddings", "initializations", "seeds", "device")
 
 
 class Run(NamedTuple):

@@ -20,18 +20,21 @@ def test_defaults_are_the_reports_recipe():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"lengths": (5, 1)}, r"lengths must list whole numbers of at least 2, got \[5, 1\]"),
-        ({"embeddings": (0,)}, "embeddings must list whole numbers of at least 1"),
-        ({"seeds": ()}, "seeds must list whole numbers of at least 0"),
-        ({"seeds": (1, 1)}, "seeds names something twice"),
-        ({"cells": ("lstm", "transformer")}, "cells must list some of rnn, lstm, gru, birnn, bilstm, bigru"),
-        ({"initializations": ("zeros",)}, r"initializations must list some of report, gnnkit, got \['zeros'\]"),
-        ({"initializations": ()}, "initializations must list some of"),
-        ({"initializations": ("report", "report")}, "initializations names something twice"),
-        ({"hidden_channels": 0}, "hidden_channels must be a whole number of at least 1, got 0"),
-        ({"batch_size": 0}, "batch_size must be a whole number of at least 1, got 0"),
-        ({"learning_rate": 0.0}, "learning_rate must be a positive number"),
-        ({"clip": float("nan")}, "clip must be a positive number, got nan"),
+        ({"lengths": (5, 1)}, "^lengths: 1 is not allowed: give at least 2$"),
+        ({"embeddings": (0,)}, "^embeddings: 0 is not allowed: give at least 1$"),
+        ({"seeds": ()}, r"^seeds: \(\) is not allowed: give at least 1 value$"),
+        ({"seeds": (1, 1)}, "^seeds: 1 is given twice; give each value once$"),
+        (
+            {"cells": ("lstm", "transformer")},
+            "^cells: 'transformer' is not known; choose from rnn, lstm, gru, birnn, bilstm, bigru$",
+        ),
+        ({"initializations": ("zeros",)}, "^initializations: 'zeros' is not known; choose from report, gnnkit$"),
+        ({"initializations": ()}, r"^initializations: \(\) is not allowed: give at least 1 value$"),
+        ({"initializations": ("report", "report")}, "^initializations: report is given twice; give each value once$"),
+        ({"hidden_channels": 0}, "^hidden_channels: 0 is not allowed: give at least 1$"),
+        ({"batch_size": 0}, "^batch_size: 0 is not allowed: give at least 1$"),
+        ({"learning_rate": 0.0}, "^learning_rate: 0.0 is not allowed: give more than 0$"),
+        ({"clip": float("nan")}, "^clip: nan is not allowed: give a finite number$"),
     ],
 )
 def test_bad_settings(changes, message):
