@@ -61,7 +61,7 @@ def escape_markdown(text: str) -> str:
 
 
 def section_blocks(section: Section, level: int = 2) -> list[str]:
-    """A section without its figures.
+    """A section without its figures; nothing of one that has nothing else.
 
     Args:
         section: The section.
@@ -70,8 +70,7 @@ def section_blocks(section: Section, level: int = 2) -> list[str]:
     Returns:
         Blocks to be joined by empty lines.
     """
-    blocks = [] if section.folded else [f"{'#' * level} {section.title}"]
-    blocks.append(markdown_list(map(_statement, section.statements)))
+    blocks = [markdown_list(map(_statement, section.statements))]
     blocks += [f"![{escape_markdown(picture.label)}]({picture.name})" for picture in section.pictures]
     for sheets in section.sheets:
         for number, (label, sheet) in enumerate(sheets.choices):
@@ -88,7 +87,11 @@ def section_blocks(section: Section, level: int = 2) -> list[str]:
     for part in section.parts:
         blocks += section_blocks(part, level + 1)
     blocks = [block for block in blocks if block]
-    return [_folded(section.title, "\n\n".join(blocks))] if section.folded else blocks
+    if not blocks:
+        return []
+    if section.folded:
+        return [_folded(section.title, "\n\n".join(blocks))]
+    return [f"{'#' * level} {section.title}", *blocks]
 
 
 def sections_document(title: str, about: str, sections: Sequence[Section]) -> str:

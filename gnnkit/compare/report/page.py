@@ -10,7 +10,7 @@ from gnnkit.compare.report.protocol import caveats, protocol, rerun_command, spe
 from gnnkit.compare.results import Results
 from gnnkit.report.sections import Section
 
-__all__ = ["Page", "page_of"]
+__all__ = ["Page", "page_of", "verdict_section"]
 
 
 class Page(NamedTuple):
@@ -36,10 +36,10 @@ def page_of(results: Results) -> Page:
         raise ValueError("results.rows is empty: there is nothing to report; run at least one model or baseline")
     figures = Section("figures", "Errors, training, forecasts", drawings=tuple(main_drawings(results)))
     before, behind = (FINDINGS.sections(results, after_figures=after) for after in (False, True))
-    return Page(_verdict(results), before, figures, behind, _closing(results))
+    return Page(verdict_section(results), before, figures, behind, _closing(results))
 
 
-def _verdict(results: Results) -> Section:
+def verdict_section(results: Results) -> Section:
     """What must be known before any number, then each verdict in words."""
     told = FINDINGS.headlines(results)
     first = tuple(statement for group in told if not group.title for statement in group.statements)

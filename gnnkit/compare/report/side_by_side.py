@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from gnnkit.compare.findings import FINDINGS
 from gnnkit.compare.report.html import TEMPLATES
+from gnnkit.compare.report.page import verdict_section
 from gnnkit.compare.report.protocol import plain_text
 from gnnkit.compare.report.scores import facts
 from gnnkit.compare.report.tables import base_rows, families, horizon_label, sample_size, step_of, with_unit
 from gnnkit.compare.results import Results
-from gnnkit.report.html import render_page
+from gnnkit.report.html import render_page, section_view
 from gnnkit.report.numbers import DASH, decimals, format_number, signed
 from gnnkit.report.sections import Entry, Sheet, Sheets, Statement
 from gnnkit.statistics.bootstrap import Interval, paired_interval
@@ -71,7 +71,7 @@ def write_side_by_side(first: Results, second: Results, path: str | Path) -> Pat
         differing=_differing_sheet(found, names) if found else None,
         scores=sheets,
         statements=statements,
-        verdicts=[FINDINGS.headlines(results) for results in (first, second)],
+        verdicts=[section_view(verdict_section(results), results, {}) for results in (first, second)],
     )
     path = _page_path(Path(path))
     path.write_text(text, encoding="utf-8", newline="\n")

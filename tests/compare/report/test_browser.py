@@ -50,7 +50,7 @@ def test_the_report_logs_nothing_and_asks_for_nothing(browser, report):
     assert browser.complaints == []
     assert browser.requests == []
     assert sections(browser) == [
-        *("verdict", "scores", "tests", "ablation", "conditions", "where", "figures"),
+        *("verdict", "scores", "tests", "ranks", "ablation", "conditions", "where", "figures"),
         *("intervals", "budget", "audit", "published", "caveats", "protocol"),
     ]
 
