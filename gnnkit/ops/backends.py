@@ -114,9 +114,11 @@ def register(op: str, package: str | None, *backends: BackendEntry) -> None:
         ValueError: A backend's name is not known, or another package has an op of that name.
 
     Example:
-        >>> register("halve", "my_ops.halve", TORCH, REFERENCE)
-        >>> [entry.module for entry in BACKENDS["halve"]]
-        ['my_ops.halve.torch', 'my_ops.halve.reference']
+        `tests/ops/test_walk.py` has a whole op; a backend's name must be a known one.
+
+        >>> register("halve", "my_ops.halve", BackendEntry("nunba"))
+        Traceback (most recent call last):
+        ValueError: backend='nunba' of halve is not known: choose of reference, torch, dense, scatter, numba, triton
     """
     entries = tuple(replace(entry, module=f"{package}.{entry.name}") for entry in backends)
     for entry in entries:

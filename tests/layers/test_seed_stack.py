@@ -147,3 +147,13 @@ def test_the_template_is_left_as_it_is():
             parameter.add_(1.0)
     assert all(torch.equal(value, before[name]) for name, value in single.state_dict().items())
     assert isinstance(single.drop, FeatureDropout)
+
+
+def test_hops_share_one_graph(monkeypatch):
+    from gnnkit.layers import _stacked
+
+    made, prepare = [], _stacked.prepare
+    monkeypatch.setattr(_stacked, "prepare", lambda *arguments: made.append(1) or prepare(*arguments))
+    stack = SeedStack([NodeClassifier(4, 8, 3, layer="dagnn", num_layers=6) for _ in range(2)])
+    stack(torch.randn(3, 4), torch.tensor([[0, 1, 2], [1, 2, 0]])).sum().backward()
+    assert made == [1]

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 CHECKS = sorted(path.name for path in (Path(__file__).parent / "kernels").glob("check_*.py"))
 
 

@@ -26,7 +26,8 @@ __all__ = ["square_norm"]
 from torch import Tensor
 from gnnkit.ops.backends import FULL, REFERENCE, TORCH, BackendEntry, Situation, register
 from gnnkit.ops.dispatch import backend_for
-from gnnkit.ops.tracing import is_transformed
+from gnnkit.ops.tracing import is_traced, is_transformed
+from walk.square_norm.torch import square_norm as native
 
 register(
     "square_norm",
@@ -41,6 +42,8 @@ register(
 def square_norm(x: Tensor) -> Tensor:
     if x.dim() != 2:
         raise ValueError(f"x has shape {list(x.shape)}: it is [N, C]")
+    if is_traced():  # a compiler knows torch's operators; an operator of one's own is an `operators.py` more
+        return native((x,))
     return backend_for("square_norm", Situation(x.device.type, x.dtype, is_transformed(x)))((x,))
 """,
     "reference.py": """
@@ -166,9 +169,11 @@ def test_every_backend_can_be_asked_for_and_differentiated_twice(square_norm, ba
         assert torch.autograd.gradgradcheck(square_norm, (x,))
 
 
-def test_transforms_go_through_torch(square_norm) -> None:
+def test_transforms_and_compilers_go_through_torch(square_norm) -> None:
     rows = torch.func.vmap(torch.func.grad(lambda x: square_norm(x[None])[0]))(X)
     torch.testing.assert_close(rows, 2 * X)
+    compiled = torch.compile(square_norm, backend="eager", fullgraph=True)
+    assert compiled(X).tolist() == [9.0, 25.0]
 
 
 def test_what_cannot_run_says_why(square_norm) -> None:
