@@ -131,6 +131,7 @@ print("works without:", sorted(set(sys.modules) & {"numba", "triton", "torch_sca
 """
 
 
+@pytest.mark.slow
 def test_it_works_with_no_optional_package():
     run = subprocess.run([sys.executable, "-c", BLOCKED], capture_output=True, text=True, env={**os.environ}, cwd=ROOT)
     assert run.returncode == 0, run.stderr
