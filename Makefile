@@ -30,7 +30,7 @@ test: .venv/installed-scatter
 	$(VENV) -m pytest $(TESTS)
 
 test-fast: .venv/installed-scatter
-	$(VENV) -m pytest -m "not slow" $(or $(TESTS),tests)
+	$(VENV) -m pytest -m "not slow and not browser" $(or $(TESTS),tests)
 
 # GNNKIT_CASES names the folder of the cases; the default lies beside the checkout.
 cases: .venv/installed-dev

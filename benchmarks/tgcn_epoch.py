@@ -101,6 +101,7 @@ def main() -> None:
     if gap > GATE:
         raise SystemExit(f"the losses of the two sides differ by {gap:.1e}; nothing was timed")
     times: dict[str, list[float]] = {name: [] for name in sides}
+    steps = 0
     for _ in range(options.rounds):
         for name, side in sides.items():
             start = clock(options.device)

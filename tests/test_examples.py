@@ -22,6 +22,7 @@ def test_no_example_is_left_out():
     assert {path.name for path in EXAMPLES.glob("*.py")} == set(PROMISED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROMISED)
 def test_example_runs_and_prints_what_it_promises(name, tmp_path):
     # The limit is for one that hangs; a busy machine may be many times slower than a quiet one.

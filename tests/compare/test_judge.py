@@ -24,6 +24,8 @@ from gnnkit.compare.findings import (
 )
 from gnnkit.data import load
 
+pytestmark = pytest.mark.slow  # one comparison with everything in it, for all of the tests
+
 SPEC = {
     "data_options": {"num_nodes": 6, "days": 2}, "models": ["gcn", "mtgnn-given", "gru"], "seeds": [0, 1],
     "horizons": [2, 4], "hidden_channels": 4, "epochs": 1, "device": "cpu", "resamples": 200,

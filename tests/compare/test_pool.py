@@ -60,6 +60,7 @@ class Hunter:
         self.ends[label] = (failed, summary)
 
 
+@pytest.mark.slow
 def test_rows_are_the_same_in_parallel_processes(uninterrupted):
     assert without_times(run(make_spec(**SPEC), jobs=2).rows) == uninterrupted
 
@@ -153,6 +154,7 @@ def finished(folder):
     return {path.name: path.stat().st_mtime_ns for path in (folder / "jobs").glob("*.safetensors")}
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_ten_times_gives_the_rows_of_one_that_is_not(uninterrupted, tmp_path):
     start = time.process_time()
     run(make_spec(**SPEC))

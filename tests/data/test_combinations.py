@@ -70,7 +70,7 @@ def test_the_device_path_gives_the_same_numbers(monkeypatch):
 
     class Elsewhere(torch.Tensor):
         @property
-        def device(self):
+        def device(self):  # pyright: ignore[reportIncompatibleVariableOverride]
             return torch.device("meta")
 
     monkeypatch.setattr(

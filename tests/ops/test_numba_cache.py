@@ -39,6 +39,7 @@ for kernel in (*gather_kernels(False, True, 0)[:1], kernels.forward, kernels.out
 """
 
 
+@pytest.mark.slow
 def test_another_process_finds_the_kernels_and_adds_none(tmp_path):
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
     runs = []
@@ -84,6 +85,7 @@ print([sum(gather_kernels(False, weighted, 0)[0].stats.cache_hits.values()) for 
 """
 
 
+@pytest.mark.slow
 def test_two_processes_with_an_empty_cache_and_a_third_that_finds_both_kernels(tmp_path):
     # Of one hash seed numba gives both kernels one symbol, as in processes that are forked from one.
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONHASHSEED": "0"}
@@ -118,6 +120,7 @@ with use_backend("reference"):
 """
 
 
+@pytest.mark.slow
 def test_without_a_folder_to_write_into_kernels_are_compiled_in_memory(tmp_path):
     (tmp_path / "file").write_text("")
     nowhere = str(tmp_path / "file" / "x")  # below a file nobody can make a folder, not even root

@@ -192,7 +192,7 @@ def test_what_is_made_of_one_memory_is_bounded() -> None:
 
 def test_weights_that_come_and_go_do_not_pile_up() -> None:
     forget()
-    edges = torch.zeros(LARGE)
+    edges = weight = torch.zeros(LARGE)
     for _ in range(5):
         weight = torch.rand(LARGE)
         remember("product", (edges, weight), lambda weight=weight: edges * weight)

@@ -101,7 +101,8 @@ def test_lstm_gates_by_hand():
     with torch.no_grad():
         for name, (w_x, w_h, b) in weights.items():
             gate = getattr(cell, name)
-            gate.weight_x.fill_(w_x), gate.weight_h.fill_(w_h), gate.bias.fill_(b)
+            for parameter, value in ((gate.weight_x, w_x), (gate.weight_h, w_h), (gate.bias, b)):
+                parameter.fill_(value)
     x, h, c = 0.7, -0.4, 1.5
     sigmoid = lambda a: 1 / (1 + torch.tensor(-a, dtype=torch.float64).exp().item())  # noqa: E731
     tanh = lambda a: torch.tensor(a, dtype=torch.float64).tanh().item()  # noqa: E731

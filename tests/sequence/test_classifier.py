@@ -85,6 +85,7 @@ def test_it_learns_four_numbers():
 
     model = SequenceClassifier(4, 32, embedding_channels=16)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    tokens = target = torch.empty(0)
     for _, (tokens, target) in zip(range(40), EndlessCombinations(4, batch_size=64), strict=False):
         optimizer.zero_grad()
         F.nll_loss(model(tokens), target).backward()

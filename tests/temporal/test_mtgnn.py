@@ -227,7 +227,7 @@ def test_news_of_a_neighbour_is_learned():
     """Node 1 repeats what node 0 was a step before; without the graph it cannot be told from noise."""
     torch.manual_seed(0)
     model = MTGNN(1, 8, 1, history=4, num_nodes=2, layers=1, neighbors=1, embedding_channels=4, dropout=0.0)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    optimizer, loss = torch.optim.Adam(model.parameters(), lr=1e-2), torch.empty(0)
     for _ in range(150):
         x = torch.randn(64, 5, 2, 1)
         x[:, 1:, 1] = x[:, :-1, 0]

@@ -29,6 +29,7 @@ def graph():
     )
 
 
+@pytest.mark.slow
 def test_rows_layers_influence_and_figures(graph, tmp_path):
     study = DepthStudy(models=("gcn", "gcn2"), depths=(2, 8), seeds=2, epochs=8, influence_nodes=4)
     ran = []

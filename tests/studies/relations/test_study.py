@@ -89,6 +89,7 @@ def test_without_noise_between_fits_the_interval_is_students_over_relations(tmp_
     assert (found["seeds"], found["other_seeds"]) == (2, 0)  # a baseline is not trained
 
 
+@pytest.mark.slow
 def test_the_interval_covers_what_other_seeds_would_have_given(tmp_path):
     """Fits drawn from a known world: in about 95 of 100 studies of three seeds the true difference is inside."""
     generator, inside, naive = np.random.default_rng(1), 0, 0

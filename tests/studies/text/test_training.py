@@ -162,6 +162,7 @@ def end_of(*arguments, **options):
     return process.exitcode
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_ends_with_the_same_weights(tmp_path, book):
     recipe = settings(
         steps=300, stateful=True, dropout=0.3, weight_decay=0.01, checkpoint_every=3, validate_every=50, warmup=0.1
