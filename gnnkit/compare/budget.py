@@ -62,10 +62,9 @@ def match_budget(spec: FinalSpec, series: GraphSeries, tuning: Sequence[Mapping[
         ValueError: a model does not accept a setting, or cannot have so many parameters.
 
     Example:
-        >>> from gnnkit.compare import make_spec
-        >>> from gnnkit.compare.spec.comparison import resolve
+        >>> from gnnkit.compare.spec.comparison import FinalSpec
         >>> from gnnkit.data import simulate_traffic
-        >>> spec = resolve(make_spec(models=["gru", "tgcn"], parameters=10_000))
+        >>> spec = FinalSpec(models=["gru", "tgcn"], parameters=10_000)
         >>> match_budget(spec, simulate_traffic(num_nodes=4, days=1)).chosen
         {'gru': {'hidden_channels': 54}, 'tgcn': {'hidden_channels': 37}}
     """
@@ -98,9 +97,8 @@ def trial_jobs(spec: FinalSpec) -> list[Job]:
     and, where the model has one, the dropout. What `settings` of the spec says of a model stays as it says.
 
     Example:
-        >>> from gnnkit.compare import make_spec
-        >>> from gnnkit.compare.spec.comparison import resolve
-        >>> jobs = trial_jobs(resolve(make_spec(models=["gru"], trials=2)))
+        >>> from gnnkit.compare.spec.comparison import FinalSpec
+        >>> jobs = trial_jobs(FinalSpec(models=["gru"], trials=2))
         >>> [job.key for job in jobs], jobs[0].hidden_channels
         (['gru-seed0-trial1', 'gru-seed0-trial2'], 16)
     """
@@ -127,10 +125,9 @@ def check_trials(spec: FinalSpec, series: GraphSeries, jobs: Sequence[Job]) -> N
         ValueError: a model cannot be built with the width, or another setting, of one of its trials.
 
     Example:
-        >>> from gnnkit.compare import make_spec
-        >>> from gnnkit.compare.spec.comparison import resolve
+        >>> from gnnkit.compare.spec.comparison import FinalSpec
         >>> from gnnkit.data import simulate_traffic
-        >>> spec = resolve(make_spec(models=["gru"], trials=3))
+        >>> spec = FinalSpec(models=["gru"], trials=3)
         >>> check_trials(spec, simulate_traffic(num_nodes=4, days=1), trial_jobs(spec))
     """
     sizes = model_sizes(spec, series)

@@ -87,21 +87,17 @@ class FittedForecaster(nn.Module):
         }
         self.register_buffer("edge_index", torch.zeros(2, num_edges, dtype=torch.int64))
         time_channels = TIME_CHANNELS if time_features else 0
-        self.forecaster = (
-            forecaster
-            if forecaster is not None
-            else build_forecaster(
-                model,
-                in_channels=num_features + time_channels,
-                horizon=horizon,
-                history=history,
-                num_nodes=len(node_names),
-                edge_index=self.edge_index,
-                hidden_channels=hidden_channels,
-                time_channels=time_channels,
-                residual=residual,
-                **settings,
-            )
+        self.forecaster = forecaster or build_forecaster(
+            model,
+            in_channels=num_features + time_channels,
+            horizon=horizon,
+            history=history,
+            num_nodes=len(node_names),
+            edge_index=self.edge_index,
+            hidden_channels=hidden_channels,
+            time_channels=time_channels,
+            residual=residual,
+            **settings,
         )
         self.register_buffer("center", torch.zeros(scaler_rows, num_features))
         self.register_buffer("scale", torch.ones(scaler_rows, num_features))

@@ -93,7 +93,7 @@ def train_one(
         >>> settings, series, _ = settle(FitSettings(epochs=1, horizons=[3]), simulate_traffic(num_nodes=4, days=2))
         >>> trained = train_one(settings, series, "dlinear", settings.training_settings(seed=0))
         >>> list(trained.predicted["test"].shape), len(trained.result.epochs)
-        ([102, 3, 4], 1)
+        ([101, 3, 4], 1)
     """
     windows = fit_windows(settings, series) if windows is None else windows
     with isolated_seed(training.seed):  # one seed, one draw of the first weights, whatever was trained before

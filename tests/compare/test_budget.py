@@ -9,7 +9,7 @@ from gnnkit.compare import make_spec, run
 from gnnkit.compare.budget import budget_record, check_trials, match_budget, trial_jobs, tune
 from gnnkit.compare.findings import BUDGET
 from gnnkit.compare.pool import Work
-from gnnkit.compare.spec.comparison import resolve
+from gnnkit.compare.spec.comparison import FinalSpec
 from gnnkit.compare.store import JobStore, fingerprint
 from gnnkit.data import simulate_traffic
 from gnnkit.forecasting import train as train_module
@@ -23,7 +23,7 @@ def series():
 
 
 def spec(**values):
-    return resolve(make_spec(**SMALL | values))
+    return FinalSpec(**SMALL | values)
 
 
 def work_of(final, series, store):
@@ -76,7 +76,7 @@ def test_by_epochs_nothing_is_chosen_and_parameters_are_counted(series):
 
 
 def test_by_seconds_epochs_are_no_limit(series):
-    final = resolve(make_spec(models=["gru"], budget="seconds", max_seconds=2.5))
+    final = FinalSpec(models=["gru"], budget="seconds", max_seconds=2.5)
     assert (final.epochs, final.schedule) == (1000, "cosine")
     assert (
         match_budget(final, series)

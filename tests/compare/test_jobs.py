@@ -5,7 +5,6 @@ import dataclasses
 import pytest
 import torch
 
-from gnnkit.compare import make_spec
 from gnnkit.compare.conditions import Condition
 from gnnkit.compare.jobs import (
     Job,
@@ -16,7 +15,7 @@ from gnnkit.compare.jobs import (
     plan_jobs,
     run_job,
 )
-from gnnkit.compare.spec.comparison import resolve
+from gnnkit.compare.spec.comparison import FinalSpec
 from gnnkit.data import hide_in_outages, simulate_traffic
 from gnnkit.graph import graph_variant
 
@@ -24,7 +23,7 @@ SMALL = {"horizons": [2, 4], "hidden_channels": 4, "epochs": 1, "device": "cpu",
 
 
 def spec(**values):
-    return resolve(make_spec(**{**SMALL, **values}))
+    return FinalSpec(**{**SMALL, **values})
 
 
 @pytest.fixture(scope="module")

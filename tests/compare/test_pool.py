@@ -12,7 +12,7 @@ from gnnkit.compare import make_spec, run
 from gnnkit.compare.jobs import Job, plan_jobs
 from gnnkit.compare.pool import Work, run_jobs, torch_threads
 from gnnkit.compare.results import Failure
-from gnnkit.compare.spec.comparison import resolve
+from gnnkit.compare.spec.comparison import FinalSpec
 from gnnkit.compare.store import JobStore
 from gnnkit.data import simulate_traffic
 from gnnkit.forecasting import train as train_module
@@ -81,7 +81,7 @@ def test_a_worker_that_dies_is_a_failure_with_a_name_and_the_others_go_on(uninte
 
 
 def test_an_error_that_is_no_failure_of_a_fit_stops_the_run_and_its_workers(tmp_path):
-    spec, series = resolve(make_spec(**SPEC)), simulate_traffic(**DATA)
+    spec, series = FinalSpec(**SPEC), simulate_traffic(**DATA)
     wrong = [(Job("gru", seed, hidden_channels=4, settings={"dropout": "much"}), {}) for seed in (0, 1)]
     with pytest.raises((ValueError, RuntimeError), match="dropout"):
         run_jobs(Work.of(spec, series, 1), wrong, JobStore(tmp_path), workers=2)
@@ -94,7 +94,7 @@ def test_ctrl_c_ends_the_workers(tmp_path):
         def begin_job(self, label):
             raise KeyboardInterrupt
 
-    spec, series = resolve(make_spec(**SPEC)), simulate_traffic(**DATA)
+    spec, series = FinalSpec(**SPEC), simulate_traffic(**DATA)
     pairs = [(job, {}) for job in plan_jobs(spec)]
     with pytest.raises(KeyboardInterrupt):
         run_jobs(Work.of(spec, series, 1), pairs, JobStore(tmp_path), workers=2, progress=Impatient(None))
@@ -124,7 +124,7 @@ def test_memory_that_runs_out_on_the_processor_is_no_other_error(tmp_path, monke
         raise RuntimeError("shapes do not fit") if settings.seed == 2 else FloatingPointError("the loss is nan")
 
     monkeypatch.setattr(train_module, "fit", hungry)
-    spec, series = resolve(make_spec(**SPEC)), simulate_traffic(**DATA)
+    spec, series = FinalSpec(**SPEC), simulate_traffic(**DATA)
     work, store = Work.of(spec, series, 1), JobStore(tmp_path)
     jobs = [(Job("gru", seed, hidden_channels=4), {}) for seed in (1, 0)]
     lost = run_jobs(work, jobs, store)

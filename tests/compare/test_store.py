@@ -9,11 +9,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from gnnkit.compare import make_spec
 from gnnkit.compare.conditions import Condition
 from gnnkit.compare.jobs import Job
 from gnnkit.compare.scores import Outcome
-from gnnkit.compare.spec.comparison import resolve
+from gnnkit.compare.spec.comparison import FinalSpec
 from gnnkit.compare.store import JobStore, code_digest, fingerprint
 from gnnkit.data import simulate_traffic
 from gnnkit.training import EpochRecord, FitResult
@@ -131,7 +130,7 @@ def test_damaged_and_foreign_files_are_not_taken(tmp_path):
 
 def test_a_fingerprint_holds_what_changes_the_numbers_and_nothing_else():
     def made(job=JOB, threads=2, **values):
-        spec = resolve(make_spec(**{"horizons": [2, 4], "models": ["gru", "gcn"], "device": "cpu", **values}))
+        spec = FinalSpec(**{"horizons": [2, 4], "models": ["gru", "gcn"], "device": "cpu", **values})
         return fingerprint(spec, job, SERIES, data_hash="00", threads=threads)
 
     base = made()
@@ -159,7 +158,7 @@ def test_the_clock_is_in_the_fingerprint_where_it_counts(tmp_path):
 
     def mismatch(job, series, **values):
         """What is said to a job of `SERIES` that is asked for with another clock."""
-        spec = resolve(make_spec(models=["gru"], device="cpu", **values))
+        spec = FinalSpec(models=["gru"], device="cpu", **values)
         store, known = JobStore(tmp_path), {"data_hash": "00", "threads": 1}
         store.save_failure(job, fingerprint(spec, job, SERIES, **known), "nan", seconds=1.0, made=MADE)
         return store.mismatch(job, fingerprint(spec, job, series, **known))

@@ -8,7 +8,7 @@ import torch
 
 from gnnkit.compare import make_spec, run
 from gnnkit.compare.jobs import Job, run_job
-from gnnkit.compare.spec.comparison import resolve
+from gnnkit.compare.spec.comparison import FinalSpec
 from gnnkit.data import chronological_split, row_time, simulate_traffic
 from gnnkit.forecasting import (
     FitSettings,
@@ -42,7 +42,7 @@ def test_a_model_trained_alone_is_the_one_of_a_comparison(series):
 @pytest.mark.parametrize("model", ["gru", "tgcn", "dlinear"])
 def test_train_one_predicts_what_the_job_of_a_comparison_predicts_byte_for_byte(model, series):
     job = Job(model, 3, hidden_channels=4)
-    outcome, _ = run_job(resolve(make_spec(models=[model], seeds=[3], **SMALL)), series, job)
+    outcome, _ = run_job(FinalSpec(models=[model], seeds=[3], **SMALL), series, job)
     settings, settled, _ = settle(FitSettings(residual=True, **SMALL), series)
     trained = train_one(settings, settled, model, settings.training_settings(seed=3))
     assert torch.equal(trained.predicted["test"], outcome.predicted)
@@ -116,6 +116,10 @@ def test_validation_rows_can_be_scored(series):
     value = found.loc[("dlinear", "averaged", "mae"), "value"]
     assert value == pytest.approx(fitted.config["fit"]["best_val_mae"], rel=1e-6)
     assert found["windows"].unique().tolist() == [len(series.split.val) - 6 - 3 + 1]
+    fitted.config["spec"].pop("seed")
+    fitted.config["spec"]["seeds"] = [7]  # as gnnkit 0.1 kept it, among further settings of a comparison
+    found = evaluate_forecaster(fitted, series, part="val", device="cpu")
+    assert found.groupby("model")["seed"].first().to_dict() == {"dlinear": 7, "last-value": 0}
 
 
 def test_another_series_must_have_the_same_nodes(series):

@@ -16,7 +16,7 @@ from gnnkit.settings.declared import distinct
 from gnnkit.settings.problems import Key, SpecProblems, nearest
 from gnnkit.temporal import MODELS
 
-__all__ = ["ComparisonSpec", "FinalSpec", "make_spec", "resolve"]
+__all__ = ["ComparisonSpec", "FinalSpec", "make_spec"]
 
 
 class ComparisonSpec(ComparisonFields, FitSettings, frozen=True):
@@ -98,7 +98,12 @@ class ComparisonSpec(ComparisonFields, FitSettings, frozen=True):
 
 
 class FinalSpec(FinalFit, ComparisonSpec, frozen=True):
-    """A spec in which nothing is open: `gnnkit.forecasting.settle` makes it."""
+    """A spec in which nothing is open: `gnnkit.forecasting.settle` makes it.
+
+    Example:
+        >>> FinalSpec(horizons=[5]).history
+        12
+    """
 
 
 def make_spec(**values: Any) -> ComparisonSpec:
@@ -115,13 +120,3 @@ def make_spec(**values: Any) -> ComparisonSpec:
         (3, 12)
     """
     return ComparisonSpec(**values)
-
-
-def resolve(spec: ComparisonSpec) -> FinalSpec:
-    """The final spec without a look at data: what was left open is as `FinalFit` has it.
-
-    Example:
-        >>> resolve(make_spec(horizons=[5])).horizons
-        (5,)
-    """
-    return FinalSpec(**{name: value for name, value in spec if value is not None})

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from gnnkit.compare import DEFAULT_MODELS, ComparisonSpec, make_spec
-from gnnkit.compare.spec.comparison import resolve
+from gnnkit.compare.spec.comparison import FinalSpec
 from gnnkit.temporal import MODELS
 
 
@@ -15,7 +15,7 @@ def test_defaults_are_the_simulated_network_with_sequence_and_graph_models():
     assert spec.models == DEFAULT_MODELS
     assert {MODELS[name].family for name in spec.models} == {"sequence", "graph"}
     assert (spec.horizons, spec.history, spec.seeds) == (None, None, (0, 1, 2))
-    final = resolve(spec)
+    final = FinalSpec()
     assert (final.horizons, final.history) == ((3, 6, 12), 12)
 
 
