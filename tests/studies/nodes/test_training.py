@@ -8,8 +8,8 @@ import torch
 from torch_geometric.data import Data
 
 from gnnkit.layers import NodeClassifier
+from gnnkit.studies.nodes import training as nodes
 from gnnkit.studies.nodes.training import NodeRun, build_models, summarize, train_nodes
-from gnnkit.studies.nodes.training import training as nodes
 from gnnkit.training import load_checkpoint
 
 
