@@ -233,7 +233,7 @@ def _headlines(results: Results, found: list[Verdict]) -> list[Headline]:
     persistence = []
     for horizon in dict.fromkeys(each.horizon for each in found):
         groups = persistence_groups(found, horizon)
-        said = ("clearly better in MAE", "not clearly different, so not shown to beat it", "clearly worse")
+        said = ("better in MAE than the last value", "not told apart from the last value", "worse than the last value")
         parts = [f"{word}: {', '.join(names)}" for word, names in zip(said, groups.values(), strict=False) if names]
         if parts:
             persistence.append(Statement(f"{horizon_label(horizon, step_of(results))}: {'; '.join(parts)}."))

@@ -125,8 +125,8 @@ def test_a_verdict_is_called_clear_only_where_it_is(fake_results, clear):
 def test_says_plainly_who_does_not_beat_the_last_value(fake_results):
     words = " ".join(render_html(fake_results()).split())
     assert (
-        "15 min: clearly better in MAE: lstm, gru, tgcn; not clearly different, so not shown to beat it: bilstm; "
-        "clearly worse: gcn." in words
+        "15 min: better in MAE than the last value: lstm, gru, tgcn; not told apart from the last value: bilstm; "
+        "worse than the last value: gcn." in words
     )
 
 

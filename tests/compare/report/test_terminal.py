@@ -55,8 +55,8 @@ def test_verdicts_follow_the_table(fake_results):
     text = " ".join(printed(fake_results()).split())
     assert text.index("historical-average") < text.index("• At 15 minutes ahead, tgcn is better than gru")
     assert (
-        "• 15 min: clearly better in MAE: lstm, gru, tgcn; not clearly different, so not shown to beat it: bilstm; "
-        "clearly worse: gcn." in text
+        "• 15 min: better in MAE than the last value: lstm, gru, tgcn; not told apart from the last value: bilstm; "
+        "worse than the last value: gcn." in text
     )
 
 
