@@ -77,7 +77,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("other", type=Path, help="the other checkout's folder")
     parser.add_argument("--only", default="", help="cases, separated by commas (all)")
-    parser.add_argument("--turns", type=int, default=4, help="processes of each checkout, each first in every other turn (4)")
+    parser.add_argument("--turns", type=int, default=4, help="processes of each checkout (4)")
     parser.add_argument("--rounds", type=int, default=200, help="most rounds in a process (200)")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the rows")
