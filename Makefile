@@ -10,7 +10,7 @@ TESTS ?=
 
 PYG ?=
 
-.PHONY: browser cases demo test test-fast pyg-tests lint format bench los-loop clean help
+.PHONY: browser cases demo test test-fast pyg-tests lint format bench clean help
 
 help:
 	@echo "make demo      compare sequence and graph models on the simulated road network; the report lands in demo/"
@@ -21,7 +21,6 @@ help:
 	@echo "make cases     what strangers' cases say, before and now; the table lands in tests/cases/CASES.md"
 	@echo "make lint      ruff (format and lint) and pyright"
 	@echo "make bench     gnnkit against its peers; rows and table land in benchmarks/"
-	@echo "make los-loop  the Los-loop table; rows land in benchmarks/results/los_loop.csv"
 
 demo: .venv/installed
 	$(VENV) -m gnnkit compare --out demo
@@ -60,9 +59,6 @@ browser:
 	else \
 		echo "no Chromium, and no root or no apt-get to install it: the browser tests will be skipped, or fail in CI" >&2; \
 	fi
-
-los-loop: .venv/installed
-	$(VENV) benchmarks/los_loop.py --rows benchmarks/results/los_loop.csv
 
 bench: .venv/installed-bench
 	$(VENV) benchmarks/run.py

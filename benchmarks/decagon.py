@@ -24,6 +24,8 @@ import pandas as pd
 # Read when torch is loaded: threads that wait sleep, in place of spinning.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+from rows import RESULTS, WORK
+
 from gnnkit.data import DecagonData, load_decagon
 from gnnkit.studies.relations.examples import reliability, write_examples
 from gnnkit.studies.relations.fitted import load_fitted
@@ -31,8 +33,6 @@ from gnnkit.studies.relations.report import run_differences, write_report
 from gnnkit.studies.relations.study import BASELINES, RUNS, run_study
 from gnnkit.studies.relations.task import METRICS, make_task
 
-HERE = Path(__file__).resolve().parent
-DATA = HERE.parent.parent / "shared" / "data"
 KEPT = "best"
 DETAILED = ("popularity-by-effect", "decagon", "no-graph", KEPT)  # runs whose scores by side effect are committed
 
@@ -116,9 +116,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=None, help="torch's (default: as they are)")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--validations", type=int, default=10, help="within a budget (default: 10)")
-    parser.add_argument("--data-root", type=Path, default=DATA if (DATA / "decagon").is_dir() else None)
-    parser.add_argument("--out", type=Path, default=HERE.parent / "runs" / "decagon")
-    parser.add_argument("--results", type=Path, default=HERE / "results" / "decagon")
+    parser.add_argument("--data-root", type=Path, default=None, help="folder of the data")
+    parser.add_argument("--out", type=Path, default=WORK / "decagon")
+    parser.add_argument("--results", type=Path, default=RESULTS / "decagon")
     parser.add_argument("--report", action="store_true", help="train nothing, write --results from --out")
     parser.add_argument("--page", action="store_true", help="read no data, write README.md from --results alone")
     options = parser.parse_args()

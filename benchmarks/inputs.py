@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["power_law_graph", "pyg_temporal_tgcn", "road_network"]
+from gnnkit.data import GraphSeries, chronological_split
+
+__all__ = ["metr_la", "molecules", "power_law_graph", "pyg_temporal_tgcn", "road_network"]
 
 
 def power_law_graph(num_nodes: int, num_edges: int, *, exponent: float = 0.65, seed: int = 0) -> Tensor:
@@ -29,6 +31,17 @@ def power_law_graph(num_nodes: int, num_edges: int, *, exponent: float = 0.65, s
     return torch.from_numpy(np.concatenate([ends, ends[::-1]], axis=1)).contiguous()
 
 
+def molecules(count: int, seed: int) -> Tensor:
+    """Graphs of 25 nodes and 54 edges (a random tree and three more, both ways) side by side, `[2, 54 * count]`."""
+    generator = torch.Generator().manual_seed(seed)
+    parts = []
+    for number in range(count):
+        tree = torch.stack([torch.arange(1, 25), (torch.rand(24, generator=generator) * torch.arange(1, 25)).long()])
+        edges = torch.cat([tree, torch.randint(25, (2, 3), generator=generator)], dim=1)
+        parts.append(torch.cat([edges, edges.flip(0)], dim=1) + 25 * number)
+    return torch.cat(parts, dim=1)
+
+
 def road_network(device: torch.device, num_nodes: int = 207, num_edges: int = 2_626) -> tuple[Tensor, Tensor]:
     """A graph of Los-loop's size, symmetric and without self-loops, with weights in (0.1, 1)."""
     generator = torch.Generator().manual_seed(0)
@@ -36,6 +49,20 @@ def road_network(device: torch.device, num_nodes: int = 207, num_edges: int = 2_
     pairs = pairs[:, pairs[0] != pairs[1]]
     weight = torch.rand(pairs.size(1), generator=generator) * 0.9 + 0.1
     return torch.cat([pairs, pairs.flip(0)], 1).to(device), torch.cat([weight, weight]).to(device)
+
+
+def metr_la(missing: float = 0.0) -> GraphSeries:
+    """Random speeds of METR-LA's size, a share of which is missing."""
+    rows, nodes = 34_272, 207
+    values = torch.randn(rows, nodes, 1).abs() * 60
+    return GraphSeries(
+        name="simulated METR-LA",
+        values=values.masked_fill(torch.rand_like(values) < missing, float("nan")),
+        edge_index=torch.zeros(2, 0, dtype=torch.int64),
+        edge_weight=torch.zeros(0),
+        node_names=tuple(map(str, range(nodes))),
+        split=chronological_split(rows),
+    )
 
 
 def pyg_temporal_tgcn() -> ModuleType:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rows import DATA, RESULTS, Rows
+from rows import RESULTS, Rows
 
 from gnnkit.data import GraphSeries, MaxScaler, SeriesStore, Windows, WindowSplits, los_loop
 from gnnkit.forecasting.baselines import last_value
@@ -103,7 +103,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the rows")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    series = los_loop(DATA)
+    series = los_loop()
     horizons = [int(text) for text in options.horizons.split(",")]
     chosen = [SCHEDULES[int(text)] for text in options.schedules.split(",")] if options.schedules else SCHEDULES
     trials = Rows(

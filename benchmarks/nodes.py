@@ -18,40 +18,50 @@ no early stop on either side.
 from __future__ import annotations
 
 import argparse
+import math
 import resource
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from inputs import power_law_graph
+from nodes_table import write_table
+from rows import RESULTS, Rows
+from sides import ARXIV
+from torch_geometric.data import Data
+from torch_geometric.nn import GAT, GCN, GCNConv
+from torch_geometric.utils import total_influence
 
 from gnnkit.data.nodes import planetoid
-from gnnkit.layers import SeedStack
+from gnnkit.graph import influence_by_hop, node_id, report_graph, six_node_graph
+from gnnkit.layers import NodeClassifier, SeedStack
 from gnnkit.studies.nodes.recipes import NodeRecipe, node_recipe
 from gnnkit.studies.nodes.training import build_models
 from gnnkit.training import isolated_seed
 from gnnkit.training.environment import environment
 from gnnkit.training.seeds import fit_seeds
 
-HERE = Path(__file__).resolve().parent
-DATA = HERE.parent.parent / "shared" / "data"
-RESULTS = HERE / "results" / "nodes"
+FOLDER = RESULTS / "nodes"
 
 
-def cora(*, sparse: bool) -> Any:
-    return planetoid("cora", DATA if DATA.is_dir() else None, sparse=sparse)
+def spent(call: Callable[[], Any]) -> tuple[Any, float, float]:
+    """What a call returns, its seconds, and those of the processor."""
+    start, busy = time.perf_counter(), time.process_time()
+    found = call()
+    return found, time.perf_counter() - start, time.process_time() - busy
 
 
-def _pyg_seed(data: Any, recipe: NodeRecipe, seed: int) -> tuple[float, float, float]:
-    """Test accuracy, seconds and processor seconds of one seed in plain PyG."""
-    from torch_geometric.nn import GCNConv
-
+def pyg_seed(data: Any, recipe: NodeRecipe, seed: int) -> float:
+    """Test accuracy of one seed in plain PyG."""
     with isolated_seed(seed):
-        start, busy = time.perf_counter(), time.process_time()
         width, rate = recipe.model["hidden_channels"], recipe.model["dropout"]
         layers: Any = torch.nn.ModuleList(
             [GCNConv(data.num_features, width, cached=True), GCNConv(width, data.num_classes, cached=True)]
@@ -76,55 +86,46 @@ def _pyg_seed(data: Any, recipe: NodeRecipe, seed: int) -> tuple[float, float, f
                 if loss < least:
                     right = out.argmax(dim=1) == data.y
                     least, accuracy = loss, float(right[data.test_mask].double().mean())
-        return accuracy, time.perf_counter() - start, time.process_time() - busy
+        return accuracy
 
 
 def run_seeds(options: argparse.Namespace) -> list[dict[str, Any]]:
     recipe = node_recipe("gcn", "cora")
-    settings = replace(recipe.settings, epochs=options.epochs, patience=None)
-    recipe = replace(recipe, settings=settings)
-    sparse, dense = cora(sparse=True), cora(sparse=False)
-    fit_seeds(SeedStack(build_models(recipe, sparse, [0, 1])), sparse, replace(settings, epochs=2))  # compiles kernels
-    _pyg_seed(dense, replace(recipe, settings=replace(settings, epochs=2)), 0)
-    start, busy, accuracies = time.perf_counter(), time.process_time(), []
-    for first in range(0, options.seeds, options.seeds_at_once):
-        seeds = list(range(first, min(first + options.seeds_at_once, options.seeds)))
-        results = fit_seeds(SeedStack(build_models(recipe, sparse, seeds), seeds), sparse, settings)
-        accuracies += [result.test_accuracy for result in results]
-    ours = (time.perf_counter() - start) / options.seeds, (time.process_time() - busy) / options.seeds
-    theirs = [_pyg_seed(dense, recipe, seed) for seed in range(options.peer_seeds)]
-    peer = sum(seconds for _, seconds, _ in theirs) / len(theirs), sum(busy for _, _, busy in theirs) / len(theirs)
+    recipe = replace(recipe, settings=replace(recipe.settings, epochs=options.epochs, patience=None))
+    short = replace(recipe, settings=replace(recipe.settings, epochs=2))
+    sparse, dense = planetoid("cora", sparse=True), planetoid("cora", sparse=False)
+
+    def batched(recipe: NodeRecipe, count: int) -> list[float]:
+        found = []
+        for first in range(0, count, options.seeds_at_once):
+            seeds = list(range(first, min(first + options.seeds_at_once, count)))
+            found += fit_seeds(SeedStack(build_models(recipe, sparse, seeds), seeds), sparse, recipe.settings)
+        return [result.test_accuracy for result in found]
+
+    def one_by_one(recipe: NodeRecipe, count: int) -> list[float]:
+        return [pyg_seed(dense, recipe, seed) for seed in range(count)]
+
+    batched(short, 2)  # compiles kernels
+    one_by_one(short, 1)
     rows = []
-    for name, release, values, seconds in (
-        ("gnnkit, batched", version("gnnkit"), accuracies, ours),
-        ("PyG, seed by seed", version("torch-geometric"), [accuracy for accuracy, _, _ in theirs], peer),
+    for name, package, run, count in (
+        ("gnnkit, batched", "gnnkit", batched, options.seeds),
+        ("PyG, seed by seed", "torch-geometric", one_by_one, options.peer_seeds),
     ):
-        scores = 100 * torch.tensor(values, dtype=torch.float64)
-        rows.append(
-            {
-                "case": "GCN on Cora",
-                "side": name,
-                "version": release,
-                "seeds": len(values),
-                "epochs": options.epochs,
-                "seconds_per_seed": seconds[0],
-                "ratio": peer[0] / seconds[0],
-                "cpu_seconds_per_seed": seconds[1],
-                "cpu_ratio": peer[1] / seconds[1],
-                "test_accuracy": float(scores.mean()),
-                "standard_error": float(scores.std() / len(values) ** 0.5),
-            }
-        )
+        accuracies, seconds, busy = spent(partial(run, recipe, count))
+        scores = 100 * torch.tensor(accuracies, dtype=torch.float64)
+        row = {"case": "GCN on Cora", "side": name, "version": version(package), "seeds": count}
+        row |= {"epochs": options.epochs, "seconds_per_seed": seconds / count, "cpu_seconds_per_seed": busy / count}
+        row |= {"test_accuracy": float(scores.mean()), "standard_error": float(scores.std() / count**0.5)}
+        rows.append(row)
+    for row in rows:
+        row["ratio"] = rows[-1]["seconds_per_seed"] / row["seconds_per_seed"]
+        row["cpu_ratio"] = rows[-1]["cpu_seconds_per_seed"] / row["cpu_seconds_per_seed"]
     return rows
 
 
 def run_influence(options: argparse.Namespace) -> list[dict[str, Any]]:
-    from torch_geometric.nn import GAT, GCN
-    from torch_geometric.utils import total_influence
-
-    from gnnkit.graph import influence_by_hop
-
-    data, rows = cora(sparse=False), []
+    data, rows = planetoid("cora", sparse=False), []
     for name, model in (("GCN", GCN(1433, 16, 2, 7)), ("GAT", GAT(1433, 64, 2, 7, heads=8))):
         model.eval()
         torch.manual_seed(0)
@@ -132,44 +133,27 @@ def run_influence(options: argparse.Namespace) -> list[dict[str, Any]]:
         best: dict[str, tuple[float, float]] = {}  # seconds, and those of the processor, of the fastest round
         found: dict[str, torch.Tensor] = {}
         calls = {
-            "gnnkit": lambda model=model, nodes=nodes: influence_by_hop(model, data.x, data.edge_index, nodes),
+            "gnnkit": partial(influence_by_hop, model, data.x, data.edge_index, nodes),
             "PyG": lambda model=model: total_influence(model, data, 3, num_samples=64, average=False)[0],
         }
         for _ in range(options.rounds):
             for side, call in calls.items():
                 torch.manual_seed(0)  # PyG draws the same nodes
-                start, busy = time.perf_counter(), time.process_time()
-                found[side] = call()
-                taken = time.perf_counter() - start, time.process_time() - busy
-                best[side] = min(taken, best.get(side, taken))
+                found[side], *taken = spent(call)
+                best[side] = min((taken[0], taken[1]), best.get(side, (math.inf, math.inf)))
         error = float((found["gnnkit"] - found["PyG"][:, :3]).abs().max() / found["PyG"].abs().max())
-        for side, release in (("gnnkit", version("gnnkit")), ("PyG", version("torch-geometric"))):
-            rows.append(
-                {
-                    "case": f"influence by hop of 64 nodes, {name}",
-                    "side": side,
-                    "version": release,
-                    "seconds": best[side][0],
-                    "ratio": best["PyG"][0] / best[side][0],
-                    "cpu_seconds": best[side][1],
-                    "cpu_ratio": best["PyG"][1] / best[side][1],
-                    "largest_relative_difference": error,
-                }
-            )
+        for side, package in (("gnnkit", "gnnkit"), ("PyG", "torch-geometric")):
+            seconds, busy = best[side]
+            row = {"case": f"influence by hop of 64 nodes, {name}", "side": side, "version": version(package)}
+            row |= {"seconds": seconds, "ratio": best["PyG"][0] / seconds}
+            row |= {"cpu_seconds": busy, "cpu_ratio": best["PyG"][1] / busy, "largest_relative_difference": error}
+            rows.append(row)
     return rows
 
 
 def run_report(options: argparse.Namespace) -> list[dict[str, Any]]:
-    from inputs import power_law_graph
-    from sides import ARXIV
-    from torch_geometric.data import Data
-
-    from gnnkit.graph import report_graph
-
     graph = Data(edge_index=power_law_graph(**ARXIV), num_nodes=ARXIV["num_nodes"])
-    start, busy = time.perf_counter(), time.process_time()
-    report = report_graph(graph)
-    seconds, busy = time.perf_counter() - start, time.process_time() - busy
+    report, seconds, busy = spent(lambda: report_graph(graph))
     fields = report.fields
     return [
         {
@@ -206,43 +190,26 @@ TRIAL_SEEDS = range(1000, 1008)
 
 
 def run_search(options: argparse.Namespace) -> list[dict[str, Any]]:
-    data, path = cora(sparse=True), _rows_file(options)
-    rows: list[dict[str, Any]] = pd.read_csv(path).to_dict("records") if path.exists() else []  # pyright: ignore
-    done = {row["trial"] for row in rows}
-    own = node_recipe("own", "cora")
+    data, own = planetoid("cora", sparse=True), node_recipe("own", "cora")
+    table = Rows(options.rows, ["trial"], "cpu")
     for number, (dropout, penalty, hops, width) in enumerate(TRIALS, 1):
-        if number in done:
+        if table.has(trial=number):
             continue
         model = {"layer": "dagnn", "num_layers": hops, "hidden_channels": width, "dropout": dropout}
-        settings = replace(own.settings, weight_decay=(("*", penalty),))
-        recipe = replace(own, model=model, settings=settings)
-        start = time.perf_counter()
-        results = fit_seeds(SeedStack(build_models(recipe, data, TRIAL_SEEDS), TRIAL_SEEDS), data, settings)
+        recipe = replace(own, model=model, settings=replace(own.settings, weight_decay=(("*", penalty),)))
+        stack = SeedStack(build_models(recipe, data, TRIAL_SEEDS), TRIAL_SEEDS)
+        results, seconds, _ = spent(partial(fit_seeds, stack, data, recipe.settings))
         accuracy = 100 * torch.tensor([result.val_accuracy for result in results], dtype=torch.float64)
-        rows.append(
-            {
-                "trial": number,
-                **model,
-                "weight_decay": penalty,
-                "seeds": len(results),
-                "val_accuracy": float(accuracy.mean()),
-                "val_standard_error": float(accuracy.std() / len(results) ** 0.5),
-                "val_loss": sum(result.val_loss for result in results) / len(results),
-                "mean_epoch": sum(result.epoch for result in results) / len(results),
-                "seconds": time.perf_counter() - start,
-                **environment(),
-            }
-        )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pd.DataFrame(rows).to_csv(path, index=False, float_format="%.6g")
-        print({key: value for key, value in rows[-1].items() if key not in {"layer", *environment()}}, flush=True)
-    return rows
+        row = {**model, "weight_decay": penalty, "seeds": len(results), "val_accuracy": float(accuracy.mean())}
+        row |= {"val_standard_error": float(accuracy.std() / len(results) ** 0.5)}
+        row |= {"val_loss": fmean(result.val_loss for result in results)}
+        row |= {"mean_epoch": fmean(result.epoch for result in results), "seconds": seconds}
+        table.add([row], trial=number)
+        print(number, row, flush=True)
+    return table.table.to_dict("records")  # pyright: ignore[reportReturnType]
 
 
 def run_six(options: argparse.Namespace) -> list[dict[str, Any]]:
-    from gnnkit.graph import influence_by_hop, node_id, six_node_graph
-    from gnnkit.layers import NodeClassifier
-
     graph: Any = six_node_graph()
     rows = []
     for layers in (1, 2, 3, 4, 5):
@@ -278,10 +245,6 @@ CASES = {
 }
 
 
-def _rows_file(options: argparse.Namespace) -> Path:
-    return options.rows or RESULTS / f"{options.case}.csv"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("case", choices=[*CASES, "table"])
@@ -295,21 +258,18 @@ def main() -> None:
     parser.add_argument("--rows", type=Path, default=None, help="file (default: benchmarks/results/nodes/NAME.csv)")
     options = parser.parse_args()
     if options.case == "table":
-        from nodes_table import write_table
-
-        print(write_table(RESULTS))
+        print(write_table(FOLDER))
         return
     torch.set_num_threads(options.threads)
+    options.rows = options.rows or FOLDER / f"{options.case}.csv"
     rows = CASES[options.case](options)
     if options.case not in ("accuracy", "search"):
         rows = [{**row, **environment()} for row in rows]
     table = pd.DataFrame(rows)
-    path = _rows_file(options)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(path, index=False, float_format="%.6g")
-    keys = [name for name in table.columns if name not in ("recipe", *environment())]
-    print(table[keys].tail(20).to_string(index=False))
-    print(f"Rows: {path}")
+    options.rows.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(options.rows, index=False, float_format="%.6g")
+    print(table.drop(columns=["recipe", *environment()], errors="ignore").tail(20).to_string(index=False))
+    print(f"Rows: {options.rows}")
 
 
 if __name__ == "__main__":

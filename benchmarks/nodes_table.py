@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rows import markdown_table
+from rows import table_of
 
+from gnnkit.report.markdown import markdown_list, markdown_table
 from gnnkit.studies.nodes.recipes import NODE_RECIPES
 
 __all__ = ["draw_six_nodes", "write_table"]
@@ -29,97 +31,77 @@ def _where(rows: Any) -> str:
 
 
 def _accuracy(rows: Any) -> str:
-    lines = []
-    for model in [name for name in NODE_RECIPES if name in set(rows["model"])]:
-        found = rows[rows["model"] == model]
-        test, val = 100 * found["test_accuracy"], 100 * found["val_accuracy"]
-        lines.append(
-            [
-                f"`{model}`",
-                f"{test.mean():.2f} ± {test.std():.2f}",
-                PAPERS.get(model, ""),
-                f"{val.mean():.2f} ± {val.std():.2f}",
-                str(len(found)),
-                f"{found['epochs'].mean():.0f}",
-                f"{found['seconds'].sum():.0f}",
-                _where(found),
-            ]
-        )
-    titles = ["recipe", "test accuracy, %", "paper", "validation, %", "seeds", "epochs", "seconds of all", "where"]
-    settled = "\n".join(f"- `{name}`: {recipe.settled}" for name, recipe in NODE_RECIPES.items())
+    def spread(column: str) -> Callable[[Any], str]:
+        return lambda found: f"{100 * found[column].mean():.2f} ± {100 * found[column].std():.2f}"
+
+    columns = {
+        "recipe": lambda found: f"`{found['model'].iloc[0]}`",
+        "test accuracy, %": spread("test_accuracy"),
+        "paper": lambda found: PAPERS.get(found["model"].iloc[0], ""),
+        "validation, %": spread("val_accuracy"),
+        "seeds": lambda found: str(len(found)),
+        "epochs": lambda found: f"{found['epochs'].mean():.0f}",
+        "seconds of all": lambda found: f"{found['seconds'].sum():.0f}",
+        "where": _where,
+    }
+    found = [rows[rows["model"] == name] for name in NODE_RECIPES if name in set(rows["model"])]
+    settled = markdown_list(f"`{name}`: {recipe.settled}" for name, recipe in NODE_RECIPES.items())
     return (
         "## Accuracy, public split (140/500/1000)\n\n`gnnkit nodes train --data cora --model NAME --seeds 100`, mean ± "
         "standard deviation over seeds. Seconds are wall time of a machine that did other work beside it.\n\n"
-        f"{markdown_table(titles, lines)}\nWhat the papers leave open, and how it was settled:\n\n{settled}\n"
+        f"{table_of(found, columns)}\n\nWhat the papers leave open, and how it was settled:\n\n{settled}\n"
     )
 
 
 def _search(rows: Any) -> str:
-    best = rows["val_accuracy"].idxmax()
-    lines = [
-        [
-            str(row["trial"]) + (" (chosen)" if place == best else ""),
-            f"{row['dropout']:g}",
-            f"{row['weight_decay']:g}",
-            str(row["num_layers"]),
-            str(row["hidden_channels"]),
-            f"{row['val_accuracy']:.2f} ± {row['val_standard_error']:.2f}",
-        ]
-        for place, row in rows.iterrows()
-    ]
-    titles = ["trial", "dropout", "L2", "hops", "hidden", "validation accuracy, % ± standard error"]
+    best = rows.loc[rows["val_accuracy"].idxmax(), "trial"]
+    columns = {
+        "trial": lambda row: f"{row['trial']}" + (" (chosen)" if row["trial"] == best else ""),
+        "dropout": lambda row: f"{row['dropout']:g}",
+        "L2": lambda row: f"{row['weight_decay']:g}",
+        "hops": lambda row: str(row["num_layers"]),
+        "hidden": lambda row: str(row["hidden_channels"]),
+        "validation accuracy, % ± standard error": lambda row: (
+            f"{row['val_accuracy']:.2f} ± {row['val_standard_error']:.2f}"
+        ),
+    }
     return (
         f"## How `own` was chosen\n\n`python benchmarks/nodes.py search`: {len(rows)} trials of "
         f"{rows['seeds'].iloc[0]} seeds each (1000 and up, none of which is among the 100 above); the highest mean "
         "validation accuracy wins. No test accuracy was looked at.\n\n"
-        f"{markdown_table(titles, lines)}\n{_where(rows)}.\n"
+        f"{table_of(rows.to_dict('records'), columns)}\n\n{_where(rows)}.\n"
     )
 
 
 def _seeds(rows: Any) -> str:
-    lines = [
-        [
-            row["side"],
-            row["version"],
-            str(row["seeds"]),
-            f"{row['seconds_per_seed']:.2f}",
-            f"{row['ratio']:.1f}",
-            f"{row['cpu_ratio']:.1f}",
-            f"{row['test_accuracy']:.2f} ± {row['standard_error']:.2f}",
-        ]
-        for _, row in rows.iterrows()
-    ]
-    titles = [
-        "",
-        "version",
-        "seeds",
-        "seconds a seed",
-        "times PyG",
-        "in processor time",
-        "test accuracy, % ± standard error",
-    ]
+    columns = {
+        "": lambda row: row["side"],
+        "version": lambda row: row["version"],
+        "seeds": lambda row: str(row["seeds"]),
+        "seconds a seed": lambda row: f"{row['seconds_per_seed']:.2f}",
+        "times PyG": lambda row: f"{row['ratio']:.1f}",
+        "in processor time": lambda row: f"{row['cpu_ratio']:.1f}",
+        "test accuracy, % ± standard error": lambda row: f"{row['test_accuracy']:.2f} ± {row['standard_error']:.2f}",
+    }
     return (
         "## Many seeds of GCN together\n\n`python benchmarks/nodes.py seeds`: both sides in one run, "
-        f"{rows['epochs'].iloc[0]} epochs a seed.\n\n{markdown_table(titles, lines)}\n{_where(rows)}.\n"
+        f"{rows['epochs'].iloc[0]} epochs a seed.\n\n{table_of(rows.to_dict('records'), columns)}\n\n{_where(rows)}.\n"
     )
 
 
 def _influence(rows: Any) -> str:
-    lines = [
-        [
-            row["case"],
-            row["side"],
-            f"{row['seconds']:.3f}",
-            f"{row['ratio']:.1f}",
-            f"{row['cpu_ratio']:.1f}",
-            f"{row['largest_relative_difference']:.1e}",
-        ]
-        for _, row in rows.iterrows()
-    ]
-    titles = ["case", "side", "seconds", "times PyG", "in processor time", "largest relative difference"]
+    columns = {
+        "case": lambda row: row["case"],
+        "side": lambda row: row["side"],
+        "seconds": lambda row: f"{row['seconds']:.3f}",
+        "times PyG": lambda row: f"{row['ratio']:.1f}",
+        "in processor time": lambda row: f"{row['cpu_ratio']:.1f}",
+        "largest relative difference": lambda row: f"{row['largest_relative_difference']:.1e}",
+    }
     return (
         "## Influence by hop\n\n`python benchmarks/nodes.py influence`, on Cora, float32, fastest of five rounds; "
-        f"PyG's `total_influence` with max_hops = depth + 1.\n\n{markdown_table(titles, lines)}\n{_where(rows)}.\n"
+        "PyG's `total_influence` with max_hops = depth + 1.\n\n"
+        f"{table_of(rows.to_dict('records'), columns)}\n\n{_where(rows)}.\n"
     )
 
 
@@ -143,17 +125,8 @@ def _depth(folder: Path) -> str:
     for (model, depth), found in rows.groupby(["model", "depth"], sort=False):
         test = 100 * found["test_accuracy"]
         ends = last[(last["model"] == model) & (last["depth"] == depth)].set_index("stage")
-        lines.append(
-            [
-                f"`{model}`",
-                str(depth),
-                f"{test.mean():.2f} ± {test.std():.2f}",
-                f"{ends.loc['start', 'raw_energy']:.1e}",
-                f"{ends.loc['start', 'energy']:.1e}",
-                f"{ends.loc['trained', 'raw_energy']:.1e}",
-                f"{ends.loc['trained', 'energy']:.1e}",
-            ]
-        )
+        energies = [f"{ends.loc[at, name]:.1e}" for at in ("start", "trained") for name in ("raw_energy", "energy")]
+        lines.append([f"`{model}`", str(depth), f"{test.mean():.2f} ± {test.std():.2f}", *energies])
     titles = ["model", "layers", "test accuracy, %", "energy, start", "relative", "energy, trained", "relative"]
     return (
         f"## Depth\n\n`gnnkit nodes depth --seeds {rows['seed'].nunique()}` on Cora: Dirichlet energy behind the last "
@@ -163,7 +136,7 @@ def _depth(folder: Path) -> str:
         "training there is energy everywhere, and it tells little: a GCN of 8 layers or more is no better than "
         "guessing. A residual alone keeps the energy of 16 and 32 layers, but does not make them trainable; GCNII does "
         "both.\n\n"
-        f"{markdown_table(titles, lines)}\n{_where(rows)}.\n\n"
+        f"{markdown_table(titles, lines)}\n\n{_where(rows)}.\n\n"
         "![accuracy](depth/accuracy.png)\n\n![energy](depth/energy.png)\n\n![influence](depth/influence.png)\n"
     )
 
@@ -175,7 +148,7 @@ def _six(rows: Any) -> str:
     return (
         "## The six-node graph\n\n`python benchmarks/nodes.py six`: the Jacobian's absolute sum by hop for node E of a "
         "GCN without activations, float64. News from C, four hops away, arrives with the fourth layer.\n\n"
-        f"{markdown_table(titles, lines)}\n![Jacobian by hop](six_nodes.png)\n"
+        f"{markdown_table(titles, lines)}\n\n![Jacobian by hop](six_nodes.png)\n"
     )
 
 

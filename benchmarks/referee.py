@@ -19,12 +19,11 @@ from pathlib import Path
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from rich.console import Console
+from rows import HERE, RESULTS, WORK
 
 from gnnkit.compare import read_spec, render_terminal, run, write_output
 from gnnkit.training import open_matrix
 
-HERE = Path(__file__).resolve().parent
-DATA = HERE.parent.parent / "shared" / "data"
 SPECS = {path.stem: path for path in sorted((HERE / "specs").glob("*.toml"))}
 KEPT = ("rows.csv", "report.md")
 
@@ -33,11 +32,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("specs", nargs="*", default=list(SPECS), help=f"of {', '.join(SPECS)} (all)")
     parser.add_argument("--jobs", type=int, default=2, help="fits at a time (default: 2)")
-    parser.add_argument("--out", type=Path, default=HERE.parent / "runs" / "referee", help="folder of the runs")
+    parser.add_argument("--out", type=Path, default=WORK / "referee", help="folder of the runs")
     parser.add_argument("--only-judge", action="store_true", help="train nothing")
     options = parser.parse_args()
-    if DATA.is_dir():
-        os.environ.setdefault("GNNKIT_DATA", str(DATA))
     for name in options.specs:
         folder, how = options.out / name, {"only_judge": True} if options.only_judge else {"resume": True}
         with open_matrix(Console(stderr=True)) as progress:
@@ -46,7 +43,7 @@ def main() -> None:
         render_terminal(results, Console(width=100))
         spent = {key: results.environment[key] for key in ("fit_seconds", "referee_seconds", "wall_seconds")}
         print(f"{name}: {spent}, {100 * spent['referee_seconds'] / spent['fit_seconds']:.1f}% beyond the fits")
-        target = HERE / "results" / "referee" / name
+        target = RESULTS / "referee" / name
         target.mkdir(parents=True, exist_ok=True)
         for file in KEPT:
             shutil.copyfile(folder / file, target / file)

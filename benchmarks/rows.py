@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,19 @@ from typing import Any
 import pandas as pd
 import torch
 
+from gnnkit.report.markdown import markdown_table
 from gnnkit.training.environment import environment
 
-__all__ = ["DATA", "RESULTS", "Rows", "alone", "markdown_table"]
+__all__ = ["DATA", "HERE", "RESULTS", "WORK", "Rows", "alone", "table_of"]
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
-_SHARED = HERE.parent.parent / "shared" / "data"
-#: Folder of the published data beside the checkout; None: `GNNKIT_DATA`, else a download.
-DATA: Path | None = _SHARED if _SHARED.is_dir() else None
+#: Folder of runs that go on where they were cut off.
+WORK = HERE.parent / "runs"
+if (HERE.parent.parent / "shared" / "data").is_dir():
+    os.environ.setdefault("GNNKIT_DATA", str(HERE.parent.parent / "shared" / "data"))
+#: Folder of the published data: GNNKIT_DATA, or the one beside the checkout. gnnkit's loaders look there themselves.
+DATA: Path | None = Path(os.environ["GNNKIT_DATA"]) if os.environ.get("GNNKIT_DATA") else None
 
 
 class Rows:
@@ -74,10 +79,9 @@ def alone(path: Path) -> Iterator[None]:
         yield
 
 
-def markdown_table(titles: list[str], lines: list[list[str]]) -> str:
-    """A table of Markdown, with its line end."""
-    rows = [titles, ["---"] * len(titles), *lines]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in rows) + "\n"
+def table_of(rows: Iterable[Any], columns: Mapping[str, Callable[[Any], str]]) -> str:
+    """A Markdown table with a line a row; each head stands with what makes its cell from a row."""
+    return markdown_table(list(columns), [[cell(row) for cell in columns.values()] for row in rows])
 
 
 def _text(value: Any) -> str:

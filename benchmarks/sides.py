@@ -1,7 +1,6 @@
-"""The two sides of each case: the same step built for gnnkit and for its peer, on the same input and weights.
+"""The two sides of the cases of layers and ops: the same step for gnnkit and for its peer, on one input and weights.
 
-A step is one forward and one backward pass; it returns its outputs and gradients, which the gate in `run.py` compares
-before anything is timed.
+A step is one forward and one backward pass; it returns its outputs and gradients, which the gate compares.
 """
 
 from __future__ import annotations
@@ -9,115 +8,161 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from contest import Side, Step
-from inputs import power_law_graph, pyg_temporal_tgcn, road_network
+from inputs import metr_la, molecules, power_law_graph, pyg_temporal_tgcn, road_network
 from torch import Tensor, nn
+from torch_geometric.nn import FastRGCNConv, GATConv, GCNConv, RGCNConv
+from torch_geometric.utils import to_torch_csr_tensor
 
-from gnnkit.layers import GATLayer, GCNLayer, feature_dropout
+from gnnkit.data import make_windows
+from gnnkit.layers import GATLayer, GCNLayer, RelationalGCNLayer, feature_dropout
 from gnnkit.ops import hop_levels
 from gnnkit.temporal import TGCNCell
 
 __all__ = [
-    "ARXIV",
-    "CORA",
-    "adj_t_sides",
-    "cora_sides",
-    "gat_sides",
-    "gcn_sides",
-    "hop_sides",
-    "tgcn_sides",
-    "window_sides",
-]
+    "ARXIV", "CORA", "cora_sides", "graph_sides", "half_sides", "hop_sides", "layer_pair", "layer_step",
+    "molecule_sides", "relational_sides", "tgcn_sides", "window_sides",
+]  # fmt: skip
 
 ARXIV = {"num_nodes": 169_343, "num_edges": 2_315_598}
 CORA = {"num_nodes": 2_708, "num_edges": 10_556}
+#: gnnkit's layer and PyG's.
+LAYERS: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
+    "gcn": (GCNLayer, GCNConv),
+    "gat": (GATLayer, GATConv),
+    "rgcn": (RelationalGCNLayer, RGCNConv),
+    "fast-rgcn": (RelationalGCNLayer, FastRGCNConv),
+}
+Pair = list[tuple[str, str, nn.Module]]
 
 
-def _layer_step(layer: nn.Module, inputs: tuple, upstream: Tensor, **options) -> Step:
-    """Forward and backward of a layer; gradients of the features and of every parameter, by name."""
-    x = inputs[0]
+def layer_pair(layer: str, sizes: tuple[int, ...], device: torch.device, **options: Any) -> Pair:
+    """gnnkit's layer and PyG's with the same weights: name, version and module of each."""
+    ours, peer = (kind(*sizes, **options).to(device) for kind in LAYERS[layer])
+    peer.load_state_dict(ours.state_dict())
+    label = f"PyG {type(peer).__name__}" + ("(cached)" if options.get("cached") else "")
+    return [("gnnkit", version("gnnkit"), ours), (label, version("torch-geometric"), peer)]
+
+
+def layer_step(module: nn.Module, x: Tensor, graph: Callable[[], tuple[Tensor, ...]], upstream: Tensor | None) -> Step:
+    """Forward and backward; the output, and the gradients of the features and of every parameter, by name."""
 
     def step() -> Sequence[Tensor]:
         x.grad = None
-        layer.zero_grad(set_to_none=True)
-        out = layer(*inputs, **options)
-        out.backward(upstream)
-        parameters = sorted(layer.named_parameters())
-        return [out, x.grad, *(p.grad for _, p in parameters)]
+        module.zero_grad(set_to_none=True)
+        out = module(x, *graph())
+        if upstream is None:
+            out.sum().backward()
+        else:
+            out.backward(upstream)
+        return [out, x.grad, *(p.grad for _, p in sorted(module.named_parameters()))]  # pyright: ignore[reportReturnType]
 
     return step
 
 
-def gcn_sides(
-    device: torch.device, *, num_nodes: int, num_edges: int, channels: int, fresh: bool = False
+def graph_sides(
+    device: torch.device,
+    layer: str,
+    sizes: tuple[int, int],
+    *,
+    num_nodes: int,
+    num_edges: int,
+    fresh: bool = False,
+    csr: bool = False,
+    **options: Any,
 ) -> list[Side]:
-    from torch_geometric.nn import GCNConv
-
+    """A layer on a power-law graph: on one `edge_index`, on a `fresh` one in every call, or on a CSR `adj_t`."""
     torch.manual_seed(0)
-    edge_index = power_law_graph(num_nodes, num_edges).to(device)
-    x = torch.randn(num_nodes, channels, device=device)
-    upstream = torch.randn(num_nodes, channels, device=device)
-    ours = GCNLayer(channels, channels, cached=not fresh).to(device)
-    peer = GCNConv(channels, channels, cached=not fresh).to(device)
-    peer.load_state_dict(ours.state_dict())
-    return _against_pyg(
-        ours, peer, x, edge_index, upstream, label="GCNConv" + ("" if fresh else "(cached)"), fresh=fresh
-    )
-
-
-def gat_sides(
-    device: torch.device, *, num_nodes: int, num_edges: int, channels: int, heads: int, out: int, fresh: bool = False
-) -> list[Side]:
-    from torch_geometric.nn import GATConv
-
-    torch.manual_seed(0)
-    edge_index = power_law_graph(num_nodes, num_edges).to(device)
-    x = torch.randn(num_nodes, channels, device=device)
-    upstream = torch.randn(num_nodes, heads * out, device=device)
-    ours = GATLayer(channels, out, heads=heads).to(device)
-    peer = GATConv(channels, out, heads=heads).to(device)
-    peer.load_state_dict(ours.state_dict())
-    return _against_pyg(ours, peer, x, edge_index, upstream, label="GATConv", fresh=fresh)
-
-
-def _against_pyg(
-    ours: nn.Module, peer: nn.Module, x: Tensor, edge_index: Tensor, upstream: Tensor, *, label: str, fresh: bool
-) -> list[Side]:
-    def side(name: str, release: str, layer: nn.Module) -> Side:
-        own = x.clone().requires_grad_()
-        if not fresh:
-            return Side(name, release, _layer_step(layer, (own, edge_index), upstream))
-        return Side(name, release, lambda: _layer_step(layer, (own, edge_index.clone()), upstream)())
-
-    return [side("gnnkit", version("gnnkit"), ours), side(f"PyG {label}", version("torch-geometric"), peer)]
-
-
-def adj_t_sides(device: torch.device, *, layer: str) -> list[Side]:
-    """PyG's own fast way: the graph as a sparse CSR tensor, whose row is the target."""
-    from torch_geometric.nn import GATConv, GCNConv
-    from torch_geometric.utils import to_torch_csr_tensor
-
-    torch.manual_seed(0)
-    edge_index = power_law_graph(**ARXIV).to(device)
-    adj_t = to_torch_csr_tensor(edge_index.flip(0), size=(ARXIV["num_nodes"],) * 2)
-    x = torch.randn(ARXIV["num_nodes"], 128, device=device)
-    upstream = torch.randn(ARXIV["num_nodes"], 128, device=device)
-    if layer == "gcn":
-        ours, peer = GCNLayer(128, 128, cached=True).to(device), GCNConv(128, 128, cached=True).to(device)
-    else:
-        ours, peer = GATLayer(128, 16, heads=8).to(device), GATConv(128, 16, heads=8).to(device)
-    peer.load_state_dict(ours.state_dict())
+    graph = power_law_graph(num_nodes, num_edges).to(device)
+    x = torch.randn(num_nodes, sizes[0], device=device)
+    upstream = torch.randn(num_nodes, sizes[1] * options.get("heads", 1), device=device)
+    if csr:  # PyG's own fast way, whose row is the target
+        graph = to_torch_csr_tensor(graph.flip(0), size=(num_nodes, num_nodes))
     sides = []
-    for name, release, model in (
-        ("gnnkit", version("gnnkit"), ours),
-        (f"PyG {type(peer).__name__}, CSR adj_t", version("torch-geometric"), peer),
-    ):
-        own = x.clone().requires_grad_()
-        sides.append(Side(name, release, _layer_step(model, (own, adj_t), upstream)))
+    for name, release, module in layer_pair(layer, sizes, device, **options):
+        label = f"PyG {type(module).__name__}, CSR adj_t" if csr and name != "gnnkit" else name
+        given = (lambda: (graph.clone(),)) if fresh else (lambda: (graph,))
+        sides.append(Side(label, release, layer_step(module, x.clone().requires_grad_(), given, upstream)))
+    return sides
+
+
+def relational_sides(device: torch.device, layer: str, *, num_edges: int, **options: Any) -> list[Side]:
+    """A layer of relational messages on Decagon's 645 nodes and 963 relations, 64 features to 32.
+
+    Both directions of random pairs; relations and nodes are as uneven as Decagon's.
+    """
+    nodes, relations = 645, 963
+    rng = np.random.default_rng(0)
+    share, often = np.arange(1, relations + 1) ** -0.6, np.arange(1, nodes + 1) ** -0.5
+    ends = rng.choice(nodes, size=(2, num_edges // 2), p=often / often.sum())
+    kinds = rng.choice(relations, size=num_edges // 2, p=share / share.sum())
+    edge_index = torch.from_numpy(np.concatenate([ends, ends[::-1]], axis=1)).to(device)
+    edge_type = torch.from_numpy(np.concatenate([kinds, kinds])).to(device)
+    torch.manual_seed(0)
+    x, upstream = torch.randn(nodes, 64, device=device), torch.randn(nodes, 32, device=device)
+    sides = []
+    for name, release, module in layer_pair(layer, (64, 32, relations), device, **options):
+        step = layer_step(module, x.clone().requires_grad_(), lambda: (edge_index, edge_type), upstream)
+        sides.append(Side(name, release, step, rounds=3))
+    return sides
+
+
+def molecule_sides(device: torch.device, layer: str, *, count: int, training: bool, fresh: bool) -> list[Side]:
+    """A layer on molecules, 16 features to 64 channels, each step on other edges (`fresh`) or on the same ones.
+
+    A step takes some tens of microseconds, so a round is sixteen of them; the row has the seconds of one.
+    """
+    steps = 16
+    torch.manual_seed(0)
+    x = torch.randn(25 * count, 16, device=device)
+    graphs = [molecules(count, seed).to(device) for seed in range(steps)]
+    # PyG at its best: where the graph stays the same it may keep the normalised one.
+    pair = small_pair(layer, device, cached=not fresh)
+
+    def side(name: str, release: str, module: nn.Module) -> Side:
+        own, at = x.clone().requires_grad_(training), 0
+        module.train(training)
+        train = layer_step(module, own, lambda: (graphs[at].clone() if fresh else graphs[0],), None)
+
+        @torch.no_grad()
+        def evaluate() -> Sequence[Tensor]:
+            return [module(own, graphs[at].clone() if fresh else graphs[0])]
+
+        one = train if training else evaluate
+
+        def round_() -> Sequence[Tensor]:
+            nonlocal at
+            found: Sequence[Tensor] = []
+            for at in range(steps):  # noqa: B007
+                found = one()
+            return found
+
+        return Side(name, release, round_, rounds=31, scale=1 / steps)
+
+    return [side(*parts) for parts in pair]
+
+
+def small_pair(layer: str, device: torch.device, *, cached: bool) -> Pair:
+    """16 features to 64 channels."""
+    if layer == "gcn":
+        return layer_pair(layer, (16, 64), device, cached=cached)
+    return layer_pair(layer, (16, 16), device, heads=4)
+
+
+def half_sides(device: torch.device, layer: str, dtype: torch.dtype) -> list[Side]:
+    """A training step in half precision on 10 thousand nodes and 100 thousand edges, 64 channels."""
+    torch.manual_seed(0)
+    edges = power_law_graph(10_000, 100_000).to(device)
+    x = torch.randn(10_000, 16, device=device, dtype=dtype)
+    sides = []
+    for name, release, module in small_pair(layer, device, cached=True):
+        step = layer_step(module.to(dtype), x.clone().requires_grad_(), lambda: (edges,), None)
+        sides.append(Side(name, release, step, check=lambda step=step: [part.float() for part in step()[:2]]))
     return sides
 
 
@@ -127,8 +172,6 @@ def cora_sides(device: torch.device, *, model: str, ours: str = "sparse", theirs
     `ours` and `theirs` say in which form each side reads the features: "dense" or "sparse" (CSR). PyG's data sets give
     dense ones; sparse features are dropped out value by value on both sides.
     """
-    from torch_geometric.nn import GATConv, GCNConv
-
     torch.manual_seed(0)
     num_nodes, num_features, num_classes = CORA["num_nodes"], 1433, 7
     edge_index = power_law_graph(**CORA).to(device)
@@ -304,23 +347,7 @@ def hop_sides(device: torch.device) -> list[Side]:
 
 def window_sides(device: torch.device) -> list[Side]:
     """Windows of a series of METR-LA's size, as index views and as copies."""
-    import pandas as pd
-
-    from gnnkit.data import GraphSeries, chronological_split, make_windows
-
-    rows, nodes, history, horizon = 34_272, 207, 12, 12
-    series = GraphSeries(
-        name="simulated values",
-        values=torch.rand(rows, nodes, 1),
-        edge_index=torch.empty(2, 0, dtype=torch.long),
-        edge_weight=torch.empty(0),
-        node_names=tuple(map(str, range(nodes))),
-        unit="",
-        step_minutes=5,
-        start=pd.Timestamp("2012-03-01"),
-        season=288,
-        split=chronological_split(rows),
-    )
+    series, history, horizon = metr_la(), 12, 12
     held: list[object] = []
 
     def index_windows() -> Sequence[Tensor]:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from gnnkit.report.markdown import markdown_table
+
 __all__ = ["write_table"]
 
 HEAD = """# Benchmarks
@@ -48,42 +50,32 @@ def write_table(results: Path, target: Path) -> None:
 
 
 def _markdown(rows: pd.DataFrame) -> str:
-    lines = [
-        "| case | side | median | quartiles | ratio | at least | aim |",
-        "|---|---|--:|--:|--:|--:|--:|",
-    ]
-    for row in rows[~rows["case"].str.startswith("slope-")].itertuples():
-        if not math.isnan(getattr(row, "kept_bytes", math.nan)):
-            amount, spread = f"{row.kept_bytes:.0f} B of the graph's own {row.graph_bytes:.0f} B", ""
-        elif math.isnan(row.seconds):
-            amount, spread = f"{row.peak_mib:.0f} MiB", ""
+    lines = []
+    for row in rows[~rows["case"].str.startswith("slope-")].to_dict("records"):
+        if not math.isnan(row.get("kept_bytes", math.nan)):
+            amount, spread = f"{row['kept_bytes']:.0f} B of the graph's own {row['graph_bytes']:.0f} B", ""
+        elif math.isnan(row["seconds"]):
+            amount, spread = f"{row['peak_mib']:.0f} MiB", ""
         else:
-            amount = _seconds(row.seconds)
-            spread = f"{_seconds(row.quartile_low)} to {_seconds(row.quartile_high)}"
-        wanted = [
-            f"{v:g} ×" if not math.isnan(v) and not row.side.startswith("gnnkit") else ""
-            for v in (row.at_least, row.aim)
-        ]
-        lines.append(
-            f"| {row.title} | {row.side} {row.version} | {amount} | {spread} | "
-            f"{'' if math.isnan(row.ratio) else f'{row.ratio:.2f} ×'} | "
-            f"{wanted[0]} | {wanted[1]} |"
-        )
-    slopes = rows[rows["case"].str.startswith("slope-")]
-    if len(slopes):
-        lines += ["", "| growth, log over log | slope | at most |", "|---|--:|--:|"]
-        lines += [f"| {row.title} | {row.slope:.2f} | {row.at_most:g} |" for row in slopes.itertuples()]
+            amount = _seconds(row["seconds"])
+            spread = f"{_seconds(row['quartile_low'])} to {_seconds(row['quartile_high'])}"
+        ours = row["side"].startswith("gnnkit")
+        bounds = ["" if ours or math.isnan(row[name]) else f"{row[name]:g} ×" for name in ("at_least", "aim")]
+        ratio = "" if math.isnan(row["ratio"]) else f"{row['ratio']:.2f} ×"
+        lines.append([row["title"], f"{row['side']} {row['version']}", amount, spread, ratio, *bounds])
+    tables = [(("case", "side", "median", "quartiles", "ratio", "at least", "aim"), lines, range(2, 7))]
+    slopes = rows[rows["case"].str.startswith("slope-")].to_dict("records")
+    if slopes:
+        lines = [[row["title"], f"{row['slope']:.2f}", f"{row['at_most']:g}"] for row in slopes]
+        tables.append((("growth, log over log", "slope", "at most"), lines, range(1, 3)))
     if "share_of_bound" in rows:
-        lines += [
-            "",
-            "| what must move, at the speed of a copy | side | bound | share of it reached |",
-            "|---|---|--:|--:|",
+        lines = [
+            [row["title"], row["side"], _seconds(row["bound_seconds"]), f"{row['share_of_bound']:.0%}"]
+            for row in rows[rows["share_of_bound"].notna()].to_dict("records")
         ]
-        lines += [
-            f"| {row.title} | {row.side} | {_seconds(row.bound_seconds)} | {row.share_of_bound:.0%} |"
-            for row in rows[rows["share_of_bound"].notna()].itertuples()
-        ]
-    return "\n".join(lines) + "\n"
+        heads = ("what must move, at the speed of a copy", "side", "bound", "share of it reached")
+        tables.append((heads, lines, range(2, 4)))
+    return "\n\n".join(markdown_table(*table) for table in tables) + "\n"
 
 
 def _seconds(value: float) -> str:

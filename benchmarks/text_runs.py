@@ -19,7 +19,6 @@ copied to results/text (text/NAME).
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 from pathlib import Path
 from typing import NamedTuple
@@ -27,14 +26,11 @@ from typing import NamedTuple
 import pandas as pd
 import torch
 from rich.console import Console
-from rows import RESULTS, alone
+from rows import DATA, RESULTS, WORK, alone
 
 from gnnkit.studies.text.settings import ABLATION, TextSettings, preset
 from gnnkit.studies.text.study import study_texts
 from gnnkit.studies.text.training import train_text
-
-HERE = Path(__file__).resolve().parent
-BESIDE = HERE.parent.parent / "shared" / "data"
 
 
 class Run(NamedTuple):
@@ -64,12 +60,14 @@ def main() -> None:
     parser.add_argument("--only", action="append", choices=choices, help="a group or a run; repeatable (all)")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of torch on the CPU")
-    parser.add_argument("--out", type=Path, default=HERE.parent / "runs" / "text", help="folder of the runs")
+    parser.add_argument("--out", type=Path, default=WORK / "text", help="folder of the runs")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the rows and the study's page")
     parser.add_argument("--steps-at-most", type=int, default=None, help="to try it out")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    data = Path(os.environ.get("GNNKIT_DATA") or BESIDE) / "text"
+    if DATA is None:
+        raise SystemExit("set GNNKIT_DATA to the folder that holds text/karamazov.txt")
+    data = DATA / "text"
     console, rows = Console(stderr=True), []
     whole = not options.only or set(groups) - {"ablation"} <= set(options.only)
     named = [] if whole else ["+".join(options.only)]

@@ -22,7 +22,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pandas as pd
 from rich.console import Console
-from rows import DATA, HERE, RESULTS, Rows
+from rows import RESULTS, WORK, Rows, table_of
 
 from gnnkit.compare import ComparisonSpec, Results, make_spec, run
 from gnnkit.compare.findings import CONDITIONS, WHERE
@@ -49,7 +49,7 @@ def spec_of(name: str, options: argparse.Namespace) -> ComparisonSpec:
     data: dict[str, Any] = {
         "simulated": {"data": "simulated", "data_options": simulated},
         "independent": {"data": "simulated", "data_options": simulated | {"independent": True}},
-        "los-loop": {"data": "los-loop", "data_root": DATA},
+        "los-loop": {"data": "los-loop"},
     }[name]
     models = tuple(options.models.split(","))
     return make_spec(
@@ -158,12 +158,16 @@ def statement(table: pd.DataFrame) -> str:
         if part.empty:
             continue
         lines += ["", f"## {title}", ""]
-        lines += ["| data | case | horizon | graph | sequence | difference | wins |", "|---|---|--:|---|---|--:|---|"]
-        for _, row in part.iterrows():
-            ours, theirs = (f"{row[side]} {row[f'{side}_mae']:.3f}" for side in ("graph", "sequence"))
-            ahead = f"{row['horizon'] * row['step_minutes']:g} min" if row["step_minutes"] > 0 else row["horizon"]
-            cells = [row["data"], label(row), ahead, ours, theirs, interval(row), WINS[winner(row)]]
-            lines.append(f"| {' | '.join(map(str, cells))} |")
+        columns = {
+            "data": lambda row: row["data"],
+            "case": label,
+            "horizon": _ahead,
+            "graph": lambda row: f"{row['graph']} {row['graph_mae']:.3f}",
+            "sequence": lambda row: f"{row['sequence']} {row['sequence_mae']:.3f}",
+            "difference": interval,
+            "wins": lambda row: WINS[winner(row)],
+        }
+        lines.append(table_of((row for _, row in part.iterrows()), columns))
     lines += ["", "## With what", ""]
     for data, part in table.groupby("data", sort=False):
         row = part.iloc[0]
@@ -172,6 +176,10 @@ def statement(table: pd.DataFrame) -> str:
             f"{row['hardware']}, torch {row['torch']}, commit {row['commit']}, {str(row['date'])[:10]}."
         )
     return "\n".join(lines) + "\n"
+
+
+def _ahead(row: pd.Series) -> str:
+    return f"{row['horizon'] * row['step_minutes']:g} min" if row["step_minutes"] > 0 else str(row["horizon"])
 
 
 def _size(part: pd.DataFrame) -> str:
@@ -190,7 +198,7 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=14, help="of the simulated network")
     parser.add_argument("--jobs", type=int, default=2, help="fits at a time, one thread each")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of rows and statement")
-    parser.add_argument("--work", type=Path, default=HERE.parent / "runs" / "when_graph_helps", help="folder of fits")
+    parser.add_argument("--work", type=Path, default=WORK / "when_graph_helps", help="folder of fits")
     parser.add_argument("--write-only", action="store_true", help="only the statement, from the rows that are there")
     options = parser.parse_args()
     rows = Rows(options.out / "when_graph_helps.csv", ["data", "models", "epochs", "nodes", "days"], "cpu")
