@@ -10,7 +10,7 @@ TESTS ?=
 
 PYG ?=
 
-.PHONY: browser cases demo test test-fast pyg-tests lint format bench clean help
+.PHONY: browser cases demo docs test test-fast pyg-tests lint format bench clean help
 
 help:
 	@echo "make demo      compare sequence and graph models on the simulated road network; the report lands in demo/"
@@ -19,6 +19,7 @@ help:
 	@echo "make pyg-tests PYG=...  PyG's own tests on gnnkit's layers, from a checkout of PyG"
 	@echo "make browser   a Chromium for the tests of the report, where there is none (Debian, as root)"
 	@echo "make cases     what strangers' cases say, before and now; the table lands in tests/cases/CASES.md"
+	@echo "make docs      the pages of this repository and of the docstrings as a site; it lands in site/"
 	@echo "make lint      ruff (format and lint) and pyright"
 	@echo "make bench     gnnkit against its peers; rows and table land in benchmarks/"
 
@@ -39,14 +40,18 @@ pyg-tests: .venv/installed-dev
 	@test -n "$(PYG)" || { echo "name a checkout of PyG, or a git directory of it: make pyg-tests PYG=pytorch_geometric" >&2; exit 2; }
 	$(VENV) tests/layers/pyg_suite.py $(PYG)
 
+# A warning is an error: a link that leads nowhere, a docstring that cannot be read.
+docs: .venv/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(VENV) -m mkdocs build --strict --config-file .github/docs/mkdocs.yml
+
 lint: .venv/installed-dev
-	$(VENV) -m ruff format --check gnnkit tests examples benchmarks
-	$(VENV) -m ruff check gnnkit tests examples benchmarks
+	$(VENV) -m ruff format --check gnnkit tests examples benchmarks .github
+	$(VENV) -m ruff check gnnkit tests examples benchmarks .github
 	$(VENV) -m pyright
 
 format: .venv/installed-dev
-	$(VENV) -m ruff format gnnkit tests examples benchmarks
-	$(VENV) -m ruff check --fix gnnkit tests examples benchmarks
+	$(VENV) -m ruff format gnnkit tests examples benchmarks .github
+	$(VENV) -m ruff check --fix gnnkit tests examples benchmarks .github
 
 # The tests of the report open it in a browser. Debian's own: no download that the system does not know of.
 browser:
@@ -76,6 +81,11 @@ bench: .venv/installed-bench
 	$(PIP) --editable ".[dev]"
 	@touch $@
 
+.venv/installed-docs: .venv/installed
+	@echo "Installing the tools of the site into .venv (once)"
+	$(PIP) --editable ".[docs]"
+	@touch $@
+
 # torch-scatter imports torch while it builds, so it cannot be built in isolation. It turns ninja off and would compile
 # on one core: setuptools is told to build its parts side by side.
 .venv/installed-scatter: .venv/installed-dev
@@ -90,4 +100,4 @@ bench: .venv/installed-bench
 	@touch $@
 
 clean:
-	rm -rf .venv demo .pytest_cache .ruff_cache
+	rm -rf .venv demo site .pytest_cache .ruff_cache

@@ -76,9 +76,9 @@ class ErrorTable:
         """A table of the base condition from its means, without the predictions: it knows windows, not steps and nodes.
 
         Args:
-            absolute: mean absolute errors, `[model][horizon]` → [seed][window]; None or NaN where nothing was observed.
+            absolute: mean absolute errors, `[model][horizon]` → `[seed][window]`; None or NaN where none was observed.
             squared: mean squared errors, the same way.
-            counts: observed targets, `[horizon]` → [window].
+            counts: observed targets, `[horizon]` → `[window]`.
             families: of the models.
         """
         table = cls([], torch.zeros(0, 0, 0), torch.zeros(0, 0, 0, dtype=torch.bool), {})

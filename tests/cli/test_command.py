@@ -40,6 +40,8 @@ def test_list_as_markdown_has_a_row_for_each_record_with_paper_licence_and_sourc
     for record in (*DATASETS.values(), *NODE_DATASETS.values()):
         row = f"| `{record.name}` | {record.licence} | {record.description} | {record.paper} | {record.source} |"
         assert f"\n{row}\n" in text
+    page = ROOT / "benchmarks" / "results" / "models.md"
+    assert page.read_text(encoding="utf-8") == text, "gnnkit list --markdown > benchmarks/results/models.md"
 
 
 def test_version(capsys):

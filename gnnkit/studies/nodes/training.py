@@ -39,8 +39,8 @@ _WHOLE_GRAPH_NODES = 50_000
 class NodeRun(NodeRunFields, frozen=True):
     """What `train_nodes` trains.
 
-    Args: those of `gnnkit.settings.nodes.NodeRunFields`. `data` is of `gnnkit.data.nodes.NODE_DATASETS`, `model` of
-        `NODE_RECIPES`, and `changes` are arguments of the model or of `SeedSettings`.
+    Its fields are those of `gnnkit.settings.nodes.NodeRunFields`. `data` is of `gnnkit.data.nodes.NODE_DATASETS`,
+    `model` of `NODE_RECIPES`, and `changes` are arguments of the model or of `SeedSettings`.
 
     Raises:
         ValueError: A number is out of range, a name unknown, or a change fits nothing.
