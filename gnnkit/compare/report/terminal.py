@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -72,8 +74,8 @@ def _cells(table: ScoreTable, line: Line, at: int, places: dict[str, int], wide:
     if wide:
         return [_score(cell, places[metric]) for metric, cell in zip(table.metrics, line.cells[at], strict=True)]
     cell = dict(zip(table.metrics, line.cells[at], strict=True))
-    rmse = format_number(cell["rmse"].mean, places["rmse"])
-    return [Text.assemble(_score(cell["mae"], places["mae"]), "/", (rmse, "bold green" if cell["rmse"].winner else ""))]
+    rmse = _score(replace(cell["rmse"], std=None), places["rmse"])  # the mark is a sign, not a colour alone
+    return [Text.assemble(_score(cell["mae"], places["mae"]), "/", rmse)]
 
 
 def _score(cell: Cell, places: int) -> Text:
