@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -74,8 +72,8 @@ def _cells(table: ScoreTable, line: Line, at: int, places: dict[str, int], wide:
     if wide:
         return [_score(cell, places[metric]) for metric, cell in zip(table.metrics, line.cells[at], strict=True)]
     cell = dict(zip(table.metrics, line.cells[at], strict=True))
-    rmse = _score(replace(cell["rmse"], std=None), places["rmse"])  # the mark is a sign, not a colour alone
-    return [Text.assemble(_score(cell["mae"], places["mae"]), "/", rmse)]
+    rmse = format_number(cell["rmse"].mean, places["rmse"])
+    return [Text.assemble(_score(cell["mae"], places["mae"]), "/", (rmse, "bold green" if cell["rmse"].winner else ""))]
 
 
 def _score(cell: Cell, places: int) -> Text:
@@ -96,9 +94,12 @@ def _count(parameters: int | None) -> str:
 
 
 def _sentences(results: Results, table: ScoreTable) -> list[tuple[str, str]]:
-    legend = "No model is best by more than the noise."
-    if any(cell.winner for line in table.lines for row in line.cells for cell in row):
-        legend = "* best, by more than the noise"
+    wide = len(table.horizons) <= _WIDE_HORIZONS
+    # A narrow table stars the MAE alone.
+    shown = [table.metrics.index(metric) for metric in (table.metrics if wide else ("mae",))]
+    starred = any(row[at].winner for line in table.lines for row in line.cells for at in shown)
+    nobody = f"No model is best{'' if wide else ' in MAE'} by more than the noise."
+    legend = "* best, by more than the noise" if starred else nobody
     judged = any(cell.winner or cell.tied for line in table.lines for row in line.cells for cell in row)
     sentences = [(legend, "dim")] if judged else []
     # No mark stands for the answer: a tick beside "worse" would be read as a yes.
