@@ -26,11 +26,14 @@ help:
 demo: .venv/installed
 	$(VENV) -m gnnkit compare --out demo
 
+# One process a core, each on one thread: two that spin on one core wait for each other.
+PYTEST := OMP_NUM_THREADS=1 $(VENV) -m pytest -n logical --dist worksteal
+
 test: .venv/installed-scatter
-	$(VENV) -m pytest $(TESTS)
+	$(PYTEST) $(TESTS)
 
 test-fast: .venv/installed-scatter
-	$(VENV) -m pytest -m "not slow and not browser" $(or $(TESTS),tests)
+	$(PYTEST) -m "not slow and not browser" $(or $(TESTS),tests)
 
 # GNNKIT_CASES names the folder of the cases; the default lies beside the checkout.
 cases: .venv/installed-dev

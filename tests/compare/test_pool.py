@@ -65,6 +65,7 @@ def test_rows_are_the_same_in_parallel_processes(uninterrupted):
     assert without_times(run(make_spec(**SPEC), jobs=2).rows) == uninterrupted
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_is_a_failure_with_a_name_and_the_others_go_on(uninterrupted, tmp_path):
     spec = make_spec(**SPEC)
     # The first worker is alone when the second job is given away: only the first job dies with it.

@@ -8,6 +8,7 @@ from gnnkit.compare.findings import AUDIT
 from tests.data.strangers import STRANGERS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "models", "history", "horizons"),
     [

@@ -322,6 +322,7 @@ def test_exported_with_any_number_of_nodes_and_edges(make, has_values):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
 def test_two_runs_are_equal_to_the_bit(threads):
     before = torch.get_num_threads()

@@ -214,6 +214,7 @@ def test_operator_and_compile():
     assert torch.equal(compiled(graph, sources), hop_levels(graph, sources, 30, max_hops=3) + 1)
 
 
+@pytest.mark.slow
 def test_works_without_numba():
     code = """
 import sys

@@ -182,6 +182,7 @@ print("works")
 """
 
 
+@pytest.mark.slow
 def test_works_with_none_of_the_optional_libraries() -> None:
     done = subprocess.run([sys.executable, "-c", BLOCKED], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

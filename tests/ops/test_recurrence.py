@@ -337,6 +337,7 @@ def test_compiles_without_graph_breaks():
     torch.testing.assert_close(compiled(*inputs), model(*inputs))
 
 
+@pytest.mark.slow
 def test_works_without_numba():
     code = """
 import sys

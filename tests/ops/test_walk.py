@@ -207,6 +207,7 @@ print(out.tolist(), x.grad.tolist())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not is_available("triton"), reason="triton is not installed")
 def test_its_triton_kernel_runs_in_the_interpreter(folder: Path) -> None:
     environment = os.environ | {"TRITON_INTERPRET": "1"}

@@ -269,6 +269,7 @@ def test_no_rows_is_an_error(fake_results):
         render_html(results)
 
 
+@pytest.mark.slow
 def test_a_comparison_of_everything_stays_below_three_megabytes(rich_results):
     models = {f"sequence-{i}-joint": ("sequence", 3 + i / 20) for i in range(12)}
     models |= {f"graph-wavenet-{i}": ("graph", 2.9 + i / 20) for i in range(13)}

@@ -48,7 +48,7 @@ def test_one_horizon_has_mape(fake_results):
 def test_no_mark_without_a_clear_winner(fake_results):
     text = printed(fake_results(clear=False))
     assert "*" not in text
-    assert "No model is best by more than the noise." in text
+    assert "No model is best in MAE by more than the noise." in text
 
 
 def test_verdicts_follow_the_table(fake_results):
