@@ -18,8 +18,8 @@ __all__ = ["draw_curves", "draw_flow", "write_figures"]
 
 # Okabe & Ito (2008), told apart with every kind of colour vision; a colour is a cell, a dash the embedding's width.
 _COLOURS = {
-    "lstm": "#D55E00",
-    "bilstm": "#0072B2",
+    "lstm": "#0072B2",
+    "bilstm": "#D55E00",
     "gru": "#009E73",
     "rnn": "#000000",
     "bigru": "#56B4E9",
@@ -104,7 +104,9 @@ def draw_flow(runs: Sequence[dict[str, Any]]) -> Figure:
             flows = np.array([run["flow"][stage] for run in chosen if run["row"]["cell"] == cell])
             with np.errstate(divide="ignore"):  # an underflowed gradient is zero, and stays it
                 panels[title][_NAMES[cell]] = np.exp(np.log(flows).mean(axis=0))
-    return plot_gradient_flow(panels, title=f"Random combinations, T = {length}, embedding {width}, {start}")
+    return plot_gradient_flow(
+        panels, title=f"Random combinations, T = {length}, embedding {width}, {start}'s initialisation"
+    )
 
 
 def write_figures(runs: Sequence[dict[str, Any]], out: Path) -> None:
