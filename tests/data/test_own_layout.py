@@ -43,7 +43,7 @@ PLAIN = text(["time,a,b,c"], ISO)
         PLAIN.encode("utf-8-sig"),
         PLAIN.encode("utf-16"),
         PLAIN.encode("utf-16-be"),
-        gzip.compress(PLAIN.encode(, mtime=0)),
+        gzip.compress(PLAIN.encode(), mtime=0),
         PLAIN.replace(",", "\t"),
         PLAIN.replace(",", "|"),
         PLAIN.replace("\n", "\r\n"),
