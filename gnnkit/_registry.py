@@ -102,6 +102,9 @@ class Registry(MutableMapping[str, Record]):
         self._take_entry_points()
         return len(self._records)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.kind!r}, {list(self)!r})"
+
     def _take_entry_points(self) -> None:
         """Add what installed packages offer, once; what cannot be loaded is told and left out."""
         if self._complete:

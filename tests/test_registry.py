@@ -173,3 +173,9 @@ def test_what_a_package_adds_is_compared_and_trained_by_its_name(package):
     done = subprocess.run([sys.executable, "-c", RUN], capture_output=True, text=True, timeout=300, env=environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["['last-plus-bias', 'roads.models:Hears'] 2 []", "roads.models:Hears simulated"]
+
+
+def test_a_registry_shows_its_kind_and_its_names():
+    registry = Registry("data set", lambda name, value: value, group="none", records=[DATASETS["simulated"]])
+    assert repr(registry) == "Registry('data set', ['simulated'])"
+    assert repr(registry.keys()) == "KeysView(Registry('data set', ['simulated']))"

@@ -311,7 +311,7 @@ def _section(results: Results, found: Ablation) -> Section:
         )
         draw = partial(ablation_differences, tests=found.tests)
         drawings = (Drawing("ablation", "What a change of the graph costs", caption, draw),)
-    sheets = (Sheets("Ablation", (("all", _sheet(results, found)),)),) if found.rows else ()
+    sheets = (Sheets("The same models with another graph", (("all", _sheet(results, found)),)),) if found.rows else ()
     statements, notes = (_statement(results, found),), tuple(found.notes)
     return Section("ablation", "Does the given graph matter?", statements, drawings, sheets, notes)
 

@@ -52,7 +52,7 @@ def render_latex(results: Results) -> str:
         section = finding.section(results) if finding.in_paper else None
         if section is not None and section.sheets:
             sheets = section.sheets[0]
-            parts += latex_sheet(sheets.shown, section.name, f"{sheets.title}. ")
+            parts += latex_sheet(sheets.shown, section.name, f"{escape_latex(sheets.title)}. ")
     return "\n\n".join(parts) + "\n"
 
 

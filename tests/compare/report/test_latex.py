@@ -45,6 +45,12 @@ def test_later_tables_only_where_there_is_something(rich_results, fake_results):
     assert r"identity & 4.110 & 0.020 & +0.210 & +0.120 to +0.300 & .016 & 3 \\" in found["ablation"]
 
 
+def test_captions_say_what_a_table_is(rich_results):
+    text = render_latex(rich_results())
+    assert r"\caption{The same models with another graph. " in text
+    assert r"\caption{Paired tests. " in text
+
+
 def test_lines_have_as_many_cells_as_columns(rich_results):
     for body in environments(render_latex(rich_results())).values():
         columns = len(re.search(r"\\begin\{tabular\}\{([lr]+)\}", body)[1])
