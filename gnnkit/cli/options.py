@@ -25,7 +25,7 @@ __all__ = [
     "help_text",
     "named_option",
     "option_help",
-    "option_names",
+    "option_name",
     "parse_names",
     "parse_options",
     "parse_seeds",
@@ -71,13 +71,16 @@ def takes(declared: Callable[[], type[Settings]]) -> type[TyperCommand]:
             return super().get_params(ctx)
 
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            shown = {f"--{_dashed(name)}": option_name(name, field) for name, field in self.fields.items()}
             alone = {
-                f"--{_dashed(name)}": text for name, field in self.fields.items() if (text := _written(field).alone)
+                option_name(name, field): text for name, field in self.fields.items() if (text := _written(field).alone)
             }
             given: list[str] = []
             for word, after in zip(args, [*args[1:], "--"], strict=False):
-                text = alone.get(word) if after.startswith("--") else None
-                given += [word] if text is None else [word, text]
+                key, sign, value = word.partition("=")
+                given.append(f"{shown.get(key, key)}{sign}{value}")
+                text = alone.get(given[-1]) if after.startswith("--") else None
+                given += [] if text is None else [text]
             return super().parse_args(ctx, given)
 
         def invoke(self, ctx: Any) -> Any:
@@ -96,9 +99,10 @@ def _options(settings: type[Settings]) -> Sequence[Any]:
     """An option for each field, as typer makes it from a signature."""
     parameters = []
     for name, field in settings.model_fields.items():
-        metavar, kind = _metavar(field), list[str] if _written(field).repeated else str
+        written, metavar = _written(field), _metavar(field)
+        kind = list[str] if written.repeated else str
         option = Option(
-            *option_names(name, field),
+            option_name(name, field) + ("" if metavar else _off(name, field)),
             help=option_help(field),
             rich_help_panel=next(c for c in reversed(settings.__mro__) if name in inspect.get_annotations(c)).panel,
             metavar=metavar,
@@ -116,11 +120,18 @@ def _options(settings: type[Settings]) -> Sequence[Any]:
     return typer.main.get_command(app).params
 
 
-def option_names(name: str, field: FieldInfo) -> tuple[str, ...]:
-    """The names of a field's option: every key of a spec file is one, and there may be a shorter one before it."""
-    key = f"--{_dashed(name)}"
-    written = _written(field)
-    return (*written.names, key if _metavar(field) else f"{key}/{written.off or f'--no-{_dashed(name)}'}")
+def option_name(name: str, field: FieldInfo) -> str:
+    """The name of a field's option that --help shows: a short one where there is one, else the key of a spec file.
+
+    The key of a spec file is always understood.
+    """
+    return next(iter(_written(field).names), f"--{_dashed(name)}")
+
+
+def _off(name: str, field: FieldInfo) -> str:
+    """The name that says no, of a flag that does not say no already where it is left out."""
+    off = _written(field).off
+    return "" if off is None and field.default is False else f"/{off or f'--no-{_dashed(name)}'}"
 
 
 def option_help(field: FieldInfo) -> str:

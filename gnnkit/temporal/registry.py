@@ -27,6 +27,7 @@ from gnnkit.temporal.tgcn import TGCN
 
 __all__ = ["MODELS", "ModelEntry", "build_forecaster"]
 
+_CALL = ("x", "edge_index", "edge_weight", "mask", "target", "progress")  # what a forecaster is called with
 # What `build_forecaster` hands over itself where a constructor names it; all else in a constructor is a setting.
 _SIZES = ("in_channels", "hidden_channels", "horizon", "history", "num_nodes", "time_channels", "edge_index")
 
@@ -58,14 +59,22 @@ class ModelEntry:
             model: A class of `nn.Module`, or a partial of one; an entry is returned as it is.
 
         Raises:
-            ValueError: It is something else.
+            ValueError: It is something else, or its `forward` does not take what a forecaster is called with.
         """
         if isinstance(model, ModelEntry):
             return model
         core = model.func if isinstance(model, partial) else model
         if not (isinstance(core, type) and issubclass(core, nn.Module)):
             raise ValueError(f"model {name!r} is {core!r}, and should be a class of torch.nn.Module, or a ModelEntry")
-        uses_graph = getattr(core, "uses_graph", "edge_index" in inspect.signature(core.forward).parameters)
+        parameters = inspect.signature(core.forward).parameters
+        if not any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values()):
+            missing = [each for each in _CALL if each not in parameters]
+            if missing:
+                raise ValueError(
+                    f"model {name!r}: forward does not take {', '.join(missing)}; write forward(self, x, edge_index, "
+                    f"edge_weight, *, mask=None, target=None, progress=None), and leave unread what it does not need"
+                )
+        uses_graph = getattr(core, "uses_graph", "edge_index" in parameters)
         family = "graph" if uses_graph or getattr(core, "learns_graph", False) else "sequence"
         description = (core.__doc__ or "a model without a docstring").strip().splitlines()[0].rstrip(".")
         return cls(name, family, description, model)

@@ -215,7 +215,6 @@ def test_code_can_add_a_class(added):
         False,
     )
     assert (MODELS["told"].family, list(MODELS["told"].settings)) == ("sequence", ["gain"])
-    assert ModelEntry.of("bare", Plain).family == "sequence"
     assert list(MODELS["net"].settings) == ["gain", "shift"]
     model = build_forecaster("net", **SIZES, edge_index=EDGES, shift=2.0)
     assert (model.horizon, model.num_nodes, model.shift, model.uses_graph) == (3, 4, 2.0, True)
@@ -233,6 +232,11 @@ def test_code_can_add_a_class(added):
         ("x:y", Net, "model 'x:y': a name has letters, digits"),
         ("mine", 3, "model 'mine' is 3, and should be a class of torch.nn.Module, or a ModelEntry"),
         ("mine", dict, "should be a class of torch.nn.Module"),
+        (
+            "mine",
+            Plain,
+            "forward does not take edge_index, edge_weight, mask, target, progress; write ",
+        ),
         ("mine", MODELS["gru"], "model 'mine': its record has the name 'gru'; give both the same one"),
     ],
 )
