@@ -48,7 +48,8 @@ class Checkout:
         self.name = f"{case} of {folder.name}"
         self.process = subprocess.Popen(
             [sys.executable, "-c", STEP, str(folder), case, device],
-            env={**os.environ, "PYTHONPATH": str(folder)},
+            # A thread that waits sleeps at once: none of one process spins while the other works.
+            env={**os.environ, "PYTHONPATH": str(folder), "OMP_WAIT_POLICY": "PASSIVE"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
