@@ -14,7 +14,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 import gnnkit
-from gnnkit.cli.options import option_help, option_names
+from gnnkit.cli.options import option_help, option_name
 from gnnkit.report.markdown import markdown_table
 from gnnkit.settings.comparison import ComparisonFields
 
@@ -110,8 +110,8 @@ def _settings() -> str:
     panels: dict[str, list[list[str]]] = {}
     for name, field in ComparisonFields.model_fields.items():
         owner = next(c for c in reversed(ComparisonFields.__mro__) if name in inspect.get_annotations(c))
-        options = ", ".join(f"`{option}`" for option in option_names(name, field))
-        panels.setdefault(owner.panel, []).append([f"`{name}`", options, option_help(field).replace("|", r"\|")])
+        option = f"`{option_name(name, field)}`"
+        panels.setdefault(owner.panel, []).append([f"`{name}`", option, option_help(field).replace("|", r"\|")])
     for panel, lines in panels.items():
         text += [f"## {panel}", markdown_table(["key", "option", "what it is"], lines, ())]
     return "\n\n".join(text)
