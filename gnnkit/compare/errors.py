@@ -15,8 +15,9 @@ from gnnkit.compare.conditions import BASE, Condition
 from gnnkit.compare.scores import Outcome
 from gnnkit.metrics import mae, rmse
 from gnnkit.statistics.bootstrap import seed_scores
-from gnnkit.statistics.diebold_mariano import DieboldMariano, diebold_mariano
+from gnnkit.statistics.diebold_mariano import PairedTest, diebold_mariano
 from gnnkit.statistics.enough import is_enough
+from gnnkit.statistics.spans import span_test
 
 __all__ = ["METRICS", "ErrorTable", "Fit", "PairSums", "sum_errors"]
 
@@ -41,6 +42,8 @@ class ErrorTable:
         true: test targets in the data's unit.
         mask: observed targets.
         windows: horizon P → number of leading windows that hold P targets; only those are scored.
+        spans: horizon P → the span of each of those windows; pairs are then tested on the means of spans (`span_test`).
+            None: by Diebold-Mariano.
 
     Example:
         >>> outcome = Outcome("gru", "sequence", 0, torch.ones(4, 2, 3), None)
@@ -55,8 +58,9 @@ class ErrorTable:
         true: Float[Tensor, "W P N"],
         mask: Bool[Tensor, "W P N"],
         windows: Mapping[int, int],
+        spans: Mapping[int, Int[np.ndarray, " W"]] | None = None,
     ) -> None:
-        self.true, self.mask = true, mask
+        self.true, self.mask, self.spans = true, mask, spans
         self.fits: dict[Fit, list[Outcome]] = {}
         for outcome in outcomes:
             self.fits.setdefault((outcome.model, outcome.condition), []).append(outcome)
@@ -148,8 +152,10 @@ class ErrorTable:
 
     def test(
         self, a: Float[np.ndarray, "S W"], b: Float[np.ndarray, "Z W"], horizon: int, metric: str = "mae"
-    ) -> DieboldMariano:
+    ) -> PairedTest:
         """The test of two errors on the windows of a horizon."""
+        if self.spans:
+            return span_test(a, b, self._counts[horizon], self.spans[horizon], squared=metric == "rmse")
         return diebold_mariano(a, b, self._counts[horizon], lag=horizon - 1, squared=metric == "rmse")
 
     def per_step(self) -> list[dict[str, Any]]:

@@ -8,14 +8,17 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 
 from gnnkit.compare.errors import ErrorTable
+from gnnkit.compare.folds import Fold, JoinedWindows, join_outcomes
 from gnnkit.compare.jobs import Job
 from gnnkit.compare.scores import Outcome
 from gnnkit.compare.spec.comparison import FinalSpec
 from gnnkit.compare.store import StoredJob
-from gnnkit.data import GraphSeries, WindowSplits
+from gnnkit.data import GraphSeries, Windows
 from gnnkit.forecasting.baselines import BASELINES
+from gnnkit.statistics.spans import span_numbers
 
 __all__ = ["Evidence", "best_by_validation", "has_graph"]
 
@@ -27,7 +30,7 @@ class Evidence:
     Args:
         spec: what was compared.
         series: the data as they were read.
-        windows: those of the base condition.
+        folds: the data of each fold under the base condition; one, without rolling origins.
         jobs: what was planned, in order.
         stored: what became of it.
         lost: jobs without a result, by key, and why.
@@ -40,7 +43,7 @@ class Evidence:
 
     spec: FinalSpec
     series: GraphSeries
-    windows: WindowSplits
+    folds: Sequence[Fold]
     jobs: Sequence[Job]
     stored: Mapping[Job, StoredJob]
     lost: Mapping[str, str]
@@ -53,12 +56,26 @@ class Evidence:
     @cached_property
     def outcomes(self) -> list[Outcome]:
         """What was predicted, under all conditions: baselines, then the fits."""
-        test, val = self.windows.test, self.windows.val
-        baselines = [
-            Outcome(name, "baseline", 0, predict(self.series, test), None, validation=predict(self.series, val))
-            for name, predict in BASELINES.items()
-        ]
-        return [*baselines, *(found.outcome for found in self.stored.values() if found.outcome)]
+        return [join_outcomes(parts) for parts in self.by_fold]
+
+    @cached_property
+    def by_fold(self) -> list[list[Outcome]]:
+        """The same, as one outcome for each fold; a fit that failed in one of them is left out."""
+        found: dict[Any, list[Outcome]] = {}
+        for name, predict in BASELINES.items():
+            for series, (val, test) in ((fold.series, (fold.windows.val, fold.windows.test)) for fold in self.folds):
+                outcome = Outcome(name, "baseline", 0, predict(series, test), None, validation=predict(series, val))
+                found.setdefault(name, []).append(outcome)
+        for job, stored in self.stored.items():
+            if stored.outcome:
+                found.setdefault((job.model, job.seed, job.condition), []).append(stored.outcome)
+        return [parts for parts in found.values() if len(parts) == len(self.folds)]
+
+    @cached_property
+    def test(self) -> Windows | JoinedWindows:
+        """The test windows of all folds."""
+        parts = [fold.windows.test for fold in self.folds]
+        return parts[0] if len(parts) == 1 else JoinedWindows(parts)
 
     @property
     def base(self) -> list[Outcome]:
@@ -68,12 +85,20 @@ class Evidence:
     @cached_property
     def counted(self) -> dict[int, int]:
         """Horizon P → number of leading test windows that hold P targets."""
-        return {p: self.windows.test.count(p) for p in self.spec.horizons}
+        return {p: self.test.count(p) for p in self.spec.horizons}
 
     @cached_property
     def table(self) -> ErrorTable:
         """The errors of all fits."""
-        return ErrorTable(self.outcomes, *self.windows.test.targets(), self.counted)
+        return ErrorTable(self.outcomes, *self.test.targets(), self.counted, self._spans())
+
+    def _spans(self) -> dict[int, np.ndarray] | None:
+        """The spans of the test windows, the same at each horizon; None for one split."""
+        if len(self.folds) == 1:
+            return None
+        parts = [fold.windows.test for fold in self.folds]
+        rows = [part.target_rows(torch.arange(len(part)))[:, 0].cpu().numpy() for part in parts]
+        return dict.fromkeys(self.spec.horizons, span_numbers(rows, season=self.series.season))
 
     @cached_property
     def pair(self) -> tuple[str, str] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from gnnkit.compare.evidence import Evidence
 from gnnkit.compare.findings import FINDINGS
+from gnnkit.compare.folds import Fold
 from gnnkit.compare.jobs import ablation_notes
 from gnnkit.compare.leakage.audit import CAUSES
 from gnnkit.compare.results import (
@@ -46,14 +48,14 @@ def judge(evidence: Evidence) -> Results:
     return Results(
         spec=spec.to_json(),
         environment=evidence.environment,
-        data=_describe(series),
+        data=_describe(series, evidence.folds),
         rows=_rows(evidence),
         curves=pd.DataFrame([row for outcome in base for row in _curve(outcome)], columns=CURVE_COLUMNS),
         step_errors=pd.DataFrame(table.per_step(), columns=STEP_COLUMNS),
         errors=table.of_base(),
         node_errors=table.per_node(),
         traces=_traces(evidence),
-        notes=[*baseline_notes(series, evidence.windows.test), *ablation_notes(spec), *_tuning_notes(evidence)],
+        notes=[*baseline_notes(series, evidence.test), *ablation_notes(spec), *_tuning_notes(evidence)],
         failures=_failures(evidence),
         inferred=evidence.inferred,
         findings=FINDINGS.judge(evidence),
@@ -115,7 +117,7 @@ def _traces(evidence: Evidence) -> Traces:
     The nodes are spread over the range of difficulty: from the one that persistence (the first model) predicts best to
     the one that it predicts worst.
     """
-    table, series, test = evidence.table, evidence.series, evidence.windows.test
+    table, series, test = evidence.table, evidence.series, evidence.test
     horizon = test.horizon
     (errors,) = table.per_node(table.models[:1]).values()
     known = sorted(
@@ -141,7 +143,11 @@ def _by_node(values: Float[Tensor, "S M"]) -> list[list[float | None]]:
     return [[None if math.isnan(value) else value for value in node] for node in values.T.tolist()]
 
 
-def _describe(series: GraphSeries) -> DataFacts:
+def _describe(series: GraphSeries, folds: Sequence[Fold]) -> DataFacts:
+    rows = {part: [rows.start, rows.stop] for part, rows in series.split.parts.items()}
+    if len(folds) > 1:
+        parts = [(number, fold.series.split.parts) for number, fold in enumerate(folds, 1)]
+        rows = {f"fold {n}, {part}": [r.start, r.stop] for n, split in parts for part, r in split.items()}
     edges = zip(*series.edge_index.tolist(), series.edge_weight.tolist(), strict=True)
     return DataFacts(
         name=series.name,
@@ -155,8 +161,8 @@ def _describe(series: GraphSeries) -> DataFacts:
         nodes=series.num_nodes,
         features=series.num_features,
         missing_share=float(series.values[..., 0].isnan().double().mean()),
-        split=series.split.label,
-        split_rows={part: [rows.start, rows.stop] for part, rows in series.split.parts.items()},
+        split=series.split.label if len(folds) == 1 else f"rolling origins, {len(folds)} folds",
+        split_rows=rows,
         node_names=list(series.node_names),
         positions=None if series.positions is None else series.positions.tolist(),
         edges=[list(edge) for edge in edges],

@@ -56,7 +56,7 @@ class DataFacts:
         rows, nodes, features: how many.
         missing_share: of the values.
         split: its label.
-        split_rows: `{"train": [first, stop], ...}`.
+        split_rows: `{"train": [first, stop], ...}`; with several folds, `{"fold 1, train": ...}`.
         node_names: of the nodes.
         positions: `[[x, y], ...]`; None where there are none.
         edges: `[i, j, weight]` of each.
@@ -160,6 +160,11 @@ class Results:
     def confidence(self) -> float:
         """Of the intervals of differences."""
         return float(self.spec.get("confidence") or 0.95)
+
+    @property
+    def folds(self) -> int:
+        """Rolling origins; 1: one split."""
+        return int(self.spec.get("folds") or 1)
 
     @property
     def by_older_rules(self) -> bool:

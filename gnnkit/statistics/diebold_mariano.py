@@ -12,12 +12,12 @@ from scipy import special
 
 from gnnkit.statistics.bootstrap import seed_scores
 
-__all__ = ["DieboldMariano", "Judged", "diebold_mariano", "holm", "judge_together"]
+__all__ = ["Judged", "PairedTest", "diebold_mariano", "holm", "influence", "judge_together", "paired_test"]
 
 
 @dataclass(frozen=True)
-class DieboldMariano:
-    """A Diebold-Mariano test of two forecasts' errors.
+class PairedTest:
+    """A test of two forecasts' errors.
 
     Args:
         statistic: difference / deviation; infinite where a difference has no variance at all.
@@ -34,6 +34,41 @@ class DieboldMariano:
     deviation: float
 
 
+def paired_test(scores: Sequence[Float[np.ndarray, " S"]], variance: float, degrees: float) -> PairedTest:
+    """Student's t of the difference of two mean scores, from its variance over windows and that between seeds.
+
+    With the variance v of the mean over windows (ν degrees), and s² / S of the S scores of each model,
+
+        deviation² = v + Σ s² / S,     degrees = deviation⁴ / (v² / ν + Σ (s² / S)² / (S − 1))
+
+    One seed says nothing of the noise between seeds, and nothing is added for it.
+
+    Args:
+        scores: those of each model's seeds, first minus second.
+        variance: of the difference, over windows.
+        degrees: of freedom that it has.
+
+    Source:
+        Welch, "The generalization of 'Student's' problem", 1947; Satterthwaite, 1946.
+
+    Example:
+        >>> round(paired_test((np.array([2.0]), np.array([1.0])), 0.25, 9).p_value, 3)
+        0.077
+    """
+    difference = float(scores[0].mean() - scores[1].mean())
+    parts = [(variance, degrees)]
+    parts += [(float(s.var(ddof=1)) / len(s), len(s) - 1.0) for s in scores if len(s) > 1]
+    total = sum(part for part, _ in parts)
+    rounding = 1e-12 * max(float(s.mean()) for s in scores)
+    if total <= rounding**2:  # what rounding leaves of a constant
+        equal = abs(difference) <= rounding
+        statistic = 0.0 if equal else float(np.copysign(np.inf, difference))
+        return PairedTest(statistic, float(equal), degrees, difference, 0.0)
+    free = total**2 / sum(part**2 / each for part, each in parts)
+    statistic = difference / total**0.5
+    return PairedTest(statistic, float(2 * special.stdtr(free, -abs(statistic))), free, difference, total**0.5)
+
+
 def diebold_mariano(
     loss_a: Float[np.ndarray, "S W"] | Float[np.ndarray, " W"],
     loss_b: Float[np.ndarray, "Z W"] | Float[np.ndarray, " W"],
@@ -41,7 +76,7 @@ def diebold_mariano(
     *,
     lag: int,
     squared: bool = False,
-) -> DieboldMariano:
+) -> PairedTest:
     """Are two forecasts equally good? Student's t of the mean loss differential with a variance that knows of overlap.
 
     With d_w = n_w (a_w − b_w − mean) / mean(n), and c_j(w) = √(2 / W) cos(πj (w + ½) / W):
@@ -90,22 +125,11 @@ def diebold_mariano(
         raise ValueError(f"counts: {(counts > 0).sum()} windows have an observed target; a test needs at least 2")
     windows = len(counts)
     scores = [seed_scores(loss, counts, squared=squared) for loss in (a, b)]
-    difference = float(scores[0].mean() - scores[1].mean())
-    differential = _influence(a, counts, scores[0], squared) - _influence(b, counts, scores[1], squared)
+    differential = influence(a, counts, squared=squared) - influence(b, counts, squared=squared)
     cosines = _cosines(windows, lag)
     waves = cosines @ differential
-    parts = [(float((waves**2).mean() / _kept_variance(windows, lag)) / windows, float(len(cosines)))]
-    parts += [(float(s.var(ddof=1)) / len(s), len(s) - 1.0) for s in scores if len(s) > 1]
-    variance = sum(part for part, _ in parts)
-    if variance <= (1e-12 * max(float(s.mean()) for s in scores)) ** 2:  # what rounding leaves of a constant
-        equal = abs(difference) <= 1e-12 * max(float(s.mean()) for s in scores)
-        statistic = 0.0 if equal else float(np.copysign(np.inf, difference))
-        return DieboldMariano(statistic, float(equal), parts[0][1], difference, 0.0)
-    degrees = variance**2 / sum(part**2 / free for part, free in parts)
-    statistic = difference / variance**0.5
-    return DieboldMariano(
-        statistic, float(2 * special.stdtr(degrees, -abs(statistic))), degrees, difference, variance**0.5
-    )
+    variance = float((waves**2).mean() / _kept_variance(windows, lag)) / windows
+    return paired_test(scores, variance, float(len(cosines)))
 
 
 def holm(p_values: Sequence[float]) -> Float[np.ndarray, " M"]:
@@ -150,7 +174,7 @@ class Judged:
     clear: bool
 
 
-def judge_together(tests: Sequence[DieboldMariano], confidence: float) -> list[Judged]:
+def judge_together(tests: Sequence[PairedTest], confidence: float) -> list[Judged]:
     """Judge tests that answer one question: whichever of them stand out, the chance that one does so by noise is held.
 
     p is Holm's. With f the factor by which Holm's correction raised a test's own p, and α = 1 − confidence,
@@ -167,7 +191,7 @@ def judge_together(tests: Sequence[DieboldMariano], confidence: float) -> list[J
         What is said of each, in their order.
 
     Example:
-        >>> weak = DieboldMariano(2.2, 0.04, 20.0, 0.22, 0.1)
+        >>> weak = PairedTest(2.2, 0.04, 20.0, 0.22, 0.1)
         >>> [judge_together([weak] * number, 0.95)[0].clear for number in (1, 2)]
         [True, False]
     """
@@ -182,8 +206,23 @@ def judge_together(tests: Sequence[DieboldMariano], confidence: float) -> list[J
     return found
 
 
-def _influence(loss: np.ndarray, counts: np.ndarray, scores: np.ndarray, squared: bool) -> np.ndarray:
-    """[W]: what each window adds to the score's deviation from its mean, times W; averaged over seeds."""
+def influence(
+    loss: Float[np.ndarray, "S W"], counts: Float[np.ndarray, " W"], *, squared: bool
+) -> Float[np.ndarray, " W"]:
+    """What each window adds to the score's deviation from its mean, times W; averaged over seeds. Its mean is 0.
+
+    The score of mean squared errors is their root, by the delta method: a window adds its part over twice the root.
+
+    Args:
+        loss: mean error in each window; where n_w = 0 it is not read.
+        counts: n_w, observed targets in each window.
+        squared: losses are mean squared errors.
+
+    Example:
+        >>> influence(np.array([[1.0, 3.0]]), np.ones(2), squared=False)
+        array([-1.,  1.])
+    """
+    scores = seed_scores(loss, counts, squared=squared)
     centred = np.where(counts > 0, loss, 0.0) - (scores**2 if squared else scores)[:, None]
     if squared:
         centred = np.divide(centred, 2 * scores[:, None], out=np.zeros_like(centred), where=scores[:, None] > 0)

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from benchmarks.referee_size import CASES, Cell, cells, rejections, window_losses
-from gnnkit.statistics.diebold_mariano import DieboldMariano, diebold_mariano, holm, judge_together
+from gnnkit.statistics.diebold_mariano import PairedTest, diebold_mariano, holm, judge_together
 
 RNG = np.random.default_rng
 
@@ -133,7 +133,7 @@ def test_holm_steps_down_and_never_falls_again():
 def made(p_value, degrees=20.0, deviation=0.1):
     """A test with that p of its own."""
     statistic = float(stats.t.isf(p_value / 2, degrees))
-    return DieboldMariano(statistic, p_value, degrees, statistic * deviation, deviation)
+    return PairedTest(statistic, p_value, degrees, statistic * deviation, deviation)
 
 
 def test_interval_p_and_mark_are_one_rule():
@@ -159,7 +159,7 @@ def test_the_interval_is_that_of_the_test_at_the_level_that_holm_leaves_it():
 
 
 def test_what_has_no_variance_has_an_interval_without_width():
-    sure = judge_together([DieboldMariano(-math.inf, 0.0, 3.0, -0.5, 0.0)], 0.95)[0]
+    sure = judge_together([PairedTest(-math.inf, 0.0, 3.0, -0.5, 0.0)], 0.95)[0]
     assert (sure.low, sure.high, sure.p_value, sure.clear) == (-0.5, -0.5, 0.0, True)
-    same = judge_together([DieboldMariano(0.0, 1.0, 3.0, 0.0, 0.0)], 0.95)[0]
+    same = judge_together([PairedTest(0.0, 1.0, 3.0, 0.0, 0.0)], 0.95)[0]
     assert (same.low, same.high, same.p_value, same.clear) == (0.0, 0.0, 1.0, False)

@@ -28,8 +28,9 @@ from gnnkit.compare.report.tables import (
 from gnnkit.compare.results import Results
 from gnnkit.report.numbers import DASH, format_number, format_p, signed
 from gnnkit.report.sections import Drawing, Entry, Section, Sheet, Sheets
-from gnnkit.statistics.diebold_mariano import DieboldMariano, Judged, judge_together
+from gnnkit.statistics.diebold_mariano import Judged, PairedTest, judge_together
 from gnnkit.statistics.ranks import block_scores, separate_blocks
+from gnnkit.statistics.spans import FEWEST_SEASONS, MOST_SPANS, SPANS
 
 __all__ = ["REFERENCES", "SIGNIFICANCE", "PairTest", "significance"]
 
@@ -49,7 +50,7 @@ Pairs = list[tuple[str, str]]
 
 @dataclass(frozen=True, kw_only=True)
 class PairTest(Difference):
-    """A Diebold-Mariano test of two models.
+    """A paired test of two models (`ErrorTable.test`).
 
     Args:
         question: that it answers: "families", "last-value", "seasonal-naive" or "best".
@@ -80,7 +81,7 @@ def significance(
 ) -> list[PairTest]:
     """Every test of a comparison, per horizon and for MAE and RMSE, by the question that it answers.
 
-    A Diebold-Mariano test decides each. What it is corrected for (`judge_together`) follows from the question:
+    One test decides each (`ErrorTable.test`). What it is corrected for (`judge_together`) follows from the question:
 
     - `"families"`: the graph and the sequence model that the validation rows chose; one test, fixed beforehand.
     - `"last-value"`, `"seasonal-naive"`: every trained model against that baseline; as many tests as trained models.
@@ -127,9 +128,9 @@ class _Bench:
         self.blocks = {
             name: block_scores(found, counts, blocks, metric == "rmse") for name, found in self.errors.items()
         }
-        self._tests: dict[tuple[str, str], DieboldMariano] = {}
+        self._tests: dict[tuple[str, str], PairedTest] = {}
 
-    def test(self, model: str, against: str) -> DieboldMariano:
+    def test(self, model: str, against: str) -> PairedTest:
         """The test of a pair, made once whichever questions look at it."""
         if (model, against) not in self._tests:
             two = self.errors[model], self.errors[against]
@@ -193,11 +194,12 @@ def _section(results: Results, tests: Sequence[PairTest]) -> Section:
     for metric, horizon in keys:
         chosen = [test for test in tests if (test.horizon, test.metric) == (horizon, metric)]
         choices.append((f"{horizon_label(horizon, minutes)}, {metric.upper()}", _sheet(results, chosen)))
+    test = "Student's t over spans of test windows" if results.folds > 1 else "Diebold-Mariano's"
     tested = (
-        "Interval, p and colour are of one test, Diebold-Mariano's (DM: its statistic), corrected after Holm for the "
-        "pairs that the question looks at: one that the validation rows chose; as many as there are trained models "
-        "against a baseline; all pairs of models where the lowest score names the model. A pair that stands under two "
-        "questions has two intervals."
+        f"Interval, p and colour are of one test, {test} ({_statistic(results)}: its statistic), corrected after Holm "
+        "for the pairs that the question looks at: one that the validation rows chose; as many as there are trained "
+        "models against a baseline; all pairs of models where the lowest score names the model. A pair that stands "
+        "under two questions has two intervals."
     )
     if results.by_older_rules:
         tested = (
@@ -231,8 +233,26 @@ def _sheet(results: Results, tests: Sequence[PairTest]) -> Sheet:
     models = {name for test in tests for name in (test.model, test.against)}
     about = f"{with_unit(METRIC_NAMES[metric], results)} up to {ahead(results, horizon)}"
     interval = f"{confidence_label(results)} interval"
-    heads = ("question", "model", "against", "difference", interval, "p", "pairs", "DM", "effect", "skill")
+    pair = ("question", "model", "against")
+    heads = (*pair, "difference", interval, "p", "pairs", _statistic(results), "effect", "skill")
     return Sheet(f"{about}; {sample_size(results, horizon, models)}", heads, lines, names=3)
+
+
+def _statistic(results: Results) -> str:
+    return "t" if results.folds > 1 else "DM"
+
+
+_OVER_WINDOWS = (
+    "Differences are tested by Diebold-Mariano: the mean difference of the windows' losses over its standard error, "
+    "two-sided, p from Student's t. The variance is a fixed-smoothing one (Lazarus et al., 2018; Coroneo and Iacone, "
+    "2020) with the correction of Harvey, Leybourne and Newbold (1997) carried over, and the noise between seeds added."
+)
+_OVER_SPANS = (
+    "Differences are tested by Student's t over spans of the test windows of all folds (Ibragimov and Müller, 2010): "
+    f"whole seasons where {FEWEST_SEASONS} or more are tested, joined to {MOST_SPANS} spans at most, else {SPANS} spans "
+    "of equal length; no span reaches from one fold into another, and the noise between seeds is added. Windows inside "
+    "a span may depend on each other in any way, and what is the same in each season is not taken for noise."
+)
 
 
 def _method(results: Results) -> str:
@@ -243,11 +263,9 @@ def _method(results: Results) -> str:
             "pairs of models at a horizon and metric. The two may disagree."
         )
     return (
-        "Differences are tested by Diebold-Mariano: the mean difference of the windows' losses over its standard "
-        "error, two-sided, p from Student's t. The variance is a fixed-smoothing one (Lazarus et al., 2018; "
-        "Coroneo and Iacone, 2020) with the correction of Harvey, Leybourne and Newbold (1997) carried over, and "
-        "the noise between seeds added. One rule decides mark, interval, p and sentence: p after Holm (1979) is "
-        f"below {100 * (1 - results.confidence):g}%; the {confidence_label(results)} interval is that of the same test "
+        f"{_OVER_SPANS if results.folds > 1 else _OVER_WINDOWS} One rule decides mark, interval, p and sentence: p "
+        f"after Holm (1979) is below {100 * (1 - results.confidence):g}%; the {confidence_label(results)} interval is "
+        "that of the same test "
         "at the level that the correction leaves it, so that it excludes zero just then. Corrected is for the pairs "
         "that a question looks at: one pair that the validation rows chose; every trained model against a baseline; "
         "all k (k − 1) / 2 pairs of k models where the lowest score names the model, as the windows that choose it are "
