@@ -92,13 +92,14 @@ class Evidence:
         """The errors of all fits."""
         return ErrorTable(self.outcomes, *self.test.targets(), self.counted, self._spans())
 
-    def _spans(self) -> dict[int, np.ndarray] | None:
-        """The spans of the test windows, the same at each horizon; None for one split."""
-        if len(self.folds) == 1:
-            return None
+    def _spans(self) -> dict[int, np.ndarray]:
+        """The span of each test window at each horizon."""
         parts = [fold.windows.test for fold in self.folds]
-        rows = [part.target_rows(torch.arange(len(part)))[:, 0].cpu().numpy() for part in parts]
-        return dict.fromkeys(self.spec.horizons, span_numbers(rows, season=self.series.season))
+        found = {}
+        for p in self.spec.horizons:
+            rows = [part.target_rows(torch.arange(part.count(p)))[:, 0].cpu().numpy() for part in parts]
+            found[p] = span_numbers(rows, season=self.series.season)
+        return found
 
     @cached_property
     def pair(self) -> tuple[str, str] | None:

@@ -2,14 +2,18 @@ import numpy as np
 import pytest
 from scipy import signal, stats
 
-from gnnkit.statistics.spans import MOST_SPANS, span_numbers, span_test
+from gnnkit.statistics.spans import MOST_SPANS, span_numbers, span_score, span_test
+
+
+def compared(a, b, counts, spans, **options):
+    return span_test(*(span_score(errors, counts, spans, **options) for errors in (a, b)))
 
 
 def test_equal_spans_are_a_one_sample_t_test_of_their_means():
     rng = np.random.default_rng(0)
     a, b = rng.gamma(2.0, size=(2, 1, 60))
     spans = np.arange(60) // 10
-    found = span_test(a, b, np.ones(60), spans)
+    found = compared(a, b, np.ones(60), spans)
     means = (a - b)[0].reshape(6, 10).mean(axis=1)
     peer = stats.ttest_1samp(means, 0.0)
     assert found.statistic == pytest.approx(peer.statistic)
@@ -21,7 +25,7 @@ def test_two_models_change_places_with_their_sign():
     rng = np.random.default_rng(1)
     a, b = rng.gamma(2.0, size=(2, 3, 40))
     counts, spans = rng.integers(0, 5, 40).astype(float), np.arange(40) // 8
-    one, other = (span_test(*pair, counts, spans, squared=True) for pair in ((a, b), (b, a)))
+    one, other = (compared(*pair, counts, spans, squared=True) for pair in ((a, b), (b, a)))
     assert one.statistic == pytest.approx(-other.statistic)
     assert one.p_value == pytest.approx(other.p_value)
 
@@ -33,7 +37,7 @@ def test_what_a_window_without_a_target_holds_is_not_read():
     counts[3] = 0
     wild = a.copy()
     wild[0, 3] = np.nan
-    assert span_test(wild, b, counts, spans) == span_test(a, b, counts, spans)
+    assert compared(wild, b, counts, spans) == compared(a, b, counts, spans)
 
 
 def test_a_span_without_any_target_does_not_count():
@@ -41,7 +45,7 @@ def test_a_span_without_any_target_does_not_count():
     a, b = rng.gamma(2.0, size=(2, 1, 30))
     counts = np.ones(30)
     counts[25:] = 0
-    assert span_test(a, b, counts, np.arange(30) // 5).degrees == 4
+    assert compared(a, b, counts, np.arange(30) // 5).degrees == 4
 
 
 def test_the_profile_of_a_day_is_no_noise_where_spans_are_days():
@@ -51,8 +55,8 @@ def test_the_profile_of_a_day_is_no_noise_where_spans_are_days():
     rows = np.arange(4 * day)
     a = 5 + np.sin(2 * np.pi * rows / day) + 0.05 + 0.01 * rng.standard_normal(len(rows))
     b = np.full(len(rows), 5.0)
-    by_day = span_test(a[None], b[None], np.ones(len(rows)), span_numbers([rows], season=day))
-    by_parts = span_test(a[None], b[None], np.ones(len(rows)), span_numbers([rows]))
+    by_day = compared(a[None], b[None], np.ones(len(rows)), span_numbers([rows], season=day))
+    by_parts = compared(a[None], b[None], np.ones(len(rows)), span_numbers([rows]))
     assert by_day.p_value < 0.001
     assert by_parts.p_value > 0.5
 
@@ -66,7 +70,7 @@ def test_true_nulls_are_rejected_in_about_five_of_a_hundred(phi):
     found = found / found.std() + np.sqrt(2) * np.sin(2 * np.pi * np.arange(days * day) / day)
     rows = np.arange(days * day)
     spans, counts = span_numbers([rows], season=day), np.ones(len(rows))
-    p = [span_test(one[None] + 20, np.full((1, len(rows)), 20.0), counts, spans).p_value for one in found]
+    p = [compared(one[None] + 20, np.full((1, len(rows)), 20.0), counts, spans).p_value for one in found]
     # 5% of 600 is 30, with a deviation of 5.3.
     assert 14 <= (np.array(p) < 0.05).sum() <= 46
 
@@ -97,6 +101,6 @@ def test_without_enough_seasons_spans_are_equally_long(season):
 
 def test_shapes_that_do_not_fit_are_named():
     with pytest.raises(ValueError, match=r"spans \(4,\); give the same W windows"):
-        span_test(np.ones((1, 5)), np.ones((1, 5)), np.ones(5), np.zeros(4, dtype=int))
+        compared(np.ones((1, 5)), np.ones((1, 5)), np.ones(5), np.zeros(4, dtype=int))
     with pytest.raises(ValueError, match="1 of them have an observed target; a test needs at least 2"):
-        span_test(np.ones((1, 5)), np.ones((1, 5)), np.ones(5), np.zeros(5, dtype=int))
+        compared(np.ones((1, 5)), np.ones((1, 5)), np.ones(5), np.zeros(5, dtype=int))
