@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from gnnkit.sequence._contract import check_size, read_history
+from gnnkit.sequence._contract import Forecaster, check_size
 
 __all__ = ["DLinear"]
 
 
-class DLinear(nn.Module):
+class DLinear(Forecaster):
     r"""Split the history into a moving average and what is left, and map each of them linearly to all P steps.
 
         trend_t = mean of x over `window` steps around t (the ends repeated),  rest = x − trend
@@ -45,23 +44,15 @@ class DLinear(nn.Module):
         torch.Size([4, 3, 5])
     """
 
-    #: The graph is taken, because all forecasters are called alike, and ignored.
-    uses_graph: ClassVar[bool] = False
-
     def __init__(
         self, in_channels: int, horizon: int, *, history: int, window: int = 25, mask_input: bool = False
     ) -> None:
-        super().__init__()
-        self.in_channels = check_size("in_channels", in_channels)
-        self.horizon = check_size("horizon", horizon)
-        self.history = check_size("history", history)
+        super().__init__(in_channels, horizon, mask_input=mask_input, history=history)
         if check_size("window", window) % 2 == 0:
             raise ValueError(f"window must be odd, so that as many steps lie before as after, got {window}")
         self.window = window
-        self.mask_input = mask_input
-        width = self.history * self.in_channels * (2 if mask_input else 1)
-        self.trend = nn.Linear(width, self.horizon)
-        self.rest = nn.Linear(width, self.horizon, bias=False)
+        self.trend = nn.Linear(self.history * self.width, self.horizon)
+        self.rest = nn.Linear(self.history * self.width, self.horizon, bias=False)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -69,18 +60,7 @@ class DLinear(nn.Module):
         for parameter in self.parameters():
             nn.init.zeros_(parameter)
 
-    def forward(
-        self,
-        x: Float[Tensor, "B T N F"],
-        edge_index: Tensor | None = None,
-        edge_weight: Tensor | None = None,
-        *,
-        mask: Bool[Tensor, "B T N F"] | None = None,
-        target: Tensor | None = None,
-        progress: float | None = None,
-    ) -> Float[Tensor, "B P N"]:
-        """Predict the next P steps of feature 0; arguments and errors as in `TGCN.forward`, the graph is ignored."""
-        x = read_history(x, mask, self.in_channels, self.mask_input, history=self.history)
+    def predict(self, x: Tensor, *graph: Any) -> Tensor:
         series = x.permute(0, 2, 3, 1)  # [B, N, F, T]
         side = self.window // 2
         ends = [series[..., :1].expand(*series.shape[:-1], side), series[..., -1:].expand(*series.shape[:-1], side)]

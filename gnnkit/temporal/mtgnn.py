@@ -13,14 +13,14 @@ from torch_geometric.utils import subgraph
 from gnnkit.graph import from_csr, normalized_adjacency
 from gnnkit.graph.propagation import Adjacency, average
 from gnnkit.layers import GraphLearningLayer, mixing_matrix
-from gnnkit.sequence._contract import check_choice, check_dropout, check_share, check_size, read_history
+from gnnkit.sequence._contract import Forecaster, check_choice, check_dropout, check_share, check_size
 from gnnkit.temporal.mtgnn_block import MTGNNBlock
 from gnnkit.temporal.temporal_convolution import TemporalConvolution, pad_history
 
 __all__ = ["MTGNN"]
 
 
-class MTGNN(nn.Module):
+class MTGNN(Forecaster):
     r"""Forecast with blocks of a gated dilated inception along time and two mix-hop layers along the graph.
 
         h_0 = W x;   z_l = tanh(I_l h) · sigmoid(I'_l h);   h_l = LayerNorm(MixHop(z_l, A) + MixHop(z_l, A^T) + h_{l−1})
@@ -92,9 +92,8 @@ class MTGNN(nn.Module):
         node_groups: int = 1,
         mask_input: bool = False,
     ) -> None:
-        super().__init__()
-        self.in_channels, self.horizon = check_size("in_channels", in_channels), check_size("horizon", horizon)
-        self.history, self.num_nodes = check_size("history", history), check_size("num_nodes", num_nodes)
+        sizes = {"hidden_channels": hidden_channels, "history": history, "num_nodes": num_nodes}
+        super().__init__(in_channels, horizon, mask_input=mask_input, **sizes)
         self.dropout = check_dropout(dropout)
         check_choice("graph", graph, ("learned", "given", "both"))
         self.graph = graph
@@ -103,9 +102,8 @@ class MTGNN(nn.Module):
         self.curriculum = check_share("curriculum", curriculum)
         self.node_groups = check_size("node_groups", node_groups)
         self.leaves_nodes_out = self.node_groups > 1  # they come back as their target
-        self.mask_input = mask_input
 
-        width, c = self.in_channels * (2 if mask_input else 1), check_size("hidden_channels", hidden_channels)
+        width, c = self.width, self.hidden_channels
         dilations = [check_size("dilation_base", dilation_base) ** k for k in range(check_size("layers", layers))]
         # Steps that go into each block; what the last one leaves, at least one step, is read whole by the last skip.
         self.steps = max(self.history, 1 + 6 * sum(dilations))
@@ -151,8 +149,8 @@ class MTGNN(nn.Module):
         target: Float[Tensor, "B P N"] | None = None,
         progress: float | None = None,
     ) -> Float[Tensor, "B P N"]:
-        """Predict the next P steps as `TGCN.forward` does; nodes that training leaves out come back as their target."""
-        x = read_history(x, mask, self.in_channels, self.mask_input, num_nodes=self.num_nodes, history=self.history)
+        """As `Forecaster.forward`; nodes that training leaves out come back as their target."""
+        x = self.read(x, mask, edge_index)
         learning, nodes = self.training and target is not None, None
         if learning and self.node_groups > 1:
             size = -(-self.num_nodes // self.node_groups)
@@ -175,8 +173,6 @@ class MTGNN(nn.Module):
             adjacency = self.graph_learning(nodes)
             found.append((mixing_matrix(adjacency), mixing_matrix(adjacency.t())))
         if self.graph != "learned":
-            if edge_index is None:
-                raise ValueError(f"edge_index must be given where graph={self.graph!r}; or take graph='learned'")
             if nodes is not None:
                 if edge_index.layout != torch.strided:
                     edge_index, edge_weight = from_csr(edge_index)
@@ -187,6 +183,9 @@ class MTGNN(nn.Module):
             found.append([normalized_adjacency(edge_index, edge_weight, x, count, "missing", **o) for o in options])
         along, against = (average(matrices) for matrices in zip(*found, strict=True))
         return along, against
+
+    def _no_graph(self) -> str:
+        return f"edge_index must be given where graph={self.graph!r}; or take graph='learned'"
 
     def _predict(self, x: Tensor, along: Adjacency, against: Adjacency, nodes: Tensor | None) -> Tensor:
         x = pad_history(x, self.steps)
