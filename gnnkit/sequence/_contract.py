@@ -105,8 +105,13 @@ class Forecaster(nn.Module):
     Args:
         in_channels: Features F of a node at a step; the first is what is predicted.
         horizon: Steps P to predict.
-        mask_input: Append the mask of observed entries to the features.
-        sizes: Of `hidden_channels`, `history` and `num_nodes` those that it is built for, kept under their names.
+        mask_input: Append the mask of observed entries to the features. Models have False as the default: gaps are
+            filled from the past, and the mask is not read.
+        sizes: Of `hidden_channels` (width C), `history` (steps T of the history) and `num_nodes` (nodes N) those that
+            it is built for, kept under their names.
+
+    Shape:
+        x `[B, T, N, F]`, edge_index `[2, E]`, edge_weight `[E]`; returned `[B, P, N]`.
 
     Raises:
         ValueError: A size below 1.

@@ -21,14 +21,9 @@ class A3TGCN(UnrolledForecaster):
     The state goes on from step to step; each node has its own α.
 
     Args:
-        in_channels: Features F of a node at a step; the first is what is predicted.
+        in_channels, horizon, mask_input: As in `Forecaster`.
         hidden_channels: Width C of the state.
-        horizon: Steps P to predict.
         graph_convolution, layers, gate_convolutions, add_self_loops: As in `TGCNCell`.
-        mask_input: Append the mask of observed entries to the features. Default False: the mask is not read.
-
-    Shape:
-        x `[B, T, N, F]`, edge_index `[2, E]`, edge_weight `[E]`; returned `[B, P, N]`.
 
     Raises:
         ValueError: A size below 1, or a form that does not exist.

@@ -78,17 +78,11 @@ class AGCRN(UnrolledForecaster):
     The given graph is ignored: the model learns its own.
 
     Args:
-        in_channels: Features F of a node at a step; the first is what is predicted.
+        in_channels, horizon, num_nodes, mask_input: As in `Forecaster`.
         hidden_channels: Width C of the states.
-        horizon: Steps P to predict.
-        num_nodes: Nodes N.
         layers: Units on top of each other. Default 2.
         embedding_channels: Width of E. Default 10.
         terms: Chebyshev terms K. Default 2, a node and its neighbours.
-        mask_input: Append the mask of observed entries to the features. Default False: the mask is not read.
-
-    Shape:
-        x `[B, T, N, F]`; returned `[B, P, N]`.
 
     Raises:
         ValueError: A size below 1.

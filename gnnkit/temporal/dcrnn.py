@@ -76,16 +76,11 @@ class DCRNN(UnrolledForecaster):
     observed, it reads its own step.
 
     Args:
-        in_channels: Features F of a node at a step; the first is what is predicted.
+        in_channels, horizon, mask_input: As in `Forecaster`.
         hidden_channels: Width C of the states.
-        horizon: Steps P to predict.
         layers: Units in a stack. Default 2.
         diffusion_steps: Steps K of the walks. Default 2.
         half_forced: The share h at which half of the steps are read from the truth; at 0 none ever is. Default 0.4.
-        mask_input: Append the mask of observed entries to the features. Default False: the mask is not read.
-
-    Shape:
-        x `[B, T, N, F]`, edge_index `[2, E]`, edge_weight `[E]`; returned `[B, P, N]`.
 
     Raises:
         ValueError: A size below 1, or `half_forced` below 0.

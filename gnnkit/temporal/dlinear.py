@@ -22,14 +22,9 @@ class DLinear(Forecaster):
     One map is shared by all nodes; the graph is ignored.
 
     Args:
+        horizon, history, mask_input: As in `Forecaster`.
         in_channels: Features F of a node at a step; the first is what is predicted, all of them are read.
-        horizon: Steps P to predict.
-        history: Steps T of the history.
         window: Steps of the moving average; odd. Default 25.
-        mask_input: Append the mask of observed entries to the features. Default False: the mask is not read.
-
-    Shape:
-        x `[B, T, N, F]`; returned `[B, P, N]`.
 
     Raises:
         ValueError: A size below 1, or an even window.

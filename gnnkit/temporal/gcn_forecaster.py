@@ -24,18 +24,11 @@ class GCNForecaster(Forecaster):
     recurrence gives.
 
     Args:
-        in_channels: Features F of a node at a step; the first is what is predicted.
+        in_channels, horizon, history, mask_input: As in `Forecaster`.
         hidden_channels: Width C of both layers.
-        horizon: Steps P to predict.
-        history: Steps T of the history.
         dropout: Share dropped after each layer. Default 0.
         add_self_loops: `"missing"` (default) adds a loop where the diagonal is empty; True adds one everywhere,
             False none.
-        mask_input: Append the mask of observed entries to the features. Default False: gaps are filled, the mask is
-            not read.
-
-    Shape:
-        x `[B, T, N, F]`, edge_index `[2, E]`, edge_weight `[E]`; returned `[B, P, N]`.
 
     Raises:
         ValueError: A size below 1, or a share outside [0, 1).

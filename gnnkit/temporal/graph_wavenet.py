@@ -26,10 +26,8 @@ class GraphWaveNet(Forecaster):
     the skips is read at its last step alone, so the skips are computed there alone.
 
     Args:
-        in_channels: Features F of a node at a step; the first is what is predicted.
+        in_channels, horizon, num_nodes, mask_input: As in `Forecaster`.
         hidden_channels: Width C of the blocks; skips have 8 C, the head 16 C.
-        horizon: Steps P to predict.
-        num_nodes: Nodes N.
         stacks: Runs of growing dilation. Default 4.
         layers: Blocks in a run, of dilation 1, 2, 4, … Default 2: the default model sees 13 steps; fewer are filled up
             with zeros in front, more are cut off.
@@ -37,10 +35,6 @@ class GraphWaveNet(Forecaster):
         embedding_channels: Width of E_1 and E_2. Default 10.
         diffusion_steps: Steps of each walk. Default 2.
         dropout: Share dropped after each diffusion. Default 0.3.
-        mask_input: Append the mask of observed entries to the features. Default False: the mask is not read.
-
-    Shape:
-        x `[B, T, N, F]`, edge_index `[2, E]`, edge_weight `[E]`; returned `[B, P, N]`.
 
     Raises:
         ValueError: A size below 1, fewer than two blocks, or a share outside [0, 1).

@@ -36,11 +36,9 @@ class MTGNN(Forecaster):
       others come back as their target, so that the loss, a mean over all, is about 1/g of theirs.
 
     Args:
-        in_channels: Features F of a node at a step; the first is what is predicted.
+        in_channels, history, num_nodes, mask_input: As in `Forecaster`.
         hidden_channels: Width C of the blocks, at least 4; skips have 2 C, the head 4 C.
         horizon: Steps P to predict. For one step alone, P = 1 and windows with `lead`.
-        history: Steps T of the history.
-        num_nodes: Nodes N.
         graph: `"learned"` (default: the given one is ignored), `"given"` or `"both"`.
         layers: Blocks. Default 3.
         dilation_base: Block l dilates by `dilation_base ** l`. Default 1; for long histories 2.
@@ -50,10 +48,6 @@ class MTGNN(Forecaster):
         dropout: Share dropped of the gated features and of the first skip's input. Default 0.3.
         curriculum: Share of the training; 0: all horizons count at once. Default .3; the authors' .8 is at a flat rate.
         node_groups: Groups that the nodes are split into in training. Default 1.
-        mask_input: Append the mask of observed entries to the features. Default False.
-
-    Shape:
-        x `[B, T, N, F]`, edge_index `[2, E]`, edge_weight `[E]`; returned `[B, P, N]`.
 
     Raises:
         ValueError: A size below 1, a width below 4, a share outside [0, 1), an unknown `graph`; a misfit in a call.

@@ -68,18 +68,12 @@ class STGCN(Forecaster):
     with L~ = −D^-1/2 A D^-1/2, the scaled Laplacian for λ_max = 2.
 
     Args:
-        in_channels: Features F of a node at a step; the first is what is predicted.
+        in_channels, horizon, num_nodes, mask_input: As in `Forecaster`.
         hidden_channels: Width C along time; the graph convolutions have C / 4.
-        horizon: Steps P to predict.
         history: Steps T of the history; below 4 (k − 1) + 1 it is filled up with zeros in front.
-        num_nodes: Nodes N.
         kernel_size: Taps k along time. Default 3.
         terms: Terms K of the polynomial. Default 3.
         dropout: Share dropped after each block. Default 0.
-        mask_input: Append the mask of observed entries to the features. Default False: the mask is not read.
-
-    Shape:
-        x `[B, T, N, F]`, edge_index `[2, E]`, edge_weight `[E]`; returned `[B, P, N]`.
 
     Raises:
         ValueError: A size below 1, or a share outside [0, 1).

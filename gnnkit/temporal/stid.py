@@ -26,21 +26,14 @@ class STID(Forecaster):
     of the histories of those that a node hears, A' of those that hear it, by the weights of the edges.
 
     Args:
-        in_channels: Features F of a node at a step; the first is what is predicted.
+        in_channels, horizon, history, num_nodes, mask_input: As in `Forecaster`.
         hidden_channels: Width C of each of the (two or) four parts of h.
-        horizon: Steps P to predict.
-        history: Steps T of the history.
-        num_nodes: Nodes N.
         time_channels: 2 if the last features of x are the time of day in [0, 1) and the weekday over 7, as windows with
             `time_features=True` have them; 0 (default) leaves the two embeddings out.
         day_slots: Times of day that have an embedding each. Default 288, every 5 minutes.
         layers: Layers of the perceptron. Default 3.
         diffusion_steps: Steps K along and against the edges. Default 0: no graph, the published model.
         dropout: Share dropped within each layer. Default 0.15.
-        mask_input: Append the mask of observed entries to the features. Default False: the mask is not read.
-
-    Shape:
-        x `[B, T, N, F]`, edge_index `[2, E]`, edge_weight `[E]`; returned `[B, P, N]`.
 
     Raises:
         ValueError: A size below 1, negative steps, a share outside [0, 1), or `time_channels` other than 0 or 2; in a

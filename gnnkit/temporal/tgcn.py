@@ -17,17 +17,11 @@ class TGCN(UnrolledForecaster):
     r"""T-GCN, several steps ahead: `TGCNCell` over the history, then `y = W h_T + b` for all P steps at once.
 
     Args:
-        in_channels: Features F of a node at a step; the first is what is predicted.
+        in_channels, horizon, mask_input: As in `Forecaster`.
         hidden_channels: Width C of the state.
-        horizon: Steps P to predict.
         graph_convolution, layers, gate_convolutions, gate_split, add_self_loops: As in `TGCNCell`; the default is the
             paper's form, `graph_convolution="input_and_state"` the official code's, with `gate_split="nodes"` its split
             of the gates, too.
-        mask_input: Append the mask of observed entries to the features. Default False: gaps are filled, the mask is
-            not read.
-
-    Shape:
-        x `[B, T, N, F]`, edge_index `[2, E]`, edge_weight `[E]`; returned `[B, P, N]`.
 
     Raises:
         ValueError: A size below 1, or a form that does not exist.

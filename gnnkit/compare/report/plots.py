@@ -1,4 +1,4 @@
-"""Figures of a comparison, each drawn from a `Results` and nothing else, in one style, without pyplot."""
+"""Figures of a comparison, each drawn from its `results` and nothing else, in one style, without pyplot."""
 
 from __future__ import annotations
 
@@ -52,7 +52,6 @@ def error_by_step(results: Results, metric: str = "mae") -> HoverFigure:
     """Error of every single step ahead: mean over seeds as a line, one standard deviation as a band.
 
     Args:
-        results: What a comparison found.
         metric: "mae" or "rmse".
 
     Returns:
@@ -95,9 +94,6 @@ def error_by_step(results: Results, metric: str = "mae") -> HoverFigure:
 def training_curves(results: Results) -> HoverFigure:
     """Validation error after every epoch: each seed thin, the mean over the seeds still training thick.
 
-    Args:
-        results: What a comparison found.
-
     Returns:
         One axes; the dot on each curve is the epoch whose weights were kept, in the mean over seeds. The axis is cut
         at 2.5 times the lowest error, so that the first epochs do not flatten the rest.
@@ -137,9 +133,6 @@ def training_curves(results: Results) -> HoverFigure:
 def traces(results: Results) -> HoverFigure:
     """True values and the predictions of the best sequence and the best graph model, for some nodes.
 
-    Args:
-        results: What a comparison found.
-
     Returns:
         One axes a node, on a common time axis: clock time where the data has it, else hours or rows.
     """
@@ -173,9 +166,6 @@ def traces(results: Results) -> HoverFigure:
 @mpl.rc_context(STYLE)
 def error_map(results: Results) -> HoverFigure:
     """Mean absolute error of every node on the graph: best sequence model, best graph model, and their difference.
-
-    Args:
-        results: What a comparison found.
 
     Returns:
         Three axes side by side, the first two on one colour scale; one axes where a family has no model. In the
@@ -218,9 +208,6 @@ def error_map(results: Results) -> HoverFigure:
 
 def node_positions(results: Results) -> tuple[NDArray[np.float64], bool]:
     """Where the nodes are drawn.
-
-    Args:
-        results: What a comparison found.
 
     Returns:
         Positions [N, 2], and whether they are the data's own; else they are a force layout of the graph (the same for
@@ -278,9 +265,6 @@ def _draw_map(
 
 def drawn_edges(results: Results) -> NDArray[np.int64]:
     """The edges that the map shows: undirected, without loops, the strongest `MAX_EDGES` of them.
-
-    Args:
-        results: What a comparison found.
 
     Returns:
         Node numbers `[E, 2]`.

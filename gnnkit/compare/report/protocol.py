@@ -49,9 +49,6 @@ def _scaling(name: str) -> str:
 def spec_text(results: Results) -> str:
     """What was asked for, as the TOML file that `gnnkit compare --spec` takes.
 
-    Args:
-        results: What a comparison found.
-
     Returns:
         The fields that are set, then a table for each field with names of its own.
 
@@ -89,9 +86,6 @@ def plain_text(value: Any) -> str:
 def rerun_command(results: Results) -> str:
     """The command that makes this comparison again.
 
-    Args:
-        results: What a comparison found.
-
     Returns:
         `spec["command"]` where the run noted it; else the spec's fields as flags, or, where single models have
         settings, the command for the spec's file.
@@ -123,9 +117,6 @@ def _flag_value(key: str, value: Any) -> str:
 
 def caveats(results: Results) -> list[str]:
     """What a reader must hold against the numbers, as far as the results themselves show it.
-
-    Args:
-        results: What a comparison found.
 
     Returns:
         Sentences; the results' own notes come first.

@@ -1,4 +1,7 @@
-"""Figures of the random-combinations study: loss and accuracy by step, and how far the gradient reaches."""
+"""Figures of the random-combinations study: loss and accuracy by step, and how far the gradient reaches.
+
+The runs are those that `load_runs` returns.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,6 @@ def draw_curves(runs: Sequence[dict[str, Any]], quantity: str) -> Figure:
     are on a logarithmic axis, where mean and band are those of the logarithm: a band below zero is none.
 
     Args:
-        runs: As `load_runs` returns them.
         quantity: "loss" or "accuracy".
 
     Returns:
@@ -84,9 +86,6 @@ def draw_flow(runs: Sequence[dict[str, Any]]) -> Figure:
 
     The geometric mean over seeds, at the smallest width of embedding, from the report's initialisation if it was run.
 
-    Args:
-        runs: As `load_runs` returns them.
-
     Returns:
         The figure, tied to no pyplot state.
     """
@@ -113,7 +112,6 @@ def write_figures(runs: Sequence[dict[str, Any]], out: Path) -> None:
     """Write `loss.png`, `accuracy.png` and `gradient_flow.png` into a folder.
 
     Args:
-        runs: As `load_runs` returns them.
         out: The folder.
     """
     for name, figure in (
