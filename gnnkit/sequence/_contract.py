@@ -158,7 +158,8 @@ class Forecaster(nn.Module):
                 `uses_graph` is False.
             edge_weight: One weight per edge; None stands for ones.
             mask: Observed entries; ignored unless `mask_input=True`, since x has no gaps left.
-            target, progress: Ignored: all steps are predicted at once, so there is nothing to force or to schedule.
+            target: In training, the true steps in x's scale, NaN where unobserved; read by models that say so.
+            progress: In training, the share of it that is done; read by models that say so.
 
         Returns:
             The forecast in x's scale.
@@ -166,7 +167,11 @@ class Forecaster(nn.Module):
         Raises:
             ValueError: `x` or the graph does not fit the model or each other, or there is no graph where one is read.
         """
-        return self.predict(self.read(x, mask, edge_index), edge_index, edge_weight)
+        return self.guided(self.read(x, mask, edge_index), (edge_index, edge_weight), target, progress)
+
+    def guided(self, x: Tensor, graph: Any, target: Tensor | None, progress: float | None) -> Tensor:
+        """`predict`, which training may guide by the true steps or by how far it is; here it does not."""
+        return self.predict(x, *graph)
 
     def predict(self, x: Float[Tensor, "B T N F2"], *graph: Any) -> Float[Tensor, "B P N"]:
         """The forecast from what `read` gives; `graph` are `edge_index` and `edge_weight`."""

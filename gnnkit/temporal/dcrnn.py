@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from gnnkit.graph.propagation import Adjacency
@@ -120,22 +120,8 @@ class DCRNN(UnrolledForecaster):
         self.decoder = nn.ModuleList(_DiffusionGRU(size, hidden_channels, steps) for size in (1, *above))
         self.head = nn.Linear(hidden_channels, 1)
 
-    def forward(
-        self,
-        x: Float[Tensor, "B T N F"],
-        edge_index: Tensor | None = None,
-        edge_weight: Tensor | None = None,
-        *,
-        mask: Bool[Tensor, "B T N F"] | None = None,
-        target: Float[Tensor, "B P N"] | None = None,
-        progress: float | None = None,
-    ) -> Float[Tensor, "B P N"]:
-        """Predict the next P steps of feature 0; arguments and errors as in `Forecaster.forward`.
-
-        In training, `target` is read with a probability that falls with `progress`; None stands for the end: never.
-        """
-        x = self.read(x, mask, edge_index)
-        graph: Any = (edge_index, edge_weight)
+    def guided(self, x: Tensor, graph: Any, target: Tensor | None, progress: float | None) -> Tensor:
+        """In training, `target` is read with a probability that falls with `progress`; None is the end: never."""
         matrices = transition_matrices(*graph, x)
         states = [layer[-1] for layer in self._encode(x, matrices)]
         share = self._forced(progress) if self.training and target is not None else 0.0

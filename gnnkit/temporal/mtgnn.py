@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch_geometric.utils import subgraph
 
@@ -133,23 +133,13 @@ class MTGNN(Forecaster):
         with torch.no_grad():
             return self.graph_learning(noise=False)
 
-    def forward(
-        self,
-        x: Float[Tensor, "B T N F"],
-        edge_index: Tensor | None = None,
-        edge_weight: Tensor | None = None,
-        *,
-        mask: Bool[Tensor, "B T N F"] | None = None,
-        target: Float[Tensor, "B P N"] | None = None,
-        progress: float | None = None,
-    ) -> Float[Tensor, "B P N"]:
-        """As `Forecaster.forward`; nodes that training leaves out come back as their target."""
-        x = self.read(x, mask, edge_index)
+    def guided(self, x: Tensor, graph: Any, target: Tensor | None, progress: float | None) -> Tensor:
+        """Nodes that training leaves out come back as their target."""
         learning, nodes = self.training and target is not None, None
         if learning and self.node_groups > 1:
             size = -(-self.num_nodes // self.node_groups)
             nodes = torch.randperm(self.num_nodes, device=x.device)[:size].sort().values
-        matrices = self._matrices(edge_index, edge_weight, x, nodes)
+        matrices = self._matrices(*graph, x, nodes)
         y = self._predict(x if nodes is None else x[:, :, nodes], *matrices, nodes)
         if learning and self.curriculum > 0:
             count = 1 + int((1.0 if progress is None else progress) / self.curriculum * self.horizon)
