@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 __all__ = [
     "Forecaster", "UnrolledForecaster", "append_mask", "check_choice", "check_dropout", "check_history", "check_share",
-    "check_size", "read_history",
+    "check_size",
 ]  # fmt: skip
 
 
@@ -79,24 +79,6 @@ def append_mask(x: Float[Tensor, "B T N F"], mask: Bool[Tensor, "B T N F"] | Non
     if mask.shape != x.shape:
         raise ValueError(f"mask must have the shape of x, {list(x.shape)}, got {list(mask.shape)}")
     return torch.cat([x, mask.to(x.dtype)], dim=-1)
-
-
-def read_history(
-    x: Float[Tensor, "B T N F"],
-    mask: Bool[Tensor, "B T N F"] | None,
-    in_channels: int,
-    mask_input: bool,
-    *,
-    num_nodes: int | None = None,
-    history: int | None = None,
-) -> Tensor:
-    """Check x as `check_history` does, and append the mask where it is asked for.
-
-    Raises:
-        ValueError: `x` or `mask` has another shape than the forecaster was built for.
-    """
-    check_history(x, in_channels, num_nodes=num_nodes, history=history)
-    return append_mask(x, mask) if mask_input else x
 
 
 class Forecaster(nn.Module):
@@ -182,7 +164,8 @@ class Forecaster(nn.Module):
         if self.uses_graph and edge_index is None:
             raise ValueError(self._no_graph())
         sizes = {name: self._sizes.get(name) for name in ("num_nodes", "history")}
-        return read_history(x, mask, self.in_channels, self.mask_input, **sizes)
+        check_history(x, self.in_channels, **sizes)
+        return append_mask(x, mask) if self.mask_input else x
 
     def _no_graph(self) -> str:
         return f"edge_index is None, but {type(self).__name__} needs a graph; give edge_index"

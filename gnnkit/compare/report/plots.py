@@ -217,7 +217,8 @@ def node_positions(results: Results) -> tuple[NDArray[np.float64], bool]:
     if given is not None:
         return np.asarray(given, dtype=float), True
     graph = nx.Graph()
-    graph.add_nodes_from(range(_node_count(results)))
+    nodes = results.data.nodes
+    graph.add_nodes_from(range(len(results.data.node_names) if nodes is None else nodes))
     graph.add_edges_from((int(i), int(j)) for i, j, *_ in results.data.edges if int(i) != int(j))
     layout = nx.spring_layout(graph, seed=0, iterations=60, weight=None)
     return np.array([layout[node] for node in range(len(graph))], dtype=float).reshape(-1, 2), False
@@ -308,11 +309,6 @@ def _limits(values: NDArray[np.float64]) -> tuple[float, float]:
     # One hopeless node must not take the contrast from all others.
     low, high = float(seen.min()), float(np.percentile(seen, 98))
     return (low, high) if high > low else (low - 0.5, low + 0.5)
-
-
-def _node_count(results: Results) -> int:
-    nodes = results.data.nodes
-    return len(results.data.node_names) if nodes is None else nodes
 
 
 def _legend_below(figure: Figure, axes: Axes) -> None:
