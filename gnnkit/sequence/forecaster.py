@@ -49,19 +49,12 @@ class _RecurrentForecaster(UnrolledForecaster):
         """Build the network.
 
         Args:
-            in_channels: Features F of a node at a step; the first is what is predicted.
-            hidden_channels: Width C of the state.
-            horizon: Steps P to predict.
+            in_channels, hidden_channels, horizon, mask_input: As in `Forecaster`.
             num_layers: Recurrent layers on top of each other. Default 1.
             dropout: Share dropped between layers and before the head. Default 0.
             num_nodes: Nodes N. Needed by `form="joint"`; in `"per-node"` it may be left out, and is checked if given.
             form: `"per-node"` (default) shares one network among the nodes; `"joint"` reads and predicts all nodes as
                 one vector.
-            mask_input: Append the mask of observed entries to the features. Default False: gaps are filled, the mask
-                unread.
-
-        Shape:
-            x `[B, T, N, F]` to `[B, P, N]`.
 
         Raises:
             ValueError: A size below 1, a share outside [0, 1), an unknown form, or `"joint"` without `num_nodes`.

@@ -95,8 +95,7 @@ class STID(Forecaster):
                 nn.init.xavier_uniform_(embedding)
         if self.days is not None:
             nn.init.zeros_(self.days)
-        for linear in (self.embed, *self.inputs, *self.outputs, self.head):
-            linear.reset_parameters()  # pyright: ignore[reportCallIssue]
+        super().reset_parameters()
 
     def predict(self, x: Tensor, *graph: Any) -> Tensor:
         features = torch.cat([x, self._neighbours(x, *graph)], dim=-1) if self.diffusion_steps else x

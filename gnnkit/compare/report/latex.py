@@ -25,12 +25,7 @@ def write_latex(results: Results, path: str | Path) -> Path:
     The scores with their deviations, the lowest in each column in bold; then, where the results have them, the paired
     tests, the ablation and the prediction intervals of the largest horizon.
 
-    Args:
-        results: What a comparison found.
-        path: The file; its directory must be there.
-
-    Returns:
-        The path.
+    Args, Returns: As `gnnkit.compare.report.html.write_report`.
 
     Raises:
         ValueError: The results have no rows of averaged scores.

@@ -17,15 +17,7 @@ __all__ = ["render_markdown", "write_markdown"]
 def write_markdown(results: Results, path: str | Path) -> Path:
     """Write the report of a comparison as a Markdown file: verdicts and tables, no figures.
 
-    Args:
-        results: What a comparison found.
-        path: The file; its directory must be there.
-
-    Returns:
-        The path.
-
-    Raises:
-        ValueError: The results have no rows.
+    Args, Returns, Raises: As `gnnkit.compare.report.html.write_report`.
     """
     path = Path(path)
     path.write_text(render_markdown(results), encoding="utf-8", newline="\n")

@@ -185,8 +185,7 @@ def error_map(results: Results) -> HoverFigure:
     scale = Normalize(*_limits(everything))
     maps = []
     for axis, model in zip(axes, models, strict=False):
-        _say_nodes(figure, axis, results, positions, errors[model])
-        maps.append(_draw_map(axis, results, positions, errors[model], _error_colors(), scale))
+        maps.append(_draw_map(figure, axis, results, positions, errors[model], _error_colors(), scale))
         axis.set_title(model)
     bar = figure.colorbar(maps[0], ax=axes[: len(models)], location="bottom", shrink=0.7, aspect=30, pad=0.02)
     bar.set_label(with_unit("MAE", results))
@@ -194,8 +193,8 @@ def error_map(results: Results) -> HoverFigure:
     if len(models) == 2:
         difference = errors[models[1]] - errors[models[0]]
         reach = float(np.nanmax(np.abs(difference), initial=0.0)) or 1.0
-        drawn = _draw_map(axes[2], results, positions, difference, difference_colors(), Normalize(-reach, reach))
-        _say_nodes(figure, axes[2], results, positions, difference)
+        scale = Normalize(-reach, reach)
+        drawn = _draw_map(figure, axes[2], results, positions, difference, difference_colors(), scale)
         axes[2].set_title(f"{models[1]} − {models[0]}")
         bars.append(figure.colorbar(drawn, ax=axes[2], location="bottom", shrink=0.8, aspect=18, pad=0.02))
         bars[-1].set_label(with_unit(f"{models[1]} better where below 0", results))
@@ -224,18 +223,8 @@ def node_positions(results: Results) -> tuple[NDArray[np.float64], bool]:
     return np.array([layout[node] for node in range(len(graph))], dtype=float).reshape(-1, 2), False
 
 
-def _say_nodes(
-    figure: HoverFigure, axis: Axes, results: Results, positions: NDArray[np.float64], values: NDArray[np.float64]
-) -> None:
-    if len(values) > _SPEAKING_NODES:
-        return
-    names = results.data.node_names or [f"node {i}" for i in range(len(values))]
-    for name, (x, y), value in zip(names, positions, values, strict=True):
-        words = "nothing observed" if np.isnan(value) else f"{value:.4g}"
-        figure.hover(axis, float(x), float(y), f"{name}: {words}")
-
-
 def _draw_map(
+    figure: HoverFigure,
     axis: Axes,
     results: Results,
     positions: NDArray[np.float64],
@@ -243,6 +232,11 @@ def _draw_map(
     colors: Colormap,
     scale: Normalize,
 ) -> Any:
+    if len(values) <= _SPEAKING_NODES:
+        names = results.data.node_names or [f"node {i}" for i in range(len(values))]
+        for name, (x, y), value in zip(names, positions, values, strict=True):
+            words = "nothing observed" if np.isnan(value) else f"{value:.4g}"
+            figure.hover(axis, float(x), float(y), f"{name}: {words}")
     starts = positions[drawn_edges(results)]  # [E, 2 ends, 2]
     if len(starts):
         # One compound path: thousands of separate line elements would make the file large and slow.

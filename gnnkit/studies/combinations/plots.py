@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from gnnkit.sequence import plot_gradient_flow
@@ -61,7 +60,6 @@ def draw_curves(runs: Sequence[dict[str, Any]], quantity: str) -> Figure:
     columns = min(3, len(lengths))
     lines = -(-len(lengths) // columns)  # of one initialisation
     figure = Figure(figsize=(1 + 3.6 * columns, 0.9 + 2.9 * lines * len(starts)), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots(lines * len(starts), columns, sharey=True, squeeze=False).flatten()
     for number, start in enumerate(starts):
         panels = axes[number * lines * columns : (number + 1) * lines * columns]
