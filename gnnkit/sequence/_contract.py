@@ -10,9 +10,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 __all__ = [
-    "Forecaster", "UnrolledForecaster", "append_mask", "check_choice", "check_dropout", "check_history", "check_share",
-    "check_size",
+    "Forecaster", "Graph", "UnrolledForecaster", "append_mask", "check_choice", "check_dropout", "check_history",
+    "check_share", "check_size",
 ]  # fmt: skip
+
+Graph = tuple[Any, Tensor | None]
+"""`edge_index` and `edge_weight`."""
 
 
 def check_size(name: str, value: int) -> int:
@@ -151,12 +154,12 @@ class Forecaster(nn.Module):
         """
         return self.guided(self.read(x, mask, edge_index), (edge_index, edge_weight), target, progress)
 
-    def guided(self, x: Tensor, graph: Any, target: Tensor | None, progress: float | None) -> Tensor:
+    def guided(self, x: Tensor, graph: Graph, target: Tensor | None, progress: float | None) -> Tensor:
         """`predict`, which training may guide by the true steps or by how far it is; here it does not."""
-        return self.predict(x, *graph)
+        return self.predict(x, graph)
 
-    def predict(self, x: Float[Tensor, "B T N F2"], *graph: Any) -> Float[Tensor, "B P N"]:
-        """The forecast from what `read` gives; `graph` are `edge_index` and `edge_weight`."""
+    def predict(self, x: Float[Tensor, "B T N F2"], graph: Graph) -> Float[Tensor, "B P N"]:
+        """The forecast from what `read` gives, and from `edge_index` and `edge_weight`."""
         raise NotImplementedError
 
     def read(self, x: Tensor, mask: Tensor | None, edge_index: Tensor | None) -> Float[Tensor, "B T N F2"]:
@@ -196,8 +199,8 @@ class UnrolledForecaster(Forecaster):
         Raises:
             ValueError: As in `forward`.
         """
-        return self.states(self.read(x, mask, edge_index), edge_index, edge_weight)
+        return self.states(self.read(x, mask, edge_index), (edge_index, edge_weight))
 
-    def states(self, x: Float[Tensor, "B T N F2"], *graph: Any) -> list[Tensor]:
+    def states(self, x: Float[Tensor, "B T N F2"], graph: Graph) -> list[Tensor]:
         """The states from what `read` gives."""
         raise NotImplementedError

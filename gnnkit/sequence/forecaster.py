@@ -12,13 +12,13 @@ is False): they are the baselines that a graph model has to beat.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gnnkit.sequence._contract import UnrolledForecaster, check_choice, check_dropout, check_size
+from gnnkit.sequence._contract import Graph, UnrolledForecaster, check_choice, check_dropout, check_size
 from gnnkit.sequence.cells import GRUCell, LSTMCell, RNNCell
 
 __all__ = ["BiLSTMForecaster", "GRUForecaster", "LSTMForecaster", "RNNForecaster"]
@@ -82,7 +82,7 @@ class _RecurrentForecaster(UnrolledForecaster):
         )
         self.head = nn.Linear((2 if self.bidirectional else 1) * self.hidden_channels, width * self.horizon)
 
-    def predict(self, x: Tensor, *graph: Any) -> Tensor:
+    def predict(self, x: Tensor, graph: Graph) -> Tensor:
         batch, _, num_nodes, _ = x.shape
         rows = self._steps_first(x)  # [T, B, N, F], joint: [T, B, N * F]
         if self.form == "per-node":
@@ -95,7 +95,7 @@ class _RecurrentForecaster(UnrolledForecaster):
             return out.view(batch, num_nodes, self.horizon).transpose(1, 2)
         return out.view(batch, self.horizon, num_nodes)
 
-    def states(self, x: Tensor, *graph: Any) -> list[Tensor]:
+    def states(self, x: Tensor, graph: Graph) -> list[Tensor]:
         """The states in plain operations: per-node `[B, N, C]`, joint `[B, C]`, both directions' side by side."""
         sequence = list(self._steps_first(x).unbind(0))
         for layer in range(self.num_layers):

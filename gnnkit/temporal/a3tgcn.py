@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from torch import Tensor, nn
 
 from gnnkit.graph.propagation import AddSelfLoops
-from gnnkit.sequence._contract import UnrolledForecaster
+from gnnkit.sequence._contract import Graph, UnrolledForecaster
 from gnnkit.temporal.tgcn_cell import TGCNCell
 
 __all__ = ["A3TGCN"]
@@ -67,10 +67,10 @@ class A3TGCN(UnrolledForecaster):
         self.score_2 = nn.Linear(self.cell.hidden_channels, 1)
         self.head = nn.Linear(self.cell.hidden_channels, self.horizon)
 
-    def predict(self, x: Tensor, *graph: Any) -> Tensor:
+    def predict(self, x: Tensor, graph: Graph) -> Tensor:
         states = self.cell.run(x, *graph)  # [B, T, N, C]
         attention = self.score_2(self.score_1(states)).softmax(dim=1)
         return self.head((attention * states).sum(dim=1)).transpose(1, 2)
 
-    def states(self, x: Tensor, *graph: Any) -> list[Tensor]:
-        return self.cell.unroll(x, *graph)
+    def states(self, x: Tensor, graph: Graph) -> list[Tensor]:
+        return self.cell.unroll(x, graph)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from gnnkit.layers.chebyshev import chebyshev_terms
-from gnnkit.sequence._contract import UnrolledForecaster, check_size
+from gnnkit.sequence._contract import Graph, UnrolledForecaster, check_size
 
 __all__ = ["AGCRN"]
 
@@ -131,10 +131,10 @@ class AGCRN(UnrolledForecaster):
         with torch.no_grad():
             return self._adjacency()
 
-    def predict(self, x: Tensor, *graph: Any) -> Tensor:
-        return self.head(self.states(x)[-1]).transpose(1, 2)
+    def predict(self, x: Tensor, graph: Graph) -> Tensor:
+        return self.head(self.states(x, graph)[-1]).transpose(1, 2)
 
-    def states(self, x: Tensor, *graph: Any) -> list[Tensor]:
+    def states(self, x: Tensor, graph: Graph) -> list[Tensor]:
         adjacency, states = self._adjacency(), list(x.unbind(1))
         for cell in self.cells:
             nodes_first = torch.stack(states, dim=2).transpose(0, 1)  # [N, B, T, F]

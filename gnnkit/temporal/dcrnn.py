@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from gnnkit.graph.propagation import Adjacency
 from gnnkit.layers import transition_matrices
 from gnnkit.layers.diffusion import diffuse
-from gnnkit.sequence._contract import UnrolledForecaster, check_size
+from gnnkit.sequence._contract import Graph, UnrolledForecaster, check_size
 
 __all__ = ["DCRNN"]
 
@@ -120,7 +119,7 @@ class DCRNN(UnrolledForecaster):
         self.decoder = nn.ModuleList(_DiffusionGRU(size, hidden_channels, steps) for size in (1, *above))
         self.head = nn.Linear(hidden_channels, 1)
 
-    def guided(self, x: Tensor, graph: Any, target: Tensor | None, progress: float | None) -> Tensor:
+    def guided(self, x: Tensor, graph: Graph, target: Tensor | None, progress: float | None) -> Tensor:
         """In training, `target` is read with a probability that falls with `progress`; None is the end: never."""
         matrices = transition_matrices(*graph, x)
         states = [layer[-1] for layer in self._encode(x, matrices)]
@@ -145,7 +144,7 @@ class DCRNN(UnrolledForecaster):
             return 0.0
         return 1 / (1 + 2000 ** min(progress / self.half_forced - 1, 50.0))
 
-    def states(self, x: Tensor, *graph: Any) -> list[Tensor]:
+    def states(self, x: Tensor, graph: Graph) -> list[Tensor]:
         return self._encode(x, transition_matrices(*graph, x))[-1]
 
     def _encode(self, x: Tensor, matrices: Sequence[Adjacency]) -> list[list[Tensor]]:

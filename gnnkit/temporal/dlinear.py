@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gnnkit.sequence._contract import Forecaster, check_size
+from gnnkit.sequence._contract import Forecaster, Graph, check_size
 
 __all__ = ["DLinear"]
 
@@ -55,7 +53,7 @@ class DLinear(Forecaster):
         for parameter in self.parameters():
             nn.init.zeros_(parameter)
 
-    def predict(self, x: Tensor, *graph: Any) -> Tensor:
+    def predict(self, x: Tensor, graph: Graph) -> Tensor:
         series = x.permute(0, 2, 3, 1)  # [B, N, F, T]
         side = self.window // 2
         ends = [series[..., :1].expand(*series.shape[:-1], side), series[..., -1:].expand(*series.shape[:-1], side)]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gnnkit.graph.propagation import AddSelfLoops, normalized_adjacency, propagate
-from gnnkit.sequence._contract import Forecaster, check_choice, check_dropout
+from gnnkit.sequence._contract import Forecaster, Graph, check_choice, check_dropout
 
 __all__ = ["GCNForecaster"]
 
@@ -74,7 +72,7 @@ class GCNForecaster(Forecaster):
             nn.init.zeros_(layer.bias)
         self.head.reset_parameters()
 
-    def predict(self, x: Tensor, *graph: Any) -> Tensor:
+    def predict(self, x: Tensor, graph: Graph) -> Tensor:
         adjacency = normalized_adjacency(*graph, x, x.size(2), self.add_self_loops)
         h = x.transpose(1, 2).flatten(2)  # [B, N, T * F]
         for layer in (self.convolution_1, self.convolution_2):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from gnnkit.layers import DiffusionLayer, transition_matrices
-from gnnkit.sequence._contract import Forecaster, check_dropout, check_size
+from gnnkit.sequence._contract import Forecaster, Graph, check_dropout, check_size
 from gnnkit.temporal.temporal_convolution import TemporalConvolution, gated_convolution, pad_history
 
 __all__ = ["GraphWaveNet"]
@@ -109,7 +107,7 @@ class GraphWaveNet(Forecaster):
         with torch.no_grad():
             return self._adaptive()
 
-    def predict(self, x: Tensor, *graph: Any) -> Tensor:
+    def predict(self, x: Tensor, graph: Graph) -> Tensor:
         matrices = [*transition_matrices(*graph, x)]
         if self.embedding_1 is not None:
             matrices.append(self._adaptive())

@@ -13,7 +13,7 @@ from torch_geometric.utils import subgraph
 from gnnkit.graph import from_csr, normalized_adjacency
 from gnnkit.graph.propagation import Adjacency, average
 from gnnkit.layers import GraphLearningLayer, mixing_matrix
-from gnnkit.sequence._contract import Forecaster, check_choice, check_dropout, check_share, check_size
+from gnnkit.sequence._contract import Forecaster, Graph, check_choice, check_dropout, check_share, check_size
 from gnnkit.temporal.mtgnn_block import MTGNNBlock
 from gnnkit.temporal.temporal_convolution import TemporalConvolution, pad_history
 
@@ -133,7 +133,7 @@ class MTGNN(Forecaster):
         with torch.no_grad():
             return self.graph_learning(noise=False)
 
-    def guided(self, x: Tensor, graph: Any, target: Tensor | None, progress: float | None) -> Tensor:
+    def guided(self, x: Tensor, graph: Graph, target: Tensor | None, progress: float | None) -> Tensor:
         """Nodes that training leaves out come back as their target."""
         learning, nodes = self.training and target is not None, None
         if learning and self.node_groups > 1:
@@ -149,7 +149,7 @@ class MTGNN(Forecaster):
         return target.nan_to_num().to(y.dtype).index_copy(2, nodes, y)
 
     def _matrices(
-        self, edge_index: Tensor | None, edge_weight: Tensor | None, x: Tensor, nodes: Int[Tensor, " M"] | None
+        self, edge_index: Any, edge_weight: Tensor | None, x: Tensor, nodes: Int[Tensor, " M"] | None
     ) -> tuple[Adjacency, Adjacency]:
         """The graph among some nodes, and the same turned round, as mix-hop layers take them."""
         found = []

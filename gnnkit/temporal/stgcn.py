@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gnnkit.graph import normalized_adjacency
 from gnnkit.layers import ChebyshevLayer
-from gnnkit.sequence._contract import Forecaster, check_dropout, check_size
+from gnnkit.sequence._contract import Forecaster, Graph, check_dropout, check_size
 from gnnkit.temporal.temporal_convolution import TemporalConvolution, pad_history
 
 __all__ = ["STGCN"]
@@ -125,7 +123,7 @@ class STGCN(Forecaster):
             if isinstance(module, (TemporalConvolution, nn.Linear, nn.LayerNorm)):
                 module.reset_parameters()
 
-    def predict(self, x: Tensor, *graph: Any) -> Tensor:
+    def predict(self, x: Tensor, graph: Graph) -> Tensor:
         h = pad_history(x, self.steps)
         laplacian = -normalized_adjacency(*graph, x, self.num_nodes, False, undirected=True)
         for block in (self.block_1, self.block_2):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gnnkit.graph import normalized_adjacency
 from gnnkit.layers.diffusion import diffuse
-from gnnkit.sequence._contract import Forecaster, check_choice, check_dropout, check_size
+from gnnkit.sequence._contract import Forecaster, Graph, check_choice, check_dropout, check_size
 
 __all__ = ["STID"]
 
@@ -97,8 +97,8 @@ class STID(Forecaster):
             nn.init.zeros_(self.days)
         super().reset_parameters()
 
-    def predict(self, x: Tensor, *graph: Any) -> Tensor:
-        features = torch.cat([x, self._neighbours(x, *graph)], dim=-1) if self.diffusion_steps else x
+    def predict(self, x: Tensor, graph: Graph) -> Tensor:
+        features = torch.cat([x, self._neighbours(x, graph)], dim=-1) if self.diffusion_steps else x
         h = self.embed(features.transpose(1, 2).flatten(2))  # [B, N, C]
         parts = [h, self.nodes.expand_as(h)]
         if self.times is not None and self.days is not None:
@@ -116,7 +116,7 @@ class STID(Forecaster):
     def _no_graph(self) -> str:
         return f"edge_index is None, but diffusion_steps={self.diffusion_steps} needs a graph"
 
-    def _neighbours(self, x: Tensor, *graph: Any) -> Float[Tensor, "B T N D"]:
+    def _neighbours(self, x: Tensor, graph: Graph) -> Float[Tensor, "B T N D"]:
         """The histories that arrive from 1 … K steps away, along the edges and against them."""
         values = x[..., : self.in_channels - self.time_channels]
         means = [

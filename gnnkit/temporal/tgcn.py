@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from torch import Tensor, nn
 
 from gnnkit.graph.propagation import AddSelfLoops
-from gnnkit.sequence._contract import UnrolledForecaster
+from gnnkit.sequence._contract import Graph, UnrolledForecaster
 from gnnkit.temporal.tgcn_cell import TGCNCell
 
 __all__ = ["TGCN"]
@@ -63,11 +63,11 @@ class TGCN(UnrolledForecaster):
         )
         self.head = nn.Linear(self.cell.hidden_channels, self.horizon)
 
-    def predict(self, x: Tensor, *graph: Any) -> Tensor:
+    def predict(self, x: Tensor, graph: Graph) -> Tensor:
         return self.head(self.cell.last(x, *graph)).transpose(1, 2)
 
-    def states(self, x: Tensor, *graph: Any) -> list[Tensor]:
-        return self.cell.unroll(x, *graph)
+    def states(self, x: Tensor, graph: Graph) -> list[Tensor]:
+        return self.cell.unroll(x, graph)
 
     def extra_repr(self) -> str:
         return f"mask_input={self.mask_input}"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from gnnkit.graph.propagation import AddSelfLoops, Adjacency, normalized_adjacency, propagate
 from gnnkit.ops import gated_recurrence
-from gnnkit.sequence._contract import check_choice, check_history, check_size
+from gnnkit.sequence._contract import Graph, check_choice, check_history, check_size
 
 __all__ = ["TGCNCell"]
 
@@ -212,7 +212,7 @@ class TGCNCell(nn.Module):
         """
         return self._run(x, edge_index, edge_weight, state, return_sequence=False)
 
-    def unroll(self, x: Float[Tensor, "B T N F"], *graph: Any) -> list[Float[Tensor, "B N C"]]:
+    def unroll(self, x: Float[Tensor, "B T N F"], graph: Graph) -> list[Float[Tensor, "B N C"]]:
         """The T states of `run` with one call of `forward` a step, each the tensor that the next was computed from."""
         states: list[Tensor] = []
         for step in x.unbind(1):
