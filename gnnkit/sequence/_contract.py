@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 __all__ = [
-    "Forecaster", "Graph", "UnrolledForecaster", "append_mask", "check_choice", "check_dropout", "check_history",
+    "ForecasterModule", "Graph", "UnrolledForecaster", "append_mask", "check_choice", "check_dropout", "check_history",
     "check_share", "check_size",
 ]  # fmt: skip
 
@@ -84,7 +84,7 @@ def append_mask(x: Float[Tensor, "B T N F"], mask: Bool[Tensor, "B T N F"] | Non
     return torch.cat([x, mask.to(x.dtype)], dim=-1)
 
 
-class Forecaster(nn.Module):
+class ForecasterModule(nn.Module):
     """The skeleton of a forecaster: its sizes and its call. A subclass builds its layers, and says `predict`.
 
     Args:
@@ -174,7 +174,7 @@ class Forecaster(nn.Module):
         return f"edge_index is None, but {type(self).__name__} needs a graph; give edge_index"
 
 
-class UnrolledForecaster(Forecaster):
+class UnrolledForecaster(ForecasterModule):
     """A recurrent forecaster, whose states can be followed; a subclass says `states`."""
 
     def unroll(

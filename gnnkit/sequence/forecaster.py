@@ -49,7 +49,7 @@ class _RecurrentForecaster(UnrolledForecaster):
         """Build the network.
 
         Args:
-            in_channels, hidden_channels, horizon, mask_input: As in `Forecaster`.
+            in_channels, hidden_channels, horizon, mask_input: As in `ForecasterModule`.
             num_layers: Recurrent layers on top of each other. Default 1.
             dropout: Share dropped between layers and before the head. Default 0.
             num_nodes: Nodes N. Needed by `form="joint"`; in `"per-node"` it may be left out, and is checked if given.

@@ -21,7 +21,7 @@ class A3TGCN(UnrolledForecaster):
     The state goes on from step to step; each node has its own α.
 
     Args:
-        in_channels, horizon, mask_input: As in `Forecaster`.
+        in_channels, horizon, mask_input: As in `ForecasterModule`.
         hidden_channels: Width C of the state.
         graph_convolution, layers, gate_convolutions, add_self_loops: As in `TGCNCell`.
 

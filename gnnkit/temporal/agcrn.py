@@ -78,7 +78,7 @@ class AGCRN(UnrolledForecaster):
     The given graph is ignored: the model learns its own.
 
     Args:
-        in_channels, horizon, num_nodes, mask_input: As in `Forecaster`.
+        in_channels, horizon, num_nodes, mask_input: As in `ForecasterModule`.
         hidden_channels: Width C of the states.
         layers: Units on top of each other. Default 2.
         embedding_channels: Width of E. Default 10.

@@ -75,7 +75,7 @@ class DCRNN(UnrolledForecaster):
     observed, it reads its own step.
 
     Args:
-        in_channels, horizon, mask_input: As in `Forecaster`.
+        in_channels, horizon, mask_input: As in `ForecasterModule`.
         hidden_channels: Width C of the states.
         layers: Units in a stack. Default 2.
         diffusion_steps: Steps K of the walks. Default 2.

@@ -6,12 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gnnkit.sequence._contract import Forecaster, Graph, check_size
+from gnnkit.sequence._contract import ForecasterModule, Graph, check_size
 
 __all__ = ["DLinear"]
 
 
-class DLinear(Forecaster):
+class DLinear(ForecasterModule):
     r"""Split the history into a moving average and what is left, and map each of them linearly to all P steps.
 
         trend_t = mean of x over `window` steps around t (the ends repeated),  rest = x − trend
@@ -20,7 +20,7 @@ class DLinear(Forecaster):
     One map is shared by all nodes; the graph is ignored.
 
     Args:
-        horizon, history, mask_input: As in `Forecaster`.
+        horizon, history, mask_input: As in `ForecasterModule`.
         in_channels: Features F of a node at a step; the first is what is predicted, all of them are read.
         window: Steps of the moving average; odd. Default 25.
 

@@ -6,12 +6,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gnnkit.graph.propagation import AddSelfLoops, normalized_adjacency, propagate
-from gnnkit.sequence._contract import Forecaster, Graph, check_choice, check_dropout
+from gnnkit.sequence._contract import ForecasterModule, Graph, check_choice, check_dropout
 
 __all__ = ["GCNForecaster"]
 
 
-class GCNForecaster(Forecaster):
+class GCNForecaster(ForecasterModule):
     r"""Forecast with two graph convolutions of the whole history, whose T steps are channels.
 
     With A_hat = D^-1/2 (A + loops) D^-1/2 and X `[N, T F]`,
@@ -22,7 +22,7 @@ class GCNForecaster(Forecaster):
     recurrence gives.
 
     Args:
-        in_channels, horizon, history, mask_input: As in `Forecaster`.
+        in_channels, horizon, history, mask_input: As in `ForecasterModule`.
         hidden_channels: Width C of both layers.
         dropout: Share dropped after each layer. Default 0.
         add_self_loops: `"missing"` (default) adds a loop where the diagonal is empty; True adds one everywhere,

@@ -8,13 +8,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gnnkit.layers import DiffusionLayer, transition_matrices
-from gnnkit.sequence._contract import Forecaster, Graph, check_dropout, check_size
+from gnnkit.sequence._contract import ForecasterModule, Graph, check_dropout, check_size
 from gnnkit.temporal.temporal_convolution import TemporalConvolution, gated_convolution, pad_history
 
 __all__ = ["GraphWaveNet"]
 
 
-class GraphWaveNet(Forecaster):
+class GraphWaveNet(ForecasterModule):
     r"""Forecast with blocks of a gated convolution of two taps along time and a diffusion convolution along the graph.
 
         h_0 = W x;  z_l = tanh(Θ_l * h) · sigmoid(Θ'_l * h);  h_l = BatchNorm(dropout(Diffusion_l(z_l)) + h_{l−1})
@@ -24,7 +24,7 @@ class GraphWaveNet(Forecaster):
     the skips is read at its last step alone, so the skips are computed there alone.
 
     Args:
-        in_channels, horizon, num_nodes, mask_input: As in `Forecaster`.
+        in_channels, horizon, num_nodes, mask_input: As in `ForecasterModule`.
         hidden_channels: Width C of the blocks; skips have 8 C, the head 16 C.
         stacks: Runs of growing dilation. Default 4.
         layers: Blocks in a run, of dilation 1, 2, 4, … Default 2: the default model sees 13 steps; fewer are filled up

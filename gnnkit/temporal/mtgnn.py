@@ -13,14 +13,14 @@ from torch_geometric.utils import subgraph
 from gnnkit.graph import from_csr, normalized_adjacency
 from gnnkit.graph.propagation import Adjacency, average
 from gnnkit.layers import GraphLearningLayer, mixing_matrix
-from gnnkit.sequence._contract import Forecaster, Graph, check_choice, check_dropout, check_share, check_size
+from gnnkit.sequence._contract import ForecasterModule, Graph, check_choice, check_dropout, check_share, check_size
 from gnnkit.temporal.mtgnn_block import MTGNNBlock
 from gnnkit.temporal.temporal_convolution import TemporalConvolution, pad_history
 
 __all__ = ["MTGNN"]
 
 
-class MTGNN(Forecaster):
+class MTGNN(ForecasterModule):
     r"""Forecast with blocks of a gated dilated inception along time and two mix-hop layers along the graph.
 
         h_0 = W x;   z_l = tanh(I_l h) · sigmoid(I'_l h);   h_l = LayerNorm(MixHop(z_l, A) + MixHop(z_l, A^T) + h_{l−1})
@@ -36,7 +36,7 @@ class MTGNN(Forecaster):
       others come back as their target, so that the loss, a mean over all, is about 1/g of theirs.
 
     Args:
-        in_channels, history, num_nodes, mask_input: As in `Forecaster`.
+        in_channels, history, num_nodes, mask_input: As in `ForecasterModule`.
         hidden_channels: Width C of the blocks, at least 4; skips have 2 C, the head 4 C.
         horizon: Steps P to predict. For one step alone, P = 1 and windows with `lead`.
         graph: `"learned"` (default: the given one is ignored), `"given"` or `"both"`.

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gnnkit.graph import normalized_adjacency
 from gnnkit.layers import ChebyshevLayer
-from gnnkit.sequence._contract import Forecaster, Graph, check_dropout, check_size
+from gnnkit.sequence._contract import ForecasterModule, Graph, check_dropout, check_size
 from gnnkit.temporal.temporal_convolution import TemporalConvolution, pad_history
 
 __all__ = ["STGCN"]
@@ -57,7 +57,7 @@ class _Block(nn.Module):
         return self.norm(self.second(x))
 
 
-class STGCN(Forecaster):
+class STGCN(ForecasterModule):
     r"""Forecast with two blocks "time, graph, time", and an output block that reads the steps that are left.
 
         block:   h' = LayerNorm(Γ_1 * ReLU(Σ_k T_k(L~) W_k (Γ_0 * h) + b)),   Γ * h = (P + h) · sigmoid(Q)
@@ -66,7 +66,7 @@ class STGCN(Forecaster):
     with L~ = −D^-1/2 A D^-1/2, the scaled Laplacian for λ_max = 2.
 
     Args:
-        in_channels, horizon, num_nodes, mask_input: As in `Forecaster`.
+        in_channels, horizon, num_nodes, mask_input: As in `ForecasterModule`.
         hidden_channels: Width C along time; the graph convolutions have C / 4.
         history: Steps T of the history; below 4 (k − 1) + 1 it is filled up with zeros in front.
         kernel_size: Taps k along time. Default 3.

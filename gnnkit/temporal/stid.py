@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from gnnkit.graph import normalized_adjacency
 from gnnkit.layers.diffusion import diffuse
-from gnnkit.sequence._contract import Forecaster, Graph, check_choice, check_dropout, check_size
+from gnnkit.sequence._contract import ForecasterModule, Graph, check_choice, check_dropout, check_size
 
 __all__ = ["STID"]
 
 
-class STID(Forecaster):
+class STID(ForecasterModule):
     r"""Forecast from the history, the node's embedding, and embeddings of the time of day and the day of the week.
 
         h_0 = [W x, E_node, E_time of day, E_day of week]
@@ -26,7 +26,7 @@ class STID(Forecaster):
     of the histories of those that a node hears, A' of those that hear it, by the weights of the edges.
 
     Args:
-        in_channels, horizon, history, num_nodes, mask_input: As in `Forecaster`.
+        in_channels, horizon, history, num_nodes, mask_input: As in `ForecasterModule`.
         hidden_channels: Width C of each of the (two or) four parts of h.
         time_channels: 2 if the last features of x are the time of day in [0, 1) and the weekday over 7, as windows with
             `time_features=True` have them; 0 (default) leaves the two embeddings out.

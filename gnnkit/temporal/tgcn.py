@@ -17,7 +17,7 @@ class TGCN(UnrolledForecaster):
     r"""T-GCN, several steps ahead: `TGCNCell` over the history, then `y = W h_T + b` for all P steps at once.
 
     Args:
-        in_channels, horizon, mask_input: As in `Forecaster`.
+        in_channels, horizon, mask_input: As in `ForecasterModule`.
         hidden_channels: Width C of the state.
         graph_convolution, layers, gate_convolutions, gate_split, add_self_loops: As in `TGCNCell`; the default is the
             paper's form, `graph_convolution="input_and_state"` the official code's, with `gate_split="nodes"` its split
