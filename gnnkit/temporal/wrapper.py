@@ -33,7 +33,7 @@ class ForecasterWrapper(nn.Module):
         target: Float[Tensor, "B P N"] | None = None,
         progress: float | None = None,
     ) -> Tensor:
-        """Predict the next P steps of feature 0; all arguments are those of the forecaster, as in `ForecasterModule`."""
+        """Predict the next P steps of feature 0; arguments are those of the forecaster, see `ForecasterModule`."""
         ask = partial(self.forecaster, x, edge_index, edge_weight, mask=mask, progress=progress)
         return self.wrap(x, mask, target, ask)
 
