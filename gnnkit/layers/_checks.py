@@ -13,17 +13,6 @@ from torch_geometric.utils import is_torch_sparse_tensor
 
 from gnnkit.graph.checks import check_adj_t, check_edge_index
 
-__all__ = [
-    "check_attention_call",
-    "check_attention_ids",
-    "check_attention_settings",
-    "check_features",
-    "check_graph_input",
-    "check_weighted_graph",
-    "linear_maps",
-    "refuse_torchscript",
-]
-
 _FILLS = ("add", "sum", "mean", "min", "max", "mul")
 
 

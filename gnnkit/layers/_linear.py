@@ -11,9 +11,6 @@ from torch_geometric.nn.dense import linear
 
 from gnnkit.ops import compress, spmm
 
-__all__ = ["Linear", "has_slow_products", "is_autocast", "is_plain", "take_sparse_features"]
-
-
 # Half types for whose products this machine's processor has no instructions.
 _SLOW_PRODUCTS = frozenset(
     dtype
