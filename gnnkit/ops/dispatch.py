@@ -143,14 +143,7 @@ def choose(
 
 @cache
 def load_backend(op: str, backend: str) -> Callable[..., Any]:
-    """Import the callable that runs `op` on `backend`.
-
-    Args:
-        op: The op's name.
-        backend: The backend's name, as `choose` gives it.
-
-    Returns:
-        The callable; its arguments are those of the op's public front after all checks.
+    """Import the callable that runs `op` on `backend`; its arguments are those of the op's front after all checks.
 
     Raises:
         ValueError: There is no such op, or it has no such backend.
@@ -183,13 +176,6 @@ def _load_chosen(op: str, situation: Situation, request: str) -> Callable[..., A
 
 def backend_for(op: str, situation: Situation) -> Callable[..., Any]:
     """The callable that runs an op, by this thread's request and what is installed; it stands in front of every call.
-
-    Args:
-        op: The op's name.
-        situation: Device, type and size of the call.
-
-    Returns:
-        As `load_backend`.
 
     Raises:
         RuntimeError: The requested backend cannot run this call.

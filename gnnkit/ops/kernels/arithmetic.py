@@ -49,17 +49,10 @@ _stack32, _stack64 = _stack_of(types.float32, ir.FloatType()), _stack_of(types.f
 
 
 def stack_array_of(double: bool, constant: int):
-    """Make the function `(n) -> array` for a kernel's own running sums.
+    """Make the function `(n) -> array` for a kernel's own running sums; the array must not outlive the kernel's call.
 
-    A constant number of them lies on the stack: the compiler then knows that no argument of the kernel shares their
-    memory, and keeps them in vector registers. Any other number comes from the heap.
-
-    Args:
-        double: True for float64.
-        constant: The number, 0 where it is not a constant.
-
-    Returns:
-        A compiled function; its array must not outlive the kernel's call.
+    A constant number of them (not 0) lies on the stack: the compiler then knows that no argument of the kernel shares
+    their memory, and keeps them in vector registers. Any other number comes from the heap.
     """
     real = np.float64 if double else np.float32
     if constant <= 0:
