@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from numbers import Integral
 from typing import Any, NoReturn
 
 import torch
@@ -14,6 +15,12 @@ from torch_geometric.utils import is_torch_sparse_tensor
 from gnnkit.graph.checks import check_adj_t, check_edge_index
 
 _FILLS = ("add", "sum", "mean", "min", "max", "mul")
+
+
+def check_size(name: str, value: Any) -> None:
+    """Check that a setting is a whole number of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
 
 
 def check_features(x: Tensor, width: int | nn.Module, *, name: str = "x", flat: bool = False) -> None:

@@ -25,10 +25,7 @@ class DAGNNLayer(NeighbourSumLayer):
     Args:
         channels: Features C of a node, in and out; most often one a class.
         K: Number of hops.
-        cached: True normalises the graph of the first call and keeps it, for one that never changes. Default False.
-        add_self_loops: Whether nodes without a self-loop get one. Default True.
-        normalize: Whether to divide by the square roots of the degrees. Default True.
-        **kwargs: Passed on to `MessagePassing`.
+        cached, add_self_loops, normalize, **kwargs: As `GCNLayer`. Default False, True, True.
 
     Shape:
         `x`: `[..., N, C]`; `edge_index`: `[2, E]` (plain or `EdgeIndex`), or sparse `adj_t` `[N, N]`; `edge_weight`:

@@ -31,10 +31,7 @@ class GCN2Layer(NeighbourSumLayer, GCN2Conv):
         theta: θ, together with `layer`. Default None.
         layer: Number l of the layer, from 1. Default None.
         shared_weights: Whether W_1 serves both terms. Default True.
-        cached: True normalises the graph of the first call and keeps it, for one that never changes. Default False.
-        add_self_loops: Whether nodes without a self-loop get one. Default True.
-        normalize: Whether to divide by the square roots of the degrees. Default True.
-        **kwargs: Passed on to `MessagePassing`.
+        cached, add_self_loops, normalize, **kwargs: As `GCNLayer`. Default False, True, True.
 
     Shape:
         `x` and `x_0`: `[..., N, C]`; `edge_index`: `[2, E]` (plain or `EdgeIndex`), or sparse `adj_t` `[N, N]`;
