@@ -94,7 +94,7 @@ class GATLayer(GATConv):
         take_sparse_features(self)
         self._own_hooks = has_own_hooks(type(self), GATLayer)
 
-    def forward(
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         x: Tensor | OptPairTensor,
         edge_index: Tensor,

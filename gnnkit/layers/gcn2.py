@@ -1,6 +1,7 @@
 """The deep graph convolution of Chen et al., GCNII, with the arguments, inputs and weights of PyG's `GCN2Conv`."""
 
 import typing
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -66,12 +67,13 @@ class GCN2Layer(NeighbourSumLayer, GCN2Conv):
         normalize: bool = True,
         **kwargs,
     ):
-        if (theta is None) != (layer is None) or (layer is not None and (layer < 1 or theta <= -layer)):
+        if (theta is None) != (layer is None) or (theta is not None and layer is not None and not -theta < layer >= 1):
             raise ValueError(
                 "theta and layer must be given together, with theta > -layer and layer 1 or more, got "
                 f"theta={theta} and layer={layer}; layer counts from 1"
             )
-        super().__init__(channels, alpha, theta, layer, shared_weights, cached, add_self_loops, normalize, **kwargs)
+        depth: Any = (theta, layer)  # None in both, of which PyG's annotations do not know
+        super().__init__(channels, alpha, *depth, shared_weights, cached, add_self_loops, normalize, **kwargs)
         self._own_hooks = has_own_hooks(type(self), GCN2Layer)
 
     def forward(

@@ -99,7 +99,9 @@ class RelationalGCNLayer(RGCNConv):
         self._widths = (sources, targets)
         self._own_hooks = has_own_hooks(type(self), RelationalGCNLayer)
 
-    def forward(self, x: Nodes, edge_index: Tensor, edge_type: Tensor, edge_weight: Tensor | None = None) -> Tensor:
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, x: Nodes, edge_index: Tensor, edge_type: Tensor, edge_weight: Tensor | None = None
+    ) -> Tensor:
         """Compute the nodes' new features; see the class for shapes and errors."""
         x, own = (self._nodes(part, end) for end, part in enumerate(x if isinstance(x, tuple | list) else (x, x)))
         num_src, num_dst = x.size(0), own.size(0)

@@ -59,10 +59,6 @@ def _entries(op: str) -> tuple[BackendEntry, ...]:
     return BACKENDS[op]
 
 
-def _check_backend(backend: str) -> None:
-    _check_name("backend", backend, BACKEND_NAMES, "known")
-
-
 def _against(
     entry: BackendEntry, situation: Situation, available: Callable[[str], bool], *, explicit: bool
 ) -> str | None:
@@ -110,7 +106,7 @@ def choose(
         'torch'
     """
     entries = _entries(op)
-    _check_backend(request)
+    _check_name("backend", request, BACKEND_NAMES, "known")
     names = [entry.name for entry in entries]
     if request != "auto":
         if request not in names:
@@ -205,7 +201,7 @@ class use_backend:
     """
 
     def __init__(self, backend: str, *ops: str) -> None:
-        _check_backend(backend)
+        _check_name("backend", backend, BACKEND_NAMES, "known")
         for op in ops:
             _entries(op)
         before = _requests.get()

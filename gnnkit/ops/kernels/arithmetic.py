@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from numba.extending import intrinsic
 
 from gnnkit.ops.kernels.llvm import Lanes, address, exp, prefetch_line
 
-__all__ = ["FAST", "exact_product", "exact_sum", "exp32", "exp64", "mix", "prefetch_row", "stack_array_of"]
+__all__ = ["FAST", "exact_product", "exact_sum", "exp32", "mix", "prefetch_row", "stack_array_of"]
 
 # Sums may be reordered, or nothing is vectorised. NaN and infinity keep their meaning ("nnan" and "ninf" stay off).
 FAST = {"reassoc", "contract", "nsz", "arcp"}
@@ -99,12 +98,6 @@ def exp32(typing_context, x):
         return exp(Lanes(builder, arguments[0])).value
 
     return types.float32(types.float32), generate
-
-
-@njit(inline="always")
-def exp64(x):
-    """e**x in float64."""
-    return math.exp(x)
 
 
 @njit(inline="always")
