@@ -1,7 +1,6 @@
 """The deep graph convolution of Chen et al., GCNII, with the arguments, inputs and weights of PyG's `GCN2Conv`."""
 
 import typing
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -72,8 +71,7 @@ class GCN2Layer(NeighbourSumLayer, GCN2Conv):
                 "theta and layer must be given together, with theta > -layer and layer 1 or more, got "
                 f"theta={theta} and layer={layer}; layer counts from 1"
             )
-        depth: Any = (theta, layer)  # None in both, of which PyG's annotations do not know
-        super().__init__(channels, alpha, *depth, shared_weights, cached, add_self_loops, normalize, **kwargs)
+        super().__init__(channels, alpha, theta, layer, shared_weights, cached, add_self_loops, normalize, **kwargs)  # pyright: ignore
         self._own_hooks = has_own_hooks(type(self), GCN2Layer)
 
     def forward(
