@@ -7,19 +7,18 @@ Their gradients can be differentiated in turn, as those of `autograd` can.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from gnnkit.ops.autograd import gradients
 from gnnkit.ops.backends import situation_of
 from gnnkit.ops.dispatch import backend_for
-from gnnkit.ops.spmm.autograd import SpmmKernels
+from gnnkit.ops.spmm.autograd import SpmmKernels, derivatives_of_gradients
 from gnnkit.ops.spmm.torch import spmm as native_spmm
 from gnnkit.ops.spmm.torch import spmm_backward as native_backward
 from gnnkit.ops.structure.compress import compress
-from gnnkit.ops.structure.edges import EdgeList
 from gnnkit.ops.structure.graph import CompressedGraph
 
 __all__ = ["spmm", "spmm_backward"]
@@ -77,14 +76,15 @@ def _spmm_backward_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tens
     ctx.save_for_backward(*tensors)
 
 
-def _spmm_backward_gradient(ctx: Any, by_x: Tensor, by_weight: Tensor) -> tuple[Any, ...]:
+def _spmm_backward_gradient(ctx: Any, by_x: Tensor, by_weight: Tensor | None) -> tuple[Any, ...]:
     edge_index, *saved = ctx.saved_tensors
-    graph, needed = EdgeList(edge_index.long(), saved[0].size(-2), saved[1].size(-2)), ctx.needs_input_grad[1:4]
 
-    def again(grad: Tensor, x: Tensor, weight: Tensor | None) -> Any:
-        return native_backward(graph, grad, x, weight, ctx.need_weight)
+    def product(x: Tensor, weight: Tensor | None) -> Tensor:
+        return spmm(edge_index, x, weight, saved[0].size(-2))
 
-    return None, *gradients(again, saved, (by_x, by_weight) if ctx.need_weight else by_x, needed), None
+    by_weight = by_weight if ctx.need_weight else None
+    backward, needed = partial(spmm_backward, edge_index), ctx.needs_input_grad[1:4]
+    return None, *derivatives_of_gradients(product, backward, saved, by_x, by_weight, needed), None
 
 
 spmm.register_autograd(_spmm_gradient, setup_context=_spmm_context)

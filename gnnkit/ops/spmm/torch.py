@@ -7,7 +7,7 @@ from torch import Tensor
 from gnnkit.ops.structure.edges import EdgeList
 from gnnkit.ops.structure.graph import CompressedGraph
 
-__all__ = ["edge_products", "spmm", "spmm_backward"]
+__all__ = ["spmm", "spmm_backward"]
 
 _Graph = CompressedGraph | EdgeList
 
@@ -29,10 +29,7 @@ def spmm_backward(
     gathered = grad.index_select(-2, targets)
     messages = gathered if weight is None else gathered * weight.unsqueeze(-1)
     grad_x = messages.new_zeros(*grad.shape[:-2], graph.num_src, grad.size(-1)).index_add(-2, sources, messages)
-    return grad_x, edge_products(graph, gathered, x) if need_weight else None
-
-
-def edge_products(graph: _Graph, gathered: Tensor, x: Tensor) -> Tensor:
-    """<gradient of i, x_j> of each edge j → i, over all batches: the gradient of its weight."""
-    products = (gathered * x.index_select(-2, graph.edge_index[0])).sum(-1)
-    return products.reshape(-1, graph.num_edges).sum(0)
+    if not need_weight:
+        return grad_x, None
+    products = (gathered * x.index_select(-2, sources)).sum(-1)
+    return grad_x, products.reshape(-1, graph.num_edges).sum(0)

@@ -155,11 +155,6 @@ class CompressedGraph:
         """CSC position → the user's edge, `[E]`."""
         return self._order(True)
 
-    @_once
-    def turned(self) -> CompressedGraph:
-        """The same edges turned round, i → j."""
-        return CompressedGraph(self.num_dst, self.num_src, self.colptr, self.row, self.user_edge)
-
     def to_user_order(self, values: Tensor) -> Tensor:
         """Bring per-edge values `[E, ...]` from CSR order to the user's order."""
         if self.perm is None:
