@@ -31,10 +31,6 @@ GCN, GAT = (
 )
 
 
-def _build(sides: Callable[..., list[Side]], **options: Any) -> Build:
-    return partial(sides, **options)
-
-
 def _first(build: Build, count: int) -> Build:
     """The first sides alone."""
     return lambda device: build(device)[:count]
@@ -46,25 +42,25 @@ def _moved(num_nodes: int, num_edges: int, channels: int = 128) -> int:
 
 
 def _cora_cases() -> list[Case]:
-    gat = _build(graph_sides, layer="gat", sizes=(64, 8), heads=8, **CORA)
-    gcn = _build(graph_sides, layer="gcn", sizes=(16, 16), cached=True, **CORA)
+    gat = partial(graph_sides, layer="gat", sizes=(64, 8), heads=8, **CORA)
+    gcn = partial(graph_sides, layer="gcn", sizes=(16, 16), cached=True, **CORA)
     cases = [
         Case("gat-cora", "GATLayer 64 → 8 × 8, Cora's size", gat, 2.5, 5),
         Case("gcn-cora", "GCNLayer 16 → 16, Cora's size", gcn, 1.0, 1.5),
     ]
     for model in ("gat", "gcn"):
         title = f"{model.upper()} training step, Cora's size"
-        cases.append(Case(f"{model}-cora-step", title, _build(cora_sides, model=model), 4, 10))
+        cases.append(Case(f"{model}-cora-step", title, partial(cora_sides, model=model), 4, 10))
     for model in ("gat", "gcn"):
         for form in ("dense", "sparse"):
             title = f"{model.upper()} training step, Cora's size, {form} features on both sides"
-            build = _build(cora_sides, model=model, ours=form, theirs=form)
+            build = partial(cora_sides, model=model, ours=form, theirs=form)
             cases.append(Case(f"{model}-cora-step-{form}", title, build, 1.0))
     return cases
 
 
 def _arxiv_cases() -> list[Case]:
-    gat, gcn = _build(graph_sides, **GAT, **ARXIV), _build(graph_sides, **GCN, **ARXIV)
+    gat, gcn = partial(graph_sides, **GAT, **ARXIV), partial(graph_sides, **GCN, **ARXIV)
     whole: dict[str, Any] = {"memory": True, "first_call": True, "moved": _moved(**ARXIV)}
     cases = [
         Case("gat-arxiv", "GATLayer 128 → 8 × 16, 2.3 M edges", gat, 6, 10, warm_up="gat-cora", **whole),
@@ -73,10 +69,10 @@ def _arxiv_cases() -> list[Case]:
     for options in (GAT, GCN | {"cached": False}):
         layer = options["layer"]
         title = f"{layer.upper()}Layer, 2.3 M edges, a fresh edge_index on every call"
-        cases.append(Case(f"{layer}-arxiv-fresh", title, _build(graph_sides, fresh=True, **options, **ARXIV), 1.0))
+        cases.append(Case(f"{layer}-arxiv-fresh", title, partial(graph_sides, fresh=True, **options, **ARXIV), 1.0))
     for options in (GCN, GAT):
         layer = options["layer"]
-        build = _build(graph_sides, csr=True, **options, **ARXIV)
+        build = partial(graph_sides, csr=True, **options, **ARXIV)
         cases.append(Case(f"{layer}-arxiv-csr", f"{layer.upper()}Layer, 2.3 M edges, CSR adj_t", build))
     return cases
 
@@ -86,7 +82,7 @@ def _large_cases() -> list[Case]:
     size = {"num_nodes": ARXIV["num_nodes"], "num_edges": 10 * ARXIV["num_edges"]}
     cases = []
     for options in (GAT, GCN):
-        build = _build(graph_sides, **options, **size)
+        build = partial(graph_sides, **options, **size)
 
         def some(device: torch.device, build: Build = build) -> list[Side]:
             return build(device)[: 2 if device.type == "cuda" else 1]
@@ -98,9 +94,9 @@ def _large_cases() -> list[Case]:
 
 
 def _temporal_cases() -> list[Case]:
-    tgcn = _build(tgcn_sides, peer="tgcn2")
-    graph = _build(tgcn_sides, peer="tgcn2", captured=True)
-    gru = _build(tgcn_sides, peer="gru")
+    tgcn = partial(tgcn_sides, peer="tgcn2")
+    graph = partial(tgcn_sides, peer="tgcn2", captured=True)
+    gru = partial(tgcn_sides, peer="gru")
     return [
         Case("tgcn", "T-GCN, 12 steps, 207 nodes, hidden 64", tgcn, 12, 20, first_call=True),
         Case("tgcn-graph", "T-GCN, 12 steps, as a CUDA graph", graph, 40, devices=("cuda",)),
@@ -114,10 +110,10 @@ def _growth_cases() -> list[Case]:
         size = {"num_nodes": ARXIV["num_nodes"], "num_edges": ARXIV["num_edges"] // 4 * factor}
         edges, nodes = size["num_edges"], 207 * factor
         for options in (GAT, GCN):
-            layer, build = options["layer"], _first(_build(graph_sides, **options, **size), 1)
+            layer, build = options["layer"], _first(partial(graph_sides, **options, **size), 1)
             title = f"{layer.upper()}Layer, {edges / 1e6:.2f} M edges"
             cases.append(Case(f"growth-{layer}-{factor}", title, build, memory=True, facts={"edges": edges}))
-        build, facts = _build(tgcn_sides, peer="none", num_nodes=nodes), {"nodes": nodes, "edges": 2_626 * factor}
+        build, facts = partial(tgcn_sides, peer="none", num_nodes=nodes), {"nodes": nodes, "edges": 2_626 * factor}
         cases.append(Case(f"growth-tgcn-{factor}", f"T-GCN, {nodes} nodes", build, memory=True, facts=facts))
     return cases
 
@@ -130,14 +126,14 @@ def _small_cases() -> list[Case]:
         for count in (1, 8, 32, 128):
             for training, way in ((True, "training step"), (False, "evaluation")):
                 for fresh, edges in ((True, "fresh"), (False, "same")):
-                    build = _build(molecule_sides, layer=layer, count=count, training=training, fresh=fresh)
+                    build = partial(molecule_sides, layer=layer, count=count, training=training, fresh=fresh)
                     many = f"{count} molecule{'s' if count > 1 else ''}"
                     name = f"molecules-{layer}-{count}-{'train' if training else 'eval'}-{edges}"
                     title = f"{layer.upper()}Layer 16 → 64, {many}, {way}, {edges} edge_index"
                     cases.append(Case(name, title, build, 1.0, 1.5, devices=("cpu",)))
         for dtype, gate in ((torch.bfloat16, 3e-2), (torch.float16, 5e-3)):
             name = str(dtype).removeprefix("torch.")
-            build = _build(half_sides, layer=layer, dtype=dtype)
+            build = partial(half_sides, layer=layer, dtype=dtype)
             title = f"{layer.upper()}Layer 16 → 64, 100 k edges, {name}"
             cases.append(Case(f"{layer}-100k-{name}", title, build, 3.0, gate=gate, devices=("cpu",)))
     return cases
@@ -149,12 +145,12 @@ def _relational_cases() -> list[Case]:
     weights: dict[str, dict[str, int]] = {"full": {}, "basis": {"num_bases": 16}, "blocks": {"num_blocks": 8}}
     cases = []
     for name, options in weights.items():
-        build = _build(relational_sides, layer="rgcn", num_edges=7_321_798, **options)
+        build = partial(relational_sides, layer="rgcn", num_edges=7_321_798, **options)
         title = f"RelationalGCNLayer, 963 relations, 7.3 M edges, {name} weights"
         cases.append(Case(f"relational-{name}-RGCNConv", title, build, facts={"edges": 7_321_798}))
-    few = _build(relational_sides, layer="fast-rgcn", num_edges=20_000)
+    few = partial(relational_sides, layer="fast-rgcn", num_edges=20_000)
     cases.append(Case("relational-warm-up", "RelationalGCNLayer, 963 relations, 20 k edges", few, devices=()))
-    build = _build(relational_sides, layer="fast-rgcn", num_edges=895_000)
+    build = partial(relational_sides, layer="fast-rgcn", num_edges=895_000)
     title = "RelationalGCNLayer, 963 relations, 0.9 M edges"
     facts, name = {"edges": 895_000}, "relational-full-FastRGCNConv"
     return [*cases, Case(name, title, build, memory=True, warm_up="relational-warm-up", facts=facts)]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 from rows import table_of
 
 from gnnkit.report.markdown import markdown_list, markdown_table
@@ -154,8 +155,6 @@ def _six(rows: Any) -> str:
 
 def draw_six_nodes(rows: Any) -> Any:
     """A panel a depth: the Jacobian of node E by hop distance, as a share."""
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(7.0, 3.6), layout="constrained")
     axes = figure.add_subplot()
     for depth, found in rows.groupby("layers"):

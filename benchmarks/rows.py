@@ -15,7 +15,7 @@ import torch
 from gnnkit.report.markdown import markdown_table
 from gnnkit.training.environment import environment
 
-__all__ = ["DATA", "HERE", "RESULTS", "WORK", "Rows", "alone", "table_of"]
+__all__ = ["DATA", "HERE", "RESULTS", "WORK", "Rows", "table_of"]
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
@@ -53,7 +53,7 @@ class Rows:
         """Put a run's rows, in place of those that it had, beside all others: written aside first, then renamed."""
         fresh = pd.DataFrame([run | row | self.facts for row in rows])
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with alone(self.path):
+        with _alone(self.path):
             self._read()
             mine = self._run(run[name] for name in self.key)
             others = self.table[[self._run(row) != mine for row in self.table[self.key].itertuples(index=False)]]
@@ -72,7 +72,7 @@ class Rows:
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
+def _alone(path: Path) -> Iterator[None]:
     """Keep other processes from writing meanwhile; the lock is a file beside it, for the file itself is replaced."""
     with path.parent.joinpath(f".{path.stem}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

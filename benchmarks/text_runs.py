@@ -23,10 +23,9 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
 import torch
 from rich.console import Console
-from rows import DATA, RESULTS, WORK, alone
+from rows import DATA, RESULTS, WORK, Rows
 
 from gnnkit.studies.text.settings import ABLATION, TextSettings, preset
 from gnnkit.studies.text.study import study_texts
@@ -68,7 +67,9 @@ def main() -> None:
     if DATA is None:
         raise SystemExit("set GNNKIT_DATA to the folder that holds text/karamazov.txt")
     data = DATA / "text"
-    console, rows = Console(stderr=True), []
+    console, studied = Console(stderr=True), []
+    table = Rows(options.results / "text_runs.csv", ["run"], "cpu")
+    table.facts = {}  # a row says itself with what it was measured
     whole = not options.only or set(groups) - {"ablation"} <= set(options.only)
     named = [] if whole else ["+".join(options.only)]
     for run in RUNS:
@@ -78,13 +79,13 @@ def main() -> None:
         settings = TextSettings(**{**preset(run.preset), "steps": steps, "device": options.device})
         console.print(f"{run.folder}: {run.preset}, {steps:,} steps", highlight=False)
         row = train_text(data / f"{run.book}.txt", settings, options.out / run.folder, console=console)
-        rows.append({"group": run.group, "run": run.folder, "preset": run.preset, **row})
-        rows[-1].pop("stages")
+        del row["stages"]
         figures = "accuracy {accuracy:.4f}, {nats:.4f} nats; held out {val_bits:.4f} and {test_bits:.4f} bits"
         print(f"{run.folder:32} {figures.format(**row)}", flush=True)
         # After each: whoever stops here keeps the rows so far.
-        write_rows(rows, options.results / "text_runs.csv")
-    studied = [options.out / row["run"] for row in rows if row["group"] != "ablation"]
+        table.add([{"group": run.group, "preset": run.preset, **row}], run=run.folder)
+        if run.group != "ablation":
+            studied.append(options.out / run.folder)
     if studied:
         study, kept = options.out / "-".join(["study", *named]), options.results.joinpath("text", *named)
         study_texts(studied, study, device="cpu")
@@ -95,19 +96,6 @@ def main() -> None:
         for pattern in ("report.md", "rows.csv", "*.png"):
             for file in study.glob(pattern):
                 shutil.copyfile(file, kept / file.name)
-
-
-def write_rows(rows: list[dict], path: Path) -> None:
-    """The rows of these runs, and those of other runs that the file holds."""
-    table = pd.DataFrame(rows)
-    order = {run.folder: number for number, run in enumerate(RUNS)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with alone(path):
-        if path.exists():
-            former = pd.read_csv(path)
-            table = pd.concat([former[~former["run"].isin(table["run"])], table], ignore_index=True)
-        table = table.sort_values("run", key=lambda names: names.map(order))
-        table.to_csv(path, index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":

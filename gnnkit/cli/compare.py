@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from gnnkit.cli.options import help_text, named_option, takes
-
-if TYPE_CHECKING:
-    from gnnkit.settings.declared import Settings
 
 __all__ = ["app", "compare"]
 
@@ -60,13 +57,7 @@ the edge i → j), 15, 30 and 60 minutes ahead, three seeds:
 _RUN = "The run"
 
 
-def _settings() -> type[Settings]:
-    from gnnkit.settings.comparison import ComparisonFields
-
-    return ComparisonFields
-
-
-@app.command(help=help_text(_HELP), short_help=_PURPOSE, cls=takes(_settings))
+@app.command(help=help_text(_HELP), short_help=_PURPOSE, cls=takes("gnnkit.settings.comparison:ComparisonFields"))
 def compare(
     ctx: typer.Context,
     spec: Annotated[Path | None, named_option(_RUN, "TOML file with all of it; options override it.")] = None,

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from gnnkit.cli.options import help_text, named_option, takes
-
-if TYPE_CHECKING:
-    from gnnkit.settings.declared import Settings
 
 __all__ = ["app", "depth", "train"]
 
@@ -35,13 +32,11 @@ cut off, and more seeds add to what is there; another recipe or changed data nee
 """
 
 
-def _settings() -> type[Settings]:
-    from gnnkit.settings.nodes import NodeRunFields
-
-    return NodeRunFields
-
-
-@app.command(help=help_text(_TRAIN), short_help="Train a node classifier by a paper's recipe.", cls=takes(_settings))
+@app.command(
+    help=help_text(_TRAIN),
+    short_help="Train a node classifier by a paper's recipe.",
+    cls=takes("gnnkit.settings.nodes:NodeRunFields"),
+)
 def train(
     ctx: typer.Context,
     out: Annotated[Path, named_option(_OUT, "Folder for the results. Default: gnnkit-nodes.")] = Path("gnnkit-nodes"),
@@ -68,15 +63,9 @@ def _print_summary(summary: dict[str, Any]) -> None:
     typer.echo(f"{'time':<20} {summary['seconds']:.1f} s for all seeds")
 
 
-def _depth_settings() -> type[Settings]:
-    from gnnkit.settings.nodes import DepthFields
-
-    return DepthFields
-
-
 @app.command(
     help="Train GCN, GCN with residuals, GCNII and GAT at several depths, and measure what depth does.",
-    cls=takes(_depth_settings),
+    cls=takes("gnnkit.settings.nodes:DepthFields"),
 )
 def depth(
     ctx: typer.Context,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from pkgutil import resolve_name
 from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
@@ -50,19 +51,19 @@ def named_option(panel: str, text: str, *names: str) -> Any:
     return Option(*names, help=text, rich_help_panel=panel, show_default=False)
 
 
-def takes(declared: Callable[[], type[Settings]]) -> type[TyperCommand]:
+def takes(declared: str) -> type[TyperCommand]:
     """The class of a verb that has an option for each field of its settings.
 
     The verb takes a `typer.Context`; its `obj` holds what was given, by field.
 
     Args:
-        declared: gives the settings; called when the verb is asked for, and not before.
+        declared: the settings, `module:class`; imported when the verb is asked for, and not before.
     """
 
     class Verb(TyperCommand):
         @cached_property
         def fields(self) -> dict[str, FieldInfo]:
-            settings = declared()
+            settings = resolve_name(declared)
             self.params = [*_options(settings), *self.params]
             return settings.model_fields
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from gnnkit.cli.options import help_text, named_option, takes
-
-if TYPE_CHECKING:
-    from gnnkit.settings.declared import Settings
 
 __all__ = ["app", "sequence"]
 
@@ -33,13 +30,7 @@ initialisation and gnnkit's; its own recipe alone; then longer ones, from one se
 """
 
 
-def _settings() -> type[Settings]:
-    from gnnkit.studies.combinations.settings import CombinationsSettings
-
-    return CombinationsSettings
-
-
-@app.command(help=help_text(_SEQUENCE), cls=takes(_settings))
+@app.command(help=help_text(_SEQUENCE), cls=takes("gnnkit.studies.combinations.settings:CombinationsSettings"))
 def sequence(
     ctx: typer.Context,
     out: Annotated[Path, named_option("Output", "Folder for the results. Default: gnnkit-sequence.")] = Path(

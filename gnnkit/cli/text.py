@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer import Argument
 
 from gnnkit.cli.options import help_text, takes
 from gnnkit.cli.options import named_option as _set
-
-if TYPE_CHECKING:
-    from gnnkit.settings.declared import Settings
 
 __all__ = ["app", "study", "train", "write"]
 
@@ -50,13 +47,11 @@ tied, schedule), or one of them with parts put in or taken out; other options co
 """
 
 
-def _settings() -> type[Settings]:
-    from gnnkit.studies.text.settings import TextSettings
-
-    return TextSettings
-
-
-@app.command(help=help_text(_TRAIN), short_help="Train a character LSTM on a text file.", cls=takes(_settings))
+@app.command(
+    help=help_text(_TRAIN),
+    short_help="Train a character LSTM on a text file.",
+    cls=takes("gnnkit.studies.text.settings:TextSettings"),
+)
 def train(
     ctx: typer.Context,
     book: Annotated[Path, Argument(help="A text file.", show_default=False)],

@@ -16,7 +16,6 @@ from gnnkit.cli.options import help_text, named_option, parse_options, takes
 
 if TYPE_CHECKING:
     from gnnkit.data import GraphSeries
-    from gnnkit.settings.declared import Settings
 
 __all__ = ["app", "train"]
 
@@ -38,13 +37,9 @@ one. Options that are left out are those of `gnnkit compare`.
 """
 
 
-def _settings() -> type[Settings]:
-    from gnnkit.settings.fit import FitFields
-
-    return FitFields
-
-
-@app.command(help=help_text(_TRAIN), short_help="Train one model and keep it.", cls=takes(_settings))
+@app.command(
+    help=help_text(_TRAIN), short_help="Train one model and keep it.", cls=takes("gnnkit.settings.fit:FitFields")
+)
 def train(
     ctx: typer.Context,
     model: Annotated[str, Argument(help="A name of `gnnkit list`.")],
@@ -76,7 +71,7 @@ def train(
     MODELS[model]  # an unknown one is told before anything is read
     settings = parse_options(setting or (), "setting", "dropout=0.1")
     for name in settings:
-        if name in _settings().model_fields:
+        if name in FitSettings.model_fields:
             raise ValueError(
                 f"setting: {name} has an option of its own; write --{name.replace('_', '-')} {settings[name]}"
             )

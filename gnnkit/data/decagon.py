@@ -94,17 +94,10 @@ def load_decagon(
         raise ValueError(f"min_pairs={min_pairs}: give a number of drug pairs of at least 1")
     files = _files(root)
     content = _cached(files, Path(cache) if cache is not None else None)
-    left_out = content.meta["left_out"]
-    if strict and (
-        bad := [
-            f"{count} {why} in {name}"
-            for name, why_count in left_out.items()
-            for why, count in why_count.items()
-            if count
-        ]
-    ):
+    meta, left_out = content.meta, content.meta["left_out"]
+    bad = [f"{n} {why} in {name}" for name, counts in left_out.items() for why, n in counts.items() if n]
+    if strict and bad:
         raise ValueError(f"{files['combo'].parent}: {', '.join(bad)}; mend the files, or leave strict out")
-    meta = content.meta
     every = Triples(
         "decagon", tuple(meta["drugs"]), tuple(meta["effects"]), content.table("combo"), True, tuple(meta["titles"])
     )

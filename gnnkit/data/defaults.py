@@ -79,7 +79,8 @@ def infer_settings(
     train, val, test = (len(rows) for rows in series.split.parts.values())
     if train < 2:
         raise ValueError(f"{series.name}: {train} training row is too few for a history and a target; give more rows")
-    usual, longest = _usual(series)
+    usual, longest = _suiting_step(series)
+    usual, longest = series.history or usual, max(series.horizons or (longest,))  # what a series is known for counts
     most = max(1, min(val // 2, test // 3, train // 6))
     steps = horizons or (series.horizons if series.horizons and longest <= most else _three(min(longest, most)))
     rows = history or max(1, min(usual, train // 3))
@@ -149,13 +150,8 @@ def _named(series: GraphSeries, which: Tensor) -> str:
     return f"{len(nodes)} of {series.num_nodes} nodes ({names}) have"
 
 
-def _usual(series: GraphSeries) -> tuple[int, int]:
-    """History and longest horizon that a series is known for, else those that suit its step."""
-    history, longest = _suiting_step(series)
-    return series.history or history, max(series.horizons or (longest,))
-
-
 def _suiting_step(series: GraphSeries) -> tuple[int, int]:
+    """History and longest horizon."""
     by_unit = {"month": (12, 6), "quarter": (8, 4), "half-year": (6, 2), "year": (6, 3), "weekday": (10, 5)}
     if series.step_unit in by_unit:
         return by_unit[series.step_unit]

@@ -46,13 +46,14 @@ def read_edges(path: str | Path, *, undirected: bool = False) -> Data:
     width = len(titles)
     columns = _columns(path, titles, separator)
     titled = columns.titled
+    known = {columns.source: "source", columns.target: "target", columns.weight: "weight"}
     try:
         table: Any = pd.read_csv(
             path,
             sep=separator,
             header=None,
             skiprows=1 if titled else 0,
-            names=_names(columns, width),
+            names=[known.get(place, f"column {place + 1}") for place in range(width)],
             dtype=str,
             keep_default_na=False,
             na_values={"weight": [""]},
@@ -111,8 +112,3 @@ def _columns(path: Path, titles: list[str], separator: str) -> EdgeColumns:
     if len(titles) not in (2, 3):
         raise ValueError(f"{path.name}: found {len(titles)} columns; give source,target or source,target,weight")
     return EdgeColumns(0, 1, 2 if len(titles) == 3 else None, False)
-
-
-def _names(columns: EdgeColumns, width: int) -> list[str]:
-    known = {columns.source: "source", columns.target: "target", columns.weight: "weight"}
-    return [known.get(place, f"column {place + 1}") for place in range(width)]

@@ -53,12 +53,8 @@ class Triples:
         for what, names in (("entities", self.entities), ("relations", self.relations)):
             if len(set(names)) < len(names):
                 raise ValueError(f"{what}: {len(names) - len(set(names))} names occur twice; give each its own")
-        for what, row, count in zip(
-            ("head", "relation", "tail"),
-            t,
-            (self.num_entities, self.num_relations, self.num_entities),
-            strict=True,
-        ):
+        counts = {"head": self.num_entities, "relation": self.num_relations, "tail": self.num_entities}
+        for (what, count), row in zip(counts.items(), t, strict=True):
             if row.numel() and not 0 <= int(row.min()) <= int(row.max()) < count:
                 raise ValueError(
                     f"triples: {what} from {int(row.min())} to {int(row.max())}, allowed are 0 to {count - 1}"

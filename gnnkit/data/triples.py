@@ -62,9 +62,9 @@ def load_triples(path: str | Path, *, symmetric: bool = False, strict: bool = Fa
     own = (head == tail) & symmetric
     again = pd.DataFrame({"head": head, "relation": kinds, "tail": tail}).duplicated().to_numpy() & ~own
     left_out["self-pair"], left_out["duplicate"] = int(own.sum()), int(again.sum())
-    bad = {why: count for why, count in left_out.items() if count}
+    bad = ", ".join(f"{count} {why} rows" for why, count in left_out.items() if count)
     if strict and bad:
-        raise ValueError(f"{path}: {_in_words(bad)}; mend the files, or leave strict out to read the other rows")
+        raise ValueError(f"{path}: {bad}; mend the files, or leave strict out to read the other rows")
     good = ~(own | again)
     if not good.any():
         raise ValueError(f"{path}: no row holds head, relation and tail between tabs")
@@ -104,7 +104,3 @@ def _number(names: Any) -> tuple[tuple[str, ...], np.ndarray]:
     place = np.empty(len(found), dtype=np.int64)
     place[order] = np.arange(len(found))
     return tuple(str(found[i]) for i in order), place[codes]
-
-
-def _in_words(bad: dict[str, int]) -> str:
-    return ", ".join(f"{count} {why} rows" for why, count in bad.items())

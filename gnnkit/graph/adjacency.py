@@ -43,9 +43,6 @@ def set_self_loops(
         self_loops: `"keep"` changes nothing, `"add"` (default) adds a loop of weight 1 to each node that has none,
             `"remove"` removes all.
 
-    Shape:
-        `edge_index`: `[2, E]`; `edge_weight`: `[E]`.
-
     Returns:
         `edge_index` and `edge_weight` (None where None was given); new loops come last.
 
@@ -102,9 +99,6 @@ def normalize_adjacency(
         method: `"symmetric"` (default), `"row"` or `"random-walk"`.
         add_self_loops: `"missing"` (default) adds a loop of weight 1 where the diagonal is empty (what PyG's `GCNConv`
             does), True adds one to every node, to those with a loop too, False adds none.
-
-    Shape:
-        `edge_index`: `[2, E]`; `edge_weight`: `[E]`. Returned: `[2, E + loops]` and `[E + loops]`.
 
     Returns:
         `edge_index` and its normalised `edge_weight`, differentiable in the weights.
@@ -168,14 +162,9 @@ def to_dense(
     """Write an edge list as a dense matrix, `A[target, source]` by default, so that `A @ x` passes messages.
 
     Args:
-        edge_index: Sources and targets.
-        edge_weight: One weight per edge; None stands for ones. Duplicate edges add up.
-        num_nodes: Node count N.
+        edge_index, edge_weight, num_nodes, self_loops: As `set_self_loops`, which keeps them here by default. Duplicate
+            edges add up; without weights each counts 1.
         rows: What a row stands for: `"target"` (default), or `"source"` for a matrix that `from_dense` reads.
-        self_loops: `"keep"` (default), `"add"` the missing ones with weight 1, or `"remove"`.
-
-    Shape:
-        `edge_index`: `[2, E]`; `edge_weight`: `[E]`; returned: `[N, N]`.
 
     Returns:
         The matrix, differentiable in the weights.
@@ -209,9 +198,6 @@ def from_dense(
         matrix: Weights; 0 means no edge.
         rows: What a row stands for: `"source"` (default, as in CSV files), or `"target"` for what `to_dense` writes.
         self_loops: `"keep"` (default), `"add"` the missing ones with weight 1, or `"remove"`.
-
-    Shape:
-        `matrix`: `[N, N]`; returned: `[2, E]` and `[E]`.
 
     Returns:
         `edge_index`, in the order of the matrix's rows, and `edge_weight`.

@@ -31,10 +31,6 @@ def _undirected(edge_index: Tensor, num_nodes: int, weight: Tensor | None = None
     return sp.csr_matrix((matrix + matrix.T) / 2 if weight is not None else (matrix + matrix.T))
 
 
-def _pairs(pairs: Tensor | None, edge_index: Tensor, num_nodes: int) -> Tensor:
-    return edge_index if pairs is None else check_edge_index(pairs, num_nodes)
-
-
 def balanced_forman_curvature(
     edge_index: Int[Tensor, "2 E"],
     num_nodes: int,
@@ -54,11 +50,8 @@ def balanced_forman_curvature(
         num_nodes: Node count N.
         edges: Edges that are measured. Default: all, in their order.
 
-    Shape:
-        `edge_index`: `[2, E]`; `edges`: `[2, M]`; returned: `[M]`, float64.
-
     Returns:
-        The curvature; NaN for a self-loop.
+        The curvature, float64; NaN for a self-loop.
 
     Raises:
         ValueError: A malformed edge list, or a pair in `edges` that is no edge.
@@ -72,7 +65,7 @@ def balanced_forman_curvature(
         [1.5, 1.5, 1.5]
     """
     plain = check_edge_index(edge_index, num_nodes).long()
-    wanted = _pairs(edges, plain, num_nodes).long().cpu().numpy()
+    wanted = (plain if edges is None else check_edge_index(edges, num_nodes)).long().cpu().numpy()
     adjacency = _undirected(plain, num_nodes)
     adjacency.data[:] = 1.0
     degree = np.diff(adjacency.indptr).astype(np.float64)
@@ -169,9 +162,6 @@ def effective_resistance(
         max_iterations: Most steps of the conjugate gradients. Default 500.
         seed: Of the projections. Default 0.
 
-    Shape:
-        `edge_index`: `[2, E]`; `pairs`: `[2, M]`.
-
     Returns:
         The values with their error: see `Resistance`.
 
@@ -194,7 +184,7 @@ def effective_resistance(
         raise ValueError(f"edge_weight must not be negative, got {float(edge_weight.min()):.4g}")
     if projections is not None and projections < 0:
         raise ValueError(f"projections must be 0 (exact) or more, got {projections}")
-    wanted = _pairs(pairs, plain, num_nodes).long().cpu()
+    wanted = (plain if pairs is None else check_edge_index(pairs, num_nodes)).long().cpu()
     adjacency = _undirected(plain, num_nodes, edge_weight)
     if edge_weight is None:
         adjacency.data[:] = 1.0

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 
 from gnnkit.graph.checks import check_edge_index, check_edge_weight
+from gnnkit.graph.receptive import evaluating
 
 __all__ = ["LayerSmoothness", "dirichlet_energy", "mean_average_distance", "smoothness_by_layer"]
 
@@ -39,9 +40,6 @@ def dirichlet_energy(
         edge_index: Sources and targets.
         edge_weight: Weights `[E]`, not negative. Default: ones.
         normalization: `"symmetric"` (default) or `"none"`.
-
-    Shape:
-        `x`: `[..., N, C]`; returned: `[...]`.
 
     Returns:
         The energy; it is differentiable in `x`.
@@ -86,9 +84,6 @@ def mean_average_distance(
     Args:
         x: Features; a row of zeros is at distance 1 from all others.
         edge_index: The pairs that are looked at, sources and targets; None (default) takes all pairs.
-
-    Shape:
-        `x`: `[N, C]`.
 
     Returns:
         The distance, from 0 to 2; 0 where there is no pair.
@@ -187,16 +182,12 @@ def smoothness_by_layer(
             hooks.append(module.register_forward_hook(catch))
     if not hooks:
         raise ValueError("model holds no MessagePassing module to look behind; pass a PyG model")
-    modes = [(part, part.training) for part in model.modules()]
     try:
-        model.eval()
-        with torch.no_grad():
+        with evaluating(model), torch.no_grad():
             model(x, edge_index, *args)
     finally:
         for hook in hooks:
             hook.remove()
-        for part, mode in modes:
-            part.training = mode
     found = []
     for name, h in outputs:
         raw = float(dirichlet_energy(h.double(), edge_index, normalization=normalization))

@@ -25,20 +25,10 @@ def to_csr(
 ) -> Tensor:
     """Write an edge list as a sparse CSR tensor `adj_t`: rows are targets, duplicate edges add up.
 
-    Args:
-        edge_index: Sources and targets.
-        edge_weight: One weight per edge; None stands for ones.
-        num_nodes: Node count N.
-        self_loops: `"keep"` (default), `"add"` the missing ones with weight 1, or `"remove"`.
-
-    Shape:
-        `edge_index`: `[2, E]`; `edge_weight`: `[E]`; returned: `[N, N]`, sparse CSR.
+    Args, Raises: as `to_dense`.
 
     Returns:
-        The tensor that PyG's layers and gnnkit's take as `adj_t`.
-
-    Raises:
-        ValueError: A malformed edge list, or an unknown `self_loops`.
+        The tensor `[N, N]` that PyG's layers and gnnkit's take as `adj_t`.
 
     Example:
         >>> to_csr(torch.tensor([[0, 1], [1, 0]]), None, 2).col_indices().tolist()
@@ -61,9 +51,6 @@ def from_csr(adj_t: Tensor, *, self_loops: SelfLoops = "keep") -> tuple[Int[Tens
     Args:
         adj_t: A square sparse tensor.
         self_loops: `"keep"` (default), `"add"` the missing ones with weight 1, or `"remove"`.
-
-    Shape:
-        `adj_t`: `[N, N]`; returned: `[2, E]` and `[E]`.
 
     Returns:
         `edge_index`, sorted by target, and `edge_weight`.
@@ -98,11 +85,8 @@ def to_networkx(
     """Write an edge list as a directed networkx graph with an edge attribute `weight`; duplicate edges add up.
 
     Args:
-        edge_index: Sources and targets.
-        edge_weight: One weight per edge; None stands for ones.
-        num_nodes: Node count N; isolated nodes are kept.
+        edge_index, edge_weight, num_nodes, self_loops: As `to_dense`; isolated nodes are kept.
         node_names: N names; None (default) names nodes 0 .. N - 1.
-        self_loops: `"keep"` (default), `"add"` the missing ones with weight 1, or `"remove"`.
 
     Returns:
         The graph; `.to_undirected()` makes it one.
@@ -136,9 +120,6 @@ def from_networkx(
         graph: A networkx `Graph`, `DiGraph`, or one of their multi-edge forms.
         weight: The edge attribute that holds the weight; an edge without it weighs 1.
         self_loops: `"keep"` (default), `"add"` the missing ones with weight 1, or `"remove"`.
-
-    Shape:
-        Returned: `[2, E]`, `[E]`, and N names.
 
     Returns:
         `edge_index`, `edge_weight`, and the names of nodes 0 .. N - 1 in the graph's own order.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -11,10 +11,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue, reportMissingModuleSource]
 from torch.func import vjp, vmap
-from torch_geometric.nn import MessagePassing
+from torch_geometric.nn import Linear, MessagePassing
 
 from gnnkit.graph.checks import check_edge_index, check_edge_weight
-from gnnkit.graph.receptive import _node_ids
+from gnnkit.graph.receptive import _node_ids, evaluating
 from gnnkit.ops import hop_levels
 
 __all__ = ["count_hops", "influence_by_hop"]
@@ -79,9 +79,6 @@ def influence_by_hop(
         whole_graph: True runs the model on the whole graph, for one whose output depends on all nodes at once (a norm
             over the nodes, a virtual node); it costs as many backward passes as there are outputs. Default False.
 
-    Shape:
-        `x`: `[N, F]`; returned: `[S, H]`, its first column the nodes' influence on themselves.
-
     Returns:
         The influence, at distance 0, 1, ..., `max_hops`. Nodes from which no path leads there are left out.
 
@@ -117,10 +114,10 @@ def influence_by_hop(
     backwards = plain.flip(0).long()
     result = x.new_zeros(sources.numel(), reach + 1).detach()
     # Derivatives of derivatives are not asked for: nothing is kept for them.
-    with _evaluating(model), torch.no_grad():
+    with evaluating(model), torch.no_grad():
         per_node: bool | None = None
         entrances: dict[Any, Tensor] = {}
-        for start in _starts(sources.numel(), _TOGETHER):
+        for start in range(0, sources.numel(), _TOGETHER):
             chunk = sources[start : start + _TOGETHER]
             # Distances to a node are distances from it against the edges.
             levels = hop_levels(backwards, chunk, num_nodes)
@@ -138,21 +135,6 @@ def influence_by_hop(
                 1, hops, influence.detach().masked_fill(~inside, 0.0)
             )
     return result
-
-
-def _starts(count: int, size: int) -> range:
-    return range(0, count, size)
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    modes = [(part, part.training) for part in model.modules()]
-    try:
-        model.eval()
-        yield
-    finally:
-        for part, mode in modes:
-            part.training = mode
 
 
 def _around_nodes(
@@ -200,7 +182,7 @@ def _cotangents(out: Tensor, roots: Tensor) -> Tensor:
 
 def _entrances(model: nn.Module, x: Tensor) -> dict[Any, Tensor]:
     """The linear maps that may take the features in, and what they make of all nodes' features."""
-    linears: list[Any] = [part for part in model.modules() if _is_linear(part)]
+    linears: list[Any] = [part for part in model.modules() if isinstance(part, nn.Linear | Linear)]
     maps = [part for part in linears if part.weight.size(1) == x.size(1)]
     if any("forward" in vars(part) or part._forward_hooks or part._forward_pre_hooks for part in maps):
         return {}
@@ -266,12 +248,6 @@ def _through_entrances(
     return scores.index_add(0, row, torch.cat(sums)) if sums else scores
 
 
-def _is_linear(part: nn.Module) -> bool:
-    from torch_geometric.nn.dense.linear import Linear
-
-    return isinstance(part, nn.Linear | Linear)
-
-
 def _through_features(
     model: nn.Module, x: Tensor, ids: Tensor, edges: Tensor, weight: tuple[Tensor, ...], roots: Tensor
 ) -> Tensor:
@@ -295,7 +271,7 @@ def _on_whole_graph(model: nn.Module, x: Tensor, edges: Tensor, edge_weight: Ten
     size = max(1, _BATCH_BUDGET // max(1, x.numel()))
     pairs = [(place, channel) for place in range(nodes.numel()) for channel in range(channels)]
     influence = x.new_zeros(nodes.numel(), x.size(0))
-    for start in _starts(len(pairs), size):
+    for start in range(0, len(pairs), size):
         part = pairs[start : start + size]
         chosen = out.new_zeros(len(part), *out.shape)
         for row, (place, channel) in enumerate(part):

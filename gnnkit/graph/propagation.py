@@ -135,30 +135,28 @@ def normalized_adjacency(
         raise ValueError(
             f"edge_index is on {edge_index.device}, x on {x.device}; move the graph with edge_index.to(x.device)"
         )
+    how = _How(num_nodes, x.dtype, add_self_loops, method, reverse, undirected)
     if is_traced() and edge_index.layout == torch.strided:
-        return _traced(edge_index, edge_weight, x, num_nodes, add_self_loops, method, reverse, undirected)
+        return _traced(edge_index, edge_weight, how)
     if edge_index.requires_grad or (edge_weight is not None and edge_weight.requires_grad):
-        return _build(edge_index, edge_weight, x.dtype, num_nodes, add_self_loops, method, reverse, undirected)
-
-    def build() -> Adjacency:
-        # Made outside inference mode, whatever the caller's: a later call may need it for a gradient.
-        with torch.inference_mode(False), torch.no_grad():
-            return _build(edge_index, edge_weight, x.dtype, num_nodes, add_self_loops, method, reverse, undirected)
-
+        return _build(edge_index, edge_weight, how)
     tensors = (edge_index,) if edge_weight is None else (edge_index, edge_weight)
-    return remember(("propagation", num_nodes, x.dtype, add_self_loops, method, reverse, undirected), tensors, build)
+    return remember(("propagation", *how), tensors, lambda: _build(edge_index, edge_weight, how))
 
 
-def _build(
-    edge_index: Tensor,
-    edge_weight: Tensor | None,
-    dtype: torch.dtype,
-    num_nodes: int,
-    add_self_loops: AddSelfLoops,
-    method: Method,
-    reverse: bool,
-    undirected: bool,
-) -> Adjacency:
+class _How(NamedTuple):
+    """The arguments of `normalized_adjacency` beside the graph."""
+
+    num_nodes: int
+    dtype: torch.dtype
+    add_self_loops: AddSelfLoops
+    method: Method
+    reverse: bool
+    undirected: bool
+
+
+def _build(edge_index: Tensor, edge_weight: Tensor | None, how: _How) -> Adjacency:
+    num_nodes, dtype, add_self_loops, method, reverse, undirected = how
     if edge_index.layout != torch.strided:
         if edge_weight is not None:
             raise ValueError("edge_weight must be None beside a sparse adj_t, whose values are the weights")
@@ -186,21 +184,14 @@ def _build(
     return SparseAdjacency(compress(edge_index, num_nodes, num_nodes), weight)
 
 
-def _traced(
-    edge_index: Tensor,
-    edge_weight: Tensor | None,
-    x: Tensor,
-    num_nodes: int,
-    add_self_loops: AddSelfLoops,
-    method: Method,
-    reverse: bool,
-    undirected: bool,
-) -> Adjacency:
+def _traced(edge_index: Tensor, edge_weight: Tensor | None, how: _How) -> Adjacency:
     """`_build` in operators whose shapes do not depend on what the edges are; nothing is checked in between."""
+    num_nodes, dtype, add_self_loops, method, reverse, undirected = how
     if reverse:
         edge_index = edge_index.flip(0)
     source, target = edge_index.long()
-    weight = x.new_ones(edge_index.size(1)) if edge_weight is None else edge_weight.to(x.dtype)
+    edge_weight = torch.ones(edge_index.size(1), device=edge_index.device) if edge_weight is None else edge_weight
+    weight = edge_weight.to(dtype)
     if undirected:
         source, target, weight = torch.cat([source, target]), torch.cat([target, source]), (weight / 2).repeat(2)
     degree = weight.new_zeros(num_nodes).index_add(0, source if method == "random-walk" else target, weight)
@@ -208,8 +199,8 @@ def _traced(
     if add_self_loops:
         own = weight.new_ones(num_nodes)
         if add_self_loops == "missing":
-            loops = weight.new_zeros(num_nodes).index_add(0, target, (source == target).to(x.dtype))
-            own = (loops == 0).to(x.dtype)
+            loops = weight.new_zeros(num_nodes).index_add(0, target, (source == target).to(dtype))
+            own = (loops == 0).to(dtype)
         degree = degree + own
     empty = degree == 0
     scale = degree.masked_fill(empty, 1.0).pow(-0.5 if method == "symmetric" else -1.0).masked_fill(empty, 0.0)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import networkx as nx
-import numpy as np
 import torch
 from jaxtyping import Float, Int
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import dijkstra
 from torch import Tensor, nn
 
 from gnnkit.graph.checks import check_edge_index, check_graph
 from gnnkit.graph.formats import as_data, to_networkx
+from gnnkit.ops import hop_levels
 
-__all__ = ["hop_distances", "k_hop_nodes", "node_id", "receptive_field", "shortest_paths", "updates_needed"]
+__all__ = [
+    "evaluating",
+    "hop_distances",
+    "k_hop_nodes",
+    "node_id",
+    "receptive_field",
+    "shortest_paths",
+    "updates_needed",
+]
 
 Node = Hashable
 
@@ -33,11 +40,8 @@ def hop_distances(
         sources: Ids of the S nodes to start from; one int stands for a list of one.
         num_nodes: Node count N.
 
-    Shape:
-        `edge_index`: `[2, E]`; returned: `[S, N]`, int64, on the device of `edge_index`.
-
     Returns:
-        The distances; -1 where no way leads from the source to the node.
+        The distances, int64, on the device of `edge_index`; -1 where no way leads from the source to the node.
 
     Raises:
         ValueError: A malformed edge list, or a source outside `0 .. num_nodes - 1`.
@@ -47,14 +51,8 @@ def hop_distances(
         [[0, 1, 2, -1], [-1, -1, 0, -1]]
     """
     plain = check_edge_index(edge_index, num_nodes)
-    starts = _node_ids(sources, num_nodes, "sources").numpy()
-    if starts.size == 0 or num_nodes == 0:
-        return torch.empty((starts.size, num_nodes), dtype=torch.long, device=plain.device)
-    source, target = plain.cpu().numpy()
-    graph = csr_matrix((np.ones(source.size), (source, target)), shape=(num_nodes, num_nodes))
-    distance = dijkstra(graph, unweighted=True, indices=starts)
-    hops = np.where(np.isinf(distance), -1, distance).astype(np.int64)
-    return torch.from_numpy(hops).to(plain.device)
+    starts = _node_ids(sources, num_nodes, "sources")
+    return hop_levels(plain.long(), starts, num_nodes, dtype=torch.int32).long()
 
 
 def _node_ids(nodes: Tensor | Sequence[int] | int, num_nodes: int, name: str) -> Tensor:
@@ -87,11 +85,8 @@ def k_hop_nodes(
         direction: `"incoming"` (default): those that `nodes` hear of after k updates, their receptive field;
             `"outgoing"`: those that hear of `nodes`.
 
-    Shape:
-        `edge_index`: `[2, E]`; returned: `[M]`, int64, ascending.
-
     Returns:
-        The ids.
+        The ids, int64, ascending.
 
     Raises:
         ValueError: A malformed edge list, a node outside `0 .. num_nodes - 1`, a negative `num_hops`, or an unknown
@@ -206,6 +201,19 @@ def shortest_paths(graph: Any, source: Node, target: Node) -> list[tuple[Any, ..
     return [tuple(names[node] for node in path) for path in paths]
 
 
+@contextmanager
+def evaluating(*models: nn.Module) -> Iterator[None]:
+    """Put models into evaluation mode for a block, and each of their parts back into its own afterwards."""
+    modes = [(part, part.training) for model in models for part in model.modules()]
+    try:
+        for model in models:
+            model.eval()
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode
+
+
 def receptive_field(
     model_or_layers: Callable[..., Tensor] | Sequence[Callable[..., Tensor]],
     x: Float[Tensor, "*batch N F"],
@@ -229,9 +237,6 @@ def receptive_field(
         nodes: Ids of the S nodes whose output is looked at; None (default) takes all.
         output_axis: The axis of the output that holds the nodes: -2 (default), or -1 for a forecaster's `[B, P, N]`.
 
-    Shape:
-        `x`: `[..., N, F]`; returned: `[S, N]`.
-
     Returns:
         The influence I; `I > 0` is the receptive field. It costs a backward pass for each entry of the output.
 
@@ -252,19 +257,12 @@ def receptive_field(
     rows = _node_ids(range(num_nodes) if nodes is None else nodes, num_nodes, "nodes")
     layers = model_or_layers if isinstance(model_or_layers, Sequence | nn.ModuleList) else [model_or_layers]
     modules = [layer for layer in layers if isinstance(layer, nn.Module)]
-    modes = [(part, part.training) for module in modules for part in module.modules()]
     inputs = x.detach().clone().requires_grad_()
-    try:
-        for module in modules:
-            module.eval()
-        with torch.enable_grad():
-            out = inputs
-            for layer in layers:
-                out = layer(out, edge_index, *args)
-            out = out.movedim(output_axis, 0)
-    finally:
-        for part, mode in modes:
-            part.training = mode
+    with evaluating(*modules), torch.enable_grad():
+        out = inputs
+        for layer in layers:
+            out = layer(out, edge_index, *args)
+        out = out.movedim(output_axis, 0)
     influence = torch.zeros(rows.numel(), num_nodes, dtype=x.dtype, device=x.device)
     if not out.requires_grad:  # the model does not look at x
         return influence

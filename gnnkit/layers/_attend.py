@@ -25,8 +25,6 @@ from gnnkit.ops.structure.compress import is_one_pass, is_sorted_anew, sort_edge
 from gnnkit.ops.structure.edges import plain
 from gnnkit.ops.tracing import is_traced
 
-__all__ = ["attend", "attends_fused", "average", "replace_loops", "scores_of_nodes", "with_loops"]
-
 
 def attends_fused(
     layer: Any, h: OptPairTensor, edge_index: Tensor, edge_attr: Tensor | None, size: tuple[int, int] | None

@@ -10,8 +10,6 @@ from torch import Tensor
 from gnnkit.layers._linear import has_slow_products, is_autocast
 from gnnkit.ops.tracing import is_batched, is_traced, is_transformed
 
-__all__ = ["attention_logits"]
-
 
 def attention_logits(layer: Any, source: Tensor, target: Tensor | None) -> tuple[Tensor, Tensor | None]:
     """Both halves of the score, `[N, K]` each, of features `[N, K, C]`; None for targets without features."""

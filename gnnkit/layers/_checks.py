@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from numbers import Integral
 from typing import Any, NoReturn
 
 import torch
@@ -13,18 +14,13 @@ from torch_geometric.utils import is_torch_sparse_tensor
 
 from gnnkit.graph.checks import check_adj_t, check_edge_index
 
-__all__ = [
-    "check_attention_call",
-    "check_attention_ids",
-    "check_attention_settings",
-    "check_features",
-    "check_graph_input",
-    "check_weighted_graph",
-    "linear_maps",
-    "refuse_torchscript",
-]
-
 _FILLS = ("add", "sum", "mean", "min", "max", "mul")
+
+
+def check_size(name: str, value: Any) -> None:
+    """Check that a setting is a whole number of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
 
 
 def check_features(x: Tensor, width: int | nn.Module, *, name: str = "x", flat: bool = False) -> None:

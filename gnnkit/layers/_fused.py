@@ -26,19 +26,6 @@ from gnnkit.ops.structure.edges import plain
 from gnnkit.ops.structure.fingerprint import fingerprint
 from gnnkit.ops.tracing import is_traced, is_transformed
 
-__all__ = [
-    "MOST_WORK_OF_A_CALL",
-    "add_up",
-    "chosen",
-    "convolve",
-    "has_own_hooks",
-    "neighbour_sums",
-    "normalise_once",
-    "prepare",
-    "runs_fused",
-    "towards_targets",
-]
-
 # Numbers that are gathered, E x C, up to which one thread in one call is faster than several threads in many.
 MOST_WORK_OF_A_CALL = 1_000_000
 

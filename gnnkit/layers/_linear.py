@@ -6,13 +6,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch_geometric.nn.dense import linear
 
 from gnnkit.ops import compress, spmm
-
-__all__ = ["Linear", "has_slow_products", "is_autocast", "is_plain"]
-
 
 # Half types for whose products this machine's processor has no instructions.
 _SLOW_PRODUCTS = frozenset(
@@ -53,6 +50,13 @@ class Linear(linear.Linear):
         # A node's nonzero features are its neighbours, their values the weights: the work is that of the nonzeros.
         out = spmm(compress(x), weight.t(), x.values())
         return out if self.bias is None else out + self.bias
+
+
+def take_sparse_features(layer: nn.Module) -> None:
+    """Make the maps of a layer of PyG's gnnkit's own; their weights are left as they are."""
+    for part in layer.children():
+        if type(part) is linear.Linear:
+            part.__class__ = Linear
 
 
 def is_autocast(x: Tensor) -> bool:

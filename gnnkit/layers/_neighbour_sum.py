@@ -1,4 +1,4 @@
-"""What the layers that add up weighted neighbours share: settings, the cached graph, the steps one after the other."""
+"""What the layers that add up weighted neighbours share: the cached graph, the steps one after the other."""
 
 import typing
 
@@ -8,37 +8,20 @@ from torch_geometric.typing import Adj
 from torch_geometric.utils import spmm
 
 from gnnkit.layers._checks import check_graph_input
-from gnnkit.layers._fused import has_own_hooks, normalise_once
-
-__all__ = ["NeighbourSumLayer"]
+from gnnkit.layers._fused import normalise_once
 
 
 class NeighbourSumLayer(MessagePassing):
     """A layer whose messages are neighbours' features times the edge's weight, with the normalisation of `GCNLayer`.
 
-    Args:
-        base: The class whose hooks are known: a subclass that has others runs them step by step.
-        cached, add_self_loops, normalize: See `GCNLayer`.
-        **kwargs: Passed on to `MessagePassing`.
+    A layer beside it says `cached`, `add_self_loops` and `normalize`, and holds the cached graph, as PyG's `GCNConv`.
     """
 
+    cached: bool
+    add_self_loops: bool
+    normalize: bool
     improved = False
-
-    def __init__(self, base: type, *, cached: bool, add_self_loops: bool, normalize: bool, **kwargs):
-        kwargs.setdefault("aggr", "add")
-        super().__init__(**kwargs)
-        self.cached = cached
-        self.add_self_loops = add_self_loops
-        self.normalize = normalize
-        self._cached_edge_index: tuple[Tensor, Tensor | None] | None = None
-        self._cached_adj_t = None  # of torch-sparse's own type, in PyG
-        self._own_hooks = has_own_hooks(type(self), base)
-
-    def reset_parameters(self):
-        """Forget the cached graph."""
-        super().reset_parameters()
-        self._cached_edge_index = None
-        self._cached_adj_t = None
+    _cached_edge_index: typing.Optional[typing.Tuple[Tensor, typing.Optional[Tensor]]]  # noqa: UP006, UP045
 
     def _prepare_graph(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Add self-loops and normalise, once for all where the layer is cached."""

@@ -11,18 +11,6 @@ from torch import Tensor
 
 from gnnkit.ops import CompressedGraph, compress, remember
 
-__all__ = [
-    "NodePairs",
-    "PairSums",
-    "dense_sums",
-    "edge_shares",
-    "is_dense",
-    "is_finite",
-    "messages",
-    "node_pairs",
-    "type_range",
-]
-
 _untraced: Any = torch.compiler.disable  # what is remembered for a graph is out of a tracer's sight
 
 # Few distinct (target, source) cells among many edges, in a graph that is nearly complete: dense matrices then hold

@@ -25,23 +25,6 @@ from gnnkit.layers.gcn import GCNLayer
 from gnnkit.layers.gcn2 import GCN2Layer
 from gnnkit.ops import CompressedGraph, compress, edge_attention, spmm
 
-__all__ = [
-    "STACKED",
-    "SeedStreams",
-    "SparseFeatures",
-    "StackedAny",
-    "StackedDAGNN",
-    "StackedDropout",
-    "StackedGAT",
-    "StackedGCN",
-    "StackedGCN2",
-    "StackedLayerNorm",
-    "StackedLinear",
-    "StackedModule",
-    "apply_linear",
-    "block_diagonal",
-]
-
 
 class SeedStreams:
     """One random stream a seed, so that what a seed draws does not depend on the others beside it.

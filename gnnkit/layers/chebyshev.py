@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gnnkit.graph import propagate
 from gnnkit.graph.propagation import Adjacency
+from gnnkit.layers._checks import check_size
 
 __all__ = ["ChebyshevLayer", "chebyshev_terms"]
 
@@ -34,7 +35,8 @@ class ChebyshevLayer(nn.Module):
         terms: Terms K of the polynomial; a node hears K − 1 hops. Default 3.
 
     Shape:
-        x `[..., N, F]`, matrix `[N, N]`; returned `[..., N, C]`.
+        x `[..., N, F]`; matrix `[N, N]`, the scaled Laplacian L~, dense or sparse COO (with the bound λ_max = 2 it is
+        −D^-1/2 A D^-1/2); returned `[..., N, C]`.
 
     Source:
         Defferrard et al. (2016), as Yu et al., "STGCN" (2018), equation 3, use it.
@@ -46,8 +48,7 @@ class ChebyshevLayer(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, *, terms: int = 3) -> None:
         super().__init__()
-        if terms < 1:
-            raise ValueError(f"terms must be a whole number of at least 1, got {terms!r}")
+        check_size("terms", terms)
         self.terms = terms
         self.linear = nn.Linear(terms * in_channels, out_channels)
 
@@ -56,15 +57,7 @@ class ChebyshevLayer(nn.Module):
         self.linear.reset_parameters()
 
     def forward(self, x: Float[Tensor, "*S N F"], matrix: Float[Tensor, "N N"]) -> Float[Tensor, "*S N C"]:
-        """Compute the nodes' new features.
-
-        Args:
-            x: Features.
-            matrix: The scaled Laplacian L~, dense or sparse COO. With the bound λ_max = 2 it is −D^-1/2 A D^-1/2.
-
-        Returns:
-            The new features.
-        """
+        """Compute the nodes' new features; see the class."""
         return self.linear(torch.cat(chebyshev_terms(x, matrix, self.terms), dim=-1))
 
     def extra_repr(self) -> str:

@@ -6,7 +6,7 @@ from torch_geometric.utils import is_torch_sparse_tensor
 
 from gnnkit.graph.checks import check_edge_weight
 from gnnkit.layers._checks import check_features, check_graph_input
-from gnnkit.layers._fused import add_up, prepare, runs_fused
+from gnnkit.layers._fused import add_up, has_own_hooks, prepare, runs_fused
 from gnnkit.layers._linear import Linear
 from gnnkit.layers._neighbour_sum import NeighbourSumLayer
 
@@ -25,10 +25,7 @@ class DAGNNLayer(NeighbourSumLayer):
     Args:
         channels: Features C of a node, in and out; most often one a class.
         K: Number of hops.
-        cached: True normalises the graph of the first call and keeps it, for one that never changes. Default False.
-        add_self_loops: Whether nodes without a self-loop get one. Default True.
-        normalize: Whether to divide by the square roots of the degrees. Default True.
-        **kwargs: Passed on to `MessagePassing`.
+        cached, add_self_loops, normalize, **kwargs: As `GCNLayer`. Default False, True, True.
 
     Shape:
         `x`: `[..., N, C]`; `edge_index`: `[2, E]` (plain or `EdgeIndex`), or sparse `adj_t` `[N, N]`; `edge_weight`:
@@ -56,17 +53,23 @@ class DAGNNLayer(NeighbourSumLayer):
         normalize: bool = True,
         **kwargs,
     ):
-        super().__init__(DAGNNLayer, cached=cached, add_self_loops=add_self_loops, normalize=normalize, **kwargs)
+        kwargs.setdefault("aggr", "add")
+        super().__init__(**kwargs)
         if isinstance(K, bool) or not isinstance(K, int) or K < 1:
             raise ValueError(f"K must be a whole number of hops, at least 1, got {K!r}")
         self.channels = channels
         self.K = K
+        self.cached = cached
+        self.add_self_loops = add_self_loops
+        self.normalize = normalize
+        self._own_hooks = has_own_hooks(type(self), DAGNNLayer)
         self.gate = Linear(channels, 1, weight_initializer="glorot")
         self.reset_parameters()
 
     def reset_parameters(self):
         """Draw the gate anew (Glorot) and forget the cached graph."""
         super().reset_parameters()
+        self._cached_edge_index = None
         self.gate.reset_parameters()
 
     def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:

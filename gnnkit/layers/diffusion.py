@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gnnkit.graph import normalized_adjacency, propagate
 from gnnkit.graph.propagation import Adjacency
+from gnnkit.layers._checks import check_size
 
 __all__ = ["DiffusionLayer", "diffuse", "transition_matrices"]
 
@@ -67,7 +68,10 @@ class DiffusionLayer(nn.Module):
         steps: Steps K of each walk. Default 2.
 
     Shape:
-        x `[..., N, F]`, matrices `[N, N]` each; returned `[..., N, C]`.
+        x `[..., N, F]`; matrices `[N, N]` each, rows are targets, dense or sparse COO; returned `[..., N, C]`.
+
+    Raises:
+        ValueError: `steps` below 1; in a call: another number of matrices.
 
     Source:
         Li et al., "DCRNN" (2018), equation 2, with the matrices of the authors' code: news travels along the edges by
@@ -82,8 +86,7 @@ class DiffusionLayer(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, *, matrices: int, steps: int = 2) -> None:
         super().__init__()
-        if steps < 1:
-            raise ValueError(f"steps must be a whole number of at least 1, got {steps!r}")
+        check_size("steps", steps)
         self.matrices = matrices
         self.steps = steps
         self.linear = nn.Linear((1 + matrices * steps) * in_channels, out_channels)
@@ -93,18 +96,7 @@ class DiffusionLayer(nn.Module):
         self.linear.reset_parameters()
 
     def forward(self, x: Float[Tensor, "*S N F"], matrices: Sequence[Adjacency]) -> Float[Tensor, "*S N C"]:
-        """Compute the nodes' new features.
-
-        Args:
-            x: Features.
-            matrices: As many as the layer was built for, rows are targets; dense or sparse COO.
-
-        Returns:
-            The new features.
-
-        Raises:
-            ValueError: Another number of matrices.
-        """
+        """Compute the nodes' new features; see the class."""
         if len(matrices) != self.matrices:
             raise ValueError(f"matrices: {len(matrices)} are given, but this layer was built for {self.matrices}")
         return self.linear(diffuse(x, matrices, self.steps))

@@ -1,27 +1,22 @@
 """The graph attention of Velickovic et al., with the arguments, inputs and `state_dict` of PyG's `GATConv`."""
 
 import typing
-from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from torch.nn import Parameter
-from torch_geometric.nn import MessagePassing
-from torch_geometric.nn.inits import glorot, zeros
+from torch_geometric.nn import GATConv
 from torch_geometric.typing import OptPairTensor, Size
-from torch_geometric.utils import softmax
 from torch_geometric.utils.sparse import set_sparse_value
 
 from gnnkit.layers._attend import attend, attends_fused, replace_loops, scores_of_nodes
 from gnnkit.layers._checks import check_attention_call, check_attention_settings, linear_maps, refuse_torchscript
 from gnnkit.layers._fused import has_own_hooks
-from gnnkit.layers._linear import Linear
+from gnnkit.layers._linear import take_sparse_features
 
 __all__ = ["GATLayer"]
 
 
-class GATLayer(MessagePassing):
+class GATLayer(GATConv):
     r"""Graph attention: each node weighs its neighbours, and itself, by learnt scores of both ends' features.
 
     With `h = W x`, and for each of the K heads:
@@ -81,46 +76,25 @@ class GATLayer(MessagePassing):
         residual: bool = False,
         **kwargs,
     ):
-        kwargs.setdefault("aggr", "add")
-        super().__init__(node_dim=0, **kwargs)
         check_attention_settings(out_channels, heads, dropout, edge_dim, fill_value)
-        self.in_channels = in_channels
-        self.out_channels = out_channels
-        self.heads = heads
-        self.concat = concat
-        self.negative_slope = negative_slope
-        self.dropout = dropout
-        self.add_self_loops = add_self_loops
-        self.edge_dim = edge_dim
-        self.fill_value = fill_value
-        self.residual = residual
+        super().__init__(
+            in_channels,
+            out_channels,
+            heads,
+            concat,
+            negative_slope,
+            dropout,
+            add_self_loops,
+            edge_dim,
+            fill_value,
+            bias,
+            residual,
+            **kwargs,
+        )
+        take_sparse_features(self)
         self._own_hooks = has_own_hooks(type(self), GATLayer)
 
-        linear = partial(Linear, bias=False, weight_initializer="glorot")
-        shared = isinstance(in_channels, int)
-        channels, width = heads * out_channels, heads * out_channels if concat else out_channels
-        self.lin = linear(in_channels, channels) if shared else None
-        self.lin_src = None if shared else linear(in_channels[0], channels)
-        self.lin_dst = None if shared else linear(in_channels[1], channels)
-        self.att_src = Parameter(torch.empty(1, heads, out_channels))
-        self.att_dst = Parameter(torch.empty(1, heads, out_channels))
-        self.lin_edge = None if edge_dim is None else linear(edge_dim, channels)
-        self.att_edge = None if edge_dim is None else Parameter(torch.empty(1, heads, out_channels))
-        self.res = linear(in_channels if shared else in_channels[1], width) if residual else None
-        self.bias = Parameter(torch.empty(width)) if bias else None
-        self.reset_parameters()
-
-    def reset_parameters(self):
-        """Draw all weights anew (Glorot) and set the bias to zero."""
-        super().reset_parameters()
-        for linear in (self.lin, self.lin_src, self.lin_dst, self.lin_edge, self.res):
-            if linear is not None:
-                linear.reset_parameters()
-        for attention in (self.att_src, self.att_dst, self.att_edge):
-            glorot(attention)
-        zeros(self.bias)
-
-    def forward(
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         x: Tensor | OptPairTensor,
         edge_index: Tensor,
@@ -161,29 +135,6 @@ class GATLayer(MessagePassing):
         """Take out self-loops and give one to each node that is source and target at once."""
         return replace_loops(self, h, edge_index, edge_attr, size) if self.add_self_loops else (edge_index, edge_attr)
 
-    # PyG writes `propagate` and `edge_updater` from the hooks' annotations, and understands no `Tensor | None` there.
-    def edge_update(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self,
-        alpha_j: Tensor,
-        alpha_i: typing.Optional[Tensor],  # noqa: UP045
-        edge_attr: typing.Optional[Tensor],  # noqa: UP045
-        index: Tensor,
-        ptr: typing.Optional[Tensor],  # noqa: UP045
-        dim_size: typing.Optional[int],  # noqa: UP045
-    ) -> Tensor:
-        # alpha_j, alpha_i: [E, K]; edge_attr: [E, edge_dim]
-        alpha = alpha_j if alpha_i is None else alpha_j + alpha_i
-        if index.numel() == 0:
-            return alpha
-        if edge_attr is not None and self.lin_edge is not None:
-            h_edge = self.lin_edge(edge_attr.view(-1, 1) if edge_attr.dim() == 1 else edge_attr)
-            alpha = alpha + (h_edge.view(-1, self.heads, self.out_channels) * self.att_edge).sum(dim=-1)
-        alpha = softmax(F.leaky_relu(alpha, self.negative_slope), index, ptr, dim_size)
-        return F.dropout(alpha, p=self.dropout, training=self.training)
-
-    def message(self, x_j: Tensor, alpha: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return alpha.unsqueeze(-1) * x_j  # [E, K, 1] [E, K, C]
-
     def _combine_heads(self, out: Tensor, x: Tensor | OptPairTensor) -> Tensor:
         # out: [N, K, C]
         out = out.view(-1, self.heads * self.out_channels) if self.concat else out.mean(dim=1)
@@ -194,6 +145,3 @@ class GATLayer(MessagePassing):
 
     def __prepare_scriptable__(self) -> typing.NoReturn:
         refuse_torchscript(self)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.in_channels}, {self.out_channels}, heads={self.heads})"

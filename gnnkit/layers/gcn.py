@@ -4,21 +4,20 @@ import typing
 
 import torch
 from torch import Tensor
-from torch.nn import Parameter
+from torch_geometric.nn import GCNConv
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
-from torch_geometric.nn.inits import zeros
 from torch_geometric.typing import Adj
 from torch_geometric.utils import is_torch_sparse_tensor
 
 from gnnkit.layers._checks import check_features, check_weighted_graph
-from gnnkit.layers._fused import convolve, runs_fused
-from gnnkit.layers._linear import Linear
+from gnnkit.layers._fused import convolve, has_own_hooks, runs_fused
+from gnnkit.layers._linear import take_sparse_features
 from gnnkit.layers._neighbour_sum import NeighbourSumLayer
 
 __all__ = ["GCNLayer"]
 
 
-class GCNLayer(NeighbourSumLayer):
+class GCNLayer(NeighbourSumLayer, GCNConv):
     r"""Graph convolution: each node takes the degree-weighted sum of its neighbours' and its own transformed features.
 
     As matrices, with `A' = A + I` and `D'` its degrees: `X' = D'^-1/2 A' D'^-1/2 X W + b`. For node i, with `w_ji` the
@@ -77,29 +76,15 @@ class GCNLayer(NeighbourSumLayer):
     ):
         if add_self_loops is None:
             add_self_loops = normalize
-        super().__init__(GCNLayer, cached=cached, add_self_loops=add_self_loops, normalize=normalize, **kwargs)
         if add_self_loops and not normalize:
             raise ValueError(
                 f"{type(self).__name__} does not support adding self-loops without normalisation, got "
                 "add_self_loops=True and normalize=False; add the loops to the graph beforehand with "
                 "gnnkit.graph.set_self_loops"
             )
-        self.in_channels = in_channels
-        self.out_channels = out_channels
-        self.improved = improved
-
-        self.lin = Linear(in_channels, out_channels, bias=False, weight_initializer="glorot")
-        if bias:
-            self.bias = Parameter(torch.empty(out_channels))
-        else:
-            self.register_parameter("bias", None)
-        self.reset_parameters()
-
-    def reset_parameters(self):
-        """Draw the weights anew (Glorot), set the bias to zero and forget the cached graph."""
-        super().reset_parameters()
-        self.lin.reset_parameters()
-        zeros(self.bias)
+        super().__init__(in_channels, out_channels, improved, cached, add_self_loops, normalize, bias, **kwargs)
+        take_sparse_features(self)
+        self._own_hooks = has_own_hooks(type(self), GCNLayer)
 
     # TorchScript reads no shape annotations, and takes the steps alone.
     def forward(self, x: Tensor, edge_index: Adj, edge_weight: typing.Optional[Tensor] = None) -> Tensor:  # noqa: UP045

@@ -1,23 +1,21 @@
 """The deep graph convolution of Chen et al., GCNII, with the arguments, inputs and weights of PyG's `GCN2Conv`."""
 
 import typing
-from math import log
 
 import torch
 from torch import Tensor
-from torch.nn import Parameter
+from torch_geometric.nn import GCN2Conv
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
-from torch_geometric.nn.inits import glorot
 from torch_geometric.typing import Adj
 
 from gnnkit.layers._checks import check_features, check_weighted_graph
-from gnnkit.layers._fused import neighbour_sums, runs_fused
+from gnnkit.layers._fused import has_own_hooks, neighbour_sums, runs_fused
 from gnnkit.layers._neighbour_sum import NeighbourSumLayer
 
 __all__ = ["GCN2Layer"]
 
 
-class GCN2Layer(NeighbourSumLayer):
+class GCN2Layer(NeighbourSumLayer, GCN2Conv):
     r"""Graph convolution that remembers the first features and stays near the identity, so that it can be stacked deep.
 
     With `P = D'^-1/2 (A + I) D'^-1/2` and `β = log(θ / l + 1)` for the l-th layer:
@@ -33,10 +31,7 @@ class GCN2Layer(NeighbourSumLayer):
         theta: θ, together with `layer`. Default None.
         layer: Number l of the layer, from 1. Default None.
         shared_weights: Whether W_1 serves both terms. Default True.
-        cached: True normalises the graph of the first call and keeps it, for one that never changes. Default False.
-        add_self_loops: Whether nodes without a self-loop get one. Default True.
-        normalize: Whether to divide by the square roots of the degrees. Default True.
-        **kwargs: Passed on to `MessagePassing`.
+        cached, add_self_loops, normalize, **kwargs: As `GCNLayer`. Default False, True, True.
 
     Shape:
         `x` and `x_0`: `[..., N, C]`; `edge_index`: `[2, E]` (plain or `EdgeIndex`), or sparse `adj_t` `[N, N]`;
@@ -71,30 +66,13 @@ class GCN2Layer(NeighbourSumLayer):
         normalize: bool = True,
         **kwargs,
     ):
-        super().__init__(GCN2Layer, cached=cached, add_self_loops=add_self_loops, normalize=normalize, **kwargs)
-        self.beta = 1.0
-        if theta is not None or layer is not None:
-            if theta is None or layer is None or layer < 1 or theta <= -layer:
-                raise ValueError(
-                    "theta and layer must be given together, with theta > -layer and layer 1 or more, got "
-                    f"theta={theta} and layer={layer}; layer counts from 1"
-                )
-            self.beta = log(theta / layer + 1)
-        self.channels = channels
-        self.alpha = alpha
-
-        self.weight1 = Parameter(torch.empty(channels, channels))
-        if shared_weights:
-            self.register_parameter("weight2", None)
-        else:
-            self.weight2 = Parameter(torch.empty(channels, channels))
-        self.reset_parameters()
-
-    def reset_parameters(self):
-        """Draw the weights anew (Glorot) and forget the cached graph."""
-        super().reset_parameters()
-        glorot(self.weight1)
-        glorot(self.weight2)
+        if (theta is None) != (layer is None) or (theta is not None and layer is not None and not -theta < layer >= 1):
+            raise ValueError(
+                "theta and layer must be given together, with theta > -layer and layer 1 or more, got "
+                f"theta={theta} and layer={layer}; layer counts from 1"
+            )
+        super().__init__(channels, alpha, theta, layer, shared_weights, cached, add_self_loops, normalize, **kwargs)  # pyright: ignore
+        self._own_hooks = has_own_hooks(type(self), GCN2Layer)
 
     def forward(
         self,
@@ -153,6 +131,3 @@ class GCN2Layer(NeighbourSumLayer):
                     f"{list(x_0.shape)}"
                 )
         return check_weighted_graph(edge_index, edge_weight, x.size(self.node_dim), normalize=self.normalize, ids=False)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.channels}, alpha={self.alpha}, beta={self.beta})"

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from gnnkit.layers._checks import check_size
+
 __all__ = ["GraphLearningLayer"]
 
 _NOISE = 0.01
@@ -66,8 +68,7 @@ class GraphLearningLayer(nn.Module):
         super().__init__()
         sizes = {"num_nodes": num_nodes, "embedding_channels": embedding_channels, "neighbors": neighbors}
         for name, value in sizes.items():
-            if value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+            check_size(name, value)
         if node_features is not None:
             node_features = _table(node_features)
         if node_features is not None and (node_features.dim() != 2 or node_features.size(0) != num_nodes):

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gnnkit.graph import propagate
 from gnnkit.graph.propagation import Adjacency
+from gnnkit.layers._checks import check_size
 
 __all__ = ["MixHopLayer", "mixing_matrix"]
 
@@ -45,7 +46,8 @@ class MixHopLayer(nn.Module):
         retain: Share β of the node's own features that every hop keeps. Default 0.05.
 
     Shape:
-        x `[..., N, F]`, matrix `[N, N]`; returned `[..., N, C]`.
+        x `[..., N, F]`; matrix `[N, N]`, from `mixing_matrix` or `normalized_adjacency`, which is not normalised again;
+        returned `[..., N, C]`.
 
     Raises:
         ValueError: `depth` below 1, or `retain` outside [0, 1].
@@ -61,8 +63,7 @@ class MixHopLayer(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, *, depth: int = 2, retain: float = 0.05) -> None:
         super().__init__()
-        if depth < 1:
-            raise ValueError(f"depth must be a whole number of at least 1, got {depth!r}")
+        check_size("depth", depth)
         if not 0.0 <= retain <= 1.0:
             raise ValueError(f"retain must be a share from 0 to 1, got {retain!r}")
         self.depth = depth
@@ -74,15 +75,7 @@ class MixHopLayer(nn.Module):
         self.linear.reset_parameters()
 
     def forward(self, x: Float[Tensor, "*S N F"], matrix: Adjacency) -> Float[Tensor, "*S N C"]:
-        """Compute the nodes' new features.
-
-        Args:
-            x: Features.
-            matrix: From `mixing_matrix` or `normalized_adjacency`; it is not normalised again.
-
-        Returns:
-            The new features.
-        """
+        """Compute the nodes' new features; see the class."""
         hops = [x]
         for _ in range(self.depth):
             hops.append(torch.lerp(propagate(matrix, hops[-1]), x, self.retain))

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gnnkit.layers._checks import check_size
 from gnnkit.layers._linear import Linear
 from gnnkit.layers.dagnn import DAGNNLayer
 from gnnkit.layers.feature_dropout import FeatureDropout
@@ -103,22 +104,21 @@ class NodeClassifier(nn.Module):
             "out_heads": out_heads,
         }
         for name, value in given.items():
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+            check_size(name, value)
         if isinstance(layer, str) and layer not in ("gcn", "gat", "gcn2", "dagnn"):
             raise ValueError(
                 f"layer must be 'gcn', 'gat', 'gcn2', 'dagnn' or a function (in, out) -> layer, got {layer!r}; to use "
                 "another layer pass its class"
             )
-        for name, allowed in _CHOICES.items():
-            value = {"activation": activation, "normalization": normalization, "residual": residual}.get(name, jumping)
+        cures = {"normalization": normalization, "residual": residual, "jumping": jumping}
+        for name, value in {"activation": activation, **cures}.items():
+            allowed = _CHOICES[name]
             if value not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
         shares = {"dropout": dropout, "attention_dropout": attention_dropout, "residual_weight": residual_weight}
         for name, value in shares.items():
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
                 raise ValueError(f"{name} must be a share from 0 to 1, got {value!r}")
-        cures = {"normalization": normalization, "residual": residual, "jumping": jumping}
         if layer == "dagnn" and any(cures.values()):
             name = next(name for name, value in cures.items() if value)
             raise ValueError(f"{name} must be None for layer='dagnn', whose gates do its work, got {cures[name]!r}")

@@ -3,13 +3,14 @@
 import typing
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch_geometric import nn as pyg
 from torch_geometric.utils import scatter
 
 __all__ = ["PairNorm"]
 
 
-class PairNorm(nn.Module):
+class PairNorm(pyg.PairNorm):
     r"""Centre the nodes' features and scale them so that their mean squared distance stays the same, layer by layer.
 
         c_i = x_i - mean_j x_j,      x'_i = scale * c_i / sqrt(ε + mean_j |c_j|²)
@@ -34,12 +35,6 @@ class PairNorm(nn.Module):
         >>> PairNorm()(torch.tensor([[1.0], [3.0]])).round(decimals=3).tolist()
         [[-1.0], [1.0]]
     """
-
-    def __init__(self, scale: float = 1.0, scale_individually: bool = False, eps: float = 1e-5):
-        super().__init__()
-        self.scale = scale
-        self.scale_individually = scale_individually
-        self.eps = eps
 
     # TorchScript reads no shape annotations, and no `Tensor | None`.
     def forward(

@@ -4,9 +4,7 @@ import typing
 
 import torch
 from torch import Tensor
-from torch.nn import Parameter
-from torch_geometric.nn import MessagePassing
-from torch_geometric.nn.inits import glorot, zeros
+from torch_geometric.nn import RGCNConv
 
 from gnnkit.graph.checks import check_edge_index, check_edge_weight
 from gnnkit.layers._checks import check_features, refuse_torchscript
@@ -20,7 +18,7 @@ __all__ = ["RelationalGCNLayer"]
 Nodes = Tensor | None | tuple[Tensor | None, Tensor | None]
 
 
-class RelationalGCNLayer(MessagePassing):
+class RelationalGCNLayer(RGCNConv):
     r"""Graph convolution over several relations, each of which has its own weights.
 
     For node i, with `N_r(i)` the sources of its edges of relation r:
@@ -76,7 +74,6 @@ class RelationalGCNLayer(MessagePassing):
         bias: bool = True,
         **kwargs,
     ):
-        super().__init__(aggr=aggr, node_dim=0, **kwargs)
         if num_bases is not None and num_blocks is not None:
             raise ValueError(f"num_bases={num_bases} and num_blocks={num_blocks} exclude each other; give one of them")
         for name, value in (("num_relations", num_relations), ("num_bases", num_bases), ("num_blocks", num_blocks)):
@@ -87,31 +84,24 @@ class RelationalGCNLayer(MessagePassing):
             raise ValueError(
                 f"num_blocks={num_blocks} must divide in_channels={sources} and out_channels={out_channels}"
             )
-        self.in_channels, self.out_channels = in_channels, out_channels
-        self.in_channels_l, self._widths = sources, (sources, targets)
-        self.num_relations, self.num_bases, self.num_blocks = num_relations, num_bases, num_blocks
-        self.is_sorted = is_sorted
+        super().__init__(
+            in_channels,
+            out_channels,
+            num_relations,
+            num_bases,
+            num_blocks,
+            aggr,
+            root_weight,
+            is_sorted,
+            bias,
+            **kwargs,
+        )
+        self._widths = (sources, targets)
         self._own_hooks = has_own_hooks(type(self), RelationalGCNLayer)
 
-        if num_blocks is not None:
-            shape = (num_relations, num_blocks, sources // num_blocks, out_channels // num_blocks)
-        else:
-            shape = (num_relations if num_bases is None else num_bases, sources, out_channels)
-        self.weight: Tensor = Parameter(torch.empty(shape))
-        self.comp: Tensor | None = Parameter(torch.empty(num_relations, num_bases)) if num_bases else None
-        self.root: Tensor | None = Parameter(torch.empty(targets, out_channels)) if root_weight else None
-        self.bias: Tensor | None = Parameter(torch.empty(out_channels)) if bias else None
-        self.reset_parameters()
-
-    def reset_parameters(self):
-        """Draw the weights anew (Glorot) and set the bias to zero."""
-        super().reset_parameters()
-        glorot(self.weight)
-        glorot(self.comp)
-        glorot(self.root)
-        zeros(self.bias)
-
-    def forward(self, x: Nodes, edge_index: Tensor, edge_type: Tensor, edge_weight: Tensor | None = None) -> Tensor:
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, x: Nodes, edge_index: Tensor, edge_type: Tensor, edge_weight: Tensor | None = None
+    ) -> Tensor:
         """Compute the nodes' new features; see the class for shapes and errors."""
         x, own = (self._nodes(part, end) for end, part in enumerate(x if isinstance(x, tuple | list) else (x, x)))
         num_src, num_dst = x.size(0), own.size(0)
@@ -194,6 +184,3 @@ class RelationalGCNLayer(MessagePassing):
 
     def __prepare_scriptable__(self) -> typing.NoReturn:
         refuse_torchscript(self)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.in_channels}, {self.out_channels}, num_relations={self.num_relations})"

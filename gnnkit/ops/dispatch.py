@@ -59,10 +59,6 @@ def _entries(op: str) -> tuple[BackendEntry, ...]:
     return BACKENDS[op]
 
 
-def _check_backend(backend: str) -> None:
-    _check_name("backend", backend, BACKEND_NAMES, "known")
-
-
 def _against(
     entry: BackendEntry, situation: Situation, available: Callable[[str], bool], *, explicit: bool
 ) -> str | None:
@@ -110,7 +106,7 @@ def choose(
         'torch'
     """
     entries = _entries(op)
-    _check_backend(request)
+    _check_name("backend", request, BACKEND_NAMES, "known")
     names = [entry.name for entry in entries]
     if request != "auto":
         if request not in names:
@@ -143,14 +139,7 @@ def choose(
 
 @cache
 def load_backend(op: str, backend: str) -> Callable[..., Any]:
-    """Import the callable that runs `op` on `backend`.
-
-    Args:
-        op: The op's name.
-        backend: The backend's name, as `choose` gives it.
-
-    Returns:
-        The callable; its arguments are those of the op's public front after all checks.
+    """Import the callable that runs `op` on `backend`; its arguments are those of the op's front after all checks.
 
     Raises:
         ValueError: There is no such op, or it has no such backend.
@@ -184,13 +173,6 @@ def _load_chosen(op: str, situation: Situation, request: str) -> Callable[..., A
 def backend_for(op: str, situation: Situation) -> Callable[..., Any]:
     """The callable that runs an op, by this thread's request and what is installed; it stands in front of every call.
 
-    Args:
-        op: The op's name.
-        situation: Device, type and size of the call.
-
-    Returns:
-        As `load_backend`.
-
     Raises:
         RuntimeError: The requested backend cannot run this call.
     """
@@ -219,7 +201,7 @@ class use_backend:
     """
 
     def __init__(self, backend: str, *ops: str) -> None:
-        _check_backend(backend)
+        _check_name("backend", backend, BACKEND_NAMES, "known")
         for op in ops:
             _entries(op)
         before = _requests.get()

@@ -26,16 +26,10 @@ def is_wrapped(tensor: Tensor) -> bool:
 
 
 def is_transformed(*tensors: Tensor | None) -> bool:
-    """Tell whether plain kernels would give a wrong answer on these tensors.
+    """Tell whether plain kernels would give a wrong answer on these tensors, and only torch's operators know better.
 
     That is so inside a `torch.func` transform, under forward-mode derivatives, for tensor subclasses, and for views of
     memory that holds the numbers with the other sign (such as the imaginary part of a conjugate).
-
-    Args:
-        *tensors: The values of an op's call.
-
-    Returns:
-        True where only torch's own operators know what to do.
     """
     if _functorch.maybe_current_level() is not None or forward_ad._current_level >= 0:
         return True
@@ -48,11 +42,7 @@ def is_transformed(*tensors: Tensor | None) -> bool:
 def is_batched(*tensors: Tensor | None) -> bool:
     """Tell whether a backward pass is run for many gradients at once, or otherwise in a way that kernels cannot see.
 
-    Args:
-        *tensors: What a backward pass is given.
-
-    Returns:
-        True under `torch.func` transforms and for the tensors of `is_grads_batched=True`.
+    That is so under `torch.func` transforms, and for the tensors of `is_grads_batched=True`.
     """
     return is_transformed(*tensors) or any(
         tensor is not None and _functorch.is_legacy_batchedtensor(tensor) for tensor in tensors

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,14 @@ from gnnkit.relational.authors import AuthorsConvolution, RelationGraph, relatio
 __all__ = ["DecagonEncoder", "EdgeFamily", "sample_neighbours"]
 
 _NUM_BASES = 16
+
+
+class _Graph(NamedTuple):
+    """A family of edges `[2, E]`, their relations `[E]` and what each message is multiplied by `[E]`."""
+
+    edges: Tensor
+    kinds: Tensor
+    weight: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,64 +135,46 @@ class DecagonEncoder(nn.Module):
         self.num_nodes = dict(num_nodes)
         self.ends = [(family.source, family.target) for family in families]
         self.first, self.second = nn.ModuleList(), nn.ModuleList()
-        if form == "authors":
-            self._build_authors(families, hidden_channels, out_channels)
-            return
-        self.own = nn.ParameterDict(
-            {kind: nn.Parameter(torch.randn(count, hidden_channels) * 0.1) for kind, count in num_nodes.items()}
-        )
-        self.own_map = nn.Linear(hidden_channels, out_channels)
-        for i, family in enumerate(families):
-            sources, targets = num_nodes[family.source], num_nodes[family.target]
-            edges, kinds = self._edges(family)
-            weight = symmetric_weights(edges, kinds, family.num_relations) / family.num_relations**0.5
-            # The graph is data, not state: it is not saved with the weights.
-            for name, value in (("edges", edges), ("kinds", kinds), ("weight", weight)):
-                self.register_buffer(f"{name}_{i}", value, persistent=False)
-            count = family.num_relations
-            options = {
-                "num_relations": count,
-                "num_bases": min(num_bases or _NUM_BASES, count) if count > 1 else None,
-                "aggr": "add",
-                "root_weight": False,
-                "bias": False,
-            }
-            self.first.append(RelationalGCNLayer((sources, targets), hidden_channels, **options))
-            # Only what reaches the output is computed.
-            last = (
-                RelationalGCNLayer(hidden_channels, out_channels, **options)
-                if family.target == output
-                else nn.Identity()
+        if form == "gnnkit":
+            self.own = nn.ParameterDict(
+                {kind: nn.Parameter(torch.randn(count, hidden_channels) * 0.1) for kind, count in num_nodes.items()}
             )
-            self.second.append(last)
-
-    def _build_authors(self, families: Sequence[EdgeFamily], hidden_channels: int, out_channels: int) -> None:
+            self.own_map = nn.Linear(hidden_channels, out_channels)
         heard = {family.target for family in families}
         for i, family in enumerate(families):
-            sources = self.num_nodes[family.source]
-            edges, kinds = self._edges(family)
-            graph = relation_graph(edges, kinds, family.num_relations, sources, within=family.source == family.target)
-            for name, value in graph._asdict().items():
+            # The graph is data, not state: it is not saved with the weights.
+            for name, value in self._lay_out(family)._asdict().items():
                 self.register_buffer(f"{name}_{i}", value, persistent=False)
-            self.first.append(AuthorsConvolution(family.num_relations, sources, hidden_channels, self.dropout))
-            # A kind that has heard nothing has nothing to say.
-            says = family.target == self.output and family.source in heard
-            last = (
-                AuthorsConvolution(family.num_relations, hidden_channels, out_channels, self.dropout) if says else None
-            )
-            self.second.append(last or nn.Identity())
+            sizes = (num_nodes[family.source], num_nodes[family.target])
+            self.first.append(self._layer(family, sizes, hidden_channels, num_bases))
+            # Only what reaches the output is computed; in the authors' form who has heard nothing has nothing to say.
+            says = family.target == output and (form == "gnnkit" or family.source in heard)
+            sizes = (hidden_channels, hidden_channels)
+            self.second.append(self._layer(family, sizes, out_channels, num_bases) if says else nn.Identity())
 
-    def _edges(self, family: EdgeFamily) -> tuple[Tensor, Tensor]:
-        """Edges and relations of a family, looked at."""
-        size = (self.num_nodes[family.source], self.num_nodes[family.target])
-        edges = check_edge_index(family.edge_index, size).long()
-        return edges, torch.zeros_like(edges[0]) if family.edge_type is None else family.edge_type.long()
+    def _layer(
+        self, family: EdgeFamily, in_channels: tuple[int, int], out_channels: int, num_bases: int | None
+    ) -> nn.Module:
+        count = family.num_relations
+        if self.form == "authors":
+            return AuthorsConvolution(count, in_channels[0], out_channels, self.dropout)
+        bases = min(num_bases or _NUM_BASES, count) if count > 1 else None
+        return RelationalGCNLayer(in_channels, out_channels, count, bases, aggr="add", root_weight=False, bias=False)
+
+    def _lay_out(self, family: EdgeFamily) -> RelationGraph | _Graph:
+        """A family's edges, looked at, with the weight of each."""
+        sources, targets = self.num_nodes[family.source], self.num_nodes[family.target]
+        edges, count = check_edge_index(family.edge_index, (sources, targets)).long(), family.num_relations
+        kinds = torch.zeros_like(edges[0]) if family.edge_type is None else family.edge_type.long()
+        if self.form == "authors":
+            return relation_graph(edges, kinds, count, sources, within=family.source == family.target)
+        return _Graph(edges, kinds, symmetric_weights(edges, kinds, count) / count**0.5)
 
     def forward(self) -> Float[Tensor, "N C"]:
         """Encode the graph; in training with dropout, and with sampled neighbours where that is asked for."""
         if self.form == "authors":
             return self._forward_authors()
-        graphs = [self._graph(i) for i in range(len(self.ends))]
+        graphs = [self._heard(graph) for graph in self._graphs(_Graph)]
         hidden = dict(self.own.items())
         for (source, target), layer, graph in zip(self.ends, self.first, graphs, strict=True):
             counts = [torch.arange(self.own[kind].size(0), device=self.own[kind].device) for kind in (source, target)]
@@ -198,10 +188,7 @@ class DecagonEncoder(nn.Module):
 
     def _forward_authors(self) -> Tensor:
         hidden: dict[str, Tensor] = {}
-        graphs = [
-            RelationGraph(*(self.get_buffer(f"{name}_{i}") for name in RelationGraph._fields))
-            for i in range(len(self.ends))
-        ]
+        graphs = self._graphs(RelationGraph)
         for (_, target), layer, graph in zip(self.ends, self.first, graphs, strict=True):
             heard = layer(None, graph, self.num_nodes[target])
             hidden[target] = hidden[target] + heard if target in hidden else heard
@@ -214,12 +201,15 @@ class DecagonEncoder(nn.Module):
         assert out is not None  # there is a family within the output's kind
         return out
 
-    def _graph(self, i: int) -> tuple[Tensor, Tensor, Tensor]:
-        edges, kinds, weight = (self.get_buffer(f"{name}_{i}") for name in ("edges", "kinds", "weight"))
+    def _graphs(self, form: Any) -> list[Any]:
+        return [form(*(self.get_buffer(f"{name}_{i}") for name in form._fields)) for i in range(len(self.ends))]
+
+    def _heard(self, graph: _Graph) -> _Graph:
+        """In training of each target no more than the neighbours that it may hear."""
         if not self.training or self.neighbours is None:
-            return edges, kinds, weight
-        kept, scale = sample_neighbours(edges[1], self.neighbours)
-        return edges[:, kept], kinds[kept], weight[kept] * scale
+            return graph
+        kept, scale = sample_neighbours(graph.edges[1], self.neighbours)
+        return _Graph(graph.edges[:, kept], graph.kinds[kept], graph.weight[kept] * scale)
 
 
 def sample_neighbours(target: Tensor, most: int) -> tuple[Tensor, Tensor]:

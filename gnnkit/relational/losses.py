@@ -33,12 +33,7 @@ def hinge(positive: Positive, negative: Negative, *, margin: float = 1.0) -> Flo
 
 
 def cross_entropy(positive: Positive, negative: Negative) -> Float[Tensor, ""]:
-    """`mean -log sigma(positive) + mean -log sigma(-negative)`.
-
-    Args:
-        positive: Scores of links.
-        negative: Scores of K negatives of each.
-    """
+    """`mean -log sigma(positive) + mean -log sigma(-negative)`; the arguments are those of `hinge`."""
     return F.softplus(-positive).mean() + F.softplus(negative).mean()
 
 
@@ -46,8 +41,7 @@ def self_adversarial(positive: Positive, negative: Negative, *, temperature: flo
     """Cross-entropy in which the negatives of a link weigh `softmax(temperature * score)`: the harder, the more.
 
     Args:
-        positive: Scores of links.
-        negative: Scores of K negatives of each.
+        positive, negative: As for `hinge`.
         temperature: 0 weighs all alike. Default 1.
 
     Source:

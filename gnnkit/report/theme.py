@@ -228,10 +228,6 @@ def _themed_tag(tag: str, name: str, styles: Mapping[str, ModelStyle]) -> str:
     tag = re.sub(r"font-family: [^;\"]*", "font-family: var(--font)", tag)
     # Older matplotlib writes one shorthand.
     tag = re.sub(r"(font: [^'\"]*?px )[^;\"]*", r"\1var(--font)", tag)
-    variables = {INK: "--ink", MUTED: "--muted", RULE: "--rule"}
-    variables |= {style.color: style.variable for style in styles.values()}
-    return re.sub(r"#[0-9a-f]{6}\b", lambda found: _variable(found.group(), variables), tag)
-
-
-def _variable(color: str, variables: Mapping[str, str]) -> str:
-    return f"var({variables[color]})" if color in variables else color
+    variables = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)"}
+    variables |= {style.color: f"var({style.variable})" for style in styles.values()}
+    return re.sub(r"#[0-9a-f]{6}\b", lambda found: variables.get(found.group(), found.group()), tag)

@@ -1,5 +1,6 @@
 """Sequence models, which see no graph: the baselines that a graph model has to beat."""
 
+from gnnkit.sequence._contract import ForecasterModule
 from gnnkit.sequence.cells import Gate, GRUCell, GRUGates, LSTMCell, LSTMGates, LSTMState, RNNCell, RNNGates
 from gnnkit.sequence.char_codec import CharCodec
 from gnnkit.sequence.char_lstm import CharLSTM, CharScores
@@ -29,6 +30,7 @@ __all__ = [
     "CharCodec",
     "CharLSTM",
     "CharScores",
+    "ForecasterModule",
     "GRUCell",
     "GRUForecaster",
     "GRUGates",

@@ -208,15 +208,10 @@ class LSTMCell(_Cell):
     `a_k = W_kx x_t + W_kh h_{t-1} + b_k`; then `c_t = forget * c_{t-1} + input * modulation` and
     `h_t = output * tanh(c_t)`.
 
-    Args:
-        in_channels: Features F of the input.
-        hidden_channels: Width C of the state.
+    Args, Raises: As `RNNCell`.
 
     Shape:
         x `[B, F]`, state (h `[B, C]`, c `[B, C]`) to the same.
-
-    Raises:
-        ValueError: A size is below 1.
 
     Source:
         Hochreiter & Schmidhuber (1997), with the forget gate of Gers et al. (2000). One bias a gate; torch has two.
@@ -268,15 +263,10 @@ class GRUCell(_Cell):
     `candidate = tanh(W_cx x_t + b_c + reset * (W_ch h_{t-1} + d_c))`, `h_t = update * h_{t-1} + (1 - update) *
     candidate`.
 
-    Args:
-        in_channels: Features F of the input.
-        hidden_channels: Width C of the state.
+    Args, Raises: As `RNNCell`.
 
     Shape:
         x `[B, F]`, state h `[B, C]` to h `[B, C]`; `candidate_bias` is d_c `[C]`.
-
-    Raises:
-        ValueError: A size is below 1.
 
     Source:
         Cho et al. (2014), in the form of torch and cuDNN: the reset gate is applied after the product with W_ch, so the

@@ -10,15 +10,14 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from gnnkit.sequence._contract import check_choice, check_size
-from gnnkit.sequence.cells import LSTMState
-from gnnkit.sequence.recurrence import GRU, LSTM, RNN
+from gnnkit.sequence.recurrence import GRU, LSTM, RNN, StatesByDirection
 
 __all__ = ["SequenceClassifier"]
 
 _NETWORKS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 
-class SequenceClassifier(nn.Module):
+class SequenceClassifier(StatesByDirection):
     """Embed the tokens, read them with a recurrent network, and classify its last state.
 
     `x_t = E[token_t]`, `h_t = cell(x_t, h_{t-1})`, `p = W_ph h_T + b_p`, `y = log softmax(p)`. With two directions a
@@ -112,21 +111,11 @@ class SequenceClassifier(nn.Module):
         last = [recurrence(x).last for x, recurrence in zip(self._embed(tokens), self.recurrences, strict=True)]
         return self._classify(torch.cat(last, dim=-1))
 
-    def unroll(self, tokens: Int[Tensor, "B T"]) -> list[Tensor]:
-        """h_1 ... h_T on the plain path, both directions joined, `[B, D C]`; see `LSTM.unroll`."""
-        directions = self.unroll_directions(tokens)
-        return directions[0] if len(directions) == 1 else [torch.cat(h, dim=-1) for h in zip(*directions, strict=True)]
-
-    def unroll_directions(self, tokens: Int[Tensor, "B T"]) -> list[list[Tensor]]:
-        """The states of each direction on the plain path, for gradients; see `LSTM.unroll_directions`."""
-        return [[state.h if isinstance(state, LSTMState) else state for state in s] for s in self.unroll_states(tokens)]
-
-    def unroll_states(self, tokens: Int[Tensor, "B T"]) -> list[list[Any]]:
-        """As `unroll_directions`, with an LSTM's cell states."""
+    def unroll_states(self, x: Int[Tensor, "B T"]) -> list[list[Any]]:
         read: list[list[Any]] = []
-        for x, recurrence in zip(self._embed(tokens), self.recurrences, strict=True):
+        for steps, recurrence in zip(self._embed(x), self.recurrences, strict=True):
             assert isinstance(recurrence, (RNN, LSTM, GRU))
-            read += recurrence.unroll_states(x)
+            read += recurrence.unroll_states(steps)
         # In the order of the sequence, whichever way it was read.
         return [read[0], *(states[::-1] for states in read[1:])]
 

@@ -45,7 +45,6 @@ def plot_gradient_flow(
         >>> figure.axes[0].get_yscale()
         'log'
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     if not panels or not all(panels.values()):
@@ -55,7 +54,6 @@ def plot_gradient_flow(
     if len(names) > len(_COLOURS):
         raise ValueError(f"{len(names)} lines are more than the {len(_COLOURS)} that can be told apart; draw fewer")
     figure = Figure(figsize=(1.2 + 4.4 * len(panels), 3.8), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axis, (panel, lines) in zip(axes, panels.items(), strict=True):
         for name, norms in lines.items():

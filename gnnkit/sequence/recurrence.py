@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from gnnkit.sequence._contract import check_size
 from gnnkit.sequence.cells import GRUCell, LSTMCell, LSTMState, RNNCell
 
-__all__ = ["GRU", "LSTM", "RNN", "BiGRU", "BiLSTM", "BiRNN", "RecurrentStates"]
+__all__ = ["GRU", "LSTM", "RNN", "BiGRU", "BiLSTM", "BiRNN", "RecurrentStates", "StatesByDirection"]
 
 
 class RecurrentStates(NamedTuple):
@@ -27,7 +27,48 @@ class RecurrentStates(NamedTuple):
     last: Tensor
 
 
-class _Recurrence(nn.Module):
+class StatesByDirection(nn.Module):
+    """What reads a sequence in one direction or two; a subclass says `unroll_states`."""
+
+    def unroll(self, x: Tensor) -> list[Tensor]:
+        """h_1 ... h_T on the plain path, step by step; both directions joined, if there are two.
+
+        Each state of a one-way network is the tensor that the next was computed from. Joined states are not: take
+        `unroll_directions` for gradients.
+
+        Shape:
+            Returned: T tensors `[B, D C]`.
+
+        Raises:
+            ValueError: As in `forward`.
+        """
+        directions = self.unroll_directions(x)
+        if len(directions) == 1:
+            return directions[0]
+        return [torch.cat(states, dim=-1) for states in zip(*directions, strict=True)]
+
+    def unroll_directions(self, x: Tensor) -> list[list[Tensor]]:
+        """The states of each direction on the plain path, in the order of the sequence, whichever way it was read.
+
+        Each state is the tensor that the next one that was read was computed from, so that `torch.autograd.grad`
+        gives the gradient through time. The gates are tied to the fused network's weights.
+
+        Shape:
+            Returned: D lists of T tensors `[B, C]`. The last that the backward direction reads is its first in the
+                list.
+
+        Raises:
+            ValueError: As in `forward`.
+        """
+        read = self.unroll_states(x)
+        return [[state.h if isinstance(state, LSTMState) else state for state in states] for states in read]
+
+    def unroll_states(self, x: Tensor) -> list[list[Any]]:
+        """As `unroll_directions`, but each state is all that the cell hands on: an `LSTMState`, or h."""
+        raise NotImplementedError
+
+
+class _Recurrence(StatesByDirection):
     """The skeleton: torch's fused network, the cell that says what it computes, and the initial states."""
 
     fused: ClassVar[Callable[..., nn.RNNBase]]
@@ -72,40 +113,7 @@ class _Recurrence(nn.Module):
             states.transpose(0, 1), torch.cat([h[-2], h[-1]], dim=-1) if self.bidirectional else h[-1]
         )
 
-    def unroll(self, x: Float[Tensor, "B T F"]) -> list[Tensor]:
-        """h_1 ... h_T on the plain path, step by step; both directions joined, if there are two.
-
-        Each state of a one-way network is the tensor that the next was computed from. Joined states are not: take
-        `unroll_directions` for gradients.
-
-        Shape:
-            Returned: T tensors `[B, D C]`.
-
-        Raises:
-            ValueError: As in `forward`.
-        """
-        directions = self.unroll_directions(x)
-        if len(directions) == 1:
-            return directions[0]
-        return [torch.cat(states, dim=-1) for states in zip(*directions, strict=True)]
-
-    def unroll_directions(self, x: Float[Tensor, "B T F"]) -> list[list[Tensor]]:
-        """The states of each direction on the plain path, in the order of the sequence, whichever way it was read.
-
-        Each state is the tensor that the next one that was read was computed from, so that `torch.autograd.grad`
-        gives the gradient through time. The gates are tied to the fused network's weights.
-
-        Shape:
-            Returned: D lists of T tensors `[B, C]`. The last that the backward direction reads is its first in the
-                list.
-
-        Raises:
-            ValueError: As in `forward`.
-        """
-        return [[_hidden(state) for state in states] for states in self.unroll_states(x)]
-
     def unroll_states(self, x: Float[Tensor, "B T F"]) -> list[list[Any]]:
-        """As `unroll_directions`, but each state is all that the cell hands on: an `LSTMState`, or h."""
         self._check(x)
         steps = list(x.unbind(dim=1))
         directions = []
@@ -137,10 +145,6 @@ class _Recurrence(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.in_channels}, {self.hidden_channels}, learned_state={self.learned_state}"
-
-
-def _hidden(state: Any) -> Tensor:
-    return state.h if isinstance(state, LSTMState) else state
 
 
 _SHARED = """

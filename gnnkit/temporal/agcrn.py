@@ -6,11 +6,11 @@ import math
 from typing import ClassVar
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from gnnkit.layers.chebyshev import chebyshev_terms
-from gnnkit.sequence._contract import check_size, read_history
+from gnnkit.sequence._contract import Graph, UnrolledForecaster, check_size
 
 __all__ = ["AGCRN"]
 
@@ -68,7 +68,7 @@ class _AdaptiveGRU(nn.Module):
         return torch.cat([part.view(x.shape) for part in chebyshev_terms(flat, adjacency, self.terms)], dim=-1)
 
 
-class AGCRN(nn.Module):
+class AGCRN(UnrolledForecaster):
     r"""Forecast with recurrent units whose graph convolutions have a graph and weights made from node embeddings E.
 
         A = softmax(ReLU(E E^T));  Θ_n x = Σ_k (T_k(A) x)_n (E_n · W_k) + E_n · b
@@ -78,17 +78,11 @@ class AGCRN(nn.Module):
     The given graph is ignored: the model learns its own.
 
     Args:
-        in_channels: Features F of a node at a step; the first is what is predicted.
+        in_channels, horizon, num_nodes, mask_input: As in `ForecasterModule`.
         hidden_channels: Width C of the states.
-        horizon: Steps P to predict.
-        num_nodes: Nodes N.
         layers: Units on top of each other. Default 2.
         embedding_channels: Width of E. Default 10.
         terms: Chebyshev terms K. Default 2, a node and its neighbours.
-        mask_input: Append the mask of observed entries to the features. Default False: the mask is not read.
-
-    Shape:
-        x `[B, T, N, F]`; returned `[B, P, N]`.
 
     Raises:
         ValueError: A size below 1.
@@ -103,8 +97,6 @@ class AGCRN(nn.Module):
         torch.Size([4, 3, 5])
     """
 
-    #: The given graph is taken, because all forecasters are called alike, and ignored.
-    uses_graph: ClassVar[bool] = False
     learns_graph: ClassVar[bool] = True
 
     def __init__(
@@ -119,16 +111,11 @@ class AGCRN(nn.Module):
         terms: int = 2,
         mask_input: bool = False,
     ) -> None:
-        super().__init__()
-        self.in_channels = check_size("in_channels", in_channels)
-        self.hidden_channels = check_size("hidden_channels", hidden_channels)
-        self.horizon = check_size("horizon", horizon)
-        self.num_nodes = check_size("num_nodes", num_nodes)
-        self.mask_input = mask_input
+        sizes = {"hidden_channels": hidden_channels, "num_nodes": num_nodes}
+        super().__init__(in_channels, horizon, mask_input=mask_input, **sizes)
         check_size("embedding_channels", embedding_channels)
         check_size("terms", terms)
-        width = self.in_channels * (2 if mask_input else 1)
-        widths = [width, *[hidden_channels] * (check_size("layers", layers) - 1)]
+        widths = [self.width, *[hidden_channels] * (check_size("layers", layers) - 1)]
         self.embedding = nn.Parameter(torch.empty(num_nodes, embedding_channels))
         self.cells = nn.ModuleList(_AdaptiveGRU(size, hidden_channels, embedding_channels, terms) for size in widths)
         self.head = nn.Linear(hidden_channels, self.horizon)
@@ -137,41 +124,18 @@ class AGCRN(nn.Module):
     def reset_parameters(self) -> None:
         """Draw all weights anew."""
         nn.init.xavier_uniform_(self.embedding)
-        for module in (*self.cells, self.head):
-            module.reset_parameters()  # pyright: ignore[reportCallIssue]
+        super().reset_parameters()
 
     def learned_adjacency(self) -> Float[Tensor, "N N"]:
         """The learned graph: `A[i, j]` is the weight with which i hears j; rows sum to 1."""
         with torch.no_grad():
             return self._adjacency()
 
-    def forward(
-        self,
-        x: Float[Tensor, "B T N F"],
-        edge_index: Tensor | None = None,
-        edge_weight: Tensor | None = None,
-        *,
-        mask: Bool[Tensor, "B T N F"] | None = None,
-        target: Tensor | None = None,
-        progress: float | None = None,
-    ) -> Float[Tensor, "B P N"]:
-        """Predict the next P steps of feature 0; arguments and errors as in `TGCN.forward`, the graph is ignored."""
-        return self.head(self._run(x, mask)[-1]).transpose(1, 2)
+    def predict(self, x: Tensor, graph: Graph) -> Tensor:
+        return self.head(self.states(x, graph)[-1]).transpose(1, 2)
 
-    def unroll(
-        self,
-        x: Float[Tensor, "B T N F"],
-        edge_index: Tensor | None = None,
-        edge_weight: Tensor | None = None,
-        *,
-        mask: Bool[Tensor, "B T N F"] | None = None,
-    ) -> list[Float[Tensor, "B N C"]]:
-        """The states h_1 … h_T of the top layer, for gradient studies; see `TGCN.unroll`."""
-        return self._run(x, mask)
-
-    def _run(self, x: Tensor, mask: Tensor | None) -> list[Float[Tensor, "B N C"]]:
-        features = read_history(x, mask, self.in_channels, self.mask_input, num_nodes=self.num_nodes)
-        adjacency, states = self._adjacency(), list(features.unbind(1))
+    def states(self, x: Tensor, graph: Graph) -> list[Tensor]:
+        adjacency, states = self._adjacency(), list(x.unbind(1))
         for cell in self.cells:
             nodes_first = torch.stack(states, dim=2).transpose(0, 1)  # [N, B, T, F]
             states = cell.run(nodes_first, self.embedding, adjacency)  # pyright: ignore[reportCallIssue]

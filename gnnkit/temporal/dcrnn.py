@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from gnnkit.graph.propagation import Adjacency
 from gnnkit.layers import transition_matrices
 from gnnkit.layers.diffusion import diffuse
-from gnnkit.sequence._contract import check_size, read_history
+from gnnkit.sequence._contract import Graph, UnrolledForecaster, check_size
 
 __all__ = ["DCRNN"]
 
@@ -64,7 +63,7 @@ class _DiffusionGRU(nn.Module):
         return torch.lerp(candidate, h, update)
 
 
-class DCRNN(nn.Module):
+class DCRNN(UnrolledForecaster):
     r"""Forecast step by step: an encoder reads the history, a decoder writes the future, reading what it wrote.
 
     Both are stacks of gated recurrent units whose matrix products are diffusion convolutions,
@@ -76,16 +75,11 @@ class DCRNN(nn.Module):
     observed, it reads its own step.
 
     Args:
-        in_channels: Features F of a node at a step; the first is what is predicted.
+        in_channels, horizon, mask_input: As in `ForecasterModule`.
         hidden_channels: Width C of the states.
-        horizon: Steps P to predict.
         layers: Units in a stack. Default 2.
         diffusion_steps: Steps K of the walks. Default 2.
         half_forced: The share h at which half of the steps are read from the truth; at 0 none ever is. Default 0.4.
-        mask_input: Append the mask of observed entries to the features. Default False: the mask is not read.
-
-    Shape:
-        x `[B, T, N, F]`, edge_index `[2, E]`, edge_weight `[E]`; returned `[B, P, N]`.
 
     Raises:
         ValueError: A size below 1, or `half_forced` below 0.
@@ -102,8 +96,7 @@ class DCRNN(nn.Module):
         torch.Size([4, 3, 3])
     """
 
-    #: The graph makes a difference to the forecast.
-    uses_graph: ClassVar[bool] = True
+    uses_graph = True
 
     def __init__(
         self,
@@ -116,43 +109,20 @@ class DCRNN(nn.Module):
         half_forced: float = 0.4,
         mask_input: bool = False,
     ) -> None:
-        super().__init__()
-        self.in_channels = check_size("in_channels", in_channels)
-        self.hidden_channels = check_size("hidden_channels", hidden_channels)
-        self.horizon = check_size("horizon", horizon)
+        super().__init__(in_channels, horizon, mask_input=mask_input, hidden_channels=hidden_channels)
         if not half_forced >= 0:
             raise ValueError(f"half_forced must be a share of the training, at least 0, got {half_forced!r}")
         self.half_forced = half_forced
-        self.mask_input = mask_input
         steps = check_size("diffusion_steps", diffusion_steps)
         above = [hidden_channels] * (check_size("layers", layers) - 1)
-        width = self.in_channels * (2 if mask_input else 1)
-        self.encoder = nn.ModuleList(_DiffusionGRU(size, hidden_channels, steps) for size in (width, *above))
+        self.encoder = nn.ModuleList(_DiffusionGRU(size, hidden_channels, steps) for size in (self.width, *above))
         self.decoder = nn.ModuleList(_DiffusionGRU(size, hidden_channels, steps) for size in (1, *above))
         self.head = nn.Linear(hidden_channels, 1)
 
-    def reset_parameters(self) -> None:
-        """Draw all weights anew."""
-        for module in (*self.encoder, *self.decoder, self.head):
-            module.reset_parameters()  # pyright: ignore[reportCallIssue]
-
-    def forward(
-        self,
-        x: Float[Tensor, "B T N F"],
-        edge_index: Tensor,
-        edge_weight: Tensor | None = None,
-        *,
-        mask: Bool[Tensor, "B T N F"] | None = None,
-        target: Float[Tensor, "B P N"] | None = None,
-        progress: float | None = None,
-    ) -> Float[Tensor, "B P N"]:
-        """Predict the next P steps of feature 0; arguments and errors as in `TGCN.forward`.
-
-        In training, `target` is read with a probability that falls with `progress`; None stands for the end: never.
-        """
-        features = read_history(x, mask, self.in_channels, self.mask_input)
-        matrices = transition_matrices(edge_index, edge_weight, x)
-        states = [layer[-1] for layer in self._encode(features, matrices)]
+    def guided(self, x: Tensor, graph: Graph, target: Tensor | None, progress: float | None) -> Tensor:
+        """In training, `target` is read with a probability that falls with `progress`; None is the end: never."""
+        matrices = transition_matrices(*graph, x)
+        states = [layer[-1] for layer in self._encode(x, matrices)]
         share = self._forced(progress) if self.training and target is not None else 0.0
         read = x.new_zeros(x.size(0), x.size(2), 1)
         written = []
@@ -174,17 +144,8 @@ class DCRNN(nn.Module):
             return 0.0
         return 1 / (1 + 2000 ** min(progress / self.half_forced - 1, 50.0))
 
-    def unroll(
-        self,
-        x: Float[Tensor, "B T N F"],
-        edge_index: Tensor,
-        edge_weight: Tensor | None = None,
-        *,
-        mask: Bool[Tensor, "B T N F"] | None = None,
-    ) -> list[Float[Tensor, "B N C"]]:
-        """The states h_1 … h_T of the encoder's top layer, for gradient studies; see `TGCN.unroll`."""
-        features = read_history(x, mask, self.in_channels, self.mask_input)
-        return self._encode(features, transition_matrices(edge_index, edge_weight, x))[-1]
+    def states(self, x: Tensor, graph: Graph) -> list[Tensor]:
+        return self._encode(x, transition_matrices(*graph, x))[-1]
 
     def _encode(self, x: Tensor, matrices: Sequence[Adjacency]) -> list[list[Tensor]]:
         """All states of all layers, a layer at a time: what it reads is diffused for all steps at once."""

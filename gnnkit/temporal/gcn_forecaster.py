@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from gnnkit.graph.propagation import AddSelfLoops, normalized_adjacency, propagate
-from gnnkit.sequence._contract import append_mask, check_choice, check_dropout, check_history, check_size
+from gnnkit.sequence._contract import ForecasterModule, Graph, check_choice, check_dropout
 
 __all__ = ["GCNForecaster"]
 
 
-class GCNForecaster(nn.Module):
+class GCNForecaster(ForecasterModule):
     r"""Forecast with two graph convolutions of the whole history, whose T steps are channels.
 
     With A_hat = D^-1/2 (A + loops) D^-1/2 and X `[N, T F]`,
@@ -25,18 +22,11 @@ class GCNForecaster(nn.Module):
     recurrence gives.
 
     Args:
-        in_channels: Features F of a node at a step; the first is what is predicted.
+        in_channels, horizon, history, mask_input: As in `ForecasterModule`.
         hidden_channels: Width C of both layers.
-        horizon: Steps P to predict.
-        history: Steps T of the history.
         dropout: Share dropped after each layer. Default 0.
         add_self_loops: `"missing"` (default) adds a loop where the diagonal is empty; True adds one everywhere,
             False none.
-        mask_input: Append the mask of observed entries to the features. Default False: gaps are filled, the mask is
-            not read.
-
-    Shape:
-        x `[B, T, N, F]`, edge_index `[2, E]`, edge_weight `[E]`; returned `[B, P, N]`.
 
     Raises:
         ValueError: A size below 1, or a share outside [0, 1).
@@ -52,8 +42,7 @@ class GCNForecaster(nn.Module):
         torch.Size([4, 3, 3])
     """
 
-    #: The graph makes a difference to the forecast.
-    uses_graph: ClassVar[bool] = True
+    uses_graph = True
 
     def __init__(
         self,
@@ -66,17 +55,12 @@ class GCNForecaster(nn.Module):
         add_self_loops: AddSelfLoops = "missing",
         mask_input: bool = False,
     ) -> None:
-        super().__init__()
-        self.in_channels = check_size("in_channels", in_channels)
-        self.hidden_channels = check_size("hidden_channels", hidden_channels)
-        self.horizon = check_size("horizon", horizon)
-        self.history = check_size("history", history)
+        sizes = {"hidden_channels": hidden_channels, "history": history}
+        super().__init__(in_channels, horizon, mask_input=mask_input, **sizes)
         self.dropout = check_dropout(dropout)
         check_choice("add_self_loops", add_self_loops, ("missing", True, False))
         self.add_self_loops: AddSelfLoops = add_self_loops
-        self.mask_input = mask_input
-        width = self.history * self.in_channels * (2 if mask_input else 1)
-        self.convolution_1 = nn.Linear(width, self.hidden_channels)
+        self.convolution_1 = nn.Linear(self.history * self.width, self.hidden_channels)
         self.convolution_2 = nn.Linear(self.hidden_channels, self.hidden_channels)
         self.head = nn.Linear(self.hidden_channels, self.horizon)
         self.reset_parameters()
@@ -88,35 +72,8 @@ class GCNForecaster(nn.Module):
             nn.init.zeros_(layer.bias)
         self.head.reset_parameters()
 
-    def forward(
-        self,
-        x: Float[Tensor, "B T N F"],
-        edge_index: Tensor,
-        edge_weight: Tensor | None = None,
-        *,
-        mask: Bool[Tensor, "B T N F"] | None = None,
-        target: Tensor | None = None,
-        progress: float | None = None,
-    ) -> Float[Tensor, "B P N"]:
-        """Predict the next P steps of feature 0.
-
-        Args:
-            x: The history, scaled, gaps filled from the past.
-            edge_index: Edge list, `EdgeIndex`, or a sparse `adj_t` (with `edge_weight` None).
-            edge_weight: One weight per edge; None stands for ones.
-            mask: Observed entries; ignored unless `mask_input=True`, since x has no gaps left.
-            target, progress: Ignored: all steps are predicted at once, so there is nothing to force or to schedule.
-
-        Returns:
-            The forecast in x's scale.
-
-        Raises:
-            ValueError: `x` or the graph does not fit the model or each other.
-        """
-        check_history(x, self.in_channels, history=self.history)
-        adjacency = normalized_adjacency(edge_index, edge_weight, x, x.size(2), self.add_self_loops)
-        if self.mask_input:
-            x = append_mask(x, mask)
+    def predict(self, x: Tensor, graph: Graph) -> Tensor:
+        adjacency = normalized_adjacency(*graph, x, x.size(2), self.add_self_loops)
         h = x.transpose(1, 2).flatten(2)  # [B, N, T * F]
         for layer in (self.convolution_1, self.convolution_2):
             h = F.linear(h, layer.weight)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from gnnkit.layers import DiffusionLayer, transition_matrices
-from gnnkit.sequence._contract import check_dropout, check_size, read_history
+from gnnkit.sequence._contract import ForecasterModule, Graph, check_dropout, check_size
 from gnnkit.temporal.temporal_convolution import TemporalConvolution, gated_convolution, pad_history
 
 __all__ = ["GraphWaveNet"]
 
 
-class GraphWaveNet(nn.Module):
+class GraphWaveNet(ForecasterModule):
     r"""Forecast with blocks of a gated convolution of two taps along time and a diffusion convolution along the graph.
 
         h_0 = W x;  z_l = tanh(Θ_l * h) · sigmoid(Θ'_l * h);  h_l = BatchNorm(dropout(Diffusion_l(z_l)) + h_{l−1})
@@ -26,10 +24,8 @@ class GraphWaveNet(nn.Module):
     the skips is read at its last step alone, so the skips are computed there alone.
 
     Args:
-        in_channels: Features F of a node at a step; the first is what is predicted.
+        in_channels, horizon, num_nodes, mask_input: As in `ForecasterModule`.
         hidden_channels: Width C of the blocks; skips have 8 C, the head 16 C.
-        horizon: Steps P to predict.
-        num_nodes: Nodes N.
         stacks: Runs of growing dilation. Default 4.
         layers: Blocks in a run, of dilation 1, 2, 4, … Default 2: the default model sees 13 steps; fewer are filled up
             with zeros in front, more are cut off.
@@ -37,10 +33,6 @@ class GraphWaveNet(nn.Module):
         embedding_channels: Width of E_1 and E_2. Default 10.
         diffusion_steps: Steps of each walk. Default 2.
         dropout: Share dropped after each diffusion. Default 0.3.
-        mask_input: Append the mask of observed entries to the features. Default False: the mask is not read.
-
-    Shape:
-        x `[B, T, N, F]`, edge_index `[2, E]`, edge_weight `[E]`; returned `[B, P, N]`.
 
     Raises:
         ValueError: A size below 1, fewer than two blocks, or a share outside [0, 1).
@@ -56,8 +48,7 @@ class GraphWaveNet(nn.Module):
         torch.Size([4, 3, 3])
     """
 
-    #: The graph makes a difference to the forecast.
-    uses_graph: ClassVar[bool] = True
+    uses_graph = True
 
     def __init__(
         self,
@@ -74,13 +65,10 @@ class GraphWaveNet(nn.Module):
         dropout: float = 0.3,
         mask_input: bool = False,
     ) -> None:
-        super().__init__()
-        self.in_channels = check_size("in_channels", in_channels)
-        self.horizon = check_size("horizon", horizon)
-        self.num_nodes = check_size("num_nodes", num_nodes)
+        sizes = {"hidden_channels": hidden_channels, "num_nodes": num_nodes}
+        super().__init__(in_channels, horizon, mask_input=mask_input, **sizes)
         self.dropout = check_dropout(dropout)
-        self.mask_input = mask_input
-        c = check_size("hidden_channels", hidden_channels)
+        c = self.hidden_channels
         dilations = [2**layer for layer in range(check_size("layers", layers))] * check_size("stacks", stacks)
         if len(dilations) < 2:
             raise ValueError("stacks * layers is 1: the last block reads no neighbour, so give two blocks or more")
@@ -89,7 +77,7 @@ class GraphWaveNet(nn.Module):
         check_size("embedding_channels", embedding_channels)
         self.embedding_1 = nn.Parameter(torch.empty(num_nodes, embedding_channels)) if adaptive else None
         self.embedding_2 = nn.Parameter(torch.empty(num_nodes, embedding_channels)) if adaptive else None
-        self.start = nn.Linear(self.in_channels * (2 if mask_input else 1), c)
+        self.start = nn.Linear(self.width, c)
         self.filters = nn.ModuleList(TemporalConvolution(c, c, 2, dilation=dilation) for dilation in dilations)
         self.gates = nn.ModuleList(TemporalConvolution(c, c, 2, dilation=dilation) for dilation in dilations)
         self.skips = nn.ModuleList(nn.Linear(c, 8 * c) for _ in dilations)
@@ -119,22 +107,11 @@ class GraphWaveNet(nn.Module):
         with torch.no_grad():
             return self._adaptive()
 
-    def forward(
-        self,
-        x: Float[Tensor, "B T N F"],
-        edge_index: Tensor,
-        edge_weight: Tensor | None = None,
-        *,
-        mask: Bool[Tensor, "B T N F"] | None = None,
-        target: Tensor | None = None,
-        progress: float | None = None,
-    ) -> Float[Tensor, "B P N"]:
-        """Predict the next P steps of feature 0; arguments and errors as in `TGCN.forward`."""
-        features = read_history(x, mask, self.in_channels, self.mask_input, num_nodes=self.num_nodes)
-        matrices = [*transition_matrices(edge_index, edge_weight, x)]
+    def predict(self, x: Tensor, graph: Graph) -> Tensor:
+        matrices = [*transition_matrices(*graph, x)]
         if self.embedding_1 is not None:
             matrices.append(self._adaptive())
-        h = self.start(pad_history(features, self.steps))
+        h = self.start(pad_history(x, self.steps))
         skip = h.new_zeros(())
         for block, read in enumerate(self.skips):
             z = gated_convolution(h, self.filters[block], self.gates[block])  # pyright: ignore[reportArgumentType]

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch_geometric.utils import subgraph
 
 from gnnkit.graph import from_csr, normalized_adjacency
 from gnnkit.graph.propagation import Adjacency, average
 from gnnkit.layers import GraphLearningLayer, mixing_matrix
-from gnnkit.sequence._contract import check_choice, check_dropout, check_share, check_size, read_history
+from gnnkit.sequence._contract import ForecasterModule, Graph, check_choice, check_dropout, check_share, check_size
 from gnnkit.temporal.mtgnn_block import MTGNNBlock
 from gnnkit.temporal.temporal_convolution import TemporalConvolution, pad_history
 
 __all__ = ["MTGNN"]
 
 
-class MTGNN(nn.Module):
+class MTGNN(ForecasterModule):
     r"""Forecast with blocks of a gated dilated inception along time and two mix-hop layers along the graph.
 
         h_0 = W x;   z_l = tanh(I_l h) · sigmoid(I'_l h);   h_l = LayerNorm(MixHop(z_l, A) + MixHop(z_l, A^T) + h_{l−1})
@@ -36,11 +36,9 @@ class MTGNN(nn.Module):
       others come back as their target, so that the loss, a mean over all, is about 1/g of theirs.
 
     Args:
-        in_channels: Features F of a node at a step; the first is what is predicted.
+        in_channels, history, num_nodes, mask_input: As in `ForecasterModule`.
         hidden_channels: Width C of the blocks, at least 4; skips have 2 C, the head 4 C.
         horizon: Steps P to predict. For one step alone, P = 1 and windows with `lead`.
-        history: Steps T of the history.
-        num_nodes: Nodes N.
         graph: `"learned"` (default: the given one is ignored), `"given"` or `"both"`.
         layers: Blocks. Default 3.
         dilation_base: Block l dilates by `dilation_base ** l`. Default 1; for long histories 2.
@@ -50,10 +48,6 @@ class MTGNN(nn.Module):
         dropout: Share dropped of the gated features and of the first skip's input. Default 0.3.
         curriculum: Share of the training; 0: all horizons count at once. Default .3; the authors' .8 is at a flat rate.
         node_groups: Groups that the nodes are split into in training. Default 1.
-        mask_input: Append the mask of observed entries to the features. Default False.
-
-    Shape:
-        x `[B, T, N, F]`, edge_index `[2, E]`, edge_weight `[E]`; returned `[B, P, N]`.
 
     Raises:
         ValueError: A size below 1, a width below 4, a share outside [0, 1), an unknown `graph`; a misfit in a call.
@@ -92,9 +86,8 @@ class MTGNN(nn.Module):
         node_groups: int = 1,
         mask_input: bool = False,
     ) -> None:
-        super().__init__()
-        self.in_channels, self.horizon = check_size("in_channels", in_channels), check_size("horizon", horizon)
-        self.history, self.num_nodes = check_size("history", history), check_size("num_nodes", num_nodes)
+        sizes = {"hidden_channels": hidden_channels, "history": history, "num_nodes": num_nodes}
+        super().__init__(in_channels, horizon, mask_input=mask_input, **sizes)
         self.dropout = check_dropout(dropout)
         check_choice("graph", graph, ("learned", "given", "both"))
         self.graph = graph
@@ -103,9 +96,8 @@ class MTGNN(nn.Module):
         self.curriculum = check_share("curriculum", curriculum)
         self.node_groups = check_size("node_groups", node_groups)
         self.leaves_nodes_out = self.node_groups > 1  # they come back as their target
-        self.mask_input = mask_input
 
-        width, c = self.in_channels * (2 if mask_input else 1), check_size("hidden_channels", hidden_channels)
+        width, c = self.width, self.hidden_channels
         dilations = [check_size("dilation_base", dilation_base) ** k for k in range(check_size("layers", layers))]
         # Steps that go into each block; what the last one leaves, at least one step, is read whole by the last skip.
         self.steps = max(self.history, 1 + 6 * sum(dilations))
@@ -141,23 +133,13 @@ class MTGNN(nn.Module):
         with torch.no_grad():
             return self.graph_learning(noise=False)
 
-    def forward(
-        self,
-        x: Float[Tensor, "B T N F"],
-        edge_index: Tensor | None = None,
-        edge_weight: Tensor | None = None,
-        *,
-        mask: Bool[Tensor, "B T N F"] | None = None,
-        target: Float[Tensor, "B P N"] | None = None,
-        progress: float | None = None,
-    ) -> Float[Tensor, "B P N"]:
-        """Predict the next P steps as `TGCN.forward` does; nodes that training leaves out come back as their target."""
-        x = read_history(x, mask, self.in_channels, self.mask_input, num_nodes=self.num_nodes, history=self.history)
+    def guided(self, x: Tensor, graph: Graph, target: Tensor | None, progress: float | None) -> Tensor:
+        """Nodes that training leaves out come back as their target."""
         learning, nodes = self.training and target is not None, None
         if learning and self.node_groups > 1:
             size = -(-self.num_nodes // self.node_groups)
             nodes = torch.randperm(self.num_nodes, device=x.device)[:size].sort().values
-        matrices = self._matrices(edge_index, edge_weight, x, nodes)
+        matrices = self._matrices(*graph, x, nodes)
         y = self._predict(x if nodes is None else x[:, :, nodes], *matrices, nodes)
         if learning and self.curriculum > 0:
             count = 1 + int((1.0 if progress is None else progress) / self.curriculum * self.horizon)
@@ -167,7 +149,7 @@ class MTGNN(nn.Module):
         return target.nan_to_num().to(y.dtype).index_copy(2, nodes, y)
 
     def _matrices(
-        self, edge_index: Tensor | None, edge_weight: Tensor | None, x: Tensor, nodes: Int[Tensor, " M"] | None
+        self, edge_index: Any, edge_weight: Tensor | None, x: Tensor, nodes: Int[Tensor, " M"] | None
     ) -> tuple[Adjacency, Adjacency]:
         """The graph among some nodes, and the same turned round, as mix-hop layers take them."""
         found = []
@@ -175,8 +157,6 @@ class MTGNN(nn.Module):
             adjacency = self.graph_learning(nodes)
             found.append((mixing_matrix(adjacency), mixing_matrix(adjacency.t())))
         if self.graph != "learned":
-            if edge_index is None:
-                raise ValueError(f"edge_index must be given where graph={self.graph!r}; or take graph='learned'")
             if nodes is not None:
                 if edge_index.layout != torch.strided:
                     edge_index, edge_weight = from_csr(edge_index)
@@ -187,6 +167,9 @@ class MTGNN(nn.Module):
             found.append([normalized_adjacency(edge_index, edge_weight, x, count, "missing", **o) for o in options])
         along, against = (average(matrices) for matrices in zip(*found, strict=True))
         return along, against
+
+    def _no_graph(self) -> str:
+        return f"edge_index must be given where graph={self.graph!r}; or take graph='learned'"
 
     def _predict(self, x: Tensor, along: Adjacency, against: Adjacency, nodes: Tensor | None) -> Tensor:
         x = pad_history(x, self.steps)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -91,35 +91,14 @@ class QuantileForecaster(ForecasterWrapper):
             # softplus⁻¹, so that the first quantiles are those of a normal distribution.
             self.outer.bias.copy_(step.expm1().log().repeat(self.horizon))
 
-    def forward(
-        self,
-        x: Float[Tensor, "B T N F"],
-        edge_index: Tensor | None = None,
-        edge_weight: Tensor | None = None,
-        *,
-        mask: Bool[Tensor, "B T N F"] | None = None,
-        target: Float[Tensor, "B P N"] | None = None,
-        progress: float | None = None,
-    ) -> Float[Tensor, "B P N Q"]:
-        """Predict the quantiles of the next P steps of feature 0.
-
-        Args:
-            x: The history, scaled.
-            edge_index, edge_weight, target, progress: Handed to the forecaster.
-            mask: The observed entries; handed on, and read by the head (None: all were observed).
-
-        Returns:
-            The quantiles in x's scale, rising along the last axis.
-
-        Raises:
-            ValueError: x has another history than the head was built for.
-        """
+    def wrap(self, x: Tensor, mask: Tensor | None, target: Tensor | None, ask: Callable[..., Tensor]) -> Tensor:
+        """The quantiles in x's scale, rising along the last axis; a ValueError where x has another history."""
         if x.dim() != 4 or x.size(1) != self.history:
             raise ValueError(
                 f"x has shape {list(x.shape)}, but the quantile head was built for [B, T, N, F] with T = "
                 f"{self.history}; build it with history=T"
             )
-        median = self.forecaster(x, edge_index, edge_weight, mask=mask, target=target, progress=progress)  # [B, P, N]
+        median = ask(target=target)  # [B, P, N]
         steps = self._steps(x, mask, median).to(median.dtype)  # [B, P, N, Q - 1]
         middle = self.quantiles.index(MEDIAN)
         # Added one by one, not by cumsum: rounding then keeps the order, on a GPU too.

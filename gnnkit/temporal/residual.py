@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from jaxtyping import Bool, Float
+from collections.abc import Callable
+
 from torch import Tensor
 
 from gnnkit.temporal.wrapper import ForecasterWrapper
@@ -30,29 +31,10 @@ class ResidualForecaster(ForecasterWrapper):
         torch.Size([2, 3, 5])
     """
 
-    def forward(
-        self,
-        x: Float[Tensor, "B T N F"],
-        edge_index: Tensor | None = None,
-        edge_weight: Tensor | None = None,
-        *,
-        mask: Bool[Tensor, "B T N F"] | None = None,
-        target: Float[Tensor, "B P N"] | None = None,
-        progress: float | None = None,
-    ) -> Tensor:
-        """Predict the next P steps of feature 0.
-
-        Args:
-            x: The history, scaled; gaps are filled from the past, so its last step is the last value observed.
-            edge_index, edge_weight, mask, progress: Handed to the forecaster.
-            target: The true steps in x's scale, NaN where unobserved; the forecaster gets them as changes from the last
-                value.
-
-        Returns:
-            The forecast in x's scale.
-        """
+    def wrap(self, x: Tensor, mask: Tensor | None, target: Tensor | None, ask: Callable[..., Tensor]) -> Tensor:
+        """Add the last value, the last step of x, whose gaps are filled; the target comes as a change from it too."""
         last = x[:, -1, :, 0].unsqueeze(1)  # [B, 1, N]
         if target is not None:
             target = target - last
-        change = self.forecaster(x, edge_index, edge_weight, mask=mask, target=target, progress=progress)
+        change = ask(target=target)
         return change + (last if change.dim() == 3 else last.unsqueeze(-1))

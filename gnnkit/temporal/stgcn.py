@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from gnnkit.graph import normalized_adjacency
 from gnnkit.layers import ChebyshevLayer
-from gnnkit.sequence._contract import check_dropout, check_size, read_history
+from gnnkit.sequence._contract import ForecasterModule, Graph, check_dropout, check_size
 from gnnkit.temporal.temporal_convolution import TemporalConvolution, pad_history
 
 __all__ = ["STGCN"]
@@ -60,7 +57,7 @@ class _Block(nn.Module):
         return self.norm(self.second(x))
 
 
-class STGCN(nn.Module):
+class STGCN(ForecasterModule):
     r"""Forecast with two blocks "time, graph, time", and an output block that reads the steps that are left.
 
         block:   h' = LayerNorm(Γ_1 * ReLU(Σ_k T_k(L~) W_k (Γ_0 * h) + b)),   Γ * h = (P + h) · sigmoid(Q)
@@ -69,18 +66,12 @@ class STGCN(nn.Module):
     with L~ = −D^-1/2 A D^-1/2, the scaled Laplacian for λ_max = 2.
 
     Args:
-        in_channels: Features F of a node at a step; the first is what is predicted.
+        in_channels, horizon, num_nodes, mask_input: As in `ForecasterModule`.
         hidden_channels: Width C along time; the graph convolutions have C / 4.
-        horizon: Steps P to predict.
         history: Steps T of the history; below 4 (k − 1) + 1 it is filled up with zeros in front.
-        num_nodes: Nodes N.
         kernel_size: Taps k along time. Default 3.
         terms: Terms K of the polynomial. Default 3.
         dropout: Share dropped after each block. Default 0.
-        mask_input: Append the mask of observed entries to the features. Default False: the mask is not read.
-
-    Shape:
-        x `[B, T, N, F]`, edge_index `[2, E]`, edge_weight `[E]`; returned `[B, P, N]`.
 
     Raises:
         ValueError: A size below 1, or a share outside [0, 1).
@@ -98,8 +89,7 @@ class STGCN(nn.Module):
         torch.Size([4, 3, 3])
     """
 
-    #: The graph makes a difference to the forecast.
-    uses_graph: ClassVar[bool] = True
+    uses_graph = True
 
     def __init__(
         self,
@@ -114,17 +104,13 @@ class STGCN(nn.Module):
         dropout: float = 0.0,
         mask_input: bool = False,
     ) -> None:
-        super().__init__()
-        self.in_channels = check_size("in_channels", in_channels)
-        self.horizon = check_size("horizon", horizon)
-        self.history = check_size("history", history)
-        self.num_nodes = check_size("num_nodes", num_nodes)
+        sizes = {"hidden_channels": hidden_channels, "history": history, "num_nodes": num_nodes}
+        super().__init__(in_channels, horizon, mask_input=mask_input, **sizes)
         self.dropout = check_dropout(dropout)
-        self.mask_input = mask_input
-        width, c = self.in_channels * (2 if mask_input else 1), check_size("hidden_channels", hidden_channels)
+        c = self.hidden_channels
         used = 4 * (check_size("kernel_size", kernel_size) - 1)
         self.steps = max(self.history, used + 1)
-        self.block_1 = _Block(width, c, num_nodes, kernel_size, terms)
+        self.block_1 = _Block(self.width, c, num_nodes, kernel_size, terms)
         self.block_2 = _Block(c, c, num_nodes, kernel_size, terms)
         self.last = _GatedLinear(c, c, self.steps - used)
         self.norm = nn.LayerNorm([num_nodes, c])
@@ -137,20 +123,9 @@ class STGCN(nn.Module):
             if isinstance(module, (TemporalConvolution, nn.Linear, nn.LayerNorm)):
                 module.reset_parameters()
 
-    def forward(
-        self,
-        x: Float[Tensor, "B T N F"],
-        edge_index: Tensor,
-        edge_weight: Tensor | None = None,
-        *,
-        mask: Bool[Tensor, "B T N F"] | None = None,
-        target: Tensor | None = None,
-        progress: float | None = None,
-    ) -> Float[Tensor, "B P N"]:
-        """Predict the next P steps of feature 0; arguments and errors as in `TGCN.forward`."""
-        sizes = {"num_nodes": self.num_nodes, "history": self.history}
-        h = pad_history(read_history(x, mask, self.in_channels, self.mask_input, **sizes), self.steps)
-        laplacian = -normalized_adjacency(edge_index, edge_weight, x, self.num_nodes, False, undirected=True)
+    def predict(self, x: Tensor, graph: Graph) -> Tensor:
+        h = pad_history(x, self.steps)
+        laplacian = -normalized_adjacency(*graph, x, self.num_nodes, False, undirected=True)
         for block in (self.block_1, self.block_2):
             h = F.dropout(block(h, laplacian), self.dropout, self.training)
         h = self.norm(self.last(h)).squeeze(1)  # [B, N, C]

@@ -6,17 +6,17 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from gnnkit.graph import normalized_adjacency
 from gnnkit.layers.diffusion import diffuse
-from gnnkit.sequence._contract import check_choice, check_dropout, check_size, read_history
+from gnnkit.sequence._contract import ForecasterModule, Graph, check_choice, check_dropout, check_size
 
 __all__ = ["STID"]
 
 
-class STID(nn.Module):
+class STID(ForecasterModule):
     r"""Forecast from the history, the node's embedding, and embeddings of the time of day and the day of the week.
 
         h_0 = [W x, E_node, E_time of day, E_day of week]
@@ -26,21 +26,14 @@ class STID(nn.Module):
     of the histories of those that a node hears, A' of those that hear it, by the weights of the edges.
 
     Args:
-        in_channels: Features F of a node at a step; the first is what is predicted.
+        in_channels, horizon, history, num_nodes, mask_input: As in `ForecasterModule`.
         hidden_channels: Width C of each of the (two or) four parts of h.
-        horizon: Steps P to predict.
-        history: Steps T of the history.
-        num_nodes: Nodes N.
         time_channels: 2 if the last features of x are the time of day in [0, 1) and the weekday over 7, as windows with
             `time_features=True` have them; 0 (default) leaves the two embeddings out.
         day_slots: Times of day that have an embedding each. Default 288, every 5 minutes.
         layers: Layers of the perceptron. Default 3.
         diffusion_steps: Steps K along and against the edges. Default 0: no graph, the published model.
         dropout: Share dropped within each layer. Default 0.15.
-        mask_input: Append the mask of observed entries to the features. Default False: the mask is not read.
-
-    Shape:
-        x `[B, T, N, F]`, edge_index `[2, E]`, edge_weight `[E]`; returned `[B, P, N]`.
 
     Raises:
         ValueError: A size below 1, negative steps, a share outside [0, 1), or `time_channels` other than 0 or 2; in a
@@ -70,25 +63,18 @@ class STID(nn.Module):
         dropout: float = 0.15,
         mask_input: bool = False,
     ) -> None:
-        super().__init__()
-        self.in_channels = check_size("in_channels", in_channels)
-        self.hidden_channels = check_size("hidden_channels", hidden_channels)
-        self.horizon = check_size("horizon", horizon)
-        self.history = check_size("history", history)
-        self.num_nodes = check_size("num_nodes", num_nodes)
+        sizes = {"hidden_channels": hidden_channels, "history": history, "num_nodes": num_nodes}
+        super().__init__(in_channels, horizon, mask_input=mask_input, **sizes)
         check_choice("time_channels", time_channels, (0, 2))
         self.time_channels = time_channels
         self.day_slots = check_size("day_slots", day_slots)
         self.dropout = check_dropout(dropout)
-        self.mask_input = mask_input
         if time_channels and in_channels <= time_channels:
             raise ValueError(f"in_channels={in_channels} leaves no target beside time_channels={time_channels}")
 
-        #: Whether the graph makes a difference to the forecast.
         self.uses_graph = diffusion_steps != 0
         self.diffusion_steps = check_size("diffusion_steps", diffusion_steps) if self.uses_graph else 0
-        seen = self.in_channels * (2 if mask_input else 1)
-        width = self.history * (seen + 2 * self.diffusion_steps * (self.in_channels - time_channels))
+        width = self.history * (self.width + 2 * self.diffusion_steps * (self.in_channels - time_channels))
         self.embed = nn.Linear(width, hidden_channels)
         self.nodes = nn.Parameter(torch.empty(num_nodes, hidden_channels))
         self.times = nn.Parameter(torch.empty(day_slots, hidden_channels)) if time_channels else None
@@ -109,28 +95,16 @@ class STID(nn.Module):
                 nn.init.xavier_uniform_(embedding)
         if self.days is not None:
             nn.init.zeros_(self.days)
-        for linear in (self.embed, *self.inputs, *self.outputs, self.head):
-            linear.reset_parameters()  # pyright: ignore[reportCallIssue]
+        super().reset_parameters()
 
-    def forward(
-        self,
-        x: Float[Tensor, "B T N F"],
-        edge_index: Tensor | None = None,
-        edge_weight: Tensor | None = None,
-        *,
-        mask: Bool[Tensor, "B T N F"] | None = None,
-        target: Tensor | None = None,
-        progress: float | None = None,
-    ) -> Float[Tensor, "B P N"]:
-        """Predict the next P steps of feature 0; arguments and errors as in `TGCN.forward`."""
-        sizes = {"num_nodes": self.num_nodes, "history": self.history}
-        features = read_history(x, mask, self.in_channels, self.mask_input, **sizes)
-        if self.diffusion_steps:
-            features = torch.cat([features, self._neighbours(x, edge_index, edge_weight)], dim=-1)
+    def predict(self, x: Tensor, graph: Graph) -> Tensor:
+        features = torch.cat([x, self._neighbours(x, graph)], dim=-1) if self.diffusion_steps else x
         h = self.embed(features.transpose(1, 2).flatten(2))  # [B, N, C]
         parts = [h, self.nodes.expand_as(h)]
         if self.times is not None and self.days is not None:
-            time, day = x[:, -1, :, -2:].unbind(-1)  # [B, N] each, at the last step of the history
+            time, day = x[:, -1, :, self.in_channels - 2 : self.in_channels].unbind(
+                -1
+            )  # [B, N] each, at the last step of the history
             # The times are shares of a day in float32: rounding down alone would land a slot early.
             parts.append(self.times[(time * self.day_slots + 1e-3).long() % self.day_slots])
             parts.append(self.days[(day * 7).round().long() % 7])
@@ -139,13 +113,14 @@ class STID(nn.Module):
             h = h + outer(F.dropout(inner(h).relu(), self.dropout, self.training))
         return self.head(h).transpose(1, 2)
 
-    def _neighbours(self, x: Tensor, edge_index: Tensor | None, edge_weight: Tensor | None) -> Float[Tensor, "B T N D"]:
+    def _no_graph(self) -> str:
+        return f"edge_index is None, but diffusion_steps={self.diffusion_steps} needs a graph"
+
+    def _neighbours(self, x: Tensor, graph: Graph) -> Float[Tensor, "B T N D"]:
         """The histories that arrive from 1 … K steps away, along the edges and against them."""
-        if edge_index is None:
-            raise ValueError(f"edge_index is None, but diffusion_steps={self.diffusion_steps} needs a graph")
         values = x[..., : self.in_channels - self.time_channels]
         means = [
-            normalized_adjacency(edge_index, edge_weight, x, self.num_nodes, False, method="row", reverse=reverse)
+            normalized_adjacency(*graph, x, self.num_nodes, False, method="row", reverse=reverse)
             for reverse in (False, True)
         ]
         return diffuse(values, means, self.diffusion_steps)[..., values.size(-1) :]

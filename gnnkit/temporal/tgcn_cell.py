@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from gnnkit.graph.propagation import AddSelfLoops, Adjacency, normalized_adjacency, propagate
 from gnnkit.ops import gated_recurrence
-from gnnkit.sequence._contract import check_choice, check_history, check_size
+from gnnkit.sequence._contract import Graph, check_choice, check_history, check_size
 
 __all__ = ["TGCNCell"]
 
@@ -211,6 +211,13 @@ class TGCNCell(nn.Module):
         Args, Raises: as `run`.
         """
         return self._run(x, edge_index, edge_weight, state, return_sequence=False)
+
+    def unroll(self, x: Float[Tensor, "B T N F"], graph: Graph) -> list[Float[Tensor, "B N C"]]:
+        """The T states of `run` with one call of `forward` a step, each the tensor that the next was computed from."""
+        states: list[Tensor] = []
+        for step in x.unbind(1):
+            states.append(self(step, *graph, states[-1] if states else None))
+        return states
 
     def _run(
         self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None, state: Tensor | None, *, return_sequence: bool

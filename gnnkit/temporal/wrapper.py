@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 __all__ = ["ForecasterWrapper"]
@@ -20,6 +22,24 @@ class ForecasterWrapper(nn.Module):
     def __init__(self, forecaster: nn.Module) -> None:
         super().__init__()
         self.forecaster: Any = forecaster
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T N F"],
+        edge_index: Tensor | None = None,
+        edge_weight: Tensor | None = None,
+        *,
+        mask: Bool[Tensor, "B T N F"] | None = None,
+        target: Float[Tensor, "B P N"] | None = None,
+        progress: float | None = None,
+    ) -> Tensor:
+        """Predict the next P steps of feature 0; arguments are those of the forecaster, see `ForecasterModule`."""
+        ask = partial(self.forecaster, x, edge_index, edge_weight, mask=mask, progress=progress)
+        return self.wrap(x, mask, target, ask)
+
+    def wrap(self, x: Tensor, mask: Tensor | None, target: Tensor | None, ask: Callable[..., Tensor]) -> Tensor:
+        """The forecast, made of what `ask(target=…)` gives, the forecaster's own."""
+        raise NotImplementedError
 
     @property
     def uses_graph(self) -> bool:

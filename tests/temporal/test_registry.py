@@ -247,6 +247,16 @@ def test_what_cannot_be_added(name, value, message):
 
 
 @pytest.mark.parametrize("name", MODELS)
+def test_who_reads_a_graph_asks_for_one(name):
+    model, x = build_forecaster(name, **SIZES), torch.randn(2, 6, 4, 2)
+    if not model.uses_graph:
+        assert model(x).shape == (2, 3, 4)
+        return
+    with pytest.raises(ValueError, match=r"edge_index (is None, but .* needs a graph|must be given where graph=)"):
+        model(x)
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_every_model_keeps_the_contract(name):
     """One call for all: rows of a batch are independent, float64 is kept, weights come back, drawing anew differs."""
     torch.manual_seed(0)

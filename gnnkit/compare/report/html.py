@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from gnnkit.compare.report.page import page_of
-from gnnkit.compare.report.scores import facts, headline, published_view, score_table, table_view
-from gnnkit.compare.report.tables import SCORE_NAMES, families, step_of
+from gnnkit.compare.report.scores import facts, headline, published_view, score_table
+from gnnkit.compare.report.tables import SCORE_NAMES, families
 from gnnkit.compare.results import Results
 from gnnkit.report.html import render_page, section_view
 
@@ -40,7 +40,7 @@ def write_report(results: Results, path: str | Path) -> Path:
 
 def render_html(results: Results) -> str:
     """The HTML document that `write_report` writes."""
-    page, kinds, minutes = page_of(results), families(results), step_of(results)
+    page, kinds = page_of(results), families(results)
     scores = [score for score in SCORE_NAMES if score in set(results.rows["score"])]
     return render_page(
         TEMPLATES / "report.html.j2",
@@ -49,8 +49,8 @@ def render_html(results: Results) -> str:
         data=results.data,
         facts=facts(results),
         verdict=section_view(page.verdict, results, kinds),
-        main_tables=[table_view(score_table(results, score), minutes) for score in scores],
-        more_tables=[table_view(score_table(results, score, ("accuracy", "r2", "var")), minutes) for score in scores],
+        main_tables=[score_table(results, score) for score in scores],
+        more_tables=[score_table(results, score, ("accuracy", "r2", "var")) for score in scores],
         unit=results.data.unit,
         evidence=[section_view(section, results, kinds) for section in page.evidence],
         figures=section_view(page.figures, results, kinds),

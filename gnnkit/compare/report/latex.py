@@ -8,7 +8,6 @@ from pathlib import Path
 
 from gnnkit.compare.findings import FINDINGS
 from gnnkit.compare.report.scores import Cell, Line, ScoreTable, score_table
-from gnnkit.compare.report.tables import METRIC_NAMES, horizon_label, step_of
 from gnnkit.compare.results import Results
 from gnnkit.report.latex import escape_latex, latex_sheet, latex_table
 from gnnkit.report.numbers import format_number
@@ -26,12 +25,7 @@ def write_latex(results: Results, path: str | Path) -> Path:
     The scores with their deviations, the lowest in each column in bold; then, where the results have them, the paired
     tests, the ablation and the prediction intervals of the largest horizon.
 
-    Args:
-        results: What a comparison found.
-        path: The file; its directory must be there.
-
-    Returns:
-        The path.
+    Args, Returns: As `gnnkit.compare.report.html.write_report`.
 
     Raises:
         ValueError: The results have no rows of averaged scores.
@@ -57,22 +51,19 @@ def render_latex(results: Results) -> str:
 
 
 def _scores(results: Results, table: ScoreTable, chosen: range, label: str) -> str:
-    minutes, metrics = step_of(results), table.metrics
+    metrics = table.metrics
     unit = f" in {escape_latex(results.data.unit)}" if results.data.unit else ""
     caption = (
         f"Errors on {escape_latex(results.data.name)}{unit}, averaged over all steps up to the "
         r"horizon: mean $\pm$ standard deviation over seeds. Bold: lowest mean of the column; $\star$: lowest by more "
         "than the noise."
     )
-    groups = " & ".join(
-        rf"\multicolumn{{{len(metrics)}}}{{c}}{{{escape_latex(horizon_label(table.horizons[at], minutes))}}}"
-        for at in chosen
-    )
+    groups = " & ".join(rf"\multicolumn{{{len(metrics)}}}{{c}}{{{escape_latex(table.labels[at])}}}" for at in chosen)
     rules = " ".join(
         rf"\cmidrule(lr){{{2 + len(metrics) * number}-{1 + len(metrics) * (number + 1)}}}"
         for number in range(len(chosen))
     )
-    heads = " & ".join(METRIC_NAMES[metric] for _ in chosen for metric in metrics)
+    heads = " & ".join(name for _ in chosen for name in table.metric_names)
     lowest = {
         (at, column): _lowest(line.cells[at][column] for line in table.lines) for at in chosen for column in (0, 1)
     }
@@ -90,12 +81,11 @@ def _score_line(line: Line, table: ScoreTable, chosen: range, lowest: dict[tuple
     for at in chosen:
         for column, metric in enumerate(table.metrics):
             cell = line.cells[at][column]
-            text = escape_latex(format_number(cell.mean, table.places(metric)))
+            text = escape_latex(format_number(cell.mean, table.places[metric]))
             text = rf"\textbf{{{text}}}" if cell.mean == lowest[at, column] else text
             text += r"$^\star$" if cell.winner else ""
-            cells.append(
-                text + (rf" $\pm$ {format_number(cell.std, table.places(metric))}" if cell.std is not None else "")
-            )
+            text += rf" $\pm$ {format_number(cell.std, table.places[metric])}" if cell.std is not None else ""
+            cells.append(text)
     return rf"{escape_latex(line.model)} & {' & '.join(cells)} \\"
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from gnnkit.compare.report.page import page_of
 from gnnkit.compare.report.scores import Cell, ScoreTable, facts, headline, score_table
-from gnnkit.compare.report.tables import METRIC_NAMES, SCORE_NAMES, base_rows, horizon_label, step_of, with_unit
+from gnnkit.compare.report.tables import SCORE_NAMES, base_rows, with_unit
 from gnnkit.compare.results import Results
-from gnnkit.data.spans import Step
 from gnnkit.report.markdown import escape_markdown, markdown_table, section_blocks
 from gnnkit.report.numbers import DASH, format_number
 
@@ -18,15 +17,7 @@ __all__ = ["render_markdown", "write_markdown"]
 def write_markdown(results: Results, path: str | Path) -> Path:
     """Write the report of a comparison as a Markdown file: verdicts and tables, no figures.
 
-    Args:
-        results: What a comparison found.
-        path: The file; its directory must be there.
-
-    Returns:
-        The path.
-
-    Raises:
-        ValueError: The results have no rows.
+    Args, Returns, Raises: As `gnnkit.compare.report.html.write_report`.
     """
     path = Path(path)
     path.write_text(render_markdown(results), encoding="utf-8", newline="\n")
@@ -45,17 +36,14 @@ def render_markdown(results: Results) -> str:
 
 
 def _scores(results: Results) -> list[str]:
-    minutes = step_of(results)
     found = set(base_rows(results)["score"])
     tables = [score_table(results, score) for score in SCORE_NAMES if score in found]
     blocks = ["## Scores"]
     for table in tables:
-        about = escape_markdown(with_unit(f"Over {SCORE_NAMES[table.score]}", results))
-        blocks += [f"### {about}", _score_table(table, minutes)]
-    windows = ", ".join(
-        f"{count:,} at {horizon_label(horizon, minutes)}"
-        for horizon, count in zip(tables[0].horizons, tables[0].windows, strict=True)
-    )
+        about = escape_markdown(with_unit(f"Over {table.about}", results))
+        blocks += [f"### {about}", _score_table(table)]
+    counts = zip(tables[0].windows, tables[0].labels, strict=True)
+    windows = ", ".join(f"{count:,} at {label}" for count, label in counts)
     notes = (
         f"★ best, by more than the noise; ° not set apart from the best; ± standard deviation over seeds; MAPE in %. "
         f"Test windows: {windows}."
@@ -63,12 +51,12 @@ def _scores(results: Results) -> list[str]:
     return [*blocks, notes]
 
 
-def _score_table(table: ScoreTable, minutes: Step) -> str:
-    heads = [f"{horizon_label(h, minutes)} {METRIC_NAMES[metric]}" for h in table.horizons for metric in table.metrics]
+def _score_table(table: ScoreTable) -> str:
+    heads = [f"{label} {name}" for label in table.labels for name in table.metric_names]
     lines = []
     for line in table.lines:
         cells = [
-            _score(cell, table.places(metric))
+            _score(cell, table.places[metric])
             for row in line.cells
             for metric, cell in zip(table.metrics, row, strict=True)
         ]

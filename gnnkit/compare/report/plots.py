@@ -1,4 +1,4 @@
-"""Figures of a comparison, each drawn from a `Results` and nothing else, in one style, without pyplot."""
+"""Figures of a comparison, each drawn from its `results` and nothing else, in one style, without pyplot."""
 
 from __future__ import annotations
 
@@ -52,7 +52,6 @@ def error_by_step(results: Results, metric: str = "mae") -> HoverFigure:
     """Error of every single step ahead: mean over seeds as a line, one standard deviation as a band.
 
     Args:
-        results: What a comparison found.
         metric: "mae" or "rmse".
 
     Returns:
@@ -95,9 +94,6 @@ def error_by_step(results: Results, metric: str = "mae") -> HoverFigure:
 def training_curves(results: Results) -> HoverFigure:
     """Validation error after every epoch: each seed thin, the mean over the seeds still training thick.
 
-    Args:
-        results: What a comparison found.
-
     Returns:
         One axes; the dot on each curve is the epoch whose weights were kept, in the mean over seeds. The axis is cut
         at 2.5 times the lowest error, so that the first epochs do not flatten the rest.
@@ -137,9 +133,6 @@ def training_curves(results: Results) -> HoverFigure:
 def traces(results: Results) -> HoverFigure:
     """True values and the predictions of the best sequence and the best graph model, for some nodes.
 
-    Args:
-        results: What a comparison found.
-
     Returns:
         One axes a node, on a common time axis: clock time where the data has it, else hours or rows.
     """
@@ -174,9 +167,6 @@ def traces(results: Results) -> HoverFigure:
 def error_map(results: Results) -> HoverFigure:
     """Mean absolute error of every node on the graph: best sequence model, best graph model, and their difference.
 
-    Args:
-        results: What a comparison found.
-
     Returns:
         Three axes side by side, the first two on one colour scale; one axes where a family has no model. In the
         difference the graph model is better at orange nodes, the sequence model at blue ones.
@@ -195,8 +185,7 @@ def error_map(results: Results) -> HoverFigure:
     scale = Normalize(*_limits(everything))
     maps = []
     for axis, model in zip(axes, models, strict=False):
-        _say_nodes(figure, axis, results, positions, errors[model])
-        maps.append(_draw_map(axis, results, positions, errors[model], _error_colors(), scale))
+        maps.append(_draw_map(figure, axis, results, positions, errors[model], _error_colors(), scale))
         axis.set_title(model)
     bar = figure.colorbar(maps[0], ax=axes[: len(models)], location="bottom", shrink=0.7, aspect=30, pad=0.02)
     bar.set_label(with_unit("MAE", results))
@@ -204,8 +193,8 @@ def error_map(results: Results) -> HoverFigure:
     if len(models) == 2:
         difference = errors[models[1]] - errors[models[0]]
         reach = float(np.nanmax(np.abs(difference), initial=0.0)) or 1.0
-        drawn = _draw_map(axes[2], results, positions, difference, difference_colors(), Normalize(-reach, reach))
-        _say_nodes(figure, axes[2], results, positions, difference)
+        scale = Normalize(-reach, reach)
+        drawn = _draw_map(figure, axes[2], results, positions, difference, difference_colors(), scale)
         axes[2].set_title(f"{models[1]} − {models[0]}")
         bars.append(figure.colorbar(drawn, ax=axes[2], location="bottom", shrink=0.8, aspect=18, pad=0.02))
         bars[-1].set_label(with_unit(f"{models[1]} better where below 0", results))
@@ -219,9 +208,6 @@ def error_map(results: Results) -> HoverFigure:
 def node_positions(results: Results) -> tuple[NDArray[np.float64], bool]:
     """Where the nodes are drawn.
 
-    Args:
-        results: What a comparison found.
-
     Returns:
         Positions [N, 2], and whether they are the data's own; else they are a force layout of the graph (the same for
         the same graph).
@@ -230,24 +216,15 @@ def node_positions(results: Results) -> tuple[NDArray[np.float64], bool]:
     if given is not None:
         return np.asarray(given, dtype=float), True
     graph = nx.Graph()
-    graph.add_nodes_from(range(_node_count(results)))
+    nodes = results.data.nodes
+    graph.add_nodes_from(range(len(results.data.node_names) if nodes is None else nodes))
     graph.add_edges_from((int(i), int(j)) for i, j, *_ in results.data.edges if int(i) != int(j))
     layout = nx.spring_layout(graph, seed=0, iterations=60, weight=None)
     return np.array([layout[node] for node in range(len(graph))], dtype=float).reshape(-1, 2), False
 
 
-def _say_nodes(
-    figure: HoverFigure, axis: Axes, results: Results, positions: NDArray[np.float64], values: NDArray[np.float64]
-) -> None:
-    if len(values) > _SPEAKING_NODES:
-        return
-    names = results.data.node_names or [f"node {i}" for i in range(len(values))]
-    for name, (x, y), value in zip(names, positions, values, strict=True):
-        words = "nothing observed" if np.isnan(value) else f"{value:.4g}"
-        figure.hover(axis, float(x), float(y), f"{name}: {words}")
-
-
 def _draw_map(
+    figure: HoverFigure,
     axis: Axes,
     results: Results,
     positions: NDArray[np.float64],
@@ -255,6 +232,11 @@ def _draw_map(
     colors: Colormap,
     scale: Normalize,
 ) -> Any:
+    if len(values) <= _SPEAKING_NODES:
+        names = results.data.node_names or [f"node {i}" for i in range(len(values))]
+        for name, (x, y), value in zip(names, positions, values, strict=True):
+            words = "nothing observed" if np.isnan(value) else f"{value:.4g}"
+            figure.hover(axis, float(x), float(y), f"{name}: {words}")
     starts = positions[drawn_edges(results)]  # [E, 2 ends, 2]
     if len(starts):
         # One compound path: thousands of separate line elements would make the file large and slow.
@@ -278,9 +260,6 @@ def _draw_map(
 
 def drawn_edges(results: Results) -> NDArray[np.int64]:
     """The edges that the map shows: undirected, without loops, the strongest `MAX_EDGES` of them.
-
-    Args:
-        results: What a comparison found.
 
     Returns:
         Node numbers `[E, 2]`.
@@ -324,11 +303,6 @@ def _limits(values: NDArray[np.float64]) -> tuple[float, float]:
     # One hopeless node must not take the contrast from all others.
     low, high = float(seen.min()), float(np.percentile(seen, 98))
     return (low, high) if high > low else (low - 0.5, low + 0.5)
-
-
-def _node_count(results: Results) -> int:
-    nodes = results.data.nodes
-    return len(results.data.node_names) if nodes is None else nodes
 
 
 def _legend_below(figure: Figure, axes: Axes) -> None:

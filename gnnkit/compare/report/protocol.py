@@ -8,7 +8,7 @@ from typing import Any
 import tomli_w
 
 from gnnkit.compare.report.tables import base_rows, families
-from gnnkit.compare.results import Failure, Results
+from gnnkit.compare.results import Results
 from gnnkit.forecasting.forms import FORMS
 from gnnkit.report.numbers import DASH
 
@@ -29,9 +29,12 @@ def protocol(results: Results) -> list[tuple[str, list[tuple[str, str]]]]:
         ("split", data.split or DASH),
         *((f"{part} rows", f"{int(rows[0]):,} to {int(rows[1]) - 1:,}") for part, rows in data.split_rows.items()),
     ]
+    scaling, scaler = "fitted on the observed values of the training rows alone", str(results.spec.get("scaler") or "")
+    if scaler.endswith("-all"):  # gnnkit.data.SCALERS
+        scaling = f"by {scaler}: fitted on the whole series, test rows included, as a published protocol does"
     rules = [
         ("form", f"every model predicts {FORMS[bool(results.spec.get('residual'))]}"),
-        ("scaling", _scaling(str(results.spec.get("scaler") or ""))),
+        ("scaling", scaling),
         ("choice of epoch", "lowest validation MAE; test rows are read once, for the scores"),
         ("scores", "in the data's unit; every observed value weighs the same, missing ones are not scored"),
         ("deviation", "standard deviation over seeds (n − 1); none for baselines, which have no seed"),
@@ -40,17 +43,8 @@ def protocol(results: Results) -> list[tuple[str, list[tuple[str, str]]]]:
     return [("Data", about), ("Protocol", rules), ("Environment", machine)]
 
 
-def _scaling(name: str) -> str:
-    if name.endswith("-all"):  # gnnkit.data.SCALERS
-        return f"by {name}: fitted on the whole series, test rows included, as a published protocol does"
-    return "fitted on the observed values of the training rows alone"
-
-
 def spec_text(results: Results) -> str:
     """What was asked for, as the TOML file that `gnnkit compare --spec` takes.
-
-    Args:
-        results: What a comparison found.
 
     Returns:
         The fields that are set, then a table for each field with names of its own.
@@ -89,9 +83,6 @@ def plain_text(value: Any) -> str:
 def rerun_command(results: Results) -> str:
     """The command that makes this comparison again.
 
-    Args:
-        results: What a comparison found.
-
     Returns:
         `spec["command"]` where the run noted it; else the spec's fields as flags, or, where single models have
         settings, the command for the spec's file.
@@ -124,16 +115,15 @@ def _flag_value(key: str, value: Any) -> str:
 def caveats(results: Results) -> list[str]:
     """What a reader must hold against the numbers, as far as the results themselves show it.
 
-    Args:
-        results: What a comparison found.
-
     Returns:
         Sentences; the results' own notes come first.
     """
     rows = base_rows(results)
     trained = rows[rows["family"] != "baseline"]
     found = list(results.notes)
-    found += [_failure(failure) for failure in results.failures]
+    for failure in results.failures:
+        condition = f" ({failure.condition})" if failure.condition else ""
+        found.append(f"{failure.model}{condition} with seed {failure.seed} failed and has no row: {failure.error}")
     seeds = int(trained["seed"].nunique())
     if not trained.empty and seeds == 1:
         found.append("One seed: how far a model's score moves from one initialisation to the next is not known here.")
@@ -158,11 +148,6 @@ def caveats(results: Results) -> list[str]:
     if results.data.positions is None:
         found.append("The data give no positions: distances on the map mean nothing beyond the graph's edges.")
     return found
-
-
-def _failure(failure: Failure) -> str:
-    condition = f" ({failure.condition})" if failure.condition else ""
-    return f"{failure.model}{condition} with seed {failure.seed} failed and has no row: {failure.error}"
 
 
 def _still_improving(results: Results) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from gnnkit.compare.findings import ABLATION, VERDICTS
@@ -13,10 +14,11 @@ from gnnkit.compare.report.published import MARKS, PUBLISHED_NOTE, published_sco
 from gnnkit.compare.report.tables import METRIC_NAMES, SCORE_NAMES, base_rows, families, horizon_label, step_of, untyped
 from gnnkit.compare.results import Results
 from gnnkit.compare.scores import summarise
-from gnnkit.data.spans import Step
-from gnnkit.report.numbers import DASH, decimals, format_number
+from gnnkit.report.numbers import DASH, decimals
 
-__all__ = ["Cell", "Line", "ScoreTable", "facts", "headline", "published_view", "score_table", "table_view"]
+__all__ = ["Cell", "Line", "ScoreTable", "facts", "headline", "published_view", "score_table"]
+
+_HIGHER_IS_BETTER = ("accuracy", "r2", "var")
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,24 @@ class Cell:
         std: Standard deviation over seeds; None for baselines and for a single seed.
         winner: True where the verdict says that this model is clearly the best.
         tied: True where the verdict does not set this model apart from the best one.
+        loses: True where the mean is worse than the last value's.
     """
 
     mean: float
     std: float | None
     winner: bool
     tied: bool
+    loses: bool
+
+    @property
+    def value(self) -> str:
+        """All digits of the mean; empty where there is none."""
+        return "" if math.isnan(self.mean) else repr(self.mean)
+
+    @property
+    def exact(self) -> str:
+        """All digits of both; a dash where there is no mean."""
+        return (self.value or DASH) + ("" if self.std is None else f" ± {self.std!r}")
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,7 @@ class ScoreTable:
     Args:
         score: "averaged" or "last-step".
         horizons: Horizons in steps, ascending.
+        labels: The horizons in short words, such as "15 min".
         metrics: Keys of `METRIC_NAMES`.
         lines: One a model.
         windows: Test windows by horizon.
@@ -62,14 +77,35 @@ class ScoreTable:
 
     score: str
     horizons: tuple[int, ...]
+    labels: tuple[str, ...]
     metrics: tuple[str, ...]
     lines: tuple[Line, ...]
     windows: tuple[int, ...]
 
-    def places(self, metric: str) -> int:
-        """Decimals that show four digits of this metric's smallest score; three of a percentage."""
-        index = self.metrics.index(metric)
-        return decimals((cell[index].mean for line in self.lines for cell in line.cells), 3 if metric == "mape" else 4)
+    @property
+    def about(self) -> str:
+        """What is scored."""
+        return SCORE_NAMES[self.score]
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Decimals that show four digits of each metric's smallest score; three of a percentage."""
+        rows = [row for line in self.lines for row in line.cells]
+        return {
+            metric: decimals((row[at].mean for row in rows), 3 if metric == "mape" else 4)
+            for at, metric in enumerate(self.metrics)
+        }
+
+    @property
+    def heads(self) -> list[tuple[str, str]]:
+        """Of each horizon its label, and its steps and windows."""
+        sizes = zip(self.labels, self.horizons, self.windows, strict=True)
+        return [(label, f"{_counted(steps, 'step')}, {_counted(count, 'window')}") for label, steps, count in sizes]
+
+    @property
+    def metric_names(self) -> list[str]:
+        """What the metrics are called."""
+        return [METRIC_NAMES[metric] for metric in self.metrics]
 
 
 def score_table(results: Results, score: str, metrics: Sequence[str] = ("mae", "rmse", "mape")) -> ScoreTable:
@@ -104,9 +140,10 @@ def score_table(results: Results, score: str, metrics: Sequence[str] = ("mae", "
                 key = (model, horizon, metric)
                 found = summary.loc[key] if key in summary.index else None
                 mean = math.nan if found is None else float(found["mean"])
-                deviates = found is not None and family != "baseline" and found["seeds"] > 1
-                winner, tied = _standing(results, score, horizon, metric, model)
-                line.append(Cell(mean, float(found["std"]) if deviates and found is not None else None, winner, tied))
+                std = None if found is None or family == "baseline" or found["seeds"] <= 1 else float(found["std"])
+                last = summary["mean"].get(("last-value", horizon, metric), math.nan)
+                loses = mean < last if metric in _HIGHER_IS_BETTER else mean > last
+                line.append(Cell(mean, std, *_standing(results, score, horizon, metric, model), bool(loses)))
             cells.append(tuple(line))
         parameters, seconds = own["parameters"].max(), own["epoch_seconds"].median()
         trained = family != "baseline"
@@ -121,7 +158,8 @@ def score_table(results: Results, score: str, metrics: Sequence[str] = ("mae", "
             )
         )
     windows = tuple(int(rows.loc[rows["horizon"] == horizon, "windows"].max()) for horizon in horizons)
-    return ScoreTable(score, horizons, tuple(metrics), tuple(lines), windows)
+    labels = tuple(horizon_label(horizon, step_of(results)) for horizon in horizons)
+    return ScoreTable(score, horizons, labels, tuple(metrics), tuple(lines), windows)
 
 
 def _standing(results: Results, score: str, horizon: int, metric: str, model: str) -> tuple[bool, bool]:
@@ -159,49 +197,6 @@ def facts(results: Results) -> list[tuple[str, str]]:
 
 def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def table_view(table: ScoreTable, minutes: Step) -> dict[str, Any]:
-    places = {metric: table.places(metric) for metric in table.metrics}
-    last_value = next((line for line in table.lines if line.model == "last-value"), None)
-    lines = []
-    for line in table.lines:
-        cells = []
-        for at, row in enumerate(line.cells):
-            reference = last_value.cells[at] if last_value else (None,) * len(row)
-            for metric, cell, base in zip(table.metrics, row, reference, strict=True):
-                cells.append(_cell_view(metric, cell, places[metric], None if line is last_value else base))
-        lines.append({"line": line, "cells": cells})
-    horizons = [
-        {
-            "label": horizon_label(steps, minutes),
-            "about": ", ".join(_counted(*pair) for pair in ((steps, "step"), (windows, "window"))),
-        }
-        for steps, windows in zip(table.horizons, table.windows, strict=True)
-    ]
-    metrics = [METRIC_NAMES[metric] for metric in table.metrics]
-    return {
-        "score": table.score,
-        "about": SCORE_NAMES[table.score],
-        "horizons": horizons,
-        "metrics": metrics,
-        "lines": lines,
-    }
-
-
-def _cell_view(metric: str, cell: Cell, places: int, base: Cell | None) -> dict[str, Any]:
-    higher_is_better = metric in ("accuracy", "r2", "var")
-    loses = base is not None and (cell.mean < base.mean if higher_is_better else cell.mean > base.mean)
-    exact = DASH if math.isnan(cell.mean) else repr(cell.mean)
-    return {
-        "mean": format_number(cell.mean, places),
-        "std": None if cell.std is None else format_number(cell.std, places),
-        "value": "" if math.isnan(cell.mean) else repr(cell.mean),
-        "exact": exact if cell.std is None else f"{exact} ± {cell.std!r}",
-        "winner": cell.winner,
-        "tied": cell.tied,
-        "loses": loses,
-    }
 
 
 def published_view(results: Results) -> dict[str, Any] | None:

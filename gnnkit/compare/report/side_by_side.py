@@ -60,7 +60,7 @@ def write_side_by_side(first: Results, second: Results, path: str | Path) -> Pat
     for name, results in (("first", first), ("second", second)):
         if results.rows.empty:
             raise ValueError(f"{name}.rows is empty: there is nothing to set beside another run; give a run with rows")
-    names = _names(first, second)
+    names = (f"first: {first.data.name}", f"second: {second.data.name}")
     sheets, statements = score_sheets(first, second)
     found = differences(first, second)
     text = render_page(
@@ -236,11 +236,6 @@ def _page_path(path: Path) -> Path:
         raise ValueError(f"path is {path}, a file that is no HTML page; give a name that ends in .html, or a folder")
     path.mkdir(parents=True, exist_ok=True)
     return path / "side-by-side.html"
-
-
-def _names(first: Results, second: Results) -> tuple[str, str]:
-    ours, theirs = (results.data.name for results in (first, second))
-    return f"first: {ours}", f"second: {theirs}"
 
 
 def _differing_sheet(found: list[tuple[str, str, str]], names: tuple[str, str]) -> Sheet:

@@ -61,9 +61,6 @@ def families(results: Results) -> dict[str, str]:
 def best_models(results: Results) -> dict[str, str]:
     """The model with the lowest averaged MAE at the largest horizon, for each family that has one.
 
-    Args:
-        results: What a comparison found.
-
     Returns:
         Model by family, in the order baseline, sequence, graph.
     """
@@ -77,7 +74,6 @@ def sample_size(results: Results, horizon: int, models: Iterable[str]) -> str:
     """How much a claim about some models stands on.
 
     Args:
-        results: What a comparison found.
         horizon: The claim's horizon in steps.
         models: The models that it is about; baselines have no seeds and are passed over.
 

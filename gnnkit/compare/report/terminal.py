@@ -8,9 +8,8 @@ from rich.text import Text
 
 from gnnkit.compare.findings import FINDINGS
 from gnnkit.compare.report.scores import Cell, Line, ScoreTable, score_table
-from gnnkit.compare.report.tables import METRIC_NAMES, families, horizon_label, step_of
+from gnnkit.compare.report.tables import families
 from gnnkit.compare.results import Results
-from gnnkit.data.spans import Step
 from gnnkit.report.numbers import decimals, format_number
 from gnnkit.report.terminal import say, terminal_table
 
@@ -33,7 +32,6 @@ def render_terminal(results: Results, console: Console) -> None:
         ValueError: The results have no rows of averaged scores.
     """
     table = score_table(results, "averaged")
-    minutes = step_of(results)
     unit = f" ({results.data.unit})" if results.data.unit else ""
     wide = len(table.horizons) <= _WIDE_HORIZONS
     shape = "MAE, RMSE" + unit + ", MAPE (%)" if wide else f"MAE ± deviation / RMSE{unit}"
@@ -42,20 +40,19 @@ def render_terminal(results: Results, console: Console) -> None:
     say(console, f"{results.data.name}: {shape}, averaged over all steps up to the horizon", "bold")
     step = len(table.horizons) if wide else _PER_TABLE
     for first in range(0, len(table.horizons), step):
-        console.print(_rich_table(table, range(first, min(first + step, len(table.horizons))), minutes, wide))
+        console.print(_rich_table(table, range(first, min(first + step, len(table.horizons))), wide))
     for sentence, style in _sentences(results, table):
         say(console, sentence, style)
 
 
-def _rich_table(table: ScoreTable, horizons: range, minutes: Step, wide: bool) -> Table:
+def _rich_table(table: ScoreTable, horizons: range, wide: bool) -> Table:
     heads = ["model"]
     for at in horizons:
-        label = horizon_label(table.horizons[at], minutes)
-        for number, metric in enumerate(table.metrics if wide else ("",)):
-            head = label if number == 0 else ""
-            heads.append(f"{head}\n{METRIC_NAMES[metric]}" if wide else head)
+        for number, name in enumerate(table.metric_names if wide else ("",)):
+            head = table.labels[at] if number == 0 else ""
+            heads.append(f"{head}\n{name}" if wide else head)
     grid = terminal_table([*heads, *(("\nparams", "\ns/epoch") if wide else ("params", "s/ep"))])
-    places = {metric: max(0, table.places(metric) - 1) for metric in table.metrics}
+    places = {metric: max(0, places - 1) for metric, places in table.places.items()}
     for index, line in enumerate(table.lines):
         cells = [text for at in horizons for text in _cells(table, line, at, places, wide)]
         following = table.lines[index + 1].family if index + 1 < len(table.lines) else line.family

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from gnnkit.ops.attention.numba_kernels import CompiledAttention, attention_kernels, constants
 from gnnkit.ops.attention.options import AttentionInputs, AttentionOptions
-from gnnkit.ops.attention.torch import attention_of_kernels
+from gnnkit.ops.attention.torch import edge_attention_backward
+from gnnkit.ops.autograd import Kernels
 from gnnkit.ops.kernels.threads import empty, real_type, run_chunks
 from gnnkit.ops.structure.chunks import graph_chunks
 from gnnkit.ops.structure.graph import CompressedGraph
@@ -104,4 +105,4 @@ def backward(
     return tuple(None if gradient is None else gradient.to(x.dtype) for gradient in found)
 
 
-edge_attention = attention_of_kernels(forward, backward)
+edge_attention = Kernels(forward, backward, edge_attention_backward)

@@ -69,16 +69,7 @@ def constants(num_edges: int, heads: int, channels: int, fewest_channels: int = 
 
 @cache
 def attention_kernels(double: bool, constant_heads: int, constant_channels: int) -> CompiledAttention:
-    """Make the loops.
-
-    Args:
-        double: True for float64.
-        constant_heads: Heads as a constant of the code, 0 for any number.
-        constant_channels: Channels as a constant of the code, 0 for any number.
-
-    Returns:
-        The loops, compiled on their first call.
-    """
+    """The loops for float64 or float32, with heads and channels as constants of the code; 0 stands for any number."""
     real = np.float64 if double else np.float32
 
     rows = head_rows(double, constant_heads)

@@ -113,17 +113,9 @@ def _numbers(options: AttentionOptions) -> tuple[float, ...]:
 def node_attention(
     graph: CompressedGraph, x: Tensor, att_src: Tensor, att_dst: Tensor, options: AttentionOptions
 ) -> Tensor:
-    """`edge_attention` of nodes among themselves, from the vectors that make their logits.
+    """`edge_attention` `[N, K, C]` of nodes among themselves, from the vectors `[1, K, C]` that make their logits.
 
-    Args:
-        graph: A small graph, with int32 indices in main memory.
-        x: Features of all nodes, float32 or float64.
-        att_src: Of that type: alpha_src is its product with x, head by head.
-        att_dst: Likewise for alpha_dst.
-        options: Slope and dropout.
-
-    Shape:
-        x `[N, K, C]`, att_src and att_dst `[1, K, C]` → `[N, K, C]`.
+    The graph is a small one, with int32 indices in main memory; all values are float32, or all float64.
     """
     return _node_attention((x, att_src, att_dst), graph, options)
 

@@ -17,7 +17,6 @@ from gnnkit.ops.structure.graph import CompressedGraph
 __all__ = [
     "NATIVE",
     "attend",
-    "attention_of_kernels",
     "dropout_factor",
     "edge_attention",
     "edge_attention_backward",
@@ -37,16 +36,9 @@ def _mix(bits: Tensor) -> Tensor:
 
 
 def dropout_factor(graph: _Graph, options: AttentionOptions, heads: int, dtype: torch.dtype) -> Tensor:
-    """Dropout's factor for each edge and head, 0 or one over the share that is kept: the numbers of every backend.
+    """Dropout's factor of each edge and head, `[E, K]` in the user's order: 0, or one over the share that is kept.
 
-    Args:
-        graph: The graph; an edge is known by its CSR position.
-        options: With a seed.
-        heads: K.
-        dtype: Type of the factors.
-
-    Returns:
-        `[E, K]` in the user's order.
+    An edge is known by its CSR position, so these are the numbers of every backend.
     """
     seed: Tensor = options.seed  # pyright: ignore[reportAssignmentType]
     position = torch.arange(graph.num_edges, device=graph.device)
@@ -129,22 +121,10 @@ def edge_attention_backward(
     return tuple(None if tensor is None else tensor.to(dtype) for tensor in found)
 
 
-def attention_of_kernels(
-    forward: Callable[..., tuple[Tensor, Tensor]], backward: Callable[..., tuple[Tensor | None, ...]]
-) -> Kernels:
-    """`edge_attention` from two kernels.
-
-    Args:
-        forward: `(inputs, graph, options) -> (out, stats)`; `stats` `[num_dst, 2, K]`, float32 where x is half, holds
-            each row's largest logit and one over its sum of exponentials.
-        backward: `(grad, inputs, (out, stats), needed, graph, options) -> gradients` of the four inputs.
-    """
-    return Kernels(forward, backward, edge_attention_backward)
-
-
 def _backward(grad, inputs, kept, needed, graph, options):
     return edge_attention_backward(grad, inputs, needed, graph, options)
 
 
-NATIVE = attention_of_kernels(_forward, _backward)
-"""Torch's operators in the place of kernels."""
+NATIVE = Kernels(_forward, _backward, edge_attention_backward)
+"""Torch's operators in the place of kernels: `forward` gives the averages and, `[num_dst, 2, K]` and float32 where x is
+half, each row's largest logit and one over its sum of exponentials."""

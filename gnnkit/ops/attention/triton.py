@@ -10,7 +10,8 @@ from torch import Tensor
 
 from gnnkit.ops.attention import triton_kernels as kernels
 from gnnkit.ops.attention.options import AttentionInputs, AttentionOptions
-from gnnkit.ops.attention.torch import attention_of_kernels
+from gnnkit.ops.attention.torch import edge_attention_backward
+from gnnkit.ops.autograd import Kernels
 from gnnkit.ops.kernels.pieces import cut, launch, power_of_two, sum_parts
 from gnnkit.ops.spmm.triton import gather
 from gnnkit.ops.structure.graph import CompressedGraph
@@ -118,4 +119,4 @@ def backward(
     return grad_x, grad_src, grad_dst, grad_edge.to(x.dtype) if need_edge else None
 
 
-edge_attention = attention_of_kernels(forward, backward)
+edge_attention = Kernels(forward, backward, edge_attention_backward)

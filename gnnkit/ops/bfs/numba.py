@@ -8,7 +8,6 @@ sources at a time: so the levels, which are far larger than the bits, are writte
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,8 @@ from torch import Tensor
 
 from gnnkit.ops.kernels.arithmetic import prefetch_row
 from gnnkit.ops.kernels.cache import compiled
-from gnnkit.ops.kernels.threads import empty, num_threads, run_chunks
+from gnnkit.ops.kernels.llvm import address, fill, splat, store
+from gnnkit.ops.kernels.threads import empty, even_chunks, num_threads, run_chunks
 from gnnkit.ops.structure.graph import CompressedGraph
 
 __all__ = ["hop_levels"]
@@ -46,26 +46,21 @@ def _write_64(typingctx: Any, planes: Any, first: Any, stride: Any, digits: Any,
 
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
         planes, first, stride, digits, out, start = arguments
-        word = context.make_array(signature.args[0])(context, builder, planes).data
-        target = context.make_array(signature.args[4])(context, builder, out).data
+        word = address(context, builder, signature.args[0], planes)
+        target = address(context, builder, signature.args[4], out, start)
         element = ir.IntType(signature.args[4].dtype.bitwidth)
         numbers, bits = ir.VectorType(element, _WORD), ir.VectorType(ir.IntType(1), _WORD)
-
-        def splat(value: Any) -> Any:
-            lane = ir.Constant(ir.IntType(32), 0)
-            one = builder.insert_element(ir.Constant(numbers, ir.Undefined), value, lane)
-            return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), _WORD), None))
-
         zero = ir.Constant(numbers, None)
         reached = builder.bitcast(builder.load(builder.gep(word, [first])), bits)
-        total = cgutils.alloca_once_value(builder, builder.select(reached, zero, splat(ir.Constant(element, -1))))
+        total = cgutils.alloca_once_value(builder, builder.select(reached, zero, fill(numbers, -1)))
         with cgutils.for_range(builder, digits) as loop:
             place = builder.add(first, builder.mul(stride, builder.add(loop.index, ir.Constant(stride.type, 1))))
             mask = builder.bitcast(builder.load(builder.gep(word, [place])), bits)
             digit = builder.shl(ir.Constant(element, 1), builder.trunc(loop.index, element))
-            builder.store(builder.or_(builder.load(total), builder.select(mask, splat(digit), zero)), total)
-        pointer = builder.bitcast(builder.gep(target, [start]), numbers.as_pointer())
-        builder.store(builder.load(total), pointer, align=1)
+            builder.store(
+                builder.or_(builder.load(total), builder.select(mask, splat(builder, digit, numbers), zero)), total
+            )
+        store(builder, builder.load(total), target)
         return context.get_dummy_value()
 
     i = types.intp
@@ -274,7 +269,5 @@ def hop_levels(graph: CompressedGraph, sources: Tensor, max_hops: int, dtype: to
         kernel: Any = _search
         kernel(start, stop, words, *arguments, *workspace)
 
-    shares = min(groups, num_threads())
-    cuts = [groups * share // shares for share in range(shares + 1)]
-    run_chunks(search, list(pairwise(cuts)))
+    run_chunks(search, even_chunks(groups, num_threads()))
     return out, int(deepest.max())

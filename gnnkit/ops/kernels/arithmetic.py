@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from numba.extending import intrinsic
 
 from gnnkit.ops.kernels.llvm import Lanes, address, exp, prefetch_line
 
-__all__ = ["FAST", "exact_product", "exact_sum", "exp32", "exp64", "mix", "prefetch_row", "stack_array_of"]
+__all__ = ["FAST", "exact_product", "exact_sum", "exp32", "mix", "prefetch_row", "stack_array_of"]
 
 # Sums may be reordered, or nothing is vectorised. NaN and infinity keep their meaning ("nnan" and "ninf" stay off).
 FAST = {"reassoc", "contract", "nsz", "arcp"}
@@ -49,17 +48,10 @@ _stack32, _stack64 = _stack_of(types.float32, ir.FloatType()), _stack_of(types.f
 
 
 def stack_array_of(double: bool, constant: int):
-    """Make the function `(n) -> array` for a kernel's own running sums.
+    """Make the function `(n) -> array` for a kernel's own running sums; the array must not outlive the kernel's call.
 
-    A constant number of them lies on the stack: the compiler then knows that no argument of the kernel shares their
-    memory, and keeps them in vector registers. Any other number comes from the heap.
-
-    Args:
-        double: True for float64.
-        constant: The number, 0 where it is not a constant.
-
-    Returns:
-        A compiled function; its array must not outlive the kernel's call.
+    A constant number of them (not 0) lies on the stack: the compiler then knows that no argument of the kernel shares
+    their memory, and keeps them in vector registers. Any other number comes from the heap.
     """
     real = np.float64 if double else np.float32
     if constant <= 0:
@@ -106,12 +98,6 @@ def exp32(typing_context, x):
         return exp(Lanes(builder, arguments[0])).value
 
     return types.float32(types.float32), generate
-
-
-@njit(inline="always")
-def exp64(x):
-    """e**x in float64."""
-    return math.exp(x)
 
 
 @njit(inline="always")

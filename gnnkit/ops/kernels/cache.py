@@ -116,9 +116,6 @@ def compiled(*constants: Any, fastmath: Any = FAST, **options: Any) -> Callable[
         *constants: All that the function's closure depends on, besides the sources: numbers and the like.
         fastmath: Default: sums may be reordered.
         **options: numba's others.
-
-    Returns:
-        The decorator.
     """
     options |= {"nogil": True, "fastmath": fastmath}
     named = [(name, sorted(value) if isinstance(value, set) else value) for name, value in sorted(options.items())]

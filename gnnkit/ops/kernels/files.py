@@ -49,12 +49,7 @@ class KernelFiles:
         return self._folder
 
     def read(self, name: str, key: bytes) -> bytes | None:
-        """The content of a file, or None.
-
-        Args:
-            name: Of the file.
-            key: What `write` was given: another one gives None.
-        """
+        """The content of a file; None where there is none that is whole and was written with this key."""
         if self.folder is None:
             return None
         path = self.folder / name
@@ -78,13 +73,7 @@ class KernelFiles:
         return blob[_DIGEST:]
 
     def write(self, name: str, key: bytes, content: bytes) -> None:
-        """Write a file, or replace it.
-
-        Args:
-            name: Of the file.
-            key: All that the content depends on; it goes into the checksum.
-            content: What is read again.
-        """
+        """Write a file, or replace it; the key, all that the content depends on, goes into its checksum."""
         if self.folder is None:
             return
         try:

@@ -30,8 +30,6 @@ __all__ = [
     "splat",
     "store",
     "tanh",
-    "uint8s",
-    "uint64s",
     "vector_lanes",
     "vector_of",
 ]
@@ -70,7 +68,6 @@ def _pointer_to(kind: Any, llvm: ir.Type) -> Any:
 
 
 int32s, int64s = _pointer_to(types.int32, ir.IntType(32)), _pointer_to(types.int64, ir.IntType(64))
-uint8s, uint64s = _pointer_to(types.uint8, ir.IntType(8)), _pointer_to(types.uint64, ir.IntType(64))
 float32s, float64s = _pointer_to(types.float32, ir.FloatType()), _pointer_to(types.float64, ir.DoubleType())
 
 

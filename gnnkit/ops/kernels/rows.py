@@ -6,6 +6,7 @@ out. Every function has a form for rows of any length, which is a plain loop.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +17,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from gnnkit.ops.kernels.arithmetic import FAST, exp32, exp64
+from gnnkit.ops.kernels.arithmetic import FAST, exp32
 from gnnkit.ops.kernels.llvm import Lanes, address, exp, fill, fused, load, splat, store, vector_lanes, vector_of
 
 __all__ = ["ChannelRows", "HeadRows", "channel_rows", "head_rows"]
@@ -40,7 +41,7 @@ class HeadRows:
 @cache
 def head_rows(double: bool, constant: int) -> HeadRows:
     """Functions for rows of `constant` logits in float32, for rows of any length where it is 0 or for float64."""
-    plain_exp: Any = exp64 if double else exp32
+    plain_exp: Any = math.exp if double else exp32
 
     # Rounded the same way wherever it is computed: the largest logit less itself is zero, however large it is.
     @njit(fastmath=False)

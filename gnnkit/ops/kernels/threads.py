@@ -14,12 +14,13 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["empty", "num_threads", "real_type", "run_chunks"]
+__all__ = ["empty", "even_chunks", "num_threads", "real_type", "run_chunks"]
 
 _HUGE_PAGE = 2 * 1024 * 1024
 _MADV_HUGEPAGE = 14
@@ -53,15 +54,16 @@ def _get_pool(size: int) -> ThreadPoolExecutor:
         return _pool
 
 
+def even_chunks(count: int, shares: int) -> list[tuple[int, int]]:
+    """`range(count)` in at most so many pieces of about one length."""
+    shares = min(count, shares)
+    return list(pairwise(count * share // max(shares, 1) for share in range(shares + 1)))
+
+
 def run_chunks(kernel: Callable[..., Any], chunks: Sequence[tuple[int, int]], *arguments: Any) -> None:
-    """Call `kernel(start, stop, *arguments)` for each chunk, on as many threads as torch has.
+    """Call a compiled `kernel(start, stop, *arguments)` for each chunk, on as many threads as torch has.
 
     Which thread takes which chunk is left open: a result that must be the same each time depends on the chunk alone.
-
-    Args:
-        kernel: A compiled function that lets go of the GIL.
-        chunks: (start, stop) of each.
-        *arguments: Further arguments.
     """
     threads = min(num_threads(), len(chunks))
     if threads <= 1:
@@ -97,15 +99,7 @@ def _madvise() -> Callable[[int, int, int], int] | None:
 
 
 def empty(*shape: int, dtype: torch.dtype) -> Tensor:
-    """An uninitialised CPU tensor; a large one asks the kernel for huge pages, as first touches are a third of a step.
-
-    Args:
-        *shape: Its shape.
-        dtype: Its type.
-
-    Returns:
-        The tensor.
-    """
+    """An uninitialised CPU tensor; a large one asks for huge pages, as first touches are a third of a step."""
     tensor = torch.empty(shape, dtype=dtype)
     size = tensor.nbytes
     if size >= 2 * _HUGE_PAGE:

@@ -10,15 +10,13 @@ are one matrix product each, biases included, and the gradients of all weights a
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from gnnkit.ops.kernels.cache import compiled
 from gnnkit.ops.kernels.llvm import sigmoid, tanh
-from gnnkit.ops.kernels.threads import empty, num_threads, run_chunks
+from gnnkit.ops.kernels.threads import empty, even_chunks, num_threads, run_chunks
 from gnnkit.ops.kernels.vectors import TILE_ROWS, add_tile, set_tile, tile_columns, vector_map
 from gnnkit.ops.recurrence.autograd import Inputs, RecurrenceKernels
 
@@ -251,9 +249,7 @@ def _sizes(x: Tensor, state: Tensor) -> tuple[int, tuple[int, ...]]:
 
 def _shares(count: int) -> list[tuple[int, int]]:
     """A few shares for each thread: so many that the last one to end is not waited for long."""
-    shares = min(count, 4 * num_threads())
-    cuts = [count * share // max(shares, 1) for share in range(shares + 1)]
-    return list(pairwise(cuts))
+    return even_chunks(count, 4 * num_threads())
 
 
 def _flat(*tensors: Tensor) -> list[np.ndarray]:

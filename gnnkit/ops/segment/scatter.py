@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from gnnkit._optional import optional_import
-from gnnkit.ops.segment.torch import segment_largest
+from gnnkit.ops.segment import torch as native
 
 __all__ = ["segment_mean", "segment_softmax", "segment_sum"]
 
@@ -25,5 +25,4 @@ def segment_mean(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
 def segment_softmax(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
     """See `gnnkit.ops.segment_softmax`."""
     # Not torch-scatter's own: its maximum has a derivative, which cancels out, and no batching rule.
-    weights = (values - segment_largest(values, index, num_segments).index_select(0, index)).exp()
-    return weights / (segment_sum(weights, index, num_segments) + 1e-16).index_select(0, index)
+    return native.segment_softmax(values, index, num_segments, segment_sum)

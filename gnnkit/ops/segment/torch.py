@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -44,8 +46,10 @@ def segment_max(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
     return largest + zeros.index_add(0, index, shares)
 
 
-def segment_softmax(values: Tensor, index: Tensor, num_segments: int) -> Tensor:
-    """See `gnnkit.ops.segment_softmax`."""
+def segment_softmax(
+    values: Tensor, index: Tensor, num_segments: int, total: Callable[..., Tensor] = segment_sum
+) -> Tensor:
+    """See `gnnkit.ops.segment_softmax`; `total` is the sum that it is made of."""
     # The largest value cancels out, so it is a constant for the derivative.
     weights = (values - segment_largest(values, index, num_segments).index_select(0, index)).exp()
-    return weights / (segment_sum(weights, index, num_segments) + 1e-16).index_select(0, index)
+    return weights / (total(weights, index, num_segments) + 1e-16).index_select(0, index)

@@ -79,12 +79,8 @@ spmm = SpmmKernels(forward, backward)
 def matrix_product(matrix: Tensor, x: Tensor) -> Tensor:
     """A x for a constant matrix whose zeros are no edges: on a CPU they do not spread what is infinite or no number.
 
-    Args:
-        matrix: `[M, N]`.
-        x: `[N, D]`, or `[B, N, D]`.
-
-    Returns:
-        `[M, D]`, or `[B, M, D]`.
+    Shape:
+        matrix `[M, N]`, x `[N, D]` or `[B, N, D]` → `[M, D]` or `[B, M, D]`.
     """
     tracing = is_traced() or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
     if x.device.type != "cpu" or matrix.requires_grad or tracing or is_transformed(matrix, x):

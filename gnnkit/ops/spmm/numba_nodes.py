@@ -57,14 +57,9 @@ def _add_up(graph: CompressedGraph, x: Tensor, outgoing: bool) -> Tensor:
 
 
 def node_sum(graph: CompressedGraph, x: Tensor) -> Tensor:
-    """`spmm` of nodes among themselves with `graph.weight`.
+    """`spmm` `[N, C]` of nodes among themselves with `graph.weight`, float32 or float64 as the features are.
 
-    Args:
-        graph: A small graph with weights, with int32 indices in main memory, of as many sources as targets.
-        x: Features, float32 or float64 as the weights.
-
-    Shape:
-        x `[N, C]` → `[N, C]`.
+    The graph is a small one, with int32 indices in main memory.
     """
     if x.requires_grad and torch.is_grad_enabled():
         return _NodeSum.apply(graph, x, False)  # pyright: ignore[reportReturnType]

@@ -18,9 +18,6 @@ def balanced_chunks(pointers: np.ndarray, work_per_chunk: int) -> list[tuple[int
     Args:
         pointers: Where each row begins, `[rows + 1]`.
         work_per_chunk: Edges plus rows of a chunk; a longer row is a chunk of its own.
-
-    Returns:
-        (first row, row after the last) of each chunk, all rows in order.
     """
     rows = len(pointers) - 1
     if rows <= 0:
@@ -33,15 +30,9 @@ def balanced_chunks(pointers: np.ndarray, work_per_chunk: int) -> list[tuple[int
 
 
 def graph_chunks(graph: CompressedGraph, channels: int, *, outgoing: bool = False) -> list[tuple[int, int]]:
-    """The rows of a graph (or its columns) in chunks that are worth a thread's while, remembered with the graph.
+    """A graph's targets (`outgoing`: its sources) in chunks that are worth a thread's while, remembered with the graph.
 
-    Args:
-        graph: The graph.
-        channels: Numbers per edge that a kernel reads.
-        outgoing: True to cut sources by their outgoing edges, False to cut targets by their incoming ones.
-
-    Returns:
-        (first, after the last) of each chunk.
+    `channels` is how many numbers an edge makes a kernel read.
     """
     per_chunk = max(_MIN_CHUNK_WORK // max(channels, 1), 1024, graph.num_edges // 256)
     rows = graph.num_src if outgoing else graph.num_dst

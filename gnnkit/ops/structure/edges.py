@@ -62,15 +62,9 @@ def edge_tensor(graph: Tensor | CompressedGraph) -> Tensor:
 
 
 def with_sizes(graph: Tensor | EdgeIndex | CompressedGraph, num_dst: int | None, num_src: int) -> tuple[Any, int, int]:
-    """A graph with its numbers of targets and edges; a sparse one is compressed.
+    """What a caller gave as graph, a sparse one compressed, with its numbers of targets and edges.
 
-    Args:
-        graph: What a caller gave.
-        num_dst: What the caller said. Default: the graph's own number where it has one, else `num_src`.
-        num_src: Number of sources.
-
-    Returns:
-        The graph, the number of targets, the number of edges.
+    The number of targets is what the caller said, else the graph's own where it has one, else `num_src`.
     """
     if not isinstance(graph, Tensor) or graph.layout != torch.strided:
         graph = compress(graph, num_dst, num_src)
@@ -86,15 +80,8 @@ def as_graph(
     """A graph as backends take it: compressed, or inside a `torch.func` transform, where nothing can be sorted, a list.
 
     Args:
-        graph: The graph, from `with_sizes`.
-        num_dst, num_src: Numbers of targets and sources.
-        values: Names of arguments, and the tensors that must be on the graph's device.
-
-    Returns:
-        The graph.
-
-    Raises:
-        ValueError: A tensor is on another device.
+        graph, num_dst, num_src: From `with_sizes`.
+        values: Names of arguments, and the tensors that must be on the graph's device; a `ValueError` where one is not.
     """
     if is_in_transform() and isinstance(graph, Tensor) and graph.layout == torch.strided:
         found = EdgeList(plain(graph).long(), num_dst, num_src)

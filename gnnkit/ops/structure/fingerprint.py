@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
+import ctypes
 from collections.abc import Hashable
 from functools import cache
 
-import torch
 from torch import Tensor
+from xxhash import xxh3_128_digest
 
 from gnnkit._optional import is_available
+from gnnkit.ops.kernels.threads import run_chunks
 
 __all__ = ["fingerprint", "has_numba"]
+
+# Two threads are handed their work in about as long as one reads a megabyte.
+_CHUNK = 1 << 20
 
 
 @cache
@@ -23,8 +27,7 @@ def has_numba() -> bool:
 def fingerprint(tensor: Tensor) -> Hashable:
     """Read all of a CPU tensor's memory and return at least 128 bits that depend on each byte and its place.
 
-    Compiled this is as fast as memory is read (1.3 ms for 2.3 million int64 edges); without numba it is SHA-256, ten to
-    fifty times slower.
+    XXH3 reads as fast as the memory gives.
 
     Args:
         tensor: A strided tensor in main memory. Two tensors are to be compared by this only where shape, stride and
@@ -34,6 +37,7 @@ def fingerprint(tensor: Tensor) -> Hashable:
         The bits, as a value that can be compared.
 
     Example:
+        >>> import torch
         >>> edges = torch.tensor([[0, 1, 2], [1, 2, 0]])
         >>> before = fingerprint(edges)
         >>> edges.numpy()[0, 0] = 1
@@ -45,12 +49,18 @@ def fingerprint(tensor: Tensor) -> Hashable:
             return tuple(fingerprint(row) for row in tensor)
         transposed = tensor.t() if tensor.dim() == 2 else tensor
         tensor = transposed if transposed.is_contiguous() else tensor.contiguous()
-    length = tensor.numel() * tensor.element_size()
-    if length == 0:
-        return ()
-    if has_numba():
-        from gnnkit.ops.structure.numba_fingerprint import hash_memory
+    address, length = tensor.data_ptr(), tensor.numel() * tensor.element_size()
+    if length <= 4 * _CHUNK:
+        return _hash(address, length)
+    found: dict[int, bytes] = {}
 
-        return hash_memory(tensor.data_ptr(), length)
-    memory = tensor.detach().reshape(-1).view(torch.uint8).numpy()
-    return hashlib.sha256(memory.data).digest()
+    def add(start: int, stop: int) -> None:
+        found[start] = _hash(address + start, stop - start)
+
+    starts = range(0, length, _CHUNK)
+    run_chunks(add, [(start, min(start + _CHUNK, length)) for start in starts])
+    return tuple(found[start] for start in starts)
+
+
+def _hash(address: int, length: int) -> bytes:
+    return xxh3_128_digest((ctypes.c_char * length).from_address(address)) if length else b""

@@ -47,16 +47,10 @@ def _place(start, stop, bounds, keys, values, offsets, ordered, perm):
 
 
 def counting_sort(keys: Tensor, num_keys: int, values: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-    """Sort edges by key, stably.
-
-    Args:
-        keys: Key of each edge, `[E]`, all of them at least 0 and below `num_keys`.
-        num_keys: Number of keys.
-        values: A value for each edge, `[E]`.
-        dtype: Type of the results.
+    """Sort edges by key, stably; keys are at least 0 and below `num_keys`.
 
     Returns:
-        Where each key begins `[num_keys + 1]`, the values in order `[E]`, and the permutation `[E]`.
+        Where each key begins `[num_keys + 1]`, the values in order `[E]`, the permutation `[E]`, all of type `dtype`.
     """
     edges = keys.numel()
     pointers = torch.empty(num_keys + 1, dtype=dtype)

@@ -6,7 +6,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, TypeVar
 
 import torch
@@ -31,14 +31,14 @@ _LEAST_ROOM = 1024 * 1024
 _KINDS = (Tensor, torch.nn.Parameter)
 
 
+@dataclass(slots=True)
 class _Entry:
     """A value with the marks of the tensors that it was made of, and a hold on none of them."""
 
-    __slots__ = ("lives", "marks", "size", "value")
-
-    def __init__(self, marks: Hashable, value: object, size: int) -> None:
-        self.marks, self.value, self.size = marks, value, size
-        self.lives: tuple[object, ...] = ()
+    marks: Hashable
+    value: Any
+    size: int
+    lives: tuple[object, ...] = ()
 
 
 class _Shelf:
@@ -173,7 +173,7 @@ def remember(name: Hashable, tensors: tuple[Tensor, ...], build: Callable[[], T]
         if entry is not None and entry.marks == marks:
             shelf.entries.pop(key, None)  # pyright: ignore[reportOptionalMemberAccess]
             shelf.entries[key] = entry  # pyright: ignore[reportOptionalMemberAccess]
-            return entry.value  # pyright: ignore[reportReturnType]
+            return entry.value
     value = _build(build)
     entry = _Entry(marks, value, _size(value))
     if not small:
@@ -218,11 +218,8 @@ def forget(*tensors: Tensor) -> None:
     with _lock:
         for shelf in (_small, *_shelves.values()):
             for key in list(shelf.entries):
-                if not tensors or any(isinstance(part, tuple) and part[0] in places for part in _places(key)):
+                _, *parts = key  # pyright: ignore[reportGeneralTypeIssues]
+                if not tensors or any(part[0] in places for part in parts):
                     shelf.entries.pop(key, None)
         for address in [address for address, shelf in tuple(_shelves.items()) if not shelf.entries]:
             _shelves.pop(address, None)
-
-
-def _places(key: Any) -> tuple[Any, ...]:
-    return key[1:]

@@ -1,4 +1,7 @@
-"""Figures of the random-combinations study: loss and accuracy by step, and how far the gradient reaches."""
+"""Figures of the random-combinations study: loss and accuracy by step, and how far the gradient reaches.
+
+The runs are those that `load_runs` returns.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from gnnkit.sequence import plot_gradient_flow
@@ -38,7 +40,6 @@ def draw_curves(runs: Sequence[dict[str, Any]], quantity: str) -> Figure:
     are on a logarithmic axis, where mean and band are those of the logarithm: a band below zero is none.
 
     Args:
-        runs: As `load_runs` returns them.
         quantity: "loss" or "accuracy".
 
     Returns:
@@ -59,7 +60,6 @@ def draw_curves(runs: Sequence[dict[str, Any]], quantity: str) -> Figure:
     columns = min(3, len(lengths))
     lines = -(-len(lengths) // columns)  # of one initialisation
     figure = Figure(figsize=(1 + 3.6 * columns, 0.9 + 2.9 * lines * len(starts)), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots(lines * len(starts), columns, sharey=True, squeeze=False).flatten()
     for number, start in enumerate(starts):
         panels = axes[number * lines * columns : (number + 1) * lines * columns]
@@ -83,9 +83,6 @@ def draw_flow(runs: Sequence[dict[str, Any]]) -> Figure:
     """Draw the norm of the loss's gradient at each step's state before and after training, at the largest length.
 
     The geometric mean over seeds, at the smallest width of embedding, from the report's initialisation if it was run.
-
-    Args:
-        runs: As `load_runs` returns them.
 
     Returns:
         The figure, tied to no pyplot state.
@@ -113,7 +110,6 @@ def write_figures(runs: Sequence[dict[str, Any]], out: Path) -> None:
     """Write `loss.png`, `accuracy.png` and `gradient_flow.png` into a folder.
 
     Args:
-        runs: As `load_runs` returns them.
         out: The folder.
     """
     for name, figure in (

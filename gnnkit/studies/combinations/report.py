@@ -1,4 +1,7 @@
-"""Tables of the random-combinations study, and in words what differs from the course report and why."""
+"""Tables of the random-combinations study, and in words what differs from the course report and why.
+
+The rows are those that `run_study` returns.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +67,6 @@ def table(rows: pd.DataFrame, cell: str) -> str:
     """One cell's results as a Markdown table, mean ± deviation over seeds, beside the report's.
 
     Args:
-        rows: As `run_study` returns them.
         cell: Which cell.
 
     Returns:
@@ -102,7 +104,6 @@ def render_terminal(rows: pd.DataFrame, console: Console) -> None:
     """Print a table a cell, and what differs from the report.
 
     Args:
-        rows: As `run_study` returns them.
         console: Where to print.
     """
     say(console, _conditions(rows), "dim")
@@ -123,9 +124,6 @@ def render_terminal(rows: pd.DataFrame, console: Console) -> None:
 
 def differences(rows: pd.DataFrame) -> list[str]:
     """What differs from the report, and why: sentences made from the rows.
-
-    Args:
-        rows: As `run_study` returns them.
 
     Returns:
         First each result that the report has too, then what the initialisation and the embedding's width do, then what
@@ -164,7 +162,6 @@ def write_report(rows: pd.DataFrame, path: Path) -> str:
     """Write the tables and the differences as Markdown, and return the text.
 
     Args:
-        rows: As `run_study` returns them.
         path: The file.
     """
     parts = ["# Random combinations: tell the last of T numbers from the others", _conditions(rows)]

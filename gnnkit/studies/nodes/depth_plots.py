@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from matplotlib.figure import Figure
 
 __all__ = ["draw_accuracy", "draw_energy", "draw_influence", "write_depth_figures"]
 
@@ -27,8 +26,6 @@ def _tidy(axes: Any) -> None:
 
 def draw_accuracy(rows: Any) -> Figure:
     """Test accuracy by depth, mean and standard deviation over seeds."""
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(6.0, 4.0), layout="constrained")
     axes = figure.add_subplot()
     for name in _present(rows):
@@ -52,8 +49,6 @@ def draw_energy(layers: Any) -> Figure:
     Above the energy itself, below the energy over the squared size of the features, which does not fall because they
     shrink. The first column is the untrained model, the second the trained one.
     """
-    from matplotlib.figure import Figure
-
     deepest = layers["depth"].max()
     last = layers[layers["layer"] == layers["depth"]]
     figure = Figure(figsize=(13.0, 7.0), layout="constrained")
@@ -86,8 +81,6 @@ def draw_energy(layers: Any) -> Figure:
 
 def draw_influence(influence: Any) -> Figure:
     """Share of a test node's total influence that comes from each distance, a panel a depth."""
-    from matplotlib.figure import Figure
-
     depths = sorted(set(influence["depth"]))
     figure = Figure(figsize=(3.0 * len(depths) + 1.0, 3.6), layout="constrained")
     panels = figure.subplots(1, len(depths), sharey=True, squeeze=False)[0]

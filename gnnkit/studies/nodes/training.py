@@ -8,7 +8,7 @@ import json
 import resource
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,7 +28,7 @@ from gnnkit.studies.nodes.recipes import NodeRecipe, node_recipe
 from gnnkit.training import isolated_seed, resolve_device, save_checkpoint
 from gnnkit.training.environment import environment
 from gnnkit.training.node_batches import fit_batches, predict_batches
-from gnnkit.training.seeds import SeedResult, SeedSettings, fit_seeds
+from gnnkit.training.seeds import SeedResult, fit_seeds
 
 __all__ = ["NodeRun", "build_models", "summarize", "train_nodes"]
 
@@ -125,115 +125,98 @@ def train_nodes(
     made_from["graph"] = digests
     made_from["batches"] = "whole" if whole else "neighbour" if run.batches == "neighbour" else f"{run.num_parts} parts"
     with claim_folder(out, "run.json", made_from, "a run", finished=table.exists):
-        rows = _train_missing(run, recipe, graph, digests, out, on_epoch, whole=whole)
+        device = resolve_device(run.device)
+        digest = hashlib.sha256("".join(digests.values()).encode()).hexdigest()[:12]
+        training = _Training(run, recipe, graph.to(str(device)) if whole else graph, digest, whole, device)
+        rows = training.train_missing(out, on_epoch)
         chosen = rows.set_index("seed").loc[list(run.seeds)].reset_index()
         write_json(out / "summary.json", summarize(chosen))
     return chosen
 
 
-def _train_missing(
-    run: NodeRun,
-    recipe: NodeRecipe,
-    graph: Any,
-    digests: Mapping[str, str],
-    out: Path,
-    on_epoch: Callable[[str], None] | None,
-    *,
-    whole: bool,
-) -> Any:
-    """Train the seeds that have no row yet, block by block; the rows of all."""
-    table, device = out / "rows.csv", resolve_device(run.device)
-    digest = hashlib.sha256("".join(digests.values()).encode()).hexdigest()[:12]
-    rows: Any = _read_rows(table, digest)
-    done = set() if rows.empty else set(rows["seed"])
-    missing = [seed for seed in run.seeds if seed not in done]
-    if whole:
-        graph = graph.to(str(device))
-    size = run.seeds_at_once if whole else 1
-    for start in range(0, len(missing), size):
-        seeds = missing[start : start + size]
+@dataclass(frozen=True)
+class _Training:
+    """What the seeds of a run share."""
 
-        def watch(epoch: int, left: float, seeds: list[int] = seeds) -> None:
-            if on_epoch is not None:
-                what = f"{left} training" if whole else f"loss {left:.4f}"
-                on_epoch(f"seeds {seeds[0]} to {seeds[-1]}: epoch {epoch}, {what}")
+    run: NodeRun
+    recipe: NodeRecipe
+    graph: Any
+    digest: str
+    whole: bool
+    device: torch.device
 
-        began = time.perf_counter()
-        models = build_models(recipe, graph, seeds)
-        extra: dict[str, Any] = {}
-        if whole:
-            stack = SeedStack(models, seeds).to(device)
-            results = fit_seeds(stack, graph, recipe.settings, on_epoch=watch)
+    def train_missing(self, out: Path, on_epoch: Callable[[str], None] | None) -> Any:
+        """Train the seeds that have no row yet, block by block; the rows of all."""
+        table = out / "rows.csv"
+        rows: Any = _read_rows(table, self.digest)
+        done = set() if rows.empty else set(rows["seed"])
+        missing = [seed for seed in self.run.seeds if seed not in done]
+        size = self.run.seeds_at_once if self.whole else 1
+        for start in range(0, len(missing), size):
+            seeds = missing[start : start + size]
+
+            def watch(epoch: int, left: float, seeds: list[int] = seeds) -> None:
+                if on_epoch is not None:
+                    what = f"{left} training" if self.whole else f"loss {left:.4f}"
+                    on_epoch(f"seeds {seeds[0]} to {seeds[-1]}: epoch {epoch}, {what}")
+
+            began = time.perf_counter()
+            models = build_models(self.recipe, self.graph, seeds)
+            extra: dict[str, Any] = {}
+            if self.whole:
+                stack = SeedStack(models, seeds).to(self.device)
+                results = fit_seeds(stack, self.graph, self.recipe.settings, on_epoch=watch)
+            else:
+                results, extra = self._fit_large(models[0].to(self.device), seeds[0], watch)
+            block = {
+                "parameters": sum(p.numel() for p in models[0].parameters()),
+                "seconds": (time.perf_counter() - began) / len(seeds),
+                "seeds_at_once": len(seeds),
+            }
+            for result in results:
+                row = {**self._row(result, block), **extra, **environment(self.device)}
+                rows = pd.concat([rows, pd.DataFrame([row])], ignore_index=True)
+            _keep_best(out, self.recipe, self.graph, results, rows)
+            write_text(table, rows.to_csv(index=False))
+        return rows
+
+    def _fit_large(
+        self, model: NodeClassifier, seed: int, watch: Callable[[int, float], None]
+    ) -> tuple[list[SeedResult], dict[str, Any]]:
+        run, graph = self.run, self.graph
+        if graph.x is not None and graph.x.layout != torch.strided and run.batches == "neighbour":
+            graph = graph.clone()
+            graph.x = graph.x.to_dense()
+        halo = len(model.layers)
+        whole: Any = PartitionLoader(graph, run.num_parts, halo=halo + 1, shuffle=False)
+        if run.batches == "neighbour":
+            batches: Any = neighbour_batches(graph, [10] * halo)
         else:
-            model = models[0].to(device)
-            results, extra = _fit_large(run, model, graph, recipe.settings, seeds[0], watch)
-        seconds = time.perf_counter() - began
-        for result in results:
-            row = _row(run, recipe, graph, digest, result, seconds / len(seeds), len(seeds), models[0])
-            rows = pd.concat([rows, pd.DataFrame([{**row, **extra, **environment(device)}])], ignore_index=True)
-        _keep_best(out, recipe, graph, results, rows)
-        write_text(table, rows.to_csv(index=False))
-    return rows
+            batches = PartitionLoader(graph, run.num_parts, parts_per_batch=max(1, run.num_parts // 10), seed=seed)
+        result = fit_batches(model, graph, batches, self.recipe.settings, seed=seed, whole=whole, on_epoch=watch)
+        extra: dict[str, Any] = {}
+        if run.data.startswith("ogbn-"):
+            evaluator = ogb_evaluator(run.data)
+            logits, chosen = predict_batches(model, graph, whole), graph.test_mask
+            predicted = logits.argmax(dim=-1, keepdim=True) if graph.y.dim() == 1 else logits
+            truth = graph.y.view(graph.y.size(0), -1)
+            scores = evaluator.eval({"y_true": truth[chosen].numpy(), "y_pred": predicted[chosen].numpy()})
+            extra = {f"ogb_{name}": float(value) for name, value in scores.items()}
+        return [result], extra
 
-
-def _fit_large(
-    run: NodeRun,
-    model: NodeClassifier,
-    graph: Any,
-    settings: SeedSettings,
-    seed: int,
-    watch: Callable[[int, float], None],
-) -> tuple[list[SeedResult], dict[str, Any]]:
-    if graph.x is not None and graph.x.layout != torch.strided and run.batches == "neighbour":
-        graph = graph.clone()
-        graph.x = graph.x.to_dense()
-    halo = len(model.layers)
-    whole: Any = PartitionLoader(graph, run.num_parts, halo=halo + 1, shuffle=False)
-    if run.batches == "neighbour":
-        batches: Any = neighbour_batches(graph, [10] * halo)
-    else:
-        batches = PartitionLoader(graph, run.num_parts, parts_per_batch=max(1, run.num_parts // 10), seed=seed)
-    result = fit_batches(model, graph, batches, settings, seed=seed, whole=whole, on_epoch=watch)
-    extra: dict[str, Any] = {}
-    if run.data.startswith("ogbn-"):
-        evaluator = ogb_evaluator(run.data)
-        logits, chosen = predict_batches(model, graph, whole), graph.test_mask
-        predicted = logits.argmax(dim=-1, keepdim=True) if graph.y.dim() == 1 else logits
-        truth = graph.y.view(graph.y.size(0), -1)
-        scores = evaluator.eval({"y_true": truth[chosen].numpy(), "y_pred": predicted[chosen].numpy()})
-        extra = {f"ogb_{name}": float(value) for name, value in scores.items()}
-    return [result], extra
-
-
-def _row(
-    run: NodeRun,
-    recipe: NodeRecipe,
-    graph: Any,
-    digest: str,
-    result: SeedResult,
-    seconds: float,
-    together: int,
-    model: NodeClassifier,
-) -> dict[str, Any]:
-    return {
-        "data": run.data,
-        "data_hash": digest,
-        "model": run.model,
-        "seed": result.seed,
-        "test_accuracy": result.test_accuracy,
-        "val_accuracy": result.val_accuracy,
-        "train_accuracy": result.train_accuracy,
-        "val_loss": result.val_loss,
-        "epochs": result.epochs,
-        "epoch": result.epoch,
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "seconds": seconds,
-        "seeds_at_once": together,
-        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "num_nodes": graph.num_nodes,
-        "num_edges": graph.num_edges,
-        "recipe": json.dumps({**recipe.model, **asdict(recipe.settings)}, sort_keys=True),
-    }
+    def _row(self, result: SeedResult, block: dict[str, Any]) -> dict[str, Any]:
+        names = ("seed", "test_accuracy", "val_accuracy", "train_accuracy", "val_loss", "epochs", "epoch")
+        return {
+            "data": self.run.data,
+            "data_hash": self.digest,
+            "model": self.run.model,
+            **{name: getattr(result, name) for name in names},
+            **block,
+            "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            "num_nodes": self.graph.num_nodes,
+            "num_edges": self.graph.num_edges,
+            "recipe": json.dumps({**self.recipe.model, **asdict(self.recipe.settings)}, sort_keys=True),
+        }
 
 
 def summarize(rows: Any) -> dict[str, Any]:

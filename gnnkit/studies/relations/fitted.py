@@ -95,30 +95,17 @@ def make_fitted(model: Decagon, task: LinkTask, settings: RelationsSettings) -> 
         settings: How.
     """
     triples = task.triples
-    names = {
-        "entities": list(triples.entities),
-        "relations": list(triples.relations),
-        "titles": list(triples.relation_titles),
-    }
-    fitted = FittedLinks(
-        names,
-        {
-            "decoder": settings.decoder,
-            "channels": settings.channels,
-            "popularity": settings.popularity,
-            "cooccurrence": settings.cooccurrence,
-            "symmetric": triples.symmetric,
-        },
-        task.split.train,
-    )
+    names = {"entities": triples.entities, "relations": triples.relations, "titles": triples.relation_titles}
+    chosen = {name: getattr(settings, name) for name in ("decoder", "channels", "popularity", "cooccurrence")}
+    chosen["symmetric"] = triples.symmetric
+    fitted = FittedLinks({kind: list(found) for kind, found in names.items()}, chosen, task.split.train)
     state = {name: value.cpu() for name, value in model.state_dict().items() if not name.startswith("encoder.")}
     with torch.no_grad():
         state["embedding"] = model.eval().encode().detach().cpu().clone()
     fitted.model.load_state_dict(state)
     fitted.eval()
-    for buffer, found in zip(
-        (fitted.calibration, fitted.log_odds, fitted.bends), fit_calibration(fitted.model, task), strict=True
-    ):
+    buffers = (fitted.calibration, fitted.log_odds, fitted.bends)
+    for buffer, found in zip(buffers, fit_calibration(fitted.model, task), strict=True):
         buffer.copy_(found)
     return fitted
 

@@ -148,15 +148,11 @@ def _noise(differences: pd.DataFrame) -> str:
 def _head(rows: pd.DataFrame, differences: pd.DataFrame) -> list[str]:
     first = rows.iloc[0]
     fits = max(int(row["seeds"]) for row in records(rows))
-    several = (
-        f" Where a run has several fits (up to {fits}), scores are mean ± deviation over them." if fits > 1 else ""
-    )
+    several = f" Where a run has several fits (up to {fits}), scores are mean ± deviation over them." * (fits > 1)
     budgets = ", ".join(f"{value:g}" for value in sorted(rows["minutes"].dropna().unique())) or "no"
-    loading = (
-        f"; from the cache the data are there in {first['cached_load_seconds']:.2f} s"
-        if "cached_load_seconds" in rows
-        else ""
-    )
+    loading = ""
+    if "cached_load_seconds" in rows:
+        loading = f"; from the cache the data are there in {first['cached_load_seconds']:.2f} s"
     return [
         "# Which side effect will two drugs have together? Decagon's task on the full graph",
         f"Written by a command from rows.csv, differences.csv and relations.csv; do not edit. {first['entities']:.0f} "
@@ -188,14 +184,13 @@ def _answers(rows: pd.DataFrame, differences: pd.DataFrame) -> list[str]:
     words = [_in_words(each) for each in found if each is not None]
     once = any(each is not None and 1 in (each["seeds"], each["other_seeds"]) for each in found)
     fits = "; one fit of each, the noise between fits not counted" if once else ""
+    said = "Not measured: it takes the runs `decagon` and `no-graph`."
     if len(words) == len(found):
-        lines.append(
-            f"- **Does the graph help here?** {words[0][0]}: AUPRC with graph convolution less without it is "
-            f"{words[0][1]} at one budget of time, {words[1][1]} against hard negatives{fits}."
+        said = (
+            f"{words[0][0]}: AUPRC with graph convolution less without it is {words[0][1]} at one budget of time, "
+            f"{words[1][1]} against hard negatives{fits}."
         )
-    else:
-        lines.append("- **Does the graph help here?** Not measured: it takes the runs `decagon` and `no-graph`.")
-    return ["\n".join(lines)]
+    return ["\n".join([*lines, f"- **Does the graph help here?** {said}"])]
 
 
 def _one_difference(differences: pd.DataFrame, other: str, metric: str) -> dict[str, Any] | None:
@@ -215,14 +210,8 @@ def _scores(rows: pd.DataFrame, prefix: str, which: str) -> str:
         [f"*{name}, published*", *("" if value is None else f"{value:.3f}" for value in figures)]
         for name, figures in published.items()
     ]
-    for row in records(rows):
-        names = [f"{prefix}{metric}_{which}" for metric in METRICS]
-        lines.append(
-            [
-                f"`{row['run']}`",
-                *(_score(row, name) for name in names),
-            ]
-        )
+    names = [f"{prefix}{metric}_{which}" for metric in METRICS]
+    lines += [[f"`{row['run']}`", *(_score(row, name) for name in names)] for row in records(rows)]
     return markdown_table(["run", *_TITLES.values()], lines)
 
 
@@ -254,16 +243,12 @@ def _costs(rows: pd.DataFrame) -> str:
     lines = []
     for row in records(rows):
         reached = "" if row["run"] in BASELINES else _amount(row["seconds_to_published"]) or "never"
-        lines.append(
-            [
-                f"`{row['run']}`",
-                _amount(row["seconds"]),
-                reached,
-                *(_amount(row[name]) for name in ("epochs", "parameters", "peak_memory_mb")),
-                f"{row['hardware']}, {row['threads']} threads",
-                f"torch {row['torch']}, {row['commit']}, {row['date']}",
-            ]
-        )
+        amounts = [_amount(row[name]) for name in ("epochs", "parameters", "peak_memory_mb")]
+        where = [
+            f"{row['hardware']}, {row['threads']} threads",
+            f"torch {row['torch']}, {row['commit']}, {row['date']}",
+        ]
+        lines.append([f"`{row['run']}`", _amount(row["seconds"]), reached, *amounts, *where])
     header = ["run", "seconds", "to the published scores", "passes", "parameters", "peak MB", "hardware", "software"]
     return markdown_table(header, lines)
 

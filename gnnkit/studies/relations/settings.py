@@ -106,10 +106,8 @@ class RelationsSettings:
             if not self.encoder:
                 raise ValueError("encoder_form is 'authors', but encoder is False; leave one of them out")
             for name in ("num_bases", "neighbours"):
-                if getattr(self, name) is not None:
-                    raise ValueError(
-                        f"{name} is {getattr(self, name)}, but encoder_form 'authors' has none; leave it out"
-                    )
+                if (value := getattr(self, name)) is not None:
+                    raise ValueError(f"{name} is {value}, but encoder_form 'authors' has none; leave it out")
         wrong = [part for part in self.leave_out if part not in GRAPH_PARTS]
         if wrong:
             raise ValueError(f"leave_out: {wrong[0]!r} is no part of the graph; choose of {', '.join(GRAPH_PARTS)}")
@@ -117,14 +115,8 @@ class RelationsSettings:
 
     def budget(self) -> BudgetSettings:
         """Time and rates, for `fit_within_budget`."""
-        return BudgetSettings(
-            seconds=60 * self.minutes,
-            epochs=self.epochs,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            validations=self.validations,
-            seed=self.seed,
-        )
+        names = ("epochs", "learning_rate", "weight_decay", "validations", "seed")
+        return BudgetSettings(seconds=60 * self.minutes, **{name: getattr(self, name) for name in names})
 
     def as_json(self) -> dict[str, Any]:
         """The settings as JSON values."""

@@ -84,13 +84,10 @@ def make_task(data: DecagonData | LoadedTriples | Triples, *, seed: int = 0) -> 
         ValueError: A pair stands in two parts of the split (a split that came with the files is taken as it is).
     """
     decagon = data if isinstance(data, DecagonData) else None
-    if isinstance(data, DecagonData):
-        triples = data.pairs
-    else:
-        triples = data.triples if isinstance(data, LoadedTriples) else data
     if isinstance(data, LoadedTriples):
-        split = data.split
+        triples, split, _ = data
     else:
+        triples = data.pairs if isinstance(data, DecagonData) else data
         split = split_by_relation(triples, seed=seed)
         check_no_leak(split)
     count = triples.num_entities
@@ -146,12 +143,9 @@ def decagon_families(task: LinkTask, leave_out: tuple[str, ...] = ()) -> tuple[d
     head, relation, tail = task.split.train
     count = task.triples.num_relations
     nodes = {"drug": task.triples.num_entities}
-    if task.triples.symmetric:
-        edges = torch.stack([torch.cat([head, tail]), torch.cat([tail, head])])
-        families = [EdgeFamily("drug", "drug", edges, torch.cat([relation, relation]), count)]
-    else:  # the way back is a relation of its own
-        edges = torch.stack([torch.cat([head, tail]), torch.cat([tail, head])])
-        families = [EdgeFamily("drug", "drug", edges, torch.cat([relation, relation + count]), 2 * count)]
+    edges = torch.stack([torch.cat([head, tail]), torch.cat([tail, head])])
+    further = 0 if task.triples.symmetric else count  # else the way back is a relation of its own
+    families = [EdgeFamily("drug", "drug", edges, torch.cat([relation, relation + further]), count + further)]
     if task.decagon is None:
         return nodes, families
     data = task.decagon
@@ -159,10 +153,8 @@ def decagon_families(task: LinkTask, leave_out: tuple[str, ...] = ()) -> tuple[d
     if proteins or "targets" not in leave_out:
         nodes["protein"] = len(data.proteins)
     if "targets" not in leave_out:
-        families += [
-            EdgeFamily("protein", "drug", data.targets.flip(0)),
-            EdgeFamily("drug", "protein", data.targets),
-        ]
+        families.append(EdgeFamily("protein", "drug", data.targets.flip(0)))
+        families.append(EdgeFamily("drug", "protein", data.targets))
     if proteins:
         both = torch.cat([data.interactions, data.interactions.flip(0)], 1)
         families.append(EdgeFamily("protein", "protein", both))
@@ -213,10 +205,10 @@ def summarise(table: pd.DataFrame, prefix: str = "") -> dict[str, float]:
     row: dict[str, float] = {}
     for name in METRICS:
         values = table[name].to_numpy()
-        for label, statistic in (("mean", np.nanmean), ("median", np.nanmedian)):
-            known = ~np.isnan(values)
-            low, high = bootstrap_interval(values, np.mean if label == "mean" else np.median)
-            row[f"{prefix}{name}_{label}"] = float(statistic(values)) if known.any() else float("nan")
+        known = values[~np.isnan(values)]
+        for label, statistic in (("mean", np.mean), ("median", np.median)):
+            low, high = bootstrap_interval(values, statistic)
+            row[f"{prefix}{name}_{label}"] = float(statistic(known)) if known.size else float("nan")
             row[f"{prefix}{name}_{label}_low"], row[f"{prefix}{name}_{label}_high"] = low, high
     return row
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -29,7 +28,6 @@ def draw_curves(runs: Sequence[dict[str, Any]]) -> Figure:
         The figure, tied to no pyplot state.
     """
     figure = Figure(figsize=(9.6, 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
     loss, accuracy = figure.subplots(1, 2)
     handles, low, high = [], math.inf, -math.inf
     last = max(run["curve"]["step"][-1] for run in runs)

@@ -1,4 +1,4 @@
-"""The text study in words and tables: sections, written as Markdown and as an HTML page."""
+"""What `study_texts` returns in words and tables: sections, written as Markdown and as an HTML page."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ def report_sections(document: dict[str, Any], folder: Path) -> list[Section]:
     """The report, part by part.
 
     Args:
-        document: As `study_texts` returns it.
         folder: Where `curves.png` is.
     """
     runs = document["runs"]
@@ -79,7 +78,6 @@ def write_reports(document: dict[str, Any], out: Path) -> None:
     """Write `report.md` and `report.html`; the page holds its figures and asks nothing from elsewhere.
 
     Args:
-        document: As `study_texts` returns it.
         out: The folder, which has the figures.
     """
     title, about = "What a character LSTM writes", _conditions(document)

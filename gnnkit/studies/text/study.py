@@ -124,10 +124,7 @@ def study_run(
     Args:
         folder: Of its training.
         writer: What the folder holds.
-        starts: See `study_texts`.
-        samples: See `study_texts`.
-        length: See `study_texts`.
-        seed: See `study_texts`.
+        starts, samples, length, seed: As in `study_texts`.
 
     Returns:
         `row`, `curve`, `validation`; `stages` (greedy samples on the way), `rules` (the measures by rule, and those of

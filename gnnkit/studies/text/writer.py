@@ -119,14 +119,8 @@ class CharWriter:
             ValueError: The file is missing or holds other weights.
         """
         device = self.model.embedding.weight.device
-        settings = {name: getattr(self.model, name) for name in ("hidden_channels", "embedding_channels")}
-        model = CharLSTM(
-            len(self.codec),
-            **settings,
-            num_layers=self.model.num_layers,
-            dropout=self.model.dropout,
-            tied=self.model.tied,
-        )
+        names = ("hidden_channels", "embedding_channels", "num_layers", "dropout", "tied")
+        model = CharLSTM(len(self.codec), **{name: getattr(self.model, name) for name in names})
         try:
             model.load_state_dict(load_file(str(weights)))
         except (OSError, RuntimeError, SafetensorError) as error:
