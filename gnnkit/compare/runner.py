@@ -27,6 +27,7 @@ from gnnkit.data import GraphSeries, WindowSplits
 from gnnkit.forecasting.settle import check_observed, fit_windows, load_series, settle
 from gnnkit.training import MatrixProgress, resolve_device
 from gnnkit.training.environment import environment
+from gnnkit.training.track import open_track
 
 __all__ = ["run"]
 
@@ -43,6 +44,7 @@ def run(
     directory: str | Path | None = None,
     resume: bool = False,
     only_judge: bool = False,
+    track: str | None = None,
 ) -> Results:
     """Train every model with every seed on the same windows, and compare them with each other and the baselines.
 
@@ -64,6 +66,9 @@ def run(
             error.
         only_judge: True trains nothing: the finished jobs in `directory` are judged with the statistics of this
             version, whatever version trained them (default False). Rows keep the commit of their fits.
+        track: "tensorboard", "mlflow" or "wandb" logs each fit that is run there, a run a fit, with its settings, its
+            epochs and its test scores (`gnnkit.training.track`); what is written to a disk lies in `track/` of
+            `directory`. None (default): nowhere. It changes no number.
 
     Returns:
         Everything that was found.
@@ -71,7 +76,9 @@ def run(
     Raises:
         ValueError: the data cannot be read, or is too short for history and horizons under one of the conditions; a
             model refuses a setting; there is a leak (`LeakError`); all before anything is trained. Or `directory`
-            holds jobs of other code or settings, or a run of another spec or other data that is not over.
+            holds jobs of other code or settings, or a run of another spec or other data that is not over; or the
+            tracker cannot be reached.
+        ImportError: the tracker is not installed.
 
     Example:
         >>> from gnnkit.compare import make_spec
@@ -84,6 +91,8 @@ def run(
     start = time.perf_counter()
     if jobs < 1:
         raise ValueError(f"jobs is {jobs}; give a number of processes of at least 1")
+    if track is not None and directory is None:
+        raise ValueError(f"track: {track} needs a folder that stays; give a directory")
     series = load_series(spec) if series is None else series
     final, series, sentences = settle(spec, series, FinalSpec)
     if spec.ablate_graph and not has_graph(series):
@@ -110,6 +119,9 @@ def run(
             missing = _missing(work, store, trials or planned, data_hash, resume, only_judge)
             # Only now: the spec of a run that is half done is not lost to one that does not fit it.
             keep_spec(spec.model_copy(update={"threads": threads}), folder, data_hash=data_hash)
+            if track is not None:
+                tags = {"data": series.name, "data_hash": data_hash, "commit": work.commit}
+                work = dataclasses.replace(work, track=open_track(track, folder / "track", tags))
             began = time.perf_counter()
             tuning = tune(work, store, missing, workers=jobs, progress=progress) if trials else []
             budget = match_budget(final, series, tuning)

@@ -285,6 +285,10 @@ def test_progress_hears_of_every_step_and_of_the_end():
         def step(self, *, epoch, loss, val_mae):
             self.calls.append((epoch, val_mae is None, math.isfinite(loss)))
 
+        def end_epoch(self, **figures):
+            self.calls.append(figures)
+            return False
+
         def end_fit(self):
             self.calls.append("end")
 
