@@ -58,6 +58,10 @@ class Work:
         """The work of a spec, with the commit of the code that runs."""
         return cls(spec, series, threads, commit())
 
+    def made(self) -> dict[str, str]:
+        """What is kept of when, and with what code, a fit was made."""
+        return {"commit": self.commit, "date": datetime.now(UTC).strftime("%Y-%m-%d")}
+
 
 @contextmanager
 def torch_threads(threads: int) -> Iterator[None]:
@@ -121,7 +125,7 @@ def _run_one(
 ) -> tuple[str, str]:
     """ "done", "failed" (and kept) or "lost" (and not kept), and a line about it."""
     start = time.perf_counter()
-    made = {"commit": work.commit, "date": datetime.now(UTC).strftime("%Y-%m-%d")}
+    made = work.made()
     try:
         outcome, seconds = run_tracked(work.track, work.spec, work.series, job, progress)
     except FloatingPointError as error:

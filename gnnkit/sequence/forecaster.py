@@ -54,6 +54,7 @@ class _RecurrentForecaster(nn.Module):
 
     #: The graph is taken, because all forecasters are called alike, and ignored.
     uses_graph: ClassVar[bool] = False
+    search_space: ClassVar[dict[str, tuple]] = {"num_layers": (1, 2)}
     #: What a subclass fills in.
     network: ClassVar[Callable[..., nn.RNNBase]]
     step: ClassVar[Callable[..., State]]

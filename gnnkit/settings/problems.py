@@ -35,7 +35,7 @@ _PLAIN = {
     "too_short": "give at least {min_length} value",
     "too_long": "give {max_length} values",
 }
-_TABLES = ("settings", "data_options")
+_TABLES = ("settings", "search", "data_options")
 
 
 class SpecProblems(ValueError):

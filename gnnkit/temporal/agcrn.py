@@ -106,6 +106,7 @@ class AGCRN(nn.Module):
     #: The given graph is taken, because all forecasters are called alike, and ignored.
     uses_graph: ClassVar[bool] = False
     learns_graph: ClassVar[bool] = True
+    search_space: ClassVar[dict[str, tuple]] = {"terms": (2, 3), "embedding_channels": ("log", 2, 16)}
 
     def __init__(
         self,

@@ -104,6 +104,7 @@ class DCRNN(nn.Module):
 
     #: The graph makes a difference to the forecast.
     uses_graph: ClassVar[bool] = True
+    search_space: ClassVar[dict[str, tuple]] = {"layers": (1, 2), "diffusion_steps": (1, 3)}
 
     def __init__(
         self,

@@ -47,6 +47,7 @@ class DLinear(nn.Module):
 
     #: The graph is taken, because all forecasters are called alike, and ignored.
     uses_graph: ClassVar[bool] = False
+    search_space: ClassVar[dict[str, tuple]] = {"window": ("choice", 5, 13, 25)}
 
     def __init__(
         self, in_channels: int, horizon: int, *, history: int, window: int = 25, mask_input: bool = False

@@ -58,6 +58,7 @@ class GraphWaveNet(nn.Module):
 
     #: The graph makes a difference to the forecast.
     uses_graph: ClassVar[bool] = True
+    search_space: ClassVar[dict[str, tuple]] = {"diffusion_steps": (1, 3), "embedding_channels": (4, 16)}
 
     def __init__(
         self,

@@ -100,6 +100,7 @@ class STGCN(nn.Module):
 
     #: The graph makes a difference to the forecast.
     uses_graph: ClassVar[bool] = True
+    search_space: ClassVar[dict[str, tuple]] = {"kernel_size": (2, 3), "terms": (1, 3)}
 
     def __init__(
         self,
