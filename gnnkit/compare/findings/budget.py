@@ -21,7 +21,8 @@ __all__ = ["BUDGET", "BudgetRecord", "Trial"]
 
 _CAPTION = (
     "Each dot is a trial: the best validation MAE of its fit. The line is the best so far; the trial where it last "
-    "falls is compared. The first trial has the settings as given; a hollow dot was ended early, as it was behind."
+    "falls is compared. The first trial has the settings as given; a hollow dot was ended early, as it was behind; a "
+    "triangle lies above the axis."
 )
 
 

@@ -29,27 +29,32 @@ def trial_curves(results: Results, trials: Sequence[Any]) -> HoverFigure:
     """
     styles = model_styles(families(results))
     figure, (axes,) = new_figure(5.4, 3.4, 1, 1)
-    for model in dict.fromkeys(trial.model for trial in trials):
-        style = styles[model]
-        mine = [trial for trial in trials if trial.model == model and trial.val_mae is not None]
+    there = [trial for trial in trials if trial.val_mae is not None]
+    top = _top(there)
+    for model in dict.fromkeys(trial.model for trial in there):
+        style, mine = styles[model], [trial for trial in there if trial.model == model]
         best, line = math.inf, []
         for trial in mine:
             best = best if trial.pruned else min(best, trial.val_mae)
             line.append(best)
-            fill = "none" if trial.pruned else style.color
+            beyond = trial.val_mae > top
+            look = {"marker": "^" if beyond else style.marker, "markersize": 4, "linestyle": "none"}
+            at = min(trial.val_mae, top)
             axes.plot(
-                [trial.trial],
-                [trial.val_mae],
-                color=style.color,
-                marker=style.marker,
-                markerfacecolor=fill,
-                markersize=4,
+                [trial.trial], [at], color=style.color, markerfacecolor="none" if trial.pruned else style.color, **look
             )
             early = ", ended early" if trial.pruned else ""
-            figure.hover(axes, trial.trial, trial.val_mae, f"{model}, trial {trial.trial}: {trial.val_mae:.4g}{early}")
+            figure.hover(axes, trial.trial, at, f"{model}, trial {trial.trial}: {trial.val_mae:.4g}{early}")
         axes.step([trial.trial for trial in mine], line, where="post", color=style.color, linewidth=1.2, label=model)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("trial")
     axes.set_ylabel(with_unit("validation MAE", results))
     axes.legend(loc="best")
     return figure
+
+
+def _top(trials: Sequence[Any]) -> float:
+    """Above which a trial is drawn at the edge, so that one that went astray leaves room for the others."""
+    values = sorted(trial.val_mae for trial in trials)
+    low, middle = values[0], values[len(values) // 2]
+    return low + 4 * (middle - low) if middle > low else values[-1]

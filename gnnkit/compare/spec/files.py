@@ -106,6 +106,10 @@ def spec_schema() -> dict[str, Any]:
         "additionalProperties": False,
         "properties": {name: _settings_schema(name) for name in MODELS},
     }
+    fields["search"] |= {
+        "additionalProperties": False,
+        "properties": {name: _search_schema(name) for name in MODELS},
+    }
     description = " ".join((ComparisonSpec.__doc__ or "").split("\n\n")[0].split())
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -126,6 +130,11 @@ def _settings_schema(model: str) -> dict[str, Any]:
         if default is not None:
             properties[name]["default"] = default
     return {"type": "object", "additionalProperties": False, "properties": properties}
+
+
+def _search_schema(model: str) -> dict[str, Any]:
+    ranges = {name: {"type": "array", "minItems": 2} for name in known_settings(model)}
+    return {"type": "object", "additionalProperties": False, "properties": ranges}
 
 
 def _text(path: Path) -> str:

@@ -85,7 +85,7 @@ BAD = {
     "truth value": ("seeds = [\n 0,\n true]", ":3: seeds: True is not allowed: give a whole number"),
     "table": (
         "[training]\nepochs = 3",
-        ":1: training: there is no such table; all keys but settings and data_options ",
+        ":1: training: there is no such table; all keys but settings, search and data_options ",
     ),
     "no list": ('models = "gru, tgcn"', ':1: models: \'gru, tgcn\' is not a list; write ["gru", "tgcn"]'),
     "a date": ("epochs = 2024-01-01", ":1: epochs: 2024-01-01 is a date, and no setting is one"),
