@@ -55,6 +55,13 @@ the edge i → j), 15, 30 and 60 minutes ahead, three seeds:
 \b
     gnnkit compare
     gnnkit compare --data los-loop --horizon 3,6,9,12 --out los-loop
+
+[bold]Tuned, and watched[/bold]: twelve trials of each model on the validation rows (pip install "gnnkit\\[tune]"), of
+which Optuna draws all but the first; and each fit as a run in TensorBoard, epoch by epoch:
+
+\b
+    gnnkit compare --models gru,tgcn --trials 12 --jobs 2 \\
+      --search 'gru.dropout=\\[0, 0.3]' --track tensorboard --out tuned
 """
 
 _RUN = "The run"

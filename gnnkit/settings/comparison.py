@@ -55,8 +55,8 @@ class BudgetFields(Settings, frozen=True):
     search: Annotated[dict[str, dict[str, Any]], Written(repeated=True, example="mtgnn.dropout=[0, 0.3]")] = Field(
         default_factory=dict
     )
-    """What the trials of single models draw their settings from, by model, in place of what the model declares:
-    [low, high], ["log", low, high] or ["choice", one, other, …]."""
+    """What the trials of single models draw their settings from, by model, in place of what the model declares; a list
+    of low and high, of "log", low and high, or of "choice" and the values."""
     budget: Annotated[BudgetKind, Written(shown="epochs")] = Field(
         default_factory=lambda fields: _budget_of(fields), json_schema_extra={"default": "epochs"}
     )

@@ -49,8 +49,8 @@ def test_help_schema_and_fields_say_the_same(verb, settings):
 
 
 OWN = {
-    "compare": {"help", "spec", "jobs", "out", "resume", "schema"},
-    "train": {"help", "model", "setting", "node_features", "seed", "out"},
+    "compare": {"help", "spec", "jobs", "out", "resume", "schema", "track"},
+    "train": {"help", "model", "setting", "node_features", "track", "seed", "out"},
 }
 
 

@@ -96,8 +96,8 @@ def test_the_sentence_on_trials_counts_what_became_of_them():
     assert budget_record(final, **counts, tuning=rows)["sentence"] == (
         "Every model had 4 trials on the validation rows with seed 5: its settings as given, and 3 that Optuna's TPE "
         "drew from its search space; the best is compared. Trials saw no test row. 1 of 4 trials was ended early, "
-        "being behind. 1 of 4 trials could not be built or did not end with finite numbers. 1 of 4 trials was lost (gru, "
-        "trial 4: no room)."
+        "being behind. 1 of 4 trials could not be built or did not end with finite numbers. 1 of 4 trials was lost "
+        "(gru, trial 4: no room)."
     )
     broken = budget_record(final, **counts, tuning=[trial(1, None, chosen=True)])["sentence"]
     assert broken.endswith("No trial of gru came through: the settings as given are compared.")

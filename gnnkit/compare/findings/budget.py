@@ -105,7 +105,7 @@ def _tuning_sheet(results: Results, tuning: Sequence[Trial]) -> Sheet:
         )
         for trial in tuning
     )
-    heads = ("model", "trial", "validation MAE", "epochs", "seconds", "", "settings")
+    heads = ("model", "trial", "validation MAE", "epochs", "seconds", "outcome", "settings")
     about = with_unit("A search on the validation rows alone; test rows take no part", results)
     return Sheet(about, heads, lines, words=2)
 

@@ -96,6 +96,10 @@ BAD = {
         ":4: settings.mtgnn.dropuot: model 'mtgnn' has no such setting; did you mean 'dropout'? Known: hidden_channels",
     ),
     "dotted setting": ("settings.gru.dropout = true", ":1: settings.gru.dropout: True is not allowed: give a number"),
+    "range": (
+        'models = ["gru"]\ntrials = 2\n[search.gru]\nlearning_rate = ["log", 0.0, 0.1]',
+        ":4: search.gru.learning_rate: ['log', 0.0, 0.1] is not allowed: give 0 < low < high",
+    ),
     "inline setting": (
         "settings = { gru = { num_layers = 0.5 } }",
         ":1: settings.gru.num_layers: 0.5 is not allowed: give a whole number (default 1)",
@@ -166,6 +170,7 @@ def test_the_schema_names_what_may_be_given():
     assert fields["settings"]["properties"]["mtgnn"]["properties"]["dropout"] == {"type": "number", "default": 0.3}
     assert fields["settings"]["properties"]["gru"]["properties"]["hidden_channels"] == {"type": "integer"}
     assert "hidden_channels" not in fields["settings"]["properties"]["dlinear"]["properties"]
+    assert "dropout" in fields["search"]["properties"]["mtgnn"]["properties"]
 
 
 def test_the_spec_knows_every_scaler():
