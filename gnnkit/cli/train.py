@@ -112,7 +112,7 @@ def train(
             save_fitted(fitted, out)
             rows = evaluate_forecaster(fitted, device=spec.device)
             if tracked is not None:
-                tracked.log_final(named_scores(rows[rows["model"] == model].to_dict("records")))
+                tracked.log_final(named_scores(row for _, row in rows[rows["model"] == model].iterrows()))
     except FloatingPointError as error:
         typer.echo(f"gnnkit: {model} failed: {error}", err=True)
         raise typer.Exit(1) from None

@@ -77,10 +77,11 @@ def round_jobs(spec: FinalSpec, start: int = 0, told: Mapping[str, Sequence[Told
     for model in spec.models if spec.trials else ():
         before = (told or {}).get(model, ())
         numbers = range(start + 1, 1 + min(start + ROUND, spec.trials or 0))
-        drawn = draw(search_space(spec, model), before, len(numbers) - (start == 0), spec.seeds[0])
+        first: list[dict[str, Any]] = [{}] if start == 0 else []
+        drawn = draw(search_space(spec, model), before, len(numbers) - len(first), spec.seeds[0])
         curves = [trial.curve for trial in before if trial.value is not None and not trial.pruned]
         found = limits(curves, spec.epochs)
-        for number, settings in zip(numbers, [*([{}] if start == 0 else []), *drawn], strict=True):
+        for number, settings in zip(numbers, first + drawn, strict=True):
             jobs.append(dataclasses.replace(_job(spec, model, number, settings), limits=found))
     return jobs
 

@@ -41,8 +41,11 @@ def forecast_scores(
     return rows
 
 
-def named_scores(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+def named_scores(rows: Iterable[Any]) -> dict[str, float]:
     """Scores on the test rows under names for an experiment tracker; what is not finite is left out.
+
+    Args:
+        rows: of `forecast_scores`, or of a table of them.
 
     Example:
         >>> named_scores([{"horizon": 3, "score": "last-step", "metric": "mae", "value": 2.5}])

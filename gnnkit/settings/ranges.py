@@ -9,7 +9,7 @@ from typing import Any
 
 __all__ = ["Choice", "Interval", "read_range"]
 
-_FORMS = '(low, high), ("log", low, high) or ("choice", one, other, …)'
+_FORMS = '[low, high], ["log", low, high] or ["choice", one, other, …]'
 
 
 @dataclass(frozen=True)

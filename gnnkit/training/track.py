@@ -33,7 +33,7 @@ class _TensorBoard:
         return f"tensorboard --logdir {folder / 'tensorboard'}"
 
     def logger(self, folder: Path, key: str, label: str, tags: Mapping[str, str]) -> Any:
-        from lightning.fabric.loggers import TensorBoardLogger
+        from lightning.fabric.loggers.tensorboard import TensorBoardLogger
 
         # What a fit that was cut off left would be drawn into the same curve.
         shutil.rmtree(folder / "tensorboard" / key, ignore_errors=True)
@@ -48,10 +48,8 @@ class _MLflow:
     """A run for each fit: in the database of the folder, or on the server that MLFLOW_TRACKING_URI names."""
 
     def open(self, folder: Path) -> None:
-        optional_import("mlflow", purpose="track: mlflow", extra="mlflow")
-        from mlflow import MlflowClient
-
-        client, name = MlflowClient(self._uri(folder)), self._experiment()
+        mlflow = optional_import("mlflow", purpose="track: mlflow", extra="mlflow")
+        client, name = mlflow.MlflowClient(self._uri(folder)), self._experiment()
         # Asked once, and not for minutes; made here, so that two processes do not both make it.
         with _environment(MLFLOW_HTTP_REQUEST_MAX_RETRIES="0", MLFLOW_HTTP_REQUEST_TIMEOUT=str(_SECONDS)):
             if client.get_experiment_by_name(name) is None:
@@ -85,16 +83,15 @@ class _WandB:
     """A run for each fit: on the server of who is logged in, else in the folder, from which `wandb sync` takes it."""
 
     def open(self, folder: Path) -> None:
-        optional_import("wandb", purpose="track: wandb", extra="wandb")
+        self._library()
 
     def look(self, folder: Path) -> str:
         return f"wandb sync {folder / 'wandb'}/offline-run-*" if self._is_offline() else "https://wandb.ai"
 
     def logger(self, folder: Path, key: str, label: str, tags: Mapping[str, str]) -> Any:
-        import wandb
         from lightning.pytorch.loggers import WandbLogger
 
-        quiet = wandb.Settings(silent=True, console="off", init_timeout=_SECONDS)
+        quiet = self._library().Settings(silent=True, console="off", init_timeout=_SECONDS)
         project = os.environ.get("WANDB_PROJECT", "gnnkit")
         return WandbLogger(
             label, folder, offline=self._is_offline(), project=project, group=tags.get("data"), settings=quiet
@@ -107,9 +104,10 @@ class _WandB:
         )  # else the next fit would go on with its run
 
     def _is_offline(self) -> bool:
-        import wandb
+        return os.environ.get("WANDB_MODE") in ("offline", "dryrun") or self._library().api.api_key is None
 
-        return os.environ.get("WANDB_MODE") in ("offline", "dryrun") or wandb.api.api_key is None
+    def _library(self) -> Any:
+        return optional_import("wandb", purpose="track: wandb", extra="wandb")
 
 
 TRACKERS = {"tensorboard": _TensorBoard(), "mlflow": _MLflow(), "wandb": _WandB()}

@@ -90,9 +90,9 @@ def test_the_best_trial_is_chosen_and_a_search_that_was_cut_off_goes_on_with_the
         assert [row["trial"] for row in mine] == [1, 2, 3, 4, 5]
         best = min(mine, key=lambda row: row["val_mae"])
         assert [row["chosen"] for row in mine] == [row is best for row in mine]
-    for job in round_jobs(spec(models=["gru"], trials=2))[1:]:
-        store.path(job).unlink()
-    store.path(dataclasses.replace(job, model="dlinear", trial=5)).unlink()
+    (second,) = round_jobs(spec(models=["gru"], trials=2))[1:]
+    for gone in (second, dataclasses.replace(second, model="dlinear", trial=5)):
+        store.path(gone).unlink()
     assert without_seconds(search(final, series, store)) == without_seconds(rows)
     # What is judged again is what is there, and nothing is drawn.
     assert without_seconds(search(final, series, store, kept=True)) == without_seconds(rows)

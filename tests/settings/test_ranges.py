@@ -15,7 +15,7 @@ def test_three_forms():
 @pytest.mark.parametrize(
     ("declared", "message"),
     [
-        (0.5, r'^0.5 is no range; give \(low, high\), \("log", low, high\) or \("choice", one, other, …\)$'),
+        (0.5, r'^0.5 is no range; give \[low, high\], \["log", low, high\] or \["choice", one, other, …\]$'),
         ("log", "^'log' is no range"),
         ((1, 2, 3), r"^\(1, 2, 3\) is no range"),
         (("lin", 1, 2), "is no range"),
