@@ -48,13 +48,12 @@ class _MLflow:
     """A run for each fit: in the database of the folder, or on the server that MLFLOW_TRACKING_URI names."""
 
     def open(self, folder: Path) -> None:
+        self._be_brief()
         mlflow = optional_import("mlflow", purpose="track: mlflow", extra="mlflow")
         client, name = mlflow.MlflowClient(self._uri(folder)), self._experiment()
-        # Asked once, and not for minutes; made here, so that two processes do not both make it.
-        with _environment(MLFLOW_HTTP_REQUEST_MAX_RETRIES="0", MLFLOW_HTTP_REQUEST_TIMEOUT=str(_SECONDS)):
-            if client.get_experiment_by_name(name) is None:
-                place = None if self._is_elsewhere() else (folder / "mlflow-artifacts").as_uri()
-                client.create_experiment(name, artifact_location=place)
+        if client.get_experiment_by_name(name) is None:  # made here: two processes would both make it
+            place = None if self._is_elsewhere() else (folder / "mlflow-artifacts").as_uri()
+            client.create_experiment(name, artifact_location=place)
 
     def look(self, folder: Path) -> str:
         return self._uri(folder) if self._is_elsewhere() else f"mlflow ui --backend-store-uri {self._uri(folder)}"
@@ -62,12 +61,18 @@ class _MLflow:
     def logger(self, folder: Path, key: str, label: str, tags: Mapping[str, str]) -> Any:
         from lightning.pytorch.loggers import MLFlowLogger
 
+        self._be_brief()
         uri = self._uri(folder)
         return MLFlowLogger(self._experiment(), run_name=label, tracking_uri=uri, tags=dict(tags), synchronous=True)
 
     def close(self, logger: Any, fit: TrackedFit, status: str) -> None:
         logger.log_metrics(fit.final, step=fit.epochs)
         logger.finalize(status)
+
+    def _be_brief(self) -> None:
+        """A fit does not wait for minutes for a server that is gone."""
+        for name, value in (("MAX_RETRIES", "1"), ("TIMEOUT", str(_SECONDS))):
+            os.environ.setdefault(f"MLFLOW_HTTP_REQUEST_{name}", value)
 
     def _is_elsewhere(self) -> bool:
         return bool(os.environ.get("MLFLOW_TRACKING_URI"))
@@ -248,18 +253,6 @@ def open_track(tracker: str, folder: str | Path, tags: Mapping[str, str] | None 
     except Exception as error:
         raise ValueError(f"track: {tracker} cannot be reached ({_line(error)}); start it, or leave track out") from None
     return Track(tracker, folder, dict(tags or {}))
-
-
-@contextmanager
-def _environment(**values: str) -> Iterator[None]:
-    """Set variables of the environment that are not set, for a while."""
-    new = {name: value for name, value in values.items() if name not in os.environ}
-    os.environ.update(new)
-    try:
-        yield
-    finally:
-        for name in new:
-            os.environ.pop(name, None)
 
 
 def _line(error: Exception) -> str:

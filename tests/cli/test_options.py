@@ -57,7 +57,7 @@ OWN = {
 WRITTEN = {
     "seeds": " 3 is a count, and 7, a list of one.",
     "ablate_graph": " Without a value: all.",
-    **dict.fromkeys(("data_options", "missing_values", "settings", "allow_leaks"), " Repeatable."),
+    **dict.fromkeys(("data_options", "missing_values", "search", "settings", "allow_leaks"), " Repeatable."),
 }
 
 
