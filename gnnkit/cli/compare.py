@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gnnkit.cli.options import help_text, named_option, takes
+from gnnkit.cli.options import help_text, named_option, takes, track_option
 
 __all__ = ["app", "compare"]
 
@@ -52,6 +52,13 @@ the edge i → j), 15, 30 and 60 minutes ahead, three seeds:
 \b
     gnnkit compare
     gnnkit compare --data los-loop --horizon 3,6,9,12 --out los-loop
+
+[bold]Tuned, and watched[/bold]: twelve trials of each model on the validation rows (pip install "gnnkit\\[tune]"), of
+which Optuna draws all but the first; and each fit as a run in TensorBoard, epoch by epoch:
+
+\b
+    gnnkit compare --models gru,tgcn --trials 12 --jobs 2 \\
+      --search 'gru.dropout=\\[0, 0.3]' --track tensorboard --out tuned
 """
 
 _RUN = "The run"
@@ -69,6 +76,7 @@ def compare(
     resume: Annotated[
         Path | None, named_option(_RUN, "Finish the run of this folder; finished fits are not run again.")
     ] = None,
+    track: Annotated[str | None, track_option(_RUN)] = None,
     schema: Annotated[
         bool, named_option(_RUN, "Print the JSON schema of a spec file, and nothing else.", "--schema")
     ] = False,
@@ -82,7 +90,7 @@ def compare(
         raise ValueError(f"jobs: {jobs} is not a number of processes; give a whole number of at least 1")
     if resume is not None:
         _alone(ctx, resume)
-    failures = _compare(ctx.obj, spec, resume, out or Path("gnnkit-results"), jobs)
+    failures = _compare(ctx.obj, spec, resume, out or Path("gnnkit-results"), jobs, track)
     if failures:
         raise typer.Exit(1)
 
@@ -97,7 +105,9 @@ def _alone(ctx: typer.Context, folder: Path) -> None:
         )
 
 
-def _compare(given: dict[str, Any], file: Path | None, resume: Path | None, out: Path, jobs: int) -> int:
+def _compare(
+    given: dict[str, Any], file: Path | None, resume: Path | None, out: Path, jobs: int, track: str | None
+) -> int:
     """Run and write; the number of fits that failed."""
     # Read when torch is loaded: threads that wait sleep, in place of spinning. On a machine that does other work too, a
     # spinning thread keeps the one that it waits for from running, and an epoch can take ten times as long.
@@ -106,6 +116,7 @@ def _compare(given: dict[str, Any], file: Path | None, resume: Path | None, out:
 
     from gnnkit.compare import check_output, kept_spec, make_spec, read_spec, render_terminal, run, write_output
     from gnnkit.training import open_matrix
+    from gnnkit.training.track import Track
 
     if resume is not None:
         out, spec = resume, kept_spec(resume)
@@ -117,7 +128,7 @@ def _compare(given: dict[str, Any], file: Path | None, resume: Path | None, out:
     console = Console()
     try:
         with open_matrix(Console(stderr=True)) as progress:
-            results = run(spec, progress, jobs=jobs, directory=out, resume=replace)
+            results = run(spec, progress, jobs=jobs, directory=out, resume=replace, track=track)
         page = write_output(results, out)
     except KeyboardInterrupt:
         kept = sum(1 for _ in (out / "jobs").glob("*.safetensors"))
@@ -130,4 +141,6 @@ def _compare(given: dict[str, Any], file: Path | None, resume: Path | None, out:
     for failure in results.failures:
         typer.echo(f"gnnkit: {failure.model}, seed {failure.seed} failed: {failure.error}", err=True)
     typer.echo(f"Report: {page}")
+    if track is not None:
+        typer.echo(f"Track: {Track(track, out / 'track', {}).look}")
     return len(results.failures)

@@ -32,6 +32,7 @@ __all__ = [
     "parse_seeds",
     "read_option",
     "takes",
+    "track_option",
 ]
 
 _METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT", Path: "PATH"}
@@ -49,6 +50,12 @@ def help_text(text: str) -> str:
 def named_option(panel: str, text: str, *names: str) -> Any:
     """An option of a verb, in a panel of its help."""
     return Option(*names, help=text, rich_help_panel=panel, show_default=False)
+
+
+def track_option(panel: str) -> Any:
+    """The option of a verb that trains forecasters: the tracker that hears of its fits."""
+    text = "Log each fit, epoch by epoch, with tensorboard, mlflow or wandb, in DIR/track unless they have a server."
+    return Option("--track", help=text, rich_help_panel=panel, metavar="tensorboard|mlflow|wandb", show_default=False)
 
 
 def takes(declared: str) -> type[TyperCommand]:

@@ -12,7 +12,7 @@ import typer
 from typer import Argument
 
 from gnnkit.cli.evaluate import print_scores
-from gnnkit.cli.options import help_text, named_option, parse_options, takes
+from gnnkit.cli.options import help_text, named_option, parse_options, takes, track_option
 
 if TYPE_CHECKING:
     from gnnkit.data import GraphSeries
@@ -53,6 +53,7 @@ def train(
     ] = None,
     seed: Annotated[int, named_option(_MODEL, "Of the first weights and the order of batches. Default: 0.")] = 0,
     out: Annotated[Path, named_option(_MODEL, "Folder for the model. Default: gnnkit-model.")] = Path("gnnkit-model"),
+    track: Annotated[str | None, track_option(_MODEL)] = None,
 ) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see `gnnkit.cli.compare`: threads that wait sleep
     from contextlib import nullcontext
@@ -60,12 +61,16 @@ def train(
     import torch
     from rich.console import Console
 
+    from gnnkit.compare.jobs import Job
     from gnnkit.data import read_node_features
     from gnnkit.data.defaults import series_remarks
     from gnnkit.data.spans import every_step
     from gnnkit.forecasting import FitSettings, evaluate_forecaster, load_series, save_fitted, train_forecaster
+    from gnnkit.forecasting.scores import named_scores
     from gnnkit.temporal import MODELS
-    from gnnkit.training import open_progress
+    from gnnkit.training import FitListeners, open_progress
+    from gnnkit.training.environment import commit
+    from gnnkit.training.track import open_track
 
     spec = FitSettings(**ctx.obj)
     MODELS[model]  # an unknown one is told before anything is read
@@ -89,18 +94,30 @@ def train(
         typer.echo(f"gnnkit: {remark}", err=True)
     if spec.threads is not None:
         torch.set_num_threads(spec.threads)
+    place, tracking = None, nullcontext()
+    if track is not None:
+        place = open_track(track, out / "track", {"data": read.name, "data_hash": read.digest(), "commit": commit()})
+        own = {f"{model}.{name}": value for name, value in settings.items() if name != "node_features"}
+        parameters = {"model": model, "seed": seed, **spec.to_json(), **own}
+        tracking = place.fit(Job(model, seed).key, Job(model, seed).label, parameters)
     try:
-        with open_progress(Console(stderr=True)) or nullcontext() as progress:
-            fitted = train_forecaster(model, spec, settings, seed=seed, series=read, progress=progress)
+        with open_progress(Console(stderr=True)) or nullcontext() as bar, tracking as tracked:
+            heard = FitListeners(bar, tracked)
+            fitted = train_forecaster(model, spec, settings, seed=seed, series=read, progress=heard)
+            save_fitted(fitted, out)
+            rows = evaluate_forecaster(fitted, device=spec.device)
+            if tracked is not None:
+                tracked.log_final(named_scores(row for _, row in rows[rows["model"] == model].iterrows()))
     except FloatingPointError as error:
         typer.echo(f"gnnkit: {model} failed: {error}", err=True)
         raise typer.Exit(1) from None
-    save_fitted(fitted, out)
     if fitted.config["fit"]["form"]:
         typer.echo(fitted.config["fit"]["form"].replace("Every model", model))
     typer.echo(_fit(fitted.config))
-    print_scores(evaluate_forecaster(fitted, device=spec.device), fitted.config["unit"], out / "evaluation.csv")
+    print_scores(rows, fitted.config["unit"], out / "evaluation.csv")
     typer.echo(f"Model: {out}")
+    if place is not None:
+        typer.echo(f"Track: {place.look}")
 
 
 def _check_folder(out: Path) -> None:
@@ -108,7 +125,8 @@ def _check_folder(out: Path) -> None:
     from gnnkit.compare import check_folder
 
     check_folder(out)
-    if out.is_dir() and any(out.iterdir()) and not _holds_model(out):
+    others = {path.name for path in out.iterdir()} - {"track"} if out.is_dir() else set()
+    if others and not _holds_model(out):
         raise ValueError(f"out: {out} holds other files; give a new folder, an empty one or that of a former model")
 
 

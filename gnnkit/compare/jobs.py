@@ -16,6 +16,7 @@ from torch import Tensor
 
 from gnnkit.compare.conditions import ADJACENCIES, BASE, Adjacency, Condition
 from gnnkit.compare.folds import fold_series
+from gnnkit.compare.pruning import Pruner
 from gnnkit.compare.scores import Outcome
 from gnnkit.compare.spec.comparison import ComparisonSpec, FinalSpec
 from gnnkit.data import GraphSeries, WindowSplits, hide_in_outages, latest_training_rows
@@ -23,7 +24,7 @@ from gnnkit.forecasting import fit_windows, train_one
 from gnnkit.graph import graph_variant
 from gnnkit.statistics.conformal import interval_levels
 from gnnkit.temporal import MODELS, build_forecaster
-from gnnkit.training import FitProgress, TrainingSettings, isolated_seed
+from gnnkit.training import FitListeners, FitProgress, TrainingSettings, isolated_seed
 
 __all__ = ["Job", "ablation_adjacencies", "ablation_notes", "job_settings", "job_windows", "plan_jobs", "run_job"]
 
@@ -43,6 +44,7 @@ class Job:
         trials: tuning trials that were spent on the settings.
         trial: number of a tuning trial, from 1; it predicts no test window. 0 (default): a fit that is compared.
         fold: of the rolling origins, from 0 on.
+        limits: by epoch, the validation MAE above which a trial is ended early (`gnnkit.compare.pruning`).
 
     Example:
         >>> job = Job("gcn", 1, Condition(adjacency="shuffled"))
@@ -58,6 +60,7 @@ class Job:
     trials: int = 0
     trial: int = 0
     fold: int = 0
+    limits: tuple[float | None, ...] = ()
 
     @property
     def key(self) -> str:
@@ -202,6 +205,8 @@ def run_job(
     name = _learned_twin(job.model) if job.condition.adjacency == "learned" else job.model
     if name is None:
         raise ValueError(f"{job.model} has no form that learns its graph; choose one of mtgnn-given, mtgnn-both")
+    if job.limits:
+        progress = FitListeners(progress, Pruner(job.limits))
     options: dict[str, Any] = {"hidden_channels": job.hidden_channels, "own": own, "progress": progress}
     parts = ("val",) if job.trial else ("val", "test")
     trained = train_one(spec, series, name, settings, windows=windows, predict_on=parts, **options)

@@ -20,8 +20,8 @@ from gnnkit.kept_files import check_folder, write_json
 __all__ = ["check_folder", "check_kept", "check_output", "keep_spec", "kept_spec", "kept_threads", "write_output"]
 
 OUTPUT_FILES = ("rows.csv", "rows.parquet", "report.html", "report.md", "tables.tex", "results.json")
-_KEPT = ("spec.json", "jobs")
-"""What a run that is not over has, and what it goes on from."""
+_KEPT = ("spec.json", "jobs", "track")
+"""What a run that is not over has: what it goes on from, and what its tracker wrote."""
 _GROWING = ("models", "seeds", "train_shares", "hidden_shares", "ablate_graph")
 """What may get more entries while a run is not over: all that is there stays part of it."""
 _SAME_DATA = ("data_root", "series", "graph")

@@ -18,12 +18,14 @@ from typing import Any
 
 import torch
 
-from gnnkit.compare.jobs import Job, run_job
+from gnnkit.compare.jobs import Job
 from gnnkit.compare.spec.comparison import FinalSpec
 from gnnkit.compare.store import JobStore
+from gnnkit.compare.tracking import run_tracked
 from gnnkit.data import GraphSeries
 from gnnkit.training import FitProgress, MatrixProgress
 from gnnkit.training.environment import commit
+from gnnkit.training.track import Track
 
 __all__ = ["Work", "run_jobs", "torch_threads"]
 
@@ -42,17 +44,23 @@ class Work:
         series: the data as they were read.
         threads: of a fit on the processor.
         commit: of the code.
+        track: where its fits are tracked; None: nowhere.
     """
 
     spec: FinalSpec
     series: GraphSeries
     threads: int
     commit: str
+    track: Track | None = None
 
     @classmethod
     def of(cls, spec: FinalSpec, series: GraphSeries, threads: int) -> Work:
         """The work of a spec, with the commit of the code that runs."""
         return cls(spec, series, threads, commit())
+
+    def made(self) -> dict[str, str]:
+        """What is kept of when, and with what code, a fit was made."""
+        return {"commit": self.commit, "date": datetime.now(UTC).strftime("%Y-%m-%d")}
 
 
 @contextmanager
@@ -117,9 +125,9 @@ def _run_one(
 ) -> tuple[str, str]:
     """ "done", "failed" (and kept) or "lost" (and not kept), and a line about it."""
     start = time.perf_counter()
-    made = {"commit": work.commit, "date": datetime.now(UTC).strftime("%Y-%m-%d")}
+    made = work.made()
     try:
-        outcome, seconds = run_job(work.spec, work.series, job, progress)
+        outcome, seconds = run_tracked(work.track, work.spec, work.series, job, progress)
     except FloatingPointError as error:
         store.save_failure(job, fingerprint, str(error), seconds=time.perf_counter() - start, made=made)
         return "failed", str(error)
@@ -275,6 +283,9 @@ class _Reports:
         self.latest = {"epoch": epoch, "loss": loss, "val_mae": val_mae}
         if time.monotonic() - self.sent >= _PACE:
             self._send("step")
+
+    def end_epoch(self, *, epoch: int, train_loss: float, val_mae: float, seconds: float) -> bool:
+        return False
 
     def end_fit(self) -> None:
         self._send("end")

@@ -7,12 +7,13 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from gnnkit.compare.budget import check_trials, match_budget, trial_jobs, tune
+from gnnkit.compare.budget import match_budget
 from gnnkit.compare.conditions import BASE
 from gnnkit.compare.evidence import Evidence, has_graph
 from gnnkit.compare.folds import Fold, fold_series, settle_folds
@@ -24,10 +25,12 @@ from gnnkit.compare.pool import Work, run_jobs
 from gnnkit.compare.results import Results
 from gnnkit.compare.spec.comparison import ComparisonSpec, FinalSpec
 from gnnkit.compare.store import JobStore, code_digest, fingerprint
+from gnnkit.compare.trials import check_trials, round_jobs, tune
 from gnnkit.data import GraphSeries
 from gnnkit.forecasting.settle import check_observed, fit_windows, load_series
 from gnnkit.training import MatrixProgress, resolve_device
 from gnnkit.training.environment import environment
+from gnnkit.training.track import open_track
 
 __all__ = ["run"]
 
@@ -44,6 +47,7 @@ def run(
     directory: str | Path | None = None,
     resume: bool = False,
     only_judge: bool = False,
+    track: str | None = None,
 ) -> Results:
     """Train every model with every seed on the same windows, and compare them with each other and the baselines.
 
@@ -65,6 +69,9 @@ def run(
             error.
         only_judge: True trains nothing: the finished jobs in `directory` are judged with the statistics of this
             version, whatever version trained them (default False). Rows keep the commit of their fits.
+        track: "tensorboard", "mlflow" or "wandb" logs each fit that is run there, a run a fit, with its settings, its
+            epochs and its test scores (`gnnkit.training.track`); what is written to a disk lies in `track/` of
+            `directory`. None (default): nowhere. It changes no number.
 
     Returns:
         Everything that was found.
@@ -72,7 +79,9 @@ def run(
     Raises:
         ValueError: the data cannot be read, or is too short for history and horizons under one of the conditions; a
             model refuses a setting; there is a leak (`LeakError`); all before anything is trained. Or `directory`
-            holds jobs of other code or settings, or a run of another spec or other data that is not over.
+            holds jobs of other code or settings, or a run of another spec or other data that is not over; or the
+            tracker cannot be reached.
+        ImportError: the tracker is not installed.
 
     Example:
         >>> from gnnkit.compare import make_spec
@@ -85,6 +94,8 @@ def run(
     start = time.perf_counter()
     if jobs < 1:
         raise ValueError(f"jobs is {jobs}; give a number of processes of at least 1")
+    if track is not None and directory is None:
+        raise ValueError(f"track: {track} needs a folder that stays; give a directory")
     series = load_series(spec) if series is None else series
     final, series, sentences = settle_folds(spec, series)
     if spec.ablate_graph and not has_graph(series):
@@ -96,9 +107,9 @@ def run(
     for fold in range(final.folds):
         one = fold_series(final, series, fold)
         check_observed(one, fit_windows(final, one, whole=True))
-    trials = trial_jobs(final)  # none, unless the budget is of trials
     planned = plan_jobs(final, match_budget(final, series).chosen)
-    check_trials(final, series, trials)
+    if not only_judge:
+        check_trials(final, series)
     folds = [Fold(*job_windows(final, series, fold=number)) for number in range(final.folds)]
     findings = _audit_conditions(final, series, folds, planned)
     data_hash = series.digest()
@@ -110,17 +121,22 @@ def run(
             threads = spec.threads or kept_threads(folder) or max(1, torch.get_num_threads() // jobs)
             final = final.model_copy(update={"threads": threads})
             work = Work.of(final, series, threads)
-            missing = _missing(work, store, trials or planned, data_hash, resume, only_judge)
+            left = partial(_missing, work, store, data_hash=data_hash, resume=resume, only_judge=only_judge)
+            # An error where what is there is not of this run; trials that are judged again are those that are there.
+            left((() if only_judge else round_jobs(final)) if final.trials else planned)
             # Only now: the spec of a run that is half done is not lost to one that does not fit it.
             keep_spec(spec.model_copy(update={"threads": threads}), folder, data_hash=data_hash)
+            if track is not None:
+                tags = {"data": series.name, "data_hash": data_hash, "commit": work.commit}
+                work = dataclasses.replace(work, track=open_track(track, folder / "track", tags))
             began = time.perf_counter()
-            tuning = tune(work, store, missing, workers=jobs, progress=progress) if trials else []
+            tuning = tune(work, store, left, workers=jobs, progress=progress, kept=only_judge) if final.trials else []
             budget = match_budget(final, series, tuning)
             planned = plan_jobs(final, budget.chosen)
-            missing = _missing(work, store, planned, data_hash, resume, only_judge)
+            missing = left(planned)
             if progress:
-                left = {job for job, _ in missing}
-                done = {job.label for job in planned if job not in left}
+                to_run = {job for job, _ in missing}
+                done = {job.label for job in planned if job not in to_run}
                 progress.begin_matrix([(job.model, job.label) for job in planned], done)
             lost = run_jobs(work, missing, store, workers=jobs, progress=progress)
             waited = time.perf_counter() - began

@@ -31,9 +31,11 @@ __all__ = ["JobStore", "StoredJob", "code_digest", "fingerprint"]
 
 FORMAT = "1"
 _TENSORS = ("predicted", "validation", "quantiles", "validation_quantiles")
+_TRIAL = ("settings", "hidden_channels", "limits")
+"""What the trials before it made of a trial."""
 _CODE = (
     *("ops", "graph", "layers", "sequence", "temporal", "data", "training"),
-    *("forecasting/settle.py", "forecasting/train.py", "compare/jobs.py"),
+    *("forecasting/settle.py", "forecasting/train.py", "compare/jobs.py", "compare/pruning.py"),
 )
 """What the numbers of a job come from, as far as it is gnnkit's."""
 
@@ -101,6 +103,8 @@ def fingerprint(spec: FinalSpec, job: Job, series: GraphSeries, *, data_hash: st
         "hardware": hardware(device),
         "threads": threads,
     }
+    if job.trial:
+        values["trial"] = {name: getattr(job, name) for name in _TRIAL}
     return json.loads(json.dumps(values))
 
 
@@ -143,6 +147,24 @@ class JobStore:
     def code(self, job: Job) -> str:
         """SHA-256 of the code that a finished job was trained with (`code_digest` of that version)."""
         return _read_record(self.path(job))["fingerprint"]["code"]
+
+    def trial(self, job: Job) -> Job:
+        """A finished trial with what was drawn for it.
+
+        Args:
+            job: its model, seed and number.
+
+        Raises:
+            ValueError: it is not there, or is damaged.
+        """
+        try:
+            drawn = _read_record(self.path(job))["fingerprint"]["trial"]
+        except (FileNotFoundError, KeyError):
+            raise ValueError(
+                f"{self.path(job)} is not there, or of an older gnnkit; only a run that is over can be judged again "
+                f"(--resume)"
+            ) from None
+        return dataclasses.replace(job, **drawn | {"limits": tuple(drawn["limits"])})
 
     def mismatch(self, job: Job, wanted: Mapping[str, Any], *, any_code: bool = False) -> str | None:
         """Why the file of a job does not belong to this run, in a few words; None where it does.

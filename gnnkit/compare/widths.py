@@ -7,13 +7,28 @@ from typing import Any
 
 import torch
 
+from gnnkit.compare.jobs import Job, job_settings
+from gnnkit.compare.spec.comparison import FinalSpec
 from gnnkit.temporal import MODELS, build_forecaster
 
-__all__ = ["count_parameters", "match_width"]
+__all__ = ["asked_width", "count_parameters", "match_width", "own_settings"]
 
 _WIDEST = 2**16
 _NARROWEST = 64
 """Some models need a few channels at least: the smallest width is looked for up to this one."""
+
+
+def asked_width(spec: FinalSpec, model: str) -> int:
+    """The width that a spec asks of a model; 0 of one that has none."""
+    return spec.width(model) if MODELS[model].has_width else 0
+
+
+def own_settings(spec: FinalSpec, model: str, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What a model is built with beside its sizes: what the spec, or `settings`, has for it, and its quantiles."""
+    given = dict(spec.settings.get(model, {}) if settings is None else settings)
+    given.pop("hidden_channels", None)
+    own, training = job_settings(spec, Job(model, 0, settings=given))
+    return own | ({"quantiles": training.quantiles} if training.quantiles else {})
 
 
 def count_parameters(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jaxtyping import Bool, Float
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from gnnkit.metrics import FORECAST_METRICS
 
-__all__ = ["forecast_scores"]
+__all__ = ["forecast_scores", "named_scores"]
 
 
 def forecast_scores(
@@ -38,3 +39,21 @@ def forecast_scores(
                 value = measure(predicted[part], true[part], mask[part])
                 rows.append({"horizon": horizon, "score": score, "metric": metric, "value": value, "windows": count})
     return rows
+
+
+def named_scores(rows: Iterable[Any]) -> dict[str, float]:
+    """Scores on the test rows under names for an experiment tracker; what is not finite is left out.
+
+    Args:
+        rows: of `forecast_scores`, or of a table of them.
+
+    Example:
+        >>> named_scores([{"horizon": 3, "score": "last-step", "metric": "mae", "value": 2.5}])
+        {'test/mae_step_3': 2.5}
+    """
+    steps = {"averaged": "", "last-step": "step_"}
+    return {
+        f"test/{row['metric']}_{steps[row['score']]}{row['horizon']}": float(row["value"])
+        for row in rows
+        if math.isfinite(row["value"])
+    }

@@ -29,6 +29,7 @@ Form = Literal["per-node", "joint"]
 class _RecurrentForecaster(UnrolledForecaster):
     """The skeleton: rows through a fused recurrence, last state into a linear head for all P steps: `y = W h_T + b`."""
 
+    search_space: ClassVar[dict[str, tuple]] = {"num_layers": (1, 2)}
     #: What a subclass fills in.
     network: ClassVar[Callable[..., nn.RNNBase]]
     cell: ClassVar[type[RNNCell] | type[LSTMCell] | type[GRUCell]]

@@ -55,11 +55,16 @@ class BudgetFields(Settings, frozen=True):
     """Parameters of every model with the budget "parameters"; none: those of the first model at its width."""
     trials: int | None = Field(default=None, ge=1, le=1000)
     """Trials of every model with the budget "trials", each trained as a fit is, with the first seed."""
+    search: Annotated[dict[str, dict[str, Any]], Written(repeated=True, example="mtgnn.dropout=[0, 0.3]")] = Field(
+        default_factory=dict
+    )
+    """What the trials of single models draw their settings from, by model, in place of what the model declares; a list
+    of low and high, of "log", low and high, or of "choice" and the values."""
     budget: Annotated[BudgetKind, Written(shown="epochs")] = Field(
         default_factory=lambda fields: _budget_of(fields), json_schema_extra={"default": "epochs"}
     )
     """What is the same for every model: epochs; wall seconds of a fit (`max_seconds`); parameters, by a width that is
-    found for each model; or trials of a random search on the validation rows."""
+    found for each model; or trials of a search on the validation rows (Optuna's TPE)."""
 
 
 class AskedFields(Settings, frozen=True):
@@ -123,6 +128,8 @@ class ComparisonFields(AskedFields, BudgetFields, ComparedFields, FitFields, fro
         for kind, name, example in (("seconds", "max_seconds", "60"), ("trials", "trials", "10")):
             if self.budget == kind and getattr(self, name) is None:
                 found.append((("budget",), f"{kind!r} needs {name}; give it, e.g. {example}"))
+        if self.search and self.budget != "trials":
+            found.append((("search",), f"only with the budget 'trials', which is {self.budget!r}; leave one out"))
         for model, settings in self.settings.items():
             if self.budget == "parameters" and "hidden_channels" in settings:
                 text = "the width is found by the budget 'parameters'; leave it out"

@@ -35,7 +35,7 @@ _PLAIN = {
     "too_short": "give at least {min_length} value",
     "too_long": "give {max_length} values",
 }
-_TABLES = ("settings", "data_options")
+_TABLES = ("settings", "search", "data_options")
 
 
 class SpecProblems(ValueError):
@@ -124,7 +124,8 @@ def _unknown(name: str, value: object, fields: Iterable[str]) -> str:
     """What to say of a key that a spec does not have."""
     if isinstance(value, dict):
         near = difflib.get_close_matches(name.lower(), _TABLES, n=1, cutoff=0.7)
-        hint = f"did you mean {near[0]!r}?" if near else f"all keys but {' and '.join(_TABLES)} stand above all tables"
+        tables = f"{', '.join(_TABLES[:-1])} and {_TABLES[-1]}"
+        hint = f"did you mean {near[0]!r}?" if near else f"all keys but {tables} stand above all tables"
         return f"there is no such table; {hint}"
     near = ["hidden_channels"] if name == "hidden" else difflib.get_close_matches(name.lower(), list(fields), 1, 0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(fields)}"

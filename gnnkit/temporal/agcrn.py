@@ -98,6 +98,7 @@ class AGCRN(UnrolledForecaster):
     """
 
     learns_graph: ClassVar[bool] = True
+    search_space: ClassVar[dict[str, tuple]] = {"terms": (2, 3), "embedding_channels": ("log", 2, 16)}
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -97,6 +98,7 @@ class DCRNN(UnrolledForecaster):
     """
 
     uses_graph = True
+    search_space: ClassVar[dict[str, tuple]] = {"layers": (1, 2), "diffusion_steps": (1, 3)}
 
     def __init__(
         self,

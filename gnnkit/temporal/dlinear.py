@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -36,6 +38,8 @@ class DLinear(ForecasterModule):
         >>> DLinear(1, horizon=3, history=12)(torch.randn(4, 12, 5, 1)).shape
         torch.Size([4, 3, 5])
     """
+
+    search_space: ClassVar[dict[str, tuple]] = {"window": ("choice", 5, 13, 25)}
 
     def __init__(
         self, in_channels: int, horizon: int, *, history: int, window: int = 25, mask_input: bool = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -49,6 +51,7 @@ class GraphWaveNet(ForecasterModule):
     """
 
     uses_graph = True
+    search_space: ClassVar[dict[str, tuple]] = {"diffusion_steps": (1, 3), "embedding_channels": (4, 16)}
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -62,6 +62,8 @@ class MTGNN(ForecasterModule):
         >>> model(torch.randn(4, 12, 5, 1)).shape, model.learned_adjacency().shape
         (torch.Size([4, 3, 5]), torch.Size([5, 5]))
     """
+
+    search_space: ClassVar[dict[str, tuple]] = {"depth": (1, 3), "retain": (0.0, 0.3)}
 
     def __init__(
         self,

@@ -93,6 +93,17 @@ class ModelEntry:
         return {name: default for name, default in self.arguments.items() if name not in _SIZES}
 
     @property
+    def search_space(self) -> dict[str, Any]:
+        """What a search draws its settings from, as its class declares it (`search_space`).
+
+        A dict: the name of a setting → `(low, high)`, `("log", low, high)` or `("choice", one, other, …)`. What the
+        name of the model fixes is not drawn.
+        """
+        core = self.build.func if isinstance(self.build, partial) else self.build
+        fixed = self.build.keywords if isinstance(self.build, partial) else {}
+        return {name: range for name, range in getattr(core, "search_space", {}).items() if name not in fixed}
+
+    @property
     def has_width(self) -> bool:
         """Whether it has a width (`hidden_channels`)."""
         return "hidden_channels" in self.arguments

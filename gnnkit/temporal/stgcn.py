@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -90,6 +92,7 @@ class STGCN(ForecasterModule):
     """
 
     uses_graph = True
+    search_space: ClassVar[dict[str, tuple]] = {"kernel_size": (2, 3), "terms": (1, 3)}
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -47,6 +47,8 @@ class STID(ForecasterModule):
         >>> STID(1, 8, horizon=3, history=12, num_nodes=5)(torch.randn(4, 12, 5, 1)).shape
         torch.Size([4, 3, 5])
     """
+
+    search_space: ClassVar[dict[str, tuple]] = {"layers": (1, 4)}
 
     def __init__(
         self,

@@ -5,6 +5,7 @@ from gnnkit.training.budget import BudgetFit, BudgetSettings, fit_within_budget
 from gnnkit.training.checkpoint import load_checkpoint, save_checkpoint
 from gnnkit.training.fit import EpochRecord, FitResult, TrainingSettings, fit, predict, resolve_device
 from gnnkit.training.progress import (
+    FitListeners,
     FitProgress,
     MatrixLines,
     MatrixProgress,
@@ -19,6 +20,7 @@ __all__ = [
     "BudgetFit",
     "BudgetSettings",
     "EpochRecord",
+    "FitListeners",
     "FitProgress",
     "FitResult",
     "MatrixLines",

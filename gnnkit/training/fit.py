@@ -1,5 +1,6 @@
 """Train one forecaster on windows, and predict with it."""
 
+import dataclasses
 import math
 import statistics
 import time
@@ -89,7 +90,8 @@ class FitResult:
     """What a fit did. `best_epoch` counts from 1; its weights are the ones that the forecaster now has.
 
     `epoch_seconds` is the median over epochs, validation included. `peak_memory_mb` is the most memory that tensors
-    took on a CUDA device, or the most that the process held on a CPU. `stopped` is why it ended.
+    took on a CUDA device, or the most that the process held on a CPU. `stopped` is why it ended; `"pruned"`: a listener
+    (`progress`) had seen enough.
     """
 
     epochs: list[EpochRecord]
@@ -99,7 +101,7 @@ class FitResult:
     epoch_seconds: float
     peak_memory_mb: float
     parameters: int
-    stopped: Literal["epochs", "patience", "seconds"]
+    stopped: Literal["epochs", "patience", "seconds", "pruned"]
 
 
 def fit(
@@ -129,7 +131,7 @@ def fit(
         edge_index: [2, E]
         edge_weight: [E] or None.
         settings: how to train.
-        progress: told about every step; None: quiet.
+        progress: told about every step and every epoch, and may end the fit after one; None: quiet.
 
     Returns:
         Epochs, the best one, times and memory.
@@ -204,12 +206,15 @@ def fit(
                 val_mae = _mean_absolute_error(model, val, graph, settings)
                 _check_finite("the validation MAE", val_mae, epoch, number, settings)
                 train_loss = loss_sum / observed_sum if observed_sum else math.nan  # an epoch cut off in a gap
-                records.append(EpochRecord(epoch, train_loss, val_mae, time.perf_counter() - epoch_start))
+                record = EpochRecord(epoch, train_loss, val_mae, time.perf_counter() - epoch_start)
+                records.append(record)
                 stop.update(epoch, val_mae, weights=partial(weights_of, forecaster))
                 if done(step) < curriculum:
                     stop.wait = 0  # patience begins where all horizons are learned
                 elif stop.over:
                     stopped = "patience"
+                if progress and progress.end_epoch(**dataclasses.asdict(record)) and stopped == "epochs":
+                    stopped = "pruned"
                 if stopped != "epochs":
                     break
     finally:

@@ -10,13 +10,21 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["FitProgress", "MatrixLines", "MatrixProgress", "ProgressBars", "open_matrix", "open_progress"]
+__all__ = [
+    "FitListeners",
+    "FitProgress",
+    "MatrixLines",
+    "MatrixProgress",
+    "ProgressBars",
+    "open_matrix",
+    "open_progress",
+]
 
 _MARKS = {"left": ("·", "dim"), "running": ("◐", "cyan"), "done": ("■", "green"), "failed": ("×", "red")}
 
 
 class FitProgress(Protocol):
-    """What `gnnkit.training.fit` reports to; `ProgressBars` draws it."""
+    """What `gnnkit.training.fit` reports to: `ProgressBars` draws it, `gnnkit.training.track` logs it."""
 
     def begin_fit(self, steps: int) -> None:
         """A fit of at most `steps` optimisation steps starts."""
@@ -24,6 +32,10 @@ class FitProgress(Protocol):
 
     def step(self, *, epoch: int, loss: float, val_mae: float | None) -> None:
         """One step of epoch `epoch` (from 1) is done; `val_mae` is that of the last finished epoch."""
+        ...
+
+    def end_epoch(self, *, epoch: int, train_loss: float, val_mae: float, seconds: float) -> bool:
+        """Epoch `epoch` is validated, with the figures of its `EpochRecord`; True: the fit is to end here."""
         ...
 
     def end_fit(self) -> None:
@@ -46,6 +58,43 @@ class MatrixProgress(Protocol):
     def end_job(self, label: str, summary: str, *, failed: bool = False) -> None:
         """A job is over; `summary` says how it went."""
         ...
+
+
+class FitListeners:
+    """Several listeners to one fit, which ends where one of them wants it to.
+
+    Args:
+        listeners: told about everything, in this order; None among them is passed over.
+
+    Example:
+        >>> heard = FitListeners(None, ProgressBars(Console(quiet=True)))
+        >>> heard.end_epoch(epoch=1, train_loss=0.5, val_mae=2.0, seconds=1.0)
+        False
+    """
+
+    def __init__(self, *listeners: FitProgress | None) -> None:
+        self._listeners = [listener for listener in listeners if listener is not None]
+
+    def begin_fit(self, steps: int) -> None:
+        """See `FitProgress`."""
+        for listener in self._listeners:
+            listener.begin_fit(steps)
+
+    def step(self, *, epoch: int, loss: float, val_mae: float | None) -> None:
+        """See `FitProgress`."""
+        for listener in self._listeners:
+            listener.step(epoch=epoch, loss=loss, val_mae=val_mae)
+
+    def end_epoch(self, *, epoch: int, train_loss: float, val_mae: float, seconds: float) -> bool:
+        """See `FitProgress`; all hear of it, whoever wants the end."""
+        figures = {"train_loss": train_loss, "val_mae": val_mae, "seconds": seconds}
+        ended = [listener.end_epoch(epoch=epoch, **figures) for listener in self._listeners]
+        return any(ended)
+
+    def end_fit(self) -> None:
+        """See `FitProgress`."""
+        for listener in self._listeners:
+            listener.end_fit()
 
 
 class ProgressBars:
@@ -116,6 +165,10 @@ class ProgressBars:
         """See `FitProgress`."""
         if self._alone:
             self._alone.step(epoch=epoch, loss=loss, val_mae=val_mae)
+
+    def end_epoch(self, *, epoch: int, train_loss: float, val_mae: float, seconds: float) -> bool:
+        """See `FitProgress`; the next step shows the validation MAE."""
+        return False
 
     def end_fit(self) -> None:
         """See `FitProgress`."""
@@ -214,6 +267,9 @@ class _FitBar:
         task = self._progress.task(self._task)
         self.share = min(task.completed / (task.total or 1), 1.0)
         self._changed()
+
+    def end_epoch(self, *, epoch: int, train_loss: float, val_mae: float, seconds: float) -> bool:
+        return False
 
     def end_fit(self) -> None:
         self.share = 1.0

@@ -206,9 +206,9 @@ def test_the_schema_is_json_and_describes_every_option_of_a_spec(capsys):
 
 
 def test_a_run_that_is_stopped_says_how_to_go_on_and_resume_runs_nothing_twice(files, capsys, monkeypatch):
-    from gnnkit.compare import pool
+    from gnnkit.compare import tracking
 
-    run_job, started = pool.run_job, []
+    run_job, started = tracking.run_job, []
 
     def stop_at_the_second(spec, series, job, progress=None):
         started.append(job.key)
@@ -216,7 +216,7 @@ def test_a_run_that_is_stopped_says_how_to_go_on_and_resume_runs_nothing_twice(f
             raise KeyboardInterrupt
         return run_job(spec, series, job, progress)
 
-    monkeypatch.setattr(pool, "run_job", stop_at_the_second)
+    monkeypatch.setattr(tracking, "run_job", stop_at_the_second)
     assert own(files, models="gru,tgcn") == 130
     out = files / "out"
     text = f"gnnkit: stopped; 1 finished fit is kept in {out}; `gnnkit compare --resume {out}` goes on from there"

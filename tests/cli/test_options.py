@@ -49,15 +49,15 @@ def test_help_schema_and_fields_say_the_same(verb, settings):
 
 
 OWN = {
-    "compare": {"help", "spec", "jobs", "out", "resume", "schema"},
-    "train": {"help", "model", "setting", "node_features", "seed", "out"},
+    "compare": {"help", "spec", "jobs", "out", "resume", "schema", "track"},
+    "train": {"help", "model", "setting", "node_features", "track", "seed", "out"},
 }
 
 
 WRITTEN = {
     "seeds": " 3 is a count, and 7, a list of one.",
     "ablate_graph": " Without a value: all.",
-    **dict.fromkeys(("data_options", "missing_values", "settings", "allow_leaks"), " Repeatable."),
+    **dict.fromkeys(("data_options", "missing_values", "search", "settings", "allow_leaks"), " Repeatable."),
 }
 
 

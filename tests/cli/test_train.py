@@ -49,6 +49,22 @@ def test_a_graph_is_learned_from_a_table_of_nodes(files, capsys):
         assert message in capsys.readouterr().err
 
 
+def test_a_training_is_tracked_beside_the_model(files, capsys):
+    pytest.importorskip("tensorboard", reason="TensorBoard is not installed: pip install tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    own = ["train", "dlinear", "--series", files / "speeds.csv", *QUICK, "--out", files / "model"]
+    assert call(*own, "--track", "paper") == 2
+    assert capsys.readouterr().err.endswith("track: 'paper' is no tracker; choose from tensorboard, mlflow, wandb\n")
+    assert call(*own, "--track", "tensorboard") == 0
+    assert f"Track: tensorboard --logdir {files / 'model' / 'track' / 'tensorboard'}\n" in capsys.readouterr().out
+    found = EventAccumulator(str(files / "model" / "track" / "tensorboard" / "dlinear-seed0")).Reload()
+    rows = pd.read_csv(files / "model" / "evaluation.csv").query("model == 'dlinear' and metric == 'mae'")
+    (averaged,) = rows.query("horizon == 3 and score == 'averaged'")["value"]
+    assert [event.value for event in found.Scalars("test/mae_3")] == [pytest.approx(averaged, rel=1e-4)]
+    assert call(*own) == 0  # over the former model, and what was tracked of it
+
+
 def test_train_evaluate_forecast(files, capsys):
     own = ["--series", files / "speeds.csv", "--graph", files / "graph.csv", "--unit", "mph"]
     assert call("train", "mtgnn", *own, *QUICK, "--setting", "neighbors=1", "--out", files / "model") == 0

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from gnnkit.data import Split, make_windows
-from gnnkit.training import TrainingSettings, fit, predict
+from gnnkit.training import FitListeners, TrainingSettings, fit, predict
 from tests.training.toys import EDGES, WEIGHTS, Constant, Linear, make_series, wave_windows, waves
 
 
@@ -285,6 +285,10 @@ def test_progress_hears_of_every_step_and_of_the_end():
         def step(self, *, epoch, loss, val_mae):
             self.calls.append((epoch, val_mae is None, math.isfinite(loss)))
 
+        def end_epoch(self, **figures):
+            self.calls.append(tuple(figures))
+            return False
+
         def end_fit(self):
             self.calls.append("end")
 
@@ -297,7 +301,34 @@ def test_progress_hears_of_every_step_and_of_the_end():
         TrainingSettings(epochs=2, batch_size=40, device="cpu"),
         progress=heard,
     )
-    assert heard.calls == [("begin", 4), (1, True, True), (1, True, True), (2, False, True), (2, False, True), "end"]
+    over = ("epoch", "train_loss", "val_mae", "seconds")
+    steps = [(1, True, True), (1, True, True), over, (2, False, True), (2, False, True), over]
+    assert heard.calls == [("begin", 4), *steps, "end"]
+
+
+def test_a_listener_may_end_the_fit_after_an_epoch():
+    class Enough:
+        def begin_fit(self, steps): ...
+
+        def step(self, **figures): ...
+
+        def end_epoch(self, *, epoch, **figures):
+            return epoch == 2
+
+        def end_fit(self): ...
+
+    class Heard(Enough):
+        epochs = 0
+
+        def end_epoch(self, *, epoch, **figures):
+            self.epochs = epoch
+            return False
+
+    settings = TrainingSettings(epochs=4, batch_size=40, device="cpu")
+    result = fit(
+        Linear(), wave_windows(), EDGES, WEIGHTS, settings, progress=FitListeners(Enough(), None, heard := Heard())
+    )
+    assert (len(result.epochs), result.stopped, heard.epochs) == (2, "pruned", 2)
 
 
 def test_predict_does_not_depend_on_the_batch_size():

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from gnnkit.compare.evidence import Evidence
 from gnnkit.compare.findings.finding import Finding
+from gnnkit.compare.findings.plots_trials import trial_curves
 from gnnkit.compare.report.tables import base_rows, families, with_unit
 from gnnkit.compare.results import Results
 from gnnkit.report.numbers import decimals, format_number
-from gnnkit.report.sections import Entry, Section, Sheet, Sheets, Statement
+from gnnkit.report.sections import Drawing, Entry, Section, Sheet, Sheets, Statement
 
 __all__ = ["BUDGET", "BudgetRecord", "Trial"]
+
+_CAPTION = (
+    "Each dot is a trial: the best validation MAE of its fit. The line is the best so far; the trial where it last "
+    "falls is compared. The first trial has the settings as given; a hollow dot was ended early, as it was behind; a "
+    "triangle lies above the axis."
+)
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial of a search, as `tune` describes it."""
+    """One trial of a search, as `gnnkit.compare.trials.tune` describes it."""
 
     model: str
     trial: int
@@ -29,6 +37,8 @@ class Trial:
     seconds: float | None = None
     error: str | None = None
     chosen: bool = False
+    epochs: int | None = None
+    pruned: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,11 +80,15 @@ def _section(results: Results, budget: BudgetRecord) -> Section:
     heads = ("model", "width", "parameters", "tuning trials", "epochs", "seconds", "peak MB")
     sheet = Sheet("Means over the fits of the seeds; seconds: wall time of one fit", heads, tuple(lines))
     sheets = [Sheets("Budget", (("all", sheet),))]
+    drawings = ()
     if budget.tuning:
+        if any(trial.val_mae is not None for trial in budget.tuning):
+            draw = partial(trial_curves, trials=budget.tuning)
+            drawings = (Drawing("trials", "What the trials found", _CAPTION, draw),)
         trials = (("all", _tuning_sheet(results, budget.tuning)),)
         sheets.append(Sheets(f"All {len(budget.tuning):,} tuning trials", trials, folded=True))
     statements = (Statement(budget.sentence),) if budget.sentence else ()
-    return Section("budget", "What each model was given", statements, (), tuple(sheets))
+    return Section("budget", "What each model was given", statements, drawings, tuple(sheets))
 
 
 def _tuning_sheet(results: Results, tuning: Sequence[Trial]) -> Sheet:
@@ -84,15 +98,23 @@ def _tuning_sheet(results: Results, tuning: Sequence[Trial]) -> Sheet:
             Entry(trial.model),
             Entry(str(trial.trial), trial.trial),
             Entry(format_number(trial.val_mae, places), trial.val_mae, "good" if trial.chosen else ""),
+            Entry(format_number(trial.epochs, 0), trial.epochs),
             Entry(format_number(trial.seconds, 1), trial.seconds),
-            Entry("chosen" if trial.chosen else ""),
+            Entry(_fate(trial)),
             Entry(", ".join(f"{name} {_setting(value)}" for name, value in trial.settings.items())),
         )
         for trial in tuning
     )
-    heads = ("model", "trial", "validation MAE", "seconds", "", "settings")
-    about = with_unit("Random search on the validation rows alone; test rows take no part", results)
+    heads = ("model", "trial", "validation MAE", "epochs", "seconds", "outcome", "settings")
+    about = with_unit("A search on the validation rows alone; test rows take no part", results)
     return Sheet(about, heads, lines, words=2)
+
+
+def _fate(trial: Trial) -> str:
+    """What became of a trial, where it is not one that others were better than."""
+    if trial.chosen:
+        return "chosen"
+    return "ended early" if trial.pruned else "" if trial.error is None else "failed"
 
 
 def _known(rows: Any, column: str) -> float | None:

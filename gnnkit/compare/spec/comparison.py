@@ -14,6 +14,7 @@ from gnnkit.forecasting.settle import FinalFit
 from gnnkit.settings.comparison import ComparisonFields
 from gnnkit.settings.declared import distinct
 from gnnkit.settings.problems import Key, SpecProblems, nearest
+from gnnkit.settings.ranges import read_range
 from gnnkit.temporal import MODELS
 
 __all__ = ["ComparisonSpec", "FinalSpec", "make_spec"]
@@ -62,6 +63,24 @@ class ComparisonSpec(ComparisonFields, FitSettings, frozen=True):
     @classmethod
     def _known_settings(cls, settings: dict[str, dict[str, Any]], info: ValidationInfo) -> dict[str, dict[str, Any]]:
         return check_settings(settings, info.data.get("models", tuple(MODELS)))
+
+    @field_validator("search")
+    @classmethod
+    def _known_ranges(cls, search: dict[str, dict[str, Any]], info: ValidationInfo) -> dict[str, dict[str, Any]]:
+        """Every range is one, of a setting that its model has, which may have what stands at its ends."""
+        found: list[tuple[Key, str]] = []
+        for model, ranges in search.items():
+            for name, declared in ranges.items():
+                try:
+                    for end in read_range(declared).ends:
+                        check_settings({model: {name: end}}, info.data.get("models", tuple(MODELS)))
+                except SpecProblems as error:
+                    found += [problem for problem in error.problems if problem not in found]
+                except ValueError as error:
+                    found.append(((model, name), str(error)))
+        if found:
+            raise SpecProblems(found)
+        return search
 
     @field_validator("ablate_graph", mode="before")
     @classmethod

@@ -33,7 +33,8 @@ def read_spec(path: str | Path, overrides: Mapping[str, Any] | None = None) -> C
 
     Args:
         path: the file.
-        overrides: fields that take the place of the file's; `settings` and `data_options` are merged name by name.
+        overrides: fields that take the place of the file's; `settings`, `search` and `data_options` are merged name by
+            name.
 
     Returns:
         The spec.
@@ -73,7 +74,7 @@ def read_spec(path: str | Path, overrides: Mapping[str, Any] | None = None) -> C
             return spec
     except ValidationError as error:
         problems += [found for found in spec_problems(error, ComparisonSpec.model_fields) if found[0] not in dates]
-    merged = ("data_options", "settings")
+    merged = ("data_options", "settings", "search")
     lines = {key: line for key, line in key_lines(text).items() if key[0] not in overrides or key[0] in merged}
     located = sorted((_line(lines, key), key_text(key), message) for key, message in problems)
     raise ValueError(one_line([_located(path, *fault) for fault in located]))
@@ -105,6 +106,10 @@ def spec_schema() -> dict[str, Any]:
         "additionalProperties": False,
         "properties": {name: _settings_schema(name) for name in MODELS},
     }
+    fields["search"] |= {
+        "additionalProperties": False,
+        "properties": {name: _search_schema(name) for name in MODELS},
+    }
     description = " ".join((ComparisonSpec.__doc__ or "").split("\n\n")[0].split())
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -125,6 +130,11 @@ def _settings_schema(model: str) -> dict[str, Any]:
         if default is not None:
             properties[name]["default"] = default
     return {"type": "object", "additionalProperties": False, "properties": properties}
+
+
+def _search_schema(model: str) -> dict[str, Any]:
+    ranges = {name: {"type": "array", "minItems": 2} for name in known_settings(model)}
+    return {"type": "object", "additionalProperties": False, "properties": ranges}
 
 
 def _text(path: Path) -> str:

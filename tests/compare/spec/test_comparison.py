@@ -72,6 +72,23 @@ def test_to_json_is_json_and_builds_the_same_spec(tmp_path):
             {"series": __file__, "data_options": {"days": 2}, "data_root": "x"},
             "data_root, data_options: only for a known data set, not for series; leave it out",
         ),
+        (
+            {"search": {"gru": {"dropout": [0, 1]}}},
+            "search: only with the budget 'trials', which is 'epochs'; leave one",
+        ),
+        (
+            {"trials": 2, "search": {"gru": {"dropout": [0.5, 0.1]}}},
+            "search.gru.dropout: [0.5, 0.1] is not allowed: give low < high",
+        ),
+        (
+            {"trials": 2, "search": {"gru": {"num_layers": [1, 2.5]}}},
+            "search.gru.num_layers: 1.0 is not allowed: give a whole number (default 1)",
+        ),
+        (
+            {"trials": 2, "search": {"gru": {"dropuot": [0, 0.5]}}},
+            "search.gru.dropuot: model 'gru' has no such setting; did you mean 'dropout'?",
+        ),
+        ({"trials": 2, "search": {"gruu": {"dropout": [0, 0.5]}}}, "search.gruu: unknown model 'gruu'"),
         ({"season": 288}, "season: only for your own files; give series, or leave it out"),
         ({"step_minutes": -5}, "step_minutes: -5 is not allowed: give more than 0"),
     ],

@@ -85,7 +85,7 @@ BAD = {
     "truth value": ("seeds = [\n 0,\n true]", ":3: seeds: True is not allowed: give a whole number"),
     "table": (
         "[training]\nepochs = 3",
-        ":1: training: there is no such table; all keys but settings and data_options ",
+        ":1: training: there is no such table; all keys but settings, search and data_options ",
     ),
     "no list": ('models = "gru, tgcn"', ':1: models: \'gru, tgcn\' is not a list; write ["gru", "tgcn"]'),
     "a date": ("epochs = 2024-01-01", ":1: epochs: 2024-01-01 is a date, and no setting is one"),
@@ -96,6 +96,10 @@ BAD = {
         ":4: settings.mtgnn.dropuot: model 'mtgnn' has no such setting; did you mean 'dropout'? Known: hidden_channels",
     ),
     "dotted setting": ("settings.gru.dropout = true", ":1: settings.gru.dropout: True is not allowed: give a number"),
+    "range": (
+        'models = ["gru"]\ntrials = 2\n[search.gru]\nlearning_rate = ["log", 0.0, 0.1]',
+        ":4: search.gru.learning_rate: ['log', 0.0, 0.1] is not allowed: give 0 < low < high",
+    ),
     "inline setting": (
         "settings = { gru = { num_layers = 0.5 } }",
         ":1: settings.gru.num_layers: 0.5 is not allowed: give a whole number (default 1)",
@@ -166,6 +170,7 @@ def test_the_schema_names_what_may_be_given():
     assert fields["settings"]["properties"]["mtgnn"]["properties"]["dropout"] == {"type": "number", "default": 0.3}
     assert fields["settings"]["properties"]["gru"]["properties"]["hidden_channels"] == {"type": "integer"}
     assert "hidden_channels" not in fields["settings"]["properties"]["dlinear"]["properties"]
+    assert "dropout" in fields["search"]["properties"]["mtgnn"]["properties"]
 
 
 def test_the_spec_knows_every_scaler():
