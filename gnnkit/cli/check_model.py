@@ -16,9 +16,9 @@ app = typer.Typer(rich_markup_mode="rich")
 _CHECK = """
 Check a model before it is compared: shapes, precision, gradients, peeking, gaps, order, state, saving, cost.
 
-The model is built at several sizes and called on random windows; nothing is trained, and no data are read. A line of the
-table is ok, a fault, something that it says (worth knowing, and allowed), or not checked. The exit code is 1 where there
-is a fault. In a test of your own: gnnkit.testing.check_forecaster(MyNet).
+The model is built at several sizes and called on random windows; nothing is trained, and no data are read. A line of
+the table is ok, a fault, something that it says (worth knowing, and allowed), or not checked. The exit code is 1 where
+there is a fault. In a test of your own: gnnkit.testing.check_forecaster(MyNet).
 
 [bold]A worked example[/bold]: the class MyNet in a file, three layers deep:
 

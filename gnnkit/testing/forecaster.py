@@ -79,8 +79,9 @@ def inspect_forecaster(
         for what, (check, needs) in CHECKS.items():
             if what != "cost" or cost:
                 checks[what] = _run(subject, what, check, [checks[need] for need in needs])
-            if what == "float64" and checks[what].outcome == "ok":
-                subject.dtype = torch.float64
+            ok = {name for name, check in checks.items() if check.outcome in ("ok", "says")}
+            subject.dtype = torch.float64 if "float64" in ok else torch.float32
+            subject.stateless = {"no state", "inputs kept"} <= ok
         return CheckReport(name, tuple(checks.values()))
 
 

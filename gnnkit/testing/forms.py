@@ -13,7 +13,7 @@ from gnnkit.testing.subject import ModelError, Refused, Sizes, Subject, differen
 __all__ = ["call", "float64", "odd_sizes"]
 
 ODD = (
-    Sizes(3, 7, 11, 5, 3),
+    Sizes(3, 13, 11, 5, 3),
     Sizes(batch=1),
     Sizes(history=1),
     Sizes(nodes=1),

@@ -41,7 +41,7 @@ def node_order(subject: Subject) -> Found:
 
 def _weights_of_nodes(subject: Subject) -> list[str]:
     """Names of the weights whose shape grows with the number of nodes."""
-    if not subject.takes_nodes:
+    if not subject.takes("num_nodes"):
         return []
     few, more = (subject.build(Sizes(nodes=nodes)).state_dict() for nodes in (subject.sizes.nodes, 7))
     return [name for name, value in few.items() if name not in more or value.shape != more[name].shape]

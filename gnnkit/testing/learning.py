@@ -35,13 +35,13 @@ def gradients(subject: Subject) -> Found:
     dead = [name for name, trained in names.items() if trained and name not in alive]
     if dead:
         more = f" and {len(dead) - 4} more" if len(dead) > 4 else ""
-        return Found("fault", f"No gradient reaches {', '.join(dead[:4])}{more}, of {len(names)} weights.")
+        return Found("fault", f"No gradient reaches {', '.join(dead[:4])}{more}: {len(dead)} of {len(names)} weights.")
     if not names:
         return Found("says", "It has no weights to learn.")
     frozen = [name for name, trained in names.items() if not trained]
     if frozen:
         return Found("says", f"Gradients reach all weights but {len(frozen)} frozen ones, {frozen[0]} among them.")
-    return Found("ok", f"Gradients reach all {len(names)} weights.")
+    return Found("ok", f"Gradients reach every weight: {len(names)} of {len(names)}.")
 
 
 def cost(subject: Subject) -> Found:

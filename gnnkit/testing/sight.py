@@ -41,14 +41,22 @@ def no_peeking(subject: Subject) -> Found:
 
 
 def windows_apart(subject: Subject) -> Found:
-    """A window's forecast is the same whatever the other windows of its batch are."""
+    """A window's forecast is the same whatever the other windows of its batch are, and however many."""
     inputs = subject.inputs
+    assert inputs.mask is not None
     x = inputs.x.clone()
     x[1:] = 3 * x[1:] + 1
-    apart = difference(subject.run(inputs)[:1], subject.run(replace(inputs, x=x))[:1])
+    whole = subject.run(inputs)
+    apart = difference(whole[:1], subject.run(replace(inputs, x=x))[:1])
     if apart > subject.tolerance:
         return Found(
             "fault", f"A window's forecast differs by {apart:.2g} of the largest value when the others of its batch do."
+        )
+    half = replace(inputs, x=inputs.x[:2], mask=inputs.mask[:2], target=inputs.target[:2])
+    apart = difference(whole[:2], subject.run(half))
+    if apart > subject.tolerance:
+        return Found(
+            "fault", f"A window's forecast differs by {apart:.2g} of the largest value in a batch half as large."
         )
     return Found("ok", "A window's forecast is the same whatever else is in its batch.")
 
@@ -83,6 +91,11 @@ def gaps(subject: Subject) -> Found:
     if _skips_gaps(subject) and of_gaps > subject.tolerance:
         return Found(
             "fault", f"It says skips_gaps, and values that were not observed change the forecast by {of_gaps:.2g}."
+        )
+    full = [subject.run(replace(inputs, mask=mask)) for mask in (None, torch.ones_like(none))]
+    if difference(*full) > subject.tolerance:
+        return Found(
+            "fault", "Without a mask, which means without a gap, it differs from a mask that is true all over."
         )
     if of_gaps > subject.tolerance:
         return Found(
