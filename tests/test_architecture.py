@@ -38,7 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "studies": _BELOW_FORECASTING,
     "forecasting": _BELOW_FORECASTING,
     "compare": {*_BELOW_FORECASTING, "forecasting"},
-    "testing": {"temporal", "training", "report", "forecasting"},
+    "testing": {"settings", "temporal", "training", "report", "forecasting"},
     "cli": {*_BELOW_FORECASTING, "studies", "forecasting", "compare", "testing"},
 }
 EVERYWHERE = {"_optional", "_user_cache", "_registry", "kept_files"}

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from gnnkit.forecasting.model_settings import check_settings
+from gnnkit.settings.problems import SpecProblems
 from gnnkit.temporal import MODELS
 from gnnkit.testing import forms, graphs, learning, repeats, sight
 from gnnkit.testing.report import Check, CheckReport, Found
@@ -68,7 +69,11 @@ def inspect_forecaster(
         ('ok', 'It reads nothing of the given graph, as it says.')
     """
     with _named(model) as name:
-        given = check_settings({name: settings or {}}, [name])[name]
+        try:
+            given = check_settings({name: settings or {}}, [name])[name]
+        except SpecProblems as problems:
+            key, text = problems.problems[0]
+            raise ValueError(f"{key[-1]}: {text}") from None
         subject, checks = Subject(name, given), {}
         try:
             subject.build()

@@ -12,6 +12,8 @@ from gnnkit.testing.subject import ModelError, Refused, Sizes, Subject, differen
 
 __all__ = ["call", "float64", "odd_sizes"]
 
+TIMES = 2
+"""The features that tell the time: of the day, and the weekday, as shares."""
 ODD = (
     Sizes(3, 13, 11, 5, 3),
     Sizes(batch=1),
@@ -24,7 +26,7 @@ ODD = (
 
 
 def call(subject: Subject) -> Found:
-    """It is built and called as in training, in prediction, and on a series without gaps, which has no mask."""
+    """It is built and called as in training, in prediction, without gaps, and with the time where it asks for that."""
     model, inputs = subject.build(), subject.inputs
     lazy = [name for name, each in model.named_parameters() if nn.parameter.is_lazy(each)]
     if lazy:
@@ -39,6 +41,11 @@ def call(subject: Subject) -> Found:
             return Found("fault", f"From {inputs.x.dtype} it makes {of_a_call.dtype} {text}.".replace(" .", "."))
         if not of_a_call.isfinite().all():
             return Found("fault", f"From finite numbers it makes {_not_finite(of_a_call)} {text}.".replace(" .", "."))
+    if subject.takes("time_channels"):
+        told = Sizes(features=subject.sizes.features + TIMES)
+        shares = make_inputs(told)
+        shares.x[..., -TIMES:] = shares.x[..., -TIMES:].sigmoid()
+        subject.call(subject.build(told, time_channels=TIMES), shares)
     count = sum(parameter.numel() for parameter in model.parameters())
     return Found("ok", f"x {list(inputs.x.shape)} gives {list(out.shape)}, in float32, by {count:,} parameters.")
 

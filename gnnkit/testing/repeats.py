@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import torch
@@ -40,19 +40,24 @@ def repeatable(subject: Subject) -> Found:
 
 
 def no_state(subject: Subject) -> Found:
-    """Batch A, a smaller batch B, and A again: A's forecast is what it was; in training, step follows step."""
-    a, b = subject.inputs, make_inputs(Sizes(batch=2), seed=5).to(subject.dtype)
+    """A, then a smaller batch B on another graph, and A again: as by fresh models; in training, step follows step."""
+    a, b = subject.inputs, make_inputs(Sizes(batch=2), seed=5, neighbours=1).to(subject.dtype)
+    b = b if not subject.takes("edge_index") else replace(b, edge_index=a.edge_index, edge_weight=a.edge_weight)
     model = subject.build()
     first = subject.call(model, a)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     try:
-        subject.call(model, b)
+        other = subject.call(model, b)
         again = difference(first, subject.call(model, a))
     except ModelError as error:
         return Found("fault", f"The call after a batch of another size fails. {error}")
     if again > 0:
         return Found(
             "fault", f"The same windows after others are forecast otherwise, by {again:.2g} of the largest value."
+        )
+    if (apart := difference(other, subject.call(subject.build(), b))) > 0:
+        return Found(
+            "fault", f"It keeps something of the first call: windows on another graph differ by {apart:.2g} after it."
         )
     moved = [name for name, value in model.state_dict().items() if difference(value, before[name]) > 0]
     if moved:

@@ -152,7 +152,12 @@ class Subject:
         return size in MODELS[self.name].arguments
 
     def build(
-        self, sizes: Sizes | None = None, edge_index: Tensor | None = None, *, seed: int = 0, jitter: float = JITTER
+        self,
+        sizes: Sizes | None = None,
+        edge_index: Tensor | None = None,
+        *,
+        seed: int = 0,
+        time_channels: int = 0,
     ) -> nn.Module:
         """A fresh model, the same one for the same seed, in `dtype` and in evaluation mode.
 
@@ -171,6 +176,7 @@ class Subject:
                     horizon=sizes.horizon,
                     history=sizes.history,
                     num_nodes=sizes.nodes,
+                    time_channels=time_channels,
                     edge_index=edges.clone(),
                     **given,
                 )
@@ -178,12 +184,11 @@ class Subject:
                 raise Refused(str(error)) from error
             except Exception as error:  # whatever a constructor raises
                 raise ModelError(f"Its constructor raises {self.words(error)}.") from error
-        if jitter:
-            draw = torch.Generator().manual_seed(seed + 1)
-            with torch.no_grad():
-                for parameter in model.parameters():
-                    if parameter.is_floating_point() and not nn.parameter.is_lazy(parameter):
-                        parameter.add_(jitter * torch.randn(parameter.shape, generator=draw))
+        draw = torch.Generator().manual_seed(seed + 1)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                if parameter.is_floating_point() and not nn.parameter.is_lazy(parameter):
+                    parameter.add_(JITTER * torch.randn(parameter.shape, generator=draw))
         return model.to(self.dtype).eval()
 
     def call(

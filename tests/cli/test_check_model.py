@@ -58,7 +58,7 @@ def test_a_model_without_a_fault_is_told_line_by_line(capsys):
 def test_a_forward_of_the_wrong_shape_is_a_fault(capsys):
     assert call("mine.py:Last", "--set", "flat=true") == 1
     out = capsys.readouterr().out
-    assert "From x [4, 7, 5, 2] it gives [4, 5], and should give [4, 3, 5]." in out
+    assert "gives [4, 5], and should give [" in out
     assert out.count("First mend: call.") == 15
     assert out.splitlines()[-1] == "mine.py:Last: 1 fault (call), 15 not checked"
 
@@ -68,8 +68,8 @@ def test_a_forward_of_the_wrong_shape_is_a_fault(capsys):
     [
         ("mine.py:Lost", (), "has no 'Lost'; did you mean 'Last'?"),
         ("yours.py:Last", (), "cannot be imported (FileNotFoundError: there is no file "),
-        ("mine.py:Words", (), "needs a value for vocab; give it among its settings"),
-        ("mine.py:Last", ("--set", "width=3"), "has no such setting; choose from"),
+        ("mine.py:Words", (), "needs a value for vocab"),
+        ("mine.py:Last", ("--set", "width=3"), "gnnkit: width: model 'mine.py:Last' has no such setting; choose from"),
         ("mine.py:Last", ("--set", "gain"), "setting: 'gain' is not NAME=VALUE; write e.g. layers=3"),
         ("mine.py:Narrow", (), "gnnkit: in_channels must be 1, got 2"),
     ],
