@@ -36,7 +36,7 @@ CHECKS: dict[str, tuple[Callable[[Subject], Found], tuple[str, ...]]] = {
     "edge order": (graphs.edge_order, ("repeatable",)),
     "empty graph": (graphs.empty_graph, ("call",)),
     "graph": (graphs.graph, ("repeatable", "empty graph")),
-    "cost": (learning.cost, ("no state",)),
+    "cost": (learning.cost, ("no state", "gradients")),
 }
 
 
@@ -125,6 +125,8 @@ def _run(subject: Subject, what: str, check: Callable[[Subject], Found], needs: 
         return Check(what, "fault", str(error))
     except Refused as error:
         return Check(what, "fault", f"Its constructor refuses the usual sizes the second time: {error}")
+    except Exception as error:  # a model can spoil a check in ways that nobody thought of
+        return Check(what, "fault", f"It stops this check: {subject.words(error)}.")
 
 
 def _root(missing: Check) -> str:

@@ -31,23 +31,23 @@ def call(subject: Subject) -> Found:
     lazy = [name for name, each in model.named_parameters() if nn.parameter.is_lazy(each)]
     if lazy:
         return Found("fault", f"{lazy[0]} has no shape before the first call, and the optimiser is made before that.")
-    out = subject.call(model, inputs)
-    for text, of_a_call in (
-        ("", out),
-        ("without a mask ", subject.run(replace(inputs, mask=None))),
-        ("in training ", subject.train(inputs)),
-    ):
-        if of_a_call.dtype != inputs.x.dtype:
-            return Found("fault", f"From {inputs.x.dtype} it makes {of_a_call.dtype} {text}.".replace(" .", "."))
-        if not of_a_call.isfinite().all():
-            return Found("fault", f"From finite numbers it makes {_not_finite(of_a_call)} {text}.".replace(" .", "."))
+    forecasts = {
+        "": subject.call(model, inputs),
+        " without a mask": subject.run(replace(inputs, mask=None)),
+        " in training": subject.train(inputs),
+    }
+    for when, out in forecasts.items():
+        if out.dtype != inputs.x.dtype:
+            return Found("fault", f"From {inputs.x.dtype} it makes {out.dtype}{when}.")
+        if not out.isfinite().all():
+            return Found("fault", f"From finite numbers it makes {_not_finite(out)}{when}.")
     if subject.takes("time_channels"):
         told = Sizes(features=subject.sizes.features + TIMES)
         shares = make_inputs(told)
         shares.x[..., -TIMES:] = shares.x[..., -TIMES:].sigmoid()
         subject.call(subject.build(told, time_channels=TIMES), shares)
     count = sum(parameter.numel() for parameter in model.parameters())
-    return Found("ok", f"x {list(inputs.x.shape)} gives {list(out.shape)}, in float32, by {count:,} parameters.")
+    return Found("ok", f"x {list(inputs.x.shape)} gives {subject.sizes.forecast} by {count:,} parameters.")
 
 
 def odd_sizes(subject: Subject) -> Found:
@@ -71,7 +71,7 @@ def odd_sizes(subject: Subject) -> Found:
     except Refused:
         pass  # it is among the others
     if faults:
-        return Found("fault", faults[0] + (f" So do {len(faults) - 1} more of {len(ODD) + 1}." if faults[1:] else ""))
+        return Found("fault", faults[0] + (f" Of {len(ODD) + 1} sizes {len(faults)} fail." if faults[1:] else ""))
     if refused:
         return Found("says", f"Its constructor refuses {len(refused)} of {len(ODD)}. {refused[0]}")
     return Found("ok", f"{len(ODD)} sizes, among them one window, step, node, horizon and feature, and all of these.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -24,13 +25,10 @@ def gradients(subject: Subject) -> Found:
     alive: set[str] = set()
     names: dict[str, bool] = {}
     for seed, progress in ((0, 0.0), (1, 1.0), (2, 0.0), (3, 1.0)):
-        model = subject.build(seed=seed).train()
-        inputs = make_inputs(subject.sizes, seed=seed).to(subject.dtype)
+        model = subject.build(seed=seed)
         names = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
-        out = subject.call(model, inputs, target=True, progress=progress, seed=seed)
-        if out.requires_grad:
-            # Every value counts with a weight of its own: a plain sum has no gradient through a softmax.
-            (out * torch.linspace(-1, 1.5, out.numel(), dtype=out.dtype).view(out.shape)).sum().backward()
+        inputs = make_inputs(subject.sizes, seed=seed).to(subject.dtype)
+        subject.step(model, inputs, progress=progress, seed=seed)
         alive |= {name for name, each in model.named_parameters() if each.grad is not None and bool(each.grad.any())}
     dead = [name for name, trained in names.items() if trained and name not in alive]
     if dead:
@@ -47,6 +45,7 @@ def gradients(subject: Subject) -> Found:
 def cost(subject: Subject) -> Found:
     """Seconds of a step of training and bytes that it keeps for the gradients, as the number of nodes grows."""
     rows: list[tuple[int, float, int]] = []
+    subject = replace(subject, dtype=torch.float32)
     for nodes in NODES:
         try:
             rows.append((nodes, *_step(subject, Sizes(history=12, nodes=nodes))))
@@ -70,7 +69,7 @@ def cost(subject: Subject) -> Found:
 
 def _step(subject: Subject, sizes: Sizes) -> tuple[float, int]:
     """Seconds, the least of some steps after a first one, and bytes of the tensors kept for the gradients."""
-    model, inputs = subject.build(sizes).train(), make_inputs(sizes).to(subject.dtype)
+    model, inputs = subject.build(sizes), make_inputs(sizes)
     own = {each.untyped_storage().data_ptr() for each in _tensors(model)}
     kept: dict[int, int] = {}
 
@@ -81,13 +80,11 @@ def _step(subject: Subject, sizes: Sizes) -> tuple[float, int]:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        out = subject.call(model, inputs, target=True, progress=0.0)
+        subject.step(model, inputs)
     best, begin = math.inf, time.perf_counter()
     for _ in range(4):
         start = time.perf_counter()
-        out = subject.call(model, inputs, target=True, progress=0.0)
-        if out.requires_grad:
-            out.square().mean().backward()
+        subject.step(model, inputs)
         best = min(best, time.perf_counter() - start)
         if time.perf_counter() - begin > LONGEST:
             break

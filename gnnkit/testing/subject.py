@@ -7,7 +7,7 @@ import random
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,11 @@ from torch import Tensor, nn
 
 from gnnkit.temporal import MODELS, build_forecaster
 
-__all__ = ["Inputs", "ModelError", "Refused", "Sizes", "Subject", "difference", "make_inputs", "seeded"]
+__all__ = ["ROUNDING", "Inputs", "ModelError", "Refused", "Sizes", "Subject", "difference", "make_inputs", "seeded"]
 
 HIDDEN = 16
+ROUNDING = 1e-6
+"""The difference that two runs of the same may have, where threads sum in another order."""
 JITTER = 0.05
 """Noise that is put on all weights, so that a layer whose first weights are zeros or all alike hides nothing."""
 
@@ -64,8 +66,8 @@ class Inputs:
     target: Tensor
 
     def clone(self) -> Inputs:
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
-        return Inputs(**{name: None if value is None else value.clone() for name, value in values.items()})
+        weight, mask = (None if each is None else each.clone() for each in (self.edge_weight, self.mask))
+        return Inputs(self.x.clone(), self.edge_index.clone(), weight, mask, self.target.clone())
 
     def to(self, dtype: torch.dtype) -> Inputs:
         weight = None if self.edge_weight is None else self.edge_weight.to(dtype)
@@ -239,6 +241,22 @@ class Subject:
         """The forecast of a fresh model in training, with its target."""
         model = self.build(edge_index=inputs.edge_index).train()
         return self.call(model, inputs, target=True, progress=progress, **options)
+
+    def step(self, model: nn.Module, inputs: Inputs, *, progress: float = 0.0, seed: int = 2) -> Tensor:
+        """A step of training as far as the gradients; every value of the forecast counts with a weight of its own.
+
+        A plain sum has no gradient through a softmax.
+
+        Raises:
+            ModelError: The forecast or the backward pass raises an error.
+        """
+        out = self.call(model.train(), inputs, target=True, progress=progress, seed=seed)
+        if out.requires_grad:
+            try:
+                (out * torch.linspace(-1, 1.5, out.numel(), dtype=out.dtype).view(out.shape)).sum().backward()
+            except Exception as error:  # whatever autograd raises
+                raise ModelError(f"Its backward pass raises {self.words(error)}.") from error
+        return out.detach()
 
     def words(self, error: BaseException) -> str:
         """An error in a line, with the last line of the model's own file that it came through."""

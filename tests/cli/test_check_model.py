@@ -57,10 +57,10 @@ def test_a_model_without_a_fault_is_told_line_by_line(capsys):
 
 def test_a_forward_of_the_wrong_shape_is_a_fault(capsys):
     assert call("mine.py:Last", "--set", "flat=true") == 1
-    out = capsys.readouterr().out
+    out = " ".join(capsys.readouterr().out.split())
     assert "gives [4, 5], and should give [" in out
     assert out.count("First mend: call.") == 15
-    assert out.splitlines()[-1] == "mine.py:Last: 1 fault (call), 15 not checked"
+    assert out.endswith(" mine.py:Last: 1 fault (call), 15 not checked")
 
 
 @pytest.mark.parametrize(
