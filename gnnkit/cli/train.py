@@ -134,10 +134,11 @@ def _edges(series: GraphSeries) -> str:
 
 def _fit(config: Mapping[str, Any]) -> str:
     """What a fit did, in a line."""
+    from gnnkit.training.fit import STOPPED
+
     fit, unit = config["fit"], f" {config['unit']}" if config["unit"] else ""
-    why = {"epochs": "", "patience": ", stopped: no better for a while", "seconds": ", stopped: out of time"}
     return (
         f"{config['model']}: {fit['parameters']:,} parameters, {config['history']} rows in, {config['horizon']} out; "
-        f"{fit['epochs']} epochs in {fit['wall_seconds']:.0f} s{why[fit['stopped']]}; "
+        f"{fit['epochs']} epochs in {fit['wall_seconds']:.0f} s{STOPPED[fit['stopped']]}; "
         f"the best is {fit['best_epoch']}, validation MAE {fit['best_val_mae']:.5g}{unit}"
     )

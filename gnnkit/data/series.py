@@ -12,12 +12,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from gnnkit.data.spans import every_step
 from gnnkit.data.splits import Split
 
 __all__ = ["GraphSeries"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class GraphSeries:
     """Values of N nodes over L rows of time, and the graph that joins the nodes.
 
@@ -53,8 +54,8 @@ class GraphSeries:
         ...     name="two roads", values=torch.zeros(6, 2, 1), edge_index=torch.tensor([[0], [1]]),
         ...     edge_weight=torch.ones(1), node_names=("a", "b"), split=Split(range(0, 3), range(3, 4), range(4, 6)),
         ... )
-        >>> series.num_rows, series.num_nodes, series.num_features
-        (6, 2, 1)
+        >>> series
+        GraphSeries('two roads': 6 rows × 2 nodes, times unknown; 1 edge; train 3, validation 1, test 2 rows)
     """
 
     name: str
@@ -128,6 +129,21 @@ class GraphSeries:
             raise ValueError(
                 "edge_weight: must be finite and not negative; the graph models normalise by sums of weights"
             )
+
+    def __repr__(self) -> str:
+        features = f" × {self.num_features} features" if self.num_features > 1 else ""
+        since = "" if self.start is None else f" from {self.start:%Y-%m-%d %H:%M}"
+        unit = f", in {self.unit}" if self.unit else ""
+        gaps = float(self.values[..., 0].isnan().double().mean())
+        missing = f", {100 * gaps:.2g}% missing" if gaps else ""
+        edges = self.edge_index.size(1)
+        graph = f"{edges:,} edge{'' if edges == 1 else 's'}" if edges else "no graph"
+        train, val, test = (len(rows) for rows in self.split.parts.values())
+        return (
+            f"GraphSeries({self.name!r}: {self.num_rows:,} rows × {self.num_nodes:,} nodes{features}, "
+            f"{every_step(self.step_minutes, self.step_unit)}{since}{unit}{missing}; {graph}; "
+            f"train {train:,}, validation {val:,}, test {test:,} rows)"
+        )
 
     @property
     def num_rows(self) -> int:

@@ -221,7 +221,7 @@ class Windows:
         return index.to(self.device).long() + self.rows.start
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class WindowSplits:
     """Windows of the three splits on one store, and the scaler they share.
 
@@ -236,6 +236,11 @@ class WindowSplits:
     val: Windows
     test: Windows
     scaler: Scaler
+
+    def __repr__(self) -> str:
+        train, val, test = (len(part) for part in (self.train, self.val, self.test))
+        lengths = f"{self.train.history} + {self.train.horizon} rows"
+        return f"WindowSplits(train {train:,}, validation {val:,}, test {test:,} windows of {lengths})"
 
     @property
     def nbytes(self) -> int:
@@ -288,9 +293,8 @@ def make_windows(
 
     Example:
         >>> from gnnkit.data import simulate_traffic
-        >>> windows = make_windows(simulate_traffic(num_nodes=4, days=1), history=6, horizon=3)
-        >>> len(windows.train), len(windows.val), len(windows.test)
-        (194, 20, 50)
+        >>> make_windows(simulate_traffic(num_nodes=4, days=1), history=6, horizon=3)
+        WindowSplits(train 194, validation 20, test 50 windows of 6 + 3 rows)
     """
     _check_lengths(history, horizon, min_horizon, lead)
     if isinstance(scaler, str) and scaler not in SCALERS:

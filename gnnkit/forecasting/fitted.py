@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from gnnkit.data import GraphSeries, Scaler, WindowSplits
 from gnnkit.data.arrays import check_ids
 from gnnkit.data.clock import TIME_CHANNELS
 from gnnkit.data.scaling import training_values
-from gnnkit.data.spans import a_step
+from gnnkit.data.spans import a_step, steps_in_words
+from gnnkit.forecasting.intervals import KEPT_LEVELS, conformal_table, interval_offsets
 from gnnkit.graph import from_dense
 from gnnkit.temporal import build_forecaster
 from gnnkit.training import load_checkpoint, save_checkpoint
@@ -41,6 +43,8 @@ class FittedForecaster(nn.Module):
         scaler_rows: 1 for a scaler that all nodes share, else N.
         target_deviation, step_minutes, step_unit, unit, data: of the series that it is trained on.
         spec: what was asked for, and `fit` what training found; kept for the reader.
+        interval_levels: how many levels of the errors of the validation windows it keeps (`take_errors`); 0 (default):
+            none, as a forecaster of an older gnnkit.
         forecaster: the trained one; None (default): it is built anew, for weights from a file.
 
     Raises:
@@ -52,6 +56,9 @@ class FittedForecaster(nn.Module):
     fill: Tensor
     edge_index: Tensor
     edge_weight: Tensor
+    error_scale: Tensor
+    error_levels: Tensor
+    error_quantiles: Tensor
 
     def __init__(
         self,
@@ -77,6 +84,7 @@ class FittedForecaster(nn.Module):
         utc_offset: float | None = None,
         trained_until: str | None = None,
         fit: Mapping[str, Any] | None = None,
+        interval_levels: int = 0,
         forecaster: nn.Module | None = None,
     ) -> None:
         super().__init__()
@@ -104,6 +112,24 @@ class FittedForecaster(nn.Module):
         # What stands for a gap that has no past: the nodes' training means.
         self.register_buffer("fill", torch.zeros(len(node_names), num_features))
         self.register_buffer("edge_weight", torch.zeros(num_edges))
+        if interval_levels:
+            self.register_buffer("error_scale", torch.ones(len(node_names)))
+            self.register_buffer("error_levels", torch.zeros(interval_levels))
+            self.register_buffer("error_quantiles", torch.zeros(horizon, interval_levels))
+
+    def __repr__(self) -> str:
+        config, fit = self.config, self.config["fit"] or {}
+        step = config["step_unit"] or config["step_minutes"]
+        unit = f" {config['unit']}" if config["unit"] else ""
+        parts = [
+            f"{config['model']!r} on {config['data']}: {len(config['node_names'])} nodes",
+            f"{config['history']} rows in, {steps_in_words(config['horizon'], step)} out",
+            f"{sum(each.numel() for each in self.forecaster.parameters()):,} parameters",
+            *([f"validation MAE {fit['best_val_mae']:.5g}{unit}"] if "best_val_mae" in fit else []),
+            *([f"trained until {config['trained_until']}"] if config["trained_until"] else []),
+            "with intervals" if config["interval_levels"] else "no intervals",
+        ]
+        return f"FittedForecaster({', '.join(parts)})"
 
     @property
     def scaler(self) -> Scaler:
@@ -123,6 +149,33 @@ class FittedForecaster(nn.Module):
             ("edge_weight", series.edge_weight),
         ):
             getattr(self, name).copy_(value)
+
+    def take_errors(
+        self, true: Float[Tensor, "V P N"], mask: Bool[Tensor, "V P N"], predicted: Float[Tensor, "V P N"]
+    ) -> None:
+        """Keep the errors of the validation windows, from which intervals are made (`conformal_table`)."""
+        scale, offsets = conformal_table(true, predicted, mask, KEPT_LEVELS)
+        self.error_scale.copy_(scale)
+        self.error_levels.copy_(torch.tensor(KEPT_LEVELS))
+        self.error_quantiles.copy_(torch.from_numpy(offsets))
+
+    def interval(self, coverage: float) -> tuple[Tensor, Tensor] | None:
+        """How far the interval of each step and node reaches below and above the forecast, in the data's unit.
+
+        Args:
+            coverage: share of the targets that it should hold, in whole percent.
+
+        Returns:
+            Two tensors `[P, N]` to add to a forecast, infinite where the validation windows were too few; None for a
+            forecaster without intervals.
+
+        Raises:
+            ValueError: the coverage is not allowed.
+        """
+        if not self.config["interval_levels"]:
+            return None
+        below, above = interval_offsets(self.error_levels, self.error_quantiles, coverage)
+        return below[:, None] * self.error_scale, above[:, None] * self.error_scale
 
     def arrange(self, series: GraphSeries) -> GraphSeries:
         """A series with its nodes in the forecaster's order, its times by the clock of the training data.

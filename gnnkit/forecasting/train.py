@@ -11,9 +11,10 @@ from typing import Any, Literal
 import pandas as pd
 from torch import Tensor, nn
 
-from gnnkit.data import GraphSeries, Windows, WindowSplits, row_time, told_weekdays
+from gnnkit.data import GraphSeries, SeriesStore, Windows, WindowSplits, row_time, told_weekdays
 from gnnkit.forecasting.baselines import last_value
 from gnnkit.forecasting.fitted import FittedForecaster
+from gnnkit.forecasting.intervals import KEPT_LEVELS
 from gnnkit.forecasting.model_settings import check_settings
 from gnnkit.forecasting.scores import forecast_scores
 from gnnkit.forecasting.settings import FitSettings
@@ -157,7 +158,9 @@ def train_forecaster(
     windows = fit_windows(settings, series)
     check_observed(series, windows)
     training = settings.training_settings(seed)
-    trained = train_one(settings, series, model, training, own=own, windows=windows, predict_on=(), progress=progress)
+    trained = train_one(
+        settings, series, model, training, own=own, windows=windows, predict_on=("val",), progress=progress
+    )
     fitted = FittedForecaster(
         model=model,
         node_names=list(series.node_names),
@@ -179,9 +182,11 @@ def train_forecaster(
         unit=series.unit,
         data=series.name,
         spec=_absolute(settings).to_json() | {"seed": seed},
+        interval_levels=len(KEPT_LEVELS),
         forecaster=trained.forecaster,
     )
     fitted.take_data(series, windows)
+    fitted.take_errors(*windows.val.targets(), trained.predicted["val"])
     figures = {key: value for key, value in dataclasses.asdict(trained.result).items() if key != "epochs"}
     figures |= {"epochs": len(trained.result.epochs), "data_hash": series.digest()}
     figures |= {"form": inferred[-1] if asked.residual is None else ""}  # the last sentence is on the form
@@ -193,16 +198,16 @@ def evaluate_forecaster(
     fitted: FittedForecaster,
     series: GraphSeries | None = None,
     *,
-    part: Literal["val", "test"] = "test",
+    part: Literal["val", "test", "all"] = "test",
     device: str = "auto",
 ) -> pd.DataFrame:
-    """Score a fitted forecaster and the last value on the test rows, or the validation rows, of a series.
+    """Score a fitted forecaster and the last value on the test rows, the validation rows or all rows of a series.
 
     Args:
         fitted: from `train_forecaster` or `load_fitted`.
         series: any series of the same nodes and features, the nodes in any order; None (default): the one that it was
             trained on, read anew.
-        part: `"test"` (default), or `"val"` to choose among settings.
+        part: `"test"` (default); `"val"` to choose among settings; `"all"` for a series of new rows.
         device: where to compute.
 
     Returns:
@@ -222,21 +227,15 @@ def evaluate_forecaster(
     gone = {"device", "precision"} | (set(DataFields.model_fields) - {"split"} if series is not None else set())
     asked = FitSettings(**{field: value for field, value in given.items() if field not in gone})
     series = apply_split(asked, fitted.arrange(_trained_on(fitted, asked) if series is None else series))
-    if len(series.split.train) < config["history"] + config["horizon"]:
-        raise ValueError(
-            f"{series.name}: the last {len(series.split.test)} of its {series.num_rows} rows would be scored, and "
-            f"those before hold no window of {config['history']} rows and {config['horizon']} steps; give more rows"
-        )
-    settings, series, _ = settle(asked, series)
-    windows = getattr(fit_windows(settings, series, scaler=fitted.scaler, weekdays=config["weekdays"]), part)
-    if part == "test":
+    windows = _scored_windows(fitted, asked, series, part)
+    if part != "val":
         _warn_of_trained_rows(fitted, series, windows)
     predicted = predict(fitted.forecaster, windows, fitted.edge_index, fitted.edge_weight, device=device)
     fitted.cpu()
     y, y_mask = windows.targets()
     if not y_mask.any():
         raise ValueError(f"{series.name}: no value is observed in the {part} rows, so there is nothing to score")
-    counts = {p: windows.count(p) for p in settings.horizons}
+    counts = {p: windows.count(p) for p in config["spec"]["horizons"]}
     seed = config["spec"].get("seed", config["spec"].get("seeds", [0])[0])  # gnnkit 0.1 kept the spec of a comparison
     rows = [
         {"model": name, "seed": drawn} | row
@@ -244,6 +243,28 @@ def evaluate_forecaster(
         for row in forecast_scores(found, y, y_mask, counts)
     ]
     return pd.DataFrame(rows).assign(data=series.name, data_hash=series.digest())
+
+
+def _scored_windows(fitted: FittedForecaster, asked: FitSettings, series: GraphSeries, part: str) -> Windows:
+    """The windows of a part of a series, or of all its rows, as the forecaster was trained on."""
+    config = fitted.config
+    if part == "all":
+        horizons = config["spec"]["horizons"]
+        if series.num_rows < config["history"] + min(horizons):
+            raise ValueError(
+                f"{series.name}: {series.num_rows} rows are too few to score; give at least "
+                f"{config['history'] + min(horizons)}"
+            )
+        store = SeriesStore.from_series(series, time_features=config["time_features"], weekdays=config["weekdays"])
+        sizes = {"history": config["history"], "horizon": config["horizon"], "min_horizon": min(horizons)}
+        return Windows(store, range(series.num_rows), scaler=fitted.scaler, **sizes)
+    if len(series.split.train) < config["history"] + config["horizon"]:
+        raise ValueError(
+            f"{series.name}: the last {len(series.split.test)} of its {series.num_rows} rows would be scored, and "
+            f"those before hold no window of {config['history']} rows and {config['horizon']} steps; give more rows"
+        )
+    settings, series, _ = settle(asked, series)
+    return getattr(fit_windows(settings, series, scaler=fitted.scaler, weekdays=config["weekdays"]), part)
 
 
 def _warn_of_trained_rows(fitted: FittedForecaster, series: GraphSeries, windows: Windows) -> None:
@@ -287,6 +308,10 @@ def _absolute(settings: FinalFit) -> FinalFit:
 
 def _trained_on(fitted: FittedForecaster, settings: FitSettings) -> GraphSeries:
     """The series that a forecaster was trained on, read anew."""
+    if fitted.config["spec"].get("in_memory"):
+        raise ValueError(
+            "the rows that the forecaster was trained on were in memory; name a series to score (--series)"
+        )
     series, config = load_series(settings), fitted.config
     # Generated values may differ in their last bits from machine to machine.
     generated = settings.series is None and settings.data in (None, "simulated") and config["data"] == "simulated"

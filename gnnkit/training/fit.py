@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "POINT_LOSSES",
+    "STOPPED",
     "EpochRecord",
     "FitResult",
     "TrainingSettings",
@@ -41,6 +42,9 @@ POINT_LOSSES: dict[str, Callable[[Tensor], Tensor]] = {
     "mse": torch.square,
     "huber": lambda error: 2 * F.huber_loss(error, torch.zeros_like(error), reduction="none"),
 }
+
+STOPPED = {"epochs": "", "patience": ", stopped: no better for a while", "seconds": ", stopped: out of time"}
+"""Why a fit ended, in words behind what it did; nothing where it took all its epochs."""
 
 
 class TrainingSettings(TrainingFields, frozen=True):
@@ -84,7 +88,7 @@ class EpochRecord:
     seconds: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FitResult:
     """What a fit did. `best_epoch` counts from 1; its weights are the ones that the forecaster now has.
 
@@ -100,6 +104,12 @@ class FitResult:
     peak_memory_mb: float
     parameters: int
     stopped: Literal["epochs", "patience", "seconds"]
+
+    def __repr__(self) -> str:
+        return (
+            f"FitResult(validation MAE {self.best_val_mae:.5g} after epoch {self.best_epoch} of {len(self.epochs)}, "
+            f"{self.parameters:,} parameters, {self.wall_seconds:.1f} s{STOPPED[self.stopped]})"
+        )
 
 
 def fit(
