@@ -114,7 +114,7 @@ def _no_errors() -> ErrorTable:
     return ErrorTable.of_windows({}, {}, {}, {})
 
 
-@dataclass
+@dataclass(repr=False)
 class Results:
     """Everything that one comparison found, as plain numbers; plots and reports are drawn from this and nothing else.
 
@@ -155,6 +155,16 @@ class Results:
     failures: list[Failure] = field(default_factory=list)
     inferred: list[str] = field(default_factory=list)
     findings: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        trained = [model for model in self.models if self.family(model) != "baseline"]
+        seeds = self.rows.loc[self.rows["model"].isin(trained), "seed"].nunique()
+        horizons = ", ".join(map(str, self.horizons))
+        failed = f"; {len(self.failures)} fits failed" if self.failures else ""
+        return (
+            f"{type(self).__name__}({self.data.name}: {', '.join(trained) or 'baselines alone'} × {seeds} "
+            f"seed{'' if seeds == 1 else 's'}, {horizons} steps ahead, {len(self.rows):,} rows{failed})"
+        )
 
     @property
     def confidence(self) -> float:

@@ -13,7 +13,7 @@ from rich.console import Console
 from gnnkit.data import GraphSeries
 from gnnkit.forecasting.fitted import FittedForecaster, load_fitted, save_fitted
 from gnnkit.forecasting.forecast import check_length, forecast_frame, read_series
-from gnnkit.forecasting.in_memory import MEMORY_FIELDS, check_fields, name_of_model, read_in_memory
+from gnnkit.forecasting.in_memory import MEMORY_FIELDS, check_fields, name_of_model, read_in_memory, renamed_fields
 from gnnkit.forecasting.settings import FitSettings
 from gnnkit.forecasting.train import evaluate_forecaster, train_forecaster
 from gnnkit.settings.problems import nearest
@@ -114,7 +114,7 @@ class Forecaster:
             FloatingPointError: a loss or a gradient was not finite.
         """
         name, asked, own, fields = self._sort({**self.settings, **data})
-        read = read_in_memory(series, graph, fields)
+        read = read_in_memory(series, graph, fields, split=asked.get("split"))
         bar = (open_progress(Console(stderr=True)) if self.progress else None) or nullcontext()
         with bar as progress:
             fitted = train_forecaster(name, FitSettings(**asked), own, seed=self.seed, series=read, progress=progress)
@@ -230,7 +230,7 @@ class Forecaster:
         Raises:
             ValueError: one that is none of them, or a value that is not allowed.
         """
-        name = name_of_model(self.model)
+        name, given = name_of_model(self.model), renamed_fields(given)
         of_fit = [field for field in FitSettings.model_fields if field not in (*_OF_FILES, *MEMORY_FIELDS)]
         known = [*of_fit, *MODELS[name].settings, *MEMORY_FIELDS]
         for setting in given:

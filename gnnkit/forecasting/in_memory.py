@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import Any, Self
 
 from pydantic import model_validator
@@ -11,11 +13,14 @@ from gnnkit.data import GraphSeries, read_own
 from gnnkit.settings.fit import DataFields
 from gnnkit.temporal import MODELS, registry
 
-__all__ = ["MEMORY_FIELDS", "check_fields", "name_of_model", "read_in_memory"]
+__all__ = ["MEMORY_FIELDS", "check_fields", "name_of_model", "read_in_memory", "renamed_fields"]
 
 _ELSEWHERE = ("data", "data_root", "data_options", "series", "graph", "split")
 MEMORY_FIELDS = tuple(name for name in DataFields.model_fields if name not in _ELSEWHERE)
 """Fields of the settings that say how people's own data are read, wherever these are."""
+
+_SHORT = {"time": "time_column", "node": "node_column"}
+_PLAIN = (str, PathLike, int, float, Sequence, Mapping)
 
 
 class _MemoryFields(DataFields, frozen=True):
@@ -33,17 +38,38 @@ def check_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: a value that is not allowed; one line names the field.
     """
     given = {name: value for name, value in fields.items() if value is not None}
-    checked = _MemoryFields(**given)
-    return {name: getattr(checked, name) for name in given}
+    # A frame in the place of a path is looked at by whoever reads it.
+    plain = [name for name, value in given.items() if isinstance(value, _PLAIN)]
+    checked = _MemoryFields(**{name: given[name] for name in plain})
+    return given | {name: getattr(checked, name) for name in plain}
 
 
-def read_in_memory(series: Any, graph: Any = None, fields: Mapping[str, Any] | None = None) -> GraphSeries:
+def renamed_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields by their own names, for those who write `time` and `node` of the columns that hold them.
+
+    Raises:
+        ValueError: a field is given under both names.
+    """
+    for short, name in _SHORT.items():
+        if short in fields and name in fields:
+            raise ValueError(f"{short} and {name} are one setting; give one of them")
+    return {_SHORT.get(name, name): value for name, value in fields.items()}
+
+
+def read_in_memory(
+    series: Any,
+    graph: Any = None,
+    fields: Mapping[str, Any] | None = None,
+    *,
+    split: tuple[float, float, float] | None = None,
+) -> GraphSeries:
     """Read a series and its graph as `gnnkit.data.read_own` does, by fields of the settings.
 
     Args:
         series: a data frame, an array or a path, or a `GraphSeries`, which is taken as it is.
         graph: its graph; None (default): none.
-        fields: some of `MEMORY_FIELDS`.
+        fields: some of `MEMORY_FIELDS`; the places and covariates may be frames too.
+        split: shares of training, validation and test rows; None (default): 0.7, 0.1, 0.2.
 
     Returns:
         The series.
@@ -65,6 +91,8 @@ def read_in_memory(series: Any, graph: Any = None, fields: Mapping[str, Any] | N
         if given:
             raise ValueError(f"{given[0]}: a GraphSeries knows it itself; leave it out, or give a data frame")
         return series
+    if split is not None and "split" in inspect.signature(read_own).parameters:
+        checked["split"] = split  # a graph that is made of the series is made of its training rows
     return read_own(series, graph, **checked)
 
 
