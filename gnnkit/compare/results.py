@@ -160,7 +160,8 @@ class Results:
         trained = [model for model in self.models if self.family(model) != "baseline"]
         seeds = self.rows.loc[self.rows["model"].isin(trained), "seed"].nunique()
         horizons = ", ".join(map(str, self.horizons))
-        failed = f"; {len(self.failures)} fits failed" if self.failures else ""
+        lost = len(self.failures)
+        failed = f"; {lost} fit{'' if lost == 1 else 's'} failed" if lost else ""
         return (
             f"{type(self).__name__}({self.data.name}: {', '.join(trained) or 'baselines alone'} × {seeds} "
             f"seed{'' if seeds == 1 else 's'}, {horizons} steps ahead, {len(self.rows):,} rows{failed})"
