@@ -1,8 +1,9 @@
 """One model for use: train it, keep it in a folder, score it, forecast the next steps with it."""
 
 from gnnkit.forecasting.fitted import FittedForecaster, load_fitted, save_fitted
-from gnnkit.forecasting.forecast import forecast_frame, forecast_next, read_latest, read_series
+from gnnkit.forecasting.forecast import forecast_next, read_latest, read_series
 from gnnkit.forecasting.forecaster import Forecaster
+from gnnkit.forecasting.frame import forecast_frame
 from gnnkit.forecasting.settings import FitSettings
 from gnnkit.forecasting.settle import FinalFit, fit_windows, load_series, model_sizes, settle
 from gnnkit.forecasting.train import Trained, TrainedRowsWarning, evaluate_forecaster, train_forecaster, train_one

@@ -12,7 +12,8 @@ from rich.console import Console
 
 from gnnkit.data import GraphSeries
 from gnnkit.forecasting.fitted import FittedForecaster, load_fitted, save_fitted
-from gnnkit.forecasting.forecast import check_length, forecast_frame, read_series
+from gnnkit.forecasting.forecast import check_length, read_series
+from gnnkit.forecasting.frame import forecast_frame
 from gnnkit.forecasting.in_memory import MEMORY_FIELDS, check_fields, name_of_model, read_in_memory, renamed_fields
 from gnnkit.forecasting.settings import FitSettings
 from gnnkit.forecasting.train import evaluate_forecaster, train_forecaster
