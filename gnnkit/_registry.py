@@ -26,6 +26,8 @@ class _Named(Protocol):
 
 
 Record = TypeVar("Record", bound=_Named)
+_FILE = "gnnkit_file"
+"""How the names of modules begin that were read from a file by its path."""
 
 
 class UnknownName(KeyError, ValueError):
@@ -63,6 +65,8 @@ class Registry(MutableMapping[str, Record]):
     ) -> None:
         self.kind, self.make, self.group = kind, make, group
         self._records: dict[str, Record] = {record.name: record for record in records}
+        self._own = frozenset(self._records)
+        self._assigned: set[str] = set()
         self._located: dict[tuple[str, str], Record] = {}
         self._broken: dict[str, str] = {}
         self._complete = False
@@ -90,9 +94,11 @@ class Registry(MutableMapping[str, Record]):
         if record.name != name:
             raise ValueError(f"{self.kind} {name!r}: its record has the name {record.name!r}; give both the same one")
         self._records[name] = record
+        self._assigned.add(name)
 
     def __delitem__(self, name: str) -> None:
         del self._records[name]
+        self._assigned.discard(name)
 
     def __iter__(self) -> Iterator[str]:
         self._take_entry_points()
@@ -101,6 +107,22 @@ class Registry(MutableMapping[str, Record]):
     def __len__(self) -> int:
         self._take_entry_points()
         return len(self._records)
+
+    def names(self) -> list[str]:
+        """The names of the first records and of those that were assigned; installed packages are not looked through."""
+        return list(self._records)
+
+    def is_first(self, name: str) -> bool:
+        """Whether a name is one of the registry's first records, that is gnnkit's own."""
+        return name in self._own and name not in self._assigned
+
+    def assigned(self, names: Iterable[str]) -> dict[str, Record]:
+        """Of some names, those that code of this process assigned: no other process knows them by itself."""
+        return {name: self._records[name] for name in names if name in self._assigned}
+
+    def file_of(self, module: ModuleType) -> str | None:
+        """The file that a module was read from by its path, as `path/to/file.py:Name`; None for any other module."""
+        return module.__file__ if module.__name__.startswith(_FILE) else None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.kind!r}, {list(self)!r})"
@@ -113,6 +135,7 @@ class Registry(MutableMapping[str, Record]):
         for point in sorted(entry_points(group=self.group), key=lambda point: point.name):
             try:
                 self[point.name] = point.load()
+                self._assigned.discard(point.name)  # another process finds it as this one did
             except Exception as error:  # a package's import may raise whatever it likes
                 reason = f"the entry point {point.value!r} cannot be used ({_one_line(error)})"
                 self._broken.setdefault(point.name, reason)
@@ -141,7 +164,7 @@ def _import_file(path: Path) -> ModuleType:
     path = path.absolute()
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
-    name = f"gnnkit_file{re.sub(r'[^A-Za-z0-9]', '_', str(path))}"
+    name = f"{_FILE}{re.sub(r'[^A-Za-z0-9]', '_', str(path))}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
