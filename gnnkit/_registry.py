@@ -144,7 +144,7 @@ class Registry(MutableMapping[str, Record]):
     def _locate(self, name: str, place: str, attribute: str) -> Record:
         is_file = place.endswith(".py")
         key = (str(Path(place).absolute()) if is_file else place, attribute)
-        if key in self._located:
+        if key in self._located and not (is_file and _has_changed(Path(place))):
             return self._located[key]
         try:
             module = _import_file(Path(place)) if is_file else importlib.import_module(place)
@@ -160,17 +160,18 @@ class Registry(MutableMapping[str, Record]):
 
 
 def _import_file(path: Path) -> ModuleType:
-    """Run a file as a module, once a process; what lies beside it can be imported by it."""
+    """Run a file as a module, once a process and again after an edit; what lies beside it can be imported by it."""
     path = path.absolute()
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
-    name = f"{_FILE}{re.sub(r'[^A-Za-z0-9]', '_', str(path))}"
-    if name in sys.modules:
+    name = _module_name(path)
+    if name in sys.modules and not _has_changed(path):
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None  # for the type checker: the file is there and ends in .py
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    _STAMPS[name] = _stamp(path)
     sys.modules[name] = module  # before it runs: its classes look themselves up there
     sys.path.insert(0, str(path.parent))
     try:
@@ -181,6 +182,25 @@ def _import_file(path: Path) -> ModuleType:
     finally:
         sys.path.remove(str(path.parent))
     return module
+
+
+_STAMPS: dict[str, tuple[int, int]] = {}
+"""Of each file that was run, when it was written and how long it was then."""
+
+
+def _module_name(path: Path) -> str:
+    return f"{_FILE}{re.sub(r'[^A-Za-z0-9]', '_', str(path.absolute()))}"
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size
+
+
+def _has_changed(path: Path) -> bool:
+    """Whether a file that was run is another one now; one that is gone is not."""
+    stamp = _STAMPS.get(_module_name(path))
+    return stamp is not None and path.is_file() and _stamp(path) != stamp
 
 
 def _own(module: ModuleType) -> list[str]:

@@ -17,11 +17,14 @@ from types import ModuleType
 from typing import Any
 
 import gnnkit
+from gnnkit.temporal import MODELS
 
 __all__ = ["UNKNOWN", "is_installed", "model_digest"]
 
 UNKNOWN = "unknown"
 """How the digest of code begins that cannot be read."""
+_SEEN: dict[Path, int] = {}
+"""What this process found in a file at first."""
 
 
 def model_digest(build: Any) -> str:
@@ -35,7 +38,7 @@ def model_digest(build: Any) -> str:
         build: A class, a function, or a partial of one.
 
     Returns:
-        The digest. Where the source cannot be had it begins with `UNKNOWN`, and no other process has the same one.
+        The digest. Where the source cannot be had, or was edited after this process imported it, it begins with `UNKNOWN`, and no other process has the same one.
     """
     digest = hashlib.sha256()
     while isinstance(build, partial):
@@ -47,7 +50,11 @@ def model_digest(build: Any) -> str:
         path = _file(module)
         if path is not None and module is not None and (one is build or not is_installed(path)):
             for file in sorted(_files(path, module)):
-                digest.update(file.read_bytes())
+                content = file.read_bytes()
+                # An edited file is read anew by its place; other modules stay in this process as they were.
+                if MODELS.file_of(module) != str(file) and _SEEN.setdefault(file, hash(content)) != hash(content):
+                    return _unknown(build)
+                digest.update(content)
         elif path is None and name.partition(".")[0] not in {*sys.stdlib_module_names, "builtins", "torch", "numpy"}:
             text = _text_of(one)
             if text is None:
@@ -88,7 +95,7 @@ def _files(start: Path, module: ModuleType) -> set[Path]:
 
 def _is_place(module: ModuleType) -> bool:
     """Whether a module is no part of a package: a script, or a file that was read by its path."""
-    return module.__name__ == "__main__" or "." not in module.__name__ and not hasattr(module, "__path__")
+    return module.__name__ == "__main__" or ("." not in module.__name__ and not hasattr(module, "__path__"))
 
 
 def _imports(file: Path, root: Path) -> Iterator[str]:

@@ -165,7 +165,7 @@ class JobStore:
                 if name in _DIGESTS:
                     what = _DIGESTS[name]
                     if name == "model_code" and UNKNOWN in (str(there)[:7], str(here)[:7]):
-                        return "was made with code of the model that cannot be read, so it may be another"
+                        return "was made with code of the model that cannot be told from other code"
                     return f"was made with other {what} (SHA-256 {str(there)[:12]}…, now {str(here)[:12]}…)"
                 return f"was made with {name} {there}, and this run has {here}"
         return None

@@ -6,23 +6,24 @@ import inspect
 import math
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike
-from torch import Tensor
+from torch import Tensor, nn
 
-from gnnkit.data import GraphSeries, Windows, WindowSplits
+from gnnkit.data import GraphSeries, Scaler, SeriesStore, Windows, WindowSplits, clock_features
 from gnnkit.forecasting.rival_windows import RivalWindows
 from gnnkit.temporal import MODELS, WrongForecast
 from gnnkit.training import FitProgress, FitResult, TrainingSettings, isolated_seed, seed_everything
 from gnnkit.training.memory import PeakMemory
 
-__all__ = ["Rival", "build_rival", "fit_rival", "predict_rival"]
+__all__ = ["FittedRival", "Rival", "build_rival", "fit_rival", "forecast_rival", "keeps_itself", "predict_rival"]
 
 _PEEK = 1e-4
 """Training deviations by which a forecast may change when later windows are left out: rounding, and no more."""
@@ -44,6 +45,24 @@ class Rival(Protocol):
     def predict(self, windows: RivalWindows) -> ArrayLike:
         """Forecast in the data's unit: `[W, P, N]`, or `[W · N, P]`, the rows those of `windows.frame`."""
         ...
+
+
+class FittedRival(nn.Module):
+    """A rival in the place of a module, so that it is kept beside the data's side of it. It is not called.
+
+    Args:
+        model: a name of `gnnkit.temporal.MODELS`.
+        rival: the fitted one; None (default): it is not there yet.
+    """
+
+    def __init__(self, model: str, rival: Rival | None = None) -> None:
+        super().__init__()
+        self.model, self.rival = model, rival
+
+
+def keeps_itself(rival: Any) -> bool:
+    """Whether a rival can be kept: its class has `save(self, folder)` and a classmethod `load(cls, folder)`."""
+    return callable(getattr(rival, "save", None)) and callable(getattr(type(rival), "load", None))
 
 
 def build_rival(
@@ -173,10 +192,49 @@ def predict_rival(
     if not np.isfinite(found).all():
         share = 100 * float((~np.isfinite(found)).mean())
         raise FloatingPointError(
-            f"predict gives {share:.2g}% numbers that are not finite: fill the gaps of the histories "
+            f"{share:.3g}% of the numbers that predict gives are not finite: fill the gaps of the histories "
             "(windows.filled, or frame(fill=True)), or say what stands for them"
         )
     return torch.from_numpy(np.ascontiguousarray(found, dtype=np.float32))
+
+
+def forecast_rival(
+    model: str,
+    rival: Rival,
+    series: GraphSeries,
+    fill: Float[Tensor, "N F"],
+    *,
+    history: int,
+    horizon: int,
+    time_features: bool = False,
+    weekdays: Sequence[int] | None = None,
+) -> Float[Tensor, "P N"]:
+    """Forecasts of the P steps after the last row of a series.
+
+    Args:
+        model: the rival's name.
+        rival: fitted.
+        series: the latest rows.
+        fill: what stands for a gap without a past, `[N, F]`.
+        history: T.
+        horizon: P.
+        time_features: whether it sees time of day and weekday (default False).
+        weekdays: what each weekday is told as, see `gnnkit.data.clock_features`.
+    """
+    rows = series.num_rows
+    # After the last row come as many unknown ones as are to be forecast.
+    unknown = torch.full((horizon, *series.values.shape[1:]), math.nan, dtype=series.values.dtype)
+    longer = replace(series, values=torch.cat([series.values, unknown]))
+    filled = []
+    for row in longer.values:
+        filled.append(torch.where(row.isnan(), filled[-1] if filled else fill, row))
+    bits = torch.from_numpy(np.packbits(~longer.values.isnan().numpy(), axis=0))
+    clock = clock_features(longer, weekdays=weekdays) if time_features else None
+    store = SeriesStore(torch.stack(filled), bits, clock)
+    rows = series.num_rows
+    scaler = Scaler(torch.zeros(1, series.num_features), torch.ones(1, series.num_features), 1.0)
+    windows = Windows(store, range(rows - history, rows + horizon), history=history, horizon=horizon, scaler=scaler)
+    return predict_rival(model, rival, longer, windows)[0]
 
 
 @contextmanager

@@ -6,17 +6,18 @@ import dataclasses
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-from torch import Tensor
+from torch import Tensor, nn
 
 from gnnkit.data import GraphSeries, Windows, WindowSplits, row_time, told_weekdays
 from gnnkit.forecasting.baselines import last_value
 from gnnkit.forecasting.dry_run import dry_run
 from gnnkit.forecasting.fitted import FittedForecaster
 from gnnkit.forecasting.model_settings import check_settings
-from gnnkit.forecasting.rival import fit_rival, predict_rival
+from gnnkit.forecasting.rival import FittedRival, fit_rival, predict_rival
 from gnnkit.forecasting.scores import forecast_scores
 from gnnkit.forecasting.settings import FitSettings
 from gnnkit.forecasting.settle import (
@@ -48,7 +49,7 @@ class Trained:
     """A model that was trained.
 
     Args:
-        forecaster: the model, with the weights of its best validation epoch; or a rival that was fitted.
+        forecaster: the model, with the weights of its best validation epoch; or a `FittedRival`.
         result: how it was trained.
         predicted: what it predicts for the windows of each part that was asked for, in the data's unit.
 
@@ -56,7 +57,7 @@ class Trained:
         predicted `[W, P, N]`, or `[W, P, N, Q]` with quantiles.
     """
 
-    forecaster: Any
+    forecaster: nn.Module
     result: FitResult
     predicted: Mapping[str, Tensor]
 
@@ -106,7 +107,7 @@ def train_one(
         rest = [part for part in predict_on if part != "val"]
         found = {part: predict_rival(model, rival, series, getattr(windows, part)) for part in rest}
         predicted = {part: validation if part == "val" else found[part] for part in predict_on}
-        return Trained(rival, result, predicted)
+        return Trained(FittedRival(model, rival), result, predicted)
     with isolated_seed(training.seed):  # one seed, one draw of the first weights, whatever was trained before
         forecaster = build_forecaster(model, **sizes, quantiles=training.quantiles, **(own or {}))
     graph = (series.edge_index, series.edge_weight)
@@ -186,6 +187,7 @@ def train_forecaster(
         unit=series.unit,
         data=series.name,
         spec=_absolute(settings).to_json() | {"seed": seed},
+        place=_absolute_place(model),
         forecaster=trained.forecaster,
     )
     fitted.take_data(series, windows)
@@ -238,7 +240,10 @@ def evaluate_forecaster(
     windows = getattr(fit_windows(settings, series, scaler=fitted.scaler, weekdays=config["weekdays"]), part)
     if part == "test":
         _warn_of_trained_rows(fitted, series, windows)
-    predicted = predict(fitted.forecaster, windows, fitted.edge_index, fitted.edge_weight, device=device)
+    if fitted.rival is not None:
+        predicted = predict_rival(config["model"], fitted.rival, series, windows)
+    else:
+        predicted = predict(fitted.forecaster, windows, fitted.edge_index, fitted.edge_weight, device=device)
     fitted.cpu()
     y, y_mask = windows.targets()
     if not y_mask.any():
@@ -290,6 +295,12 @@ def _absolute(settings: FinalFit) -> FinalFit:
     """The settings with whole paths: the forecaster may be evaluated from another working directory."""
     paths = {field: getattr(settings, field) for field in ("data_root", "series", "graph")}
     return settings.model_copy(update={field: path and path.absolute() for field, path in paths.items()})
+
+
+def _absolute_place(model: str) -> str | None:
+    """The whole path of a model that is named by its file; None for any other."""
+    file, colon, name = model.rpartition(":")
+    return f"{Path(file).absolute()}:{name}" if colon and file.endswith(".py") else None
 
 
 def _trained_on(fitted: FittedForecaster, settings: FitSettings) -> GraphSeries:

@@ -1,4 +1,4 @@
-"""How a forecaster is called: what its `forward` names is what it gets, and its forecast has the shape that is asked."""
+"""How a forecaster is called: it gets what its `forward` names, and gives a forecast of the shape that is asked."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ class ModelEntry:
         needed = [key for key in required if key not in settings]
         if needed:
             raise ValueError(
-                f"model {self.name!r} needs a value for {', '.join(needed)}, which is no size that gnnkit knows; set it: "
+                f"model {self.name!r} needs a value for {', '.join(needed)}, which no data have; set it: "
                 f"--set '{self.name}.{needed[0]}=…', in Python settings={{{self.name!r}: {{{needed[0]!r}: …}}}}"
             )
         given = {size: value for size, value in sizes.items() if size in self.arguments}
