@@ -16,7 +16,7 @@ from gnnkit.compare.budget import check_trials, match_budget, trial_jobs, tune
 from gnnkit.compare.comparison import Comparison
 from gnnkit.compare.conditions import BASE, Condition
 from gnnkit.compare.evidence import Evidence, has_graph
-from gnnkit.compare.jobs import Job, job_windows, plan_jobs
+from gnnkit.compare.jobs import Job, check_models, job_windows, plan_jobs
 from gnnkit.compare.judge import judge
 from gnnkit.compare.leakage.audit import audit
 from gnnkit.compare.output import check_kept, keep_spec, kept_threads
@@ -97,6 +97,7 @@ def run(
     planned = plan_jobs(final, match_budget(final, series).chosen)
     check_trials(final, series, trials)
     windows = job_windows(final, series)[1]
+    check_models(final, series, windows, planned)
     findings = _audit_conditions(final, series, windows, planned)
     data_hash = series.digest()
     with _folder(directory) as folder:

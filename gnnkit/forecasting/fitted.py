@@ -13,17 +13,23 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from gnnkit._registry import UnknownName
 from gnnkit.data import GraphSeries, Scaler, WindowSplits
 from gnnkit.data.arrays import check_ids
 from gnnkit.data.clock import TIME_CHANNELS
 from gnnkit.data.scaling import training_values
 from gnnkit.data.spans import a_step, steps_in_words
 from gnnkit.forecasting.intervals import KEPT_LEVELS, conformal_table, interval_offsets
+from gnnkit.forecasting.rival import FittedRival, keeps_itself
 from gnnkit.graph import from_dense
-from gnnkit.temporal import build_forecaster
+from gnnkit.temporal import MODELS, build_forecaster
+from gnnkit.temporal.entry import core_of
 from gnnkit.training import load_checkpoint, save_checkpoint
 
 __all__ = ["FittedForecaster", "load_fitted", "save_fitted"]
+
+_RIVAL = "rival"
+"""The folder into which a rival keeps itself."""
 
 
 class FittedForecaster(nn.Module):
@@ -45,7 +51,9 @@ class FittedForecaster(nn.Module):
         spec: what was asked for, and `fit` what training found; kept for the reader.
         interval_levels: how many levels of the errors of the validation windows it keeps (`take_errors`); 0 (default):
             none, as a forecaster of an older gnnkit.
-        forecaster: the trained one; None (default): it is built anew, for weights from a file.
+        place: where the model's class is found from any folder, `/path/to/file.py:Class`; None (default): by its name.
+        forecaster: the trained one, of a rival with `fit` and `predict` a `FittedRival`; None (default): it is built
+            anew, for weights from a file.
 
     Raises:
         ValueError: an unknown model or setting.
@@ -85,6 +93,7 @@ class FittedForecaster(nn.Module):
         trained_until: str | None = None,
         fit: Mapping[str, Any] | None = None,
         interval_levels: int = 0,
+        place: str | None = None,
         forecaster: nn.Module | None = None,
     ) -> None:
         super().__init__()
@@ -95,8 +104,11 @@ class FittedForecaster(nn.Module):
         }
         self.register_buffer("edge_index", torch.zeros(2, num_edges, dtype=torch.int64))
         time_channels = TIME_CHANNELS if time_features else 0
-        self.forecaster = forecaster or build_forecaster(
-            model,
+        found = place or model
+        if forecaster is None and MODELS[found].fits_itself:
+            forecaster = FittedRival(found)  # what it learned comes with `load_fitted`
+        self.forecaster: Any = forecaster or build_forecaster(
+            found,
             in_channels=num_features + time_channels,
             horizon=horizon,
             history=history,
@@ -219,8 +231,12 @@ class FittedForecaster(nn.Module):
 
     def learned_adjacency(self) -> Tensor | None:
         """The learned graph `[N, N]`, rows are targets; None where the model learns none."""
-        forecaster: Any = self.forecaster
-        return forecaster.learned_adjacency() if getattr(forecaster, "learns_graph", False) else None
+        return self.forecaster.learned_adjacency() if getattr(self.forecaster, "learns_graph", False) else None
+
+    @property
+    def rival(self) -> Any:
+        """The rival that was fitted; None where the forecaster is a module."""
+        return self.forecaster.rival if isinstance(self.forecaster, FittedRival) else None
 
     def learned_edges(self) -> tuple[Tensor, Tensor] | None:
         """The learned graph as `edge_index` and `edge_weight`; None where the model learns none."""
@@ -236,19 +252,32 @@ def save_fitted(fitted: FittedForecaster, directory: str | Path) -> Path:
     In the CSV file row i, column j is the weight of the edge i → j, under the nodes' names, as `gnnkit compare --graph`
     reads it.
 
+    A rival with `fit` and `predict` keeps itself: its `save(folder)` writes into the folder `rival` inside.
+
     Args:
         fitted: what to keep.
         directory: the folder; made when it is missing.
 
     Returns:
         The folder.
+
+    Raises:
+        ValueError: it is a rival that cannot be kept, see `keeps_itself`.
     """
     import pandas as pd
 
     from gnnkit.graph.draw import draw_adjacency
 
     directory = Path(directory)
+    if fitted.rival is not None and not keeps_itself(fitted.rival):
+        raise ValueError(
+            f"{fitted.config['model']} is not kept: weights of torch are kept as safetensors, and what it learned is "
+            "none; give its class save(self, folder) and a classmethod load(cls, folder)"
+        )
     save_checkpoint(directory, fitted, fitted.config)
+    if fitted.rival is not None:
+        (directory / _RIVAL).mkdir(exist_ok=True)
+        fitted.rival.save(directory / _RIVAL)
     for ending in ("csv", "png"):
         (directory / f"learned_graph.{ending}").unlink(missing_ok=True)
     adjacency = fitted.learned_adjacency()
@@ -263,7 +292,9 @@ def save_fitted(fitted: FittedForecaster, directory: str | Path) -> Path:
 
 
 def load_fitted(directory: str | Path) -> FittedForecaster:
-    """Read what `save_fitted` wrote. Nothing is unpickled; the numbers are those of the forecaster that was saved.
+    """Read what `save_fitted` wrote. gnnkit unpickles nothing; the numbers are those of the forecaster that was saved.
+
+    The code of a model of one's own runs, and that of a rival reads its own files, as `load` of its class says.
 
     Args:
         directory: the folder.
@@ -273,14 +304,23 @@ def load_fitted(directory: str | Path) -> FittedForecaster:
 
     Raises:
         FileNotFoundError: a file is missing.
-        ValueError: the files do not belong together, are of a later layout, or hold no forecaster.
+        ValueError: the files do not belong together, are of a later layout, or hold no forecaster; or the class of a
+            model of one's own is not found.
     """
     try:
         module, _ = load_checkpoint(directory, FittedForecaster)
+    except UnknownName as error:
+        raise ValueError(
+            f"{directory}: {error}; the class of a model is not kept with it: put its file back, or register it first "
+            "(gnnkit.temporal.MODELS[name] = Class)"
+        ) from None
     except (AttributeError, KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
         # another program's config.json
         raise ValueError(f"{directory} holds no forecaster of `gnnkit train`; give the folder that it wrote") from error
     assert isinstance(module, FittedForecaster)  # for the type checker: it is what was built
+    if isinstance(module.forecaster, FittedRival):
+        kind = core_of(MODELS[module.forecaster.model].build)
+        module.forecaster.rival = kind.load(Path(directory) / _RIVAL)
     edge_index: Any = module.edge_index
     check_ids(
         edge_index.numpy(), len(module.config["node_names"]), f"{Path(directory) / 'weights.safetensors'}: edge_index"

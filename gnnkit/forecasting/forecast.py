@@ -9,10 +9,13 @@ from typing import Any
 
 import pandas as pd
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from gnnkit.data import GraphSeries, clock_features, read_own, row_time
 from gnnkit.data.tables import is_text
 from gnnkit.forecasting.fitted import FittedForecaster
+from gnnkit.forecasting.rival import forecast_rival
 
 __all__ = ["check_length", "forecast_next", "read_latest", "read_series"]
 
@@ -104,6 +107,25 @@ def forecast_next(fitted: FittedForecaster, series: GraphSeries) -> pd.DataFrame
         >>> forecast_next(fitted, series).index[0] - series.start
         Timedelta('2 days 00:00:00')
     """
+    config = fitted.config
+    values = _of_rival(fitted, series) if fitted.rival is not None else _of_module(fitted, series)
+    steps = range(1, config["horizon"] + 1)
+    times = [row_time(series, series.num_rows - 1 + step) for step in steps]
+    known = None not in times
+    index = pd.DatetimeIndex(times, name="time") if known else pd.Index(steps, name="step")
+    return pd.DataFrame(values.numpy(), index=index, columns=config["node_names"])
+
+
+def _of_rival(fitted: FittedForecaster, series: GraphSeries) -> Float[Tensor, "P N"]:
+    config = fitted.config
+    sizes = {"history": config["history"], "horizon": config["horizon"]}
+    told = {"time_features": config["time_features"], "weekdays": config["weekdays"]}
+    # The graph is the one that it was fitted with, whatever the rows came with.
+    series = replace(series, edge_index=fitted.edge_index, edge_weight=fitted.edge_weight)
+    return forecast_rival(config["model"], fitted.rival, series, fitted.fill, **sizes, **told)
+
+
+def _of_module(fitted: FittedForecaster, series: GraphSeries) -> Float[Tensor, "P N"]:
     config, rows = fitted.config, []
     for row in series.values:
         known = rows[-1] if rows else fitted.fill
@@ -121,9 +143,4 @@ def forecast_next(fitted: FittedForecaster, series: GraphSeries) -> pd.DataFrame
     fitted.eval()
     with torch.no_grad():
         scaled = fitted.forecaster(x, fitted.edge_index, fitted.edge_weight, mask=mask)
-    values = fitted.scaler.inverse_target(scaled)[0].numpy()
-    steps = range(1, config["horizon"] + 1)
-    times = [row_time(series, series.num_rows - 1 + step) for step in steps]
-    known = None not in times
-    index = pd.DatetimeIndex(times, name="time") if known else pd.Index(steps, name="step")
-    return pd.DataFrame(values, index=index, columns=config["node_names"])
+    return fitted.scaler.inverse_target(scaled)[0]

@@ -6,6 +6,7 @@ import dataclasses
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
@@ -13,9 +14,11 @@ from torch import Tensor, nn
 
 from gnnkit.data import GraphSeries, SeriesStore, Windows, WindowSplits, row_time, told_weekdays
 from gnnkit.forecasting.baselines import last_value
+from gnnkit.forecasting.dry_run import dry_run
 from gnnkit.forecasting.fitted import FittedForecaster
 from gnnkit.forecasting.intervals import KEPT_LEVELS
 from gnnkit.forecasting.model_settings import check_settings
+from gnnkit.forecasting.rival import FittedRival, fit_rival, predict_rival
 from gnnkit.forecasting.scores import forecast_scores
 from gnnkit.forecasting.settings import FitSettings
 from gnnkit.forecasting.settle import (
@@ -29,7 +32,7 @@ from gnnkit.forecasting.settle import (
 )
 from gnnkit.settings.fit import DataFields
 from gnnkit.settings.problems import SpecProblems
-from gnnkit.temporal import MODELS, build_forecaster
+from gnnkit.temporal import MODELS, build_forecaster, model_name
 from gnnkit.training import FitProgress, FitResult, TrainingSettings, fit, isolated_seed, predict, resolve_device
 from gnnkit.training.environment import environment
 
@@ -47,7 +50,7 @@ class Trained:
     """A model that was trained.
 
     Args:
-        forecaster: the model, with the weights of its best validation epoch.
+        forecaster: the model, with the weights of its best validation epoch; or a `FittedRival`.
         result: how it was trained.
         predicted: what it predicts for the windows of each part that was asked for, in the data's unit.
 
@@ -63,7 +66,7 @@ class Trained:
 def train_one(
     settings: FinalFit,
     series: GraphSeries,
-    model: str,
+    model: Any,
     training: TrainingSettings,
     *,
     hidden_channels: int | None = None,
@@ -77,7 +80,7 @@ def train_one(
     Args:
         settings: history, horizons, form and windows, from `settle`.
         series: the data with their split and graph, from `settle`.
-        model: a name of `gnnkit.temporal.MODELS`.
+        model: a name of `gnnkit.temporal.MODELS`, or a class of one's own (see `gnnkit.temporal.model_name`).
         training: how; its seed draws the first weights and the order of the batches.
         hidden_channels: width of the model (default: that of the settings).
         own: the model's own settings, as in `MODELS[name].settings`.
@@ -86,8 +89,8 @@ def train_one(
         progress: told about every step; None: quiet.
 
     Raises:
-        FloatingPointError: a loss or a gradient was not finite.
-        ValueError: a setting that the model does not have.
+        FloatingPointError: a loss, a gradient or a forecast was not finite.
+        ValueError: a setting that the model does not have; a `WrongForecast`: it gives no forecast.
 
     Example:
         >>> from gnnkit.data import simulate_traffic
@@ -97,14 +100,17 @@ def train_one(
         ([101, 3, 4], 1)
     """
     windows = fit_windows(settings, series) if windows is None else windows
+    model = model_name(model)
+    sizes = model_sizes(settings, series)
+    sizes |= {"hidden_channels": settings.hidden_channels if hidden_channels is None else hidden_channels}
+    if MODELS[model].fits_itself:
+        rival, result, validation = fit_rival(model, series, windows, training, sizes, own, progress=progress)
+        rest = [part for part in predict_on if part != "val"]
+        found = {part: predict_rival(model, rival, series, getattr(windows, part)) for part in rest}
+        predicted = {part: validation if part == "val" else found[part] for part in predict_on}
+        return Trained(FittedRival(model, rival), result, predicted)
     with isolated_seed(training.seed):  # one seed, one draw of the first weights, whatever was trained before
-        forecaster = build_forecaster(
-            model,
-            **model_sizes(settings, series),
-            hidden_channels=settings.hidden_channels if hidden_channels is None else hidden_channels,
-            quantiles=training.quantiles,
-            **(own or {}),
-        )
+        forecaster = build_forecaster(model, **sizes, quantiles=training.quantiles, **(own or {}))
     graph = (series.edge_index, series.edge_weight)
     result = fit(forecaster, windows, *graph, training, progress=progress)
     parts = {part: getattr(windows, part) for part in predict_on}
@@ -113,7 +119,7 @@ def train_one(
 
 
 def train_forecaster(
-    model: str,
+    model: Any,
     settings: FitSettings,
     own: Mapping[str, Any] | None = None,
     *,
@@ -124,7 +130,7 @@ def train_forecaster(
     """Train a model with `train_one`, and put it together with all that it needs to forecast.
 
     Args:
-        model: a name of `gnnkit.temporal.MODELS`.
+        model: a name of `gnnkit.temporal.MODELS`, or a class of one's own (see `gnnkit.temporal.model_name`).
         settings: of data, windows and training. History, horizons and form (`residual`) that they leave open are chosen
             for the data.
         own: the model's own settings, as in `MODELS[name].settings`.
@@ -152,12 +158,14 @@ def train_forecaster(
         raise ValueError(
             f"scaler: {settings.scaler!r} is fitted on the test rows too; give {settings.scaler.removesuffix('-all')!r}"
         )
+    model = model_name(model)
     own = _check_types(model, dict(own or {}))
     asked, series = settings, load_series(settings) if series is None else series
     settings, series, inferred = settle(asked, series)
     windows = fit_windows(settings, series)
     check_observed(series, windows)
     training = settings.training_settings(seed)
+    dry_run(settings, series, windows, model, own=own)
     trained = train_one(
         settings, series, model, training, own=own, windows=windows, predict_on=("val",), progress=progress
     )
@@ -183,6 +191,7 @@ def train_forecaster(
         data=series.name,
         spec=_absolute(settings).to_json() | {"seed": seed},
         interval_levels=len(KEPT_LEVELS),
+        place=_absolute_place(model),
         forecaster=trained.forecaster,
     )
     fitted.take_data(series, windows)
@@ -230,7 +239,10 @@ def evaluate_forecaster(
     windows = _scored_windows(fitted, asked, series, part)
     if part != "val":
         _warn_of_trained_rows(fitted, series, windows)
-    predicted = predict(fitted.forecaster, windows, fitted.edge_index, fitted.edge_weight, device=device)
+    if fitted.rival is not None:
+        predicted = predict_rival(config["model"], fitted.rival, series, windows)
+    else:
+        predicted = predict(fitted.forecaster, windows, fitted.edge_index, fitted.edge_weight, device=device)
     fitted.cpu()
     y, y_mask = windows.targets()
     if not y_mask.any():
@@ -304,6 +316,12 @@ def _absolute(settings: FinalFit) -> FinalFit:
     """The settings with whole paths: the forecaster may be evaluated from another working directory."""
     paths = {field: getattr(settings, field) for field in ("data_root", "series", "graph")}
     return settings.model_copy(update={field: path and path.absolute() for field, path in paths.items()})
+
+
+def _absolute_place(model: str) -> str | None:
+    """The whole path of a model that is named by its file; None for any other."""
+    file, colon, name = model.rpartition(":")
+    return f"{Path(file).absolute()}:{name}" if colon and file.endswith(".py") else None
 
 
 def _trained_on(fitted: FittedForecaster, settings: FitSettings) -> GraphSeries:

@@ -191,6 +191,11 @@ class Plain(nn.Module):
         return x
 
 
+class Strange(nn.Module):
+    def forward(self, x, adjacency, *, mask=None):
+        return x
+
+
 class Told(Net):
     uses_graph = False
 
@@ -220,7 +225,7 @@ def test_code_can_add_a_class(added):
     assert (model.horizon, model.num_nodes, model.shift, model.uses_graph) == (3, 4, 2.0, True)
     assert model.edge_index is EDGES
     assert not build_forecaster("told", **SIZES).uses_graph
-    with pytest.raises(ValueError, match=r"^model 'net' needs a value for shift; give it among its settings$"):
+    with pytest.raises(ValueError, match=r"^model 'net' needs a value for shift, .* set it: --set 'net.shift=…', "):
         build_forecaster("net", **SIZES)
 
 
@@ -230,13 +235,14 @@ def test_code_can_add_a_class(added):
         ("lstm", Net, "model 'lstm' is registered already; choose another name"),
         ("a b", Net, "model 'a b': a name has letters, digits"),
         ("x:y", Net, "model 'x:y': a name has letters, digits"),
-        ("mine", 3, "model 'mine' is 3, and should be a class of torch.nn.Module, or a ModelEntry"),
-        ("mine", dict, "should be a class of torch.nn.Module"),
         (
             "mine",
-            Plain,
-            "forward does not take edge_index, edge_weight, mask, target, progress; write ",
+            3,
+            "model 'mine' is 3, and should be a class of torch.nn.Module, a class with fit and predict, or a M",
         ),
+        ("mine", nn.Linear(1, 1), "model 'mine' is a Linear, and should be .*; give its class"),
+        ("mine", dict, "should be a class of torch.nn.Module"),
+        ("mine", Strange, "model 'mine': forward needs 'adjacency', which nobody has; it may take x, edge_index, "),
         ("mine", MODELS["gru"], "model 'mine': its record has the name 'gru'; give both the same one"),
     ],
 )
