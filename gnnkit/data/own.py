@@ -50,6 +50,7 @@ def read_own(
     missing_values: Sequence[str | float] = (),
     decimal: Decimal | None = None,
     split: tuple[float, float, float] | None = None,
+    strict: bool = True,
 ) -> GraphSeries:
     """Read a series, its graph, places and covariates from files or from memory. Missing values stay missing.
 
@@ -124,6 +125,7 @@ def read_own(
         decimal: `"."` or `","`: what stands before decimals in a CSV series; default: found out from its numbers.
         split: Shares of training, validation and test rows; default 0.7, 0.1, 0.2. A graph of correlations is made of
             the training rows.
+        strict: True (default) refuses a title in `leave_out` that no column has.
 
     Returns:
         The series, with rows of NaN put in where times are left out, split by time.
@@ -165,7 +167,9 @@ def read_own(
     given = None
     if covariates is not None:
         given = _covariates(covariates, asked, decimal, missing_values, read, names, grid, notes)
-    _check_met(asked)
+    unknown = sorted(set(leave_out) - asked.met)
+    if unknown and strict:
+        raise ValueError(f"leave_out: there is no column {unknown[0]!r}; give the titles of columns as they stand")
     found = join_features(read, grid.values, given, known_ahead, notes)
     parts = _split(len(found.values), name, split)
     train = torch.from_numpy(found.values[parts.train.start : parts.train.stop, :, 0])
@@ -234,6 +238,8 @@ def _target_first(read: ReadSeries, target: int | str | None, notes: list[str]) 
         place = 0
     elif str(target) in names:
         place = names.index(str(target))
+    elif read.features is None and count == 1 and isinstance(target, str):  # what its only feature is called
+        names, place = [target], 0
     elif isinstance(target, int) and 0 <= target < count:
         place = target
     else:
@@ -242,7 +248,7 @@ def _target_first(read: ReadSeries, target: int | str | None, notes: list[str]) 
         )  # fmt: skip
         raise ValueError(f"target={target!r}: {read.label} has {shown}")
     order = [place, *(feature for feature in range(count) if feature != place)]
-    features = [names[feature] for feature in order] if count > 1 or read.features else None
+    features = [names[feature] for feature in order] if count > 1 or read.features or names != ["0"] else None
     return dataclasses.replace(read, values=read.values[..., order], features=features)
 
 
@@ -291,12 +297,6 @@ def _covariates(
         rows = pd.DatetimeIndex(blank) if isinstance(rows, pd.DatetimeIndex) else pd.Index(blank)
     later = row_times(grid.start, grid.step_minutes, grid.step_unit, range(count, count + len(found.values)))
     return at_rows(found, read.label, names, rows, later, count, notes)
-
-
-def _check_met(asked: Asked) -> None:
-    unknown = sorted(set(asked.leave_out) - asked.met)
-    if unknown:
-        raise ValueError(f"leave_out: there is no column {unknown[0]!r}; give the titles of columns as they stand")
 
 
 def _split(num_rows: int, name: str, shares: tuple[float, float, float] | None) -> Split:

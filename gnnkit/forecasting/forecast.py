@@ -10,12 +10,20 @@ import torch
 
 from gnnkit.data import GraphSeries, clock_features, read_own, row_time
 from gnnkit.data.tables import is_text
+from gnnkit.data.windows import known_rows
+from gnnkit.forecasting.features import known_over_horizon
 from gnnkit.forecasting.fitted import FittedForecaster
 
 __all__ = ["forecast_next", "read_latest", "read_series"]
 
 
-def read_series(path: str | Path, fitted: FittedForecaster, *, step_minutes: float | None = None) -> GraphSeries:
+def read_series(
+    path: str | Path,
+    fitted: FittedForecaster,
+    *,
+    step_minutes: float | None = None,
+    covariates: str | Path | None = None,
+) -> GraphSeries:
     """Read rows of the nodes that a forecaster knows, in its order and its unit.
 
     Args:
@@ -24,6 +32,7 @@ def read_series(path: str | Path, fitted: FittedForecaster, *, step_minutes: flo
             may come in any order; columns without names are taken in the forecaster's order.
         fitted: the forecaster.
         step_minutes: minutes in a row, where the file has no times; default: those of the training data.
+        covariates: what stands beside the series, where the forecaster reads it and the file does not hold it.
 
     Returns:
         The rows.
@@ -34,12 +43,18 @@ def read_series(path: str | Path, fitted: FittedForecaster, *, step_minutes: flo
     """
     config = fitted.config
     spec = config["spec"]
+    known = [config["feature_names"][feature] for feature in config["known_ahead"]]
+    options = {name: spec.get(name) for name in ("target", "time_column", "node_column")}
     series = read_own(
         path,
-        target=spec.get("target"),
+        covariates=covariates,
+        known_ahead=known,
         step_minutes=step_minutes,
+        leave_out=spec.get("leave_out") or (),
+        strict=False,
         missing_values=spec.get("missing_values") or (),
         decimal=spec.get("decimal") if is_text(Path(path)) else None,
+        **options,
     )
     wanted = config["node_names"]
     numbers = [str(number) for number in range(len(wanted))]
@@ -52,7 +67,13 @@ def read_series(path: str | Path, fitted: FittedForecaster, *, step_minutes: flo
     return series
 
 
-def read_latest(path: str | Path, fitted: FittedForecaster, *, step_minutes: float | None = None) -> GraphSeries:
+def read_latest(
+    path: str | Path,
+    fitted: FittedForecaster,
+    *,
+    step_minutes: float | None = None,
+    covariates: str | Path | None = None,
+) -> GraphSeries:
     """Read the latest rows of the nodes that a forecaster knows, in its order.
 
     Args: as `read_series`.
@@ -64,7 +85,7 @@ def read_latest(path: str | Path, fitted: FittedForecaster, *, step_minutes: flo
         FileNotFoundError: there is no such file.
         ValueError: too few rows, or as `read_series`.
     """
-    series = read_series(path, fitted, step_minutes=step_minutes)
+    series = read_series(path, fitted, step_minutes=step_minutes, covariates=covariates)
     if series.num_rows < fitted.config["history"]:
         raise ValueError(
             f"{Path(path).name}: {series.num_rows} rows are too few; "
@@ -86,7 +107,8 @@ def forecast_next(fitted: FittedForecaster, series: GraphSeries) -> pd.DataFrame
         the steps 1 … P.
 
     Raises:
-        ValueError: the forecaster reads the time and the series does not know it.
+        ValueError: the forecaster reads the time and the series does not know it, or what is known ahead is not given
+            for all steps.
 
     Example:
         >>> from gnnkit.data import simulate_traffic
@@ -103,6 +125,17 @@ def forecast_next(fitted: FittedForecaster, series: GraphSeries) -> pd.DataFrame
     history = config["history"]
     x = fitted.scaler.transform(torch.stack(rows[-history:])).unsqueeze(0)  # [1, T, N, F]
     mask = ~series.values[-history:].isnan().unsqueeze(0)
+    if config["known_ahead"]:
+        ahead = known_over_horizon(series, config["horizon"])
+        known = torch.cat([torch.stack(rows[-history:])[..., config["known_ahead"]], ahead])  # [T + P, N, K]
+        later = known_rows(torch.arange(history), history, config["horizon"])  # [T, M]
+        scaler, features = fitted.scaler, config["known_ahead"]
+        scaled = (known - scaler.center[:, features]) / scaler.scale[:, features]
+        seen = torch.cat([mask[0][..., features], torch.ones_like(ahead, dtype=torch.bool)])
+        x, mask = (
+            torch.cat([first, values[later].transpose(1, 2).flatten(2).unsqueeze(0)], dim=-1)
+            for first, values in ((x, scaled), (mask, seen))
+        )
     if config["time_features"]:
         time = (
             clock_features(series, weekdays=config["weekdays"])[-history:]
