@@ -26,7 +26,9 @@ Forecast the steps after the last row of a file, as CSV: a row a step, a column 
 stand two columns more of each node, NODE low and NODE high, the ends of an interval around the forecast.
 
 The file holds the latest rows of the nodes that the model was trained on, at least as many as its history; empty cells
-are filled from the past. With times in its first column, the forecast's rows have theirs.
+are filled from the past. With times in its first column, the forecast's rows have theirs. What the model reads
+beside them stands in the same file, as in training, or in --covariates; what it knows ahead is needed for the steps to
+come too.
 """
 
 
@@ -34,6 +36,10 @@ are filled from the past. With times in its first column, the forecast's rows ha
 def forecast(
     folder: Annotated[Path, Argument(help="Folder that `gnnkit train` wrote.")],
     series: Annotated[Path, named_option("Data", "The latest rows: CSV, Parquet or NPZ of time × nodes.")],
+    covariates: Annotated[
+        Path | None,
+        named_option("Data", "What stands beside them; what is known ahead also for the steps to come."),
+    ] = None,
     step_minutes: Annotated[float | None, named_option("Data", "Minutes in a row (from the times).")] = None,
     coverage: Annotated[
         float, named_option("Output", "Share of the values that an interval should hold, in whole percent (0.9).")
@@ -44,7 +50,7 @@ def forecast(
 
     check_file(out, series)
     fitted = load_fitted(folder)
-    latest = read_latest(series, fitted, step_minutes=step_minutes)
+    latest = read_latest(series, fitted, step_minutes=step_minutes, covariates=covariates)
     history = fitted.config["history"]
     _warn(
         latest,

@@ -40,13 +40,20 @@ class GraphSeries:
         source: One line that says where the data comes from.
         notes: What a reader should know of how it was read, a sentence each.
         extra: Whatever else is known, by name; for simulated data the truth, e.g. its incidents.
+        feature_names: F names, that of the target first; empty when unknown.
+        known_ahead: Numbers of the features that are known before their time (holidays, a weather forecast): models see
+            their values over the horizon too. All other features but the target are past covariates.
+        ahead: What these features are after the last row, `[A, N, K]`, in the order of `known_ahead`; None: not known.
+        graph_source: How the graph was made, where gnnkit made it; a few words.
+        graph_rows: Rows whose values the graph was made of; None: of none, or unknown.
 
     Shape:
-        values `[L, N, F]`, edge_index `[2, E]`, edge_weight `[E]`, positions `[N, 2]`.
+        values `[L, N, F]`, edge_index `[2, E]`, edge_weight `[E]`, positions `[N, 2]`, ahead `[A, N, K]`.
 
     Raises:
         ValueError: A tensor has another shape or type, a value is infinite, an edge names a node that is not there,
-            a weight is negative or not finite, names repeat, or the split names rows that are not there.
+            a weight is negative or not finite, names repeat, the split names rows that are not there, the target is
+            said to be known ahead, or the graph was made of rows that are not for training.
 
     Example:
         >>> from gnnkit.data import Split
@@ -75,6 +82,11 @@ class GraphSeries:
     source: str = ""
     notes: tuple[str, ...] = ()
     extra: Mapping[str, Tensor] = field(default_factory=dict)
+    feature_names: tuple[str, ...] = ()
+    known_ahead: tuple[int, ...] = ()
+    ahead: Tensor | None = None
+    graph_source: str = ""
+    graph_rows: range | None = None
 
     def __post_init__(self) -> None:
         if self.values.dim() != 3 or self.values.dtype != torch.float32 or self.values.numel() == 0:
@@ -108,6 +120,32 @@ class GraphSeries:
             )
         if self.positions is not None and tuple(self.positions.shape) != (self.num_nodes, 2):
             raise ValueError(f"positions: expected shape [{self.num_nodes}, 2], got {list(self.positions.shape)}")
+        self._check_features()
+        if self.graph_rows is not None and self.graph_rows.stop > self.split.train.stop:
+            raise ValueError(
+                f"graph_rows: the graph was made of the values of rows {self.graph_rows.start} to "
+                f"{self.graph_rows.stop - 1}, and the training rows end at row {self.split.train.stop - 1}; make it of "
+                f"training rows alone: read the series with the split that it is to have"
+            )
+
+    def _check_features(self) -> None:
+        names, known = self.feature_names, self.known_ahead
+        if names and (len(names) != self.num_features or len(set(names)) != len(names)):
+            raise ValueError(
+                f"feature_names: {len(names)} names, {len(set(names))} of them distinct, for {self.num_features} "
+                f"features; give one distinct name to each"
+            )
+        wrong = [feature for feature in known if not 0 < feature < self.num_features]
+        if wrong or len(set(known)) != len(known):
+            raise ValueError(
+                f"known_ahead={known}: give distinct numbers of features from 1 to {self.num_features - 1}; feature 0 "
+                f"is the target"
+            )
+        expected = [self.num_nodes, len(known)]
+        if self.ahead is not None and (list(self.ahead.shape[1:]) != expected or self.ahead.dim() != 3):
+            raise ValueError(
+                f"ahead: expected shape [rows, {expected[0]}, {expected[1]}], got {list(self.ahead.shape)}"
+            )
 
     def _check_graph(self) -> None:
         edges, weights = self.edge_index, self.edge_weight
@@ -160,8 +198,18 @@ class GraphSeries:
         """Features, F; feature 0 is the target."""
         return self.values.size(2)
 
+    @property
+    def covariates(self) -> tuple[str, ...]:
+        """Names of the features beside the target; numbers where they have none."""
+        return self.feature_names[1:] or tuple(str(feature) for feature in range(1, self.num_features))
+
+    @property
+    def known_names(self) -> tuple[str, ...]:
+        """Names of the features that are known ahead."""
+        return tuple(self.covariates[feature - 1] for feature in self.known_ahead)
+
     def digest(self) -> str:
-        """Fingerprint of what a model can see: values, graph and split.
+        """Fingerprint of what a model can see: values, what is known ahead, graph and split.
 
         Returns:
             SHA-256 as 64 hexadecimal digits. Two series with the same values, gaps, edges, weights and split rows have
@@ -174,6 +222,7 @@ class GraphSeries:
             "split": [[rows.start, rows.stop] for rows in self.split.parts.values()],
             "drop_last_window": self.split.drop_last_window,
         }
+        header |= {"known_ahead": list(self.known_ahead)} if self.known_ahead else {}
         digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
         # One pattern for every NaN, little-endian everywhere: the hash must not depend on who wrote the gap or where.
         canonical = np.where(np.isnan(values), np.float32(np.nan), values).astype("<f4")

@@ -19,6 +19,8 @@ from gnnkit.data.arrays import check_ids
 from gnnkit.data.clock import TIME_CHANNELS
 from gnnkit.data.scaling import training_values
 from gnnkit.data.spans import a_step, steps_in_words
+from gnnkit.data.windows import known_channels
+from gnnkit.forecasting.features import arrange_features
 from gnnkit.forecasting.intervals import KEPT_LEVELS, conformal_table, interval_offsets
 from gnnkit.forecasting.rival import FittedRival, keeps_itself
 from gnnkit.graph import from_dense
@@ -39,6 +41,8 @@ class FittedForecaster(nn.Module):
         model: name in `gnnkit.temporal.MODELS`.
         node_names: N names.
         num_features: features of the series, those that tell the time not counted.
+        feature_names: their names, that of the target first; empty: unknown.
+        known_ahead: numbers of the features that are known ahead.
         num_edges: edges of its graph.
         history, horizon, hidden_channels, residual: as in `build_forecaster`.
         settings: the model's own; a table of node features as a tensor or as lists.
@@ -94,6 +98,8 @@ class FittedForecaster(nn.Module):
         fit: Mapping[str, Any] | None = None,
         interval_levels: int = 0,
         place: str | None = None,
+        feature_names: Sequence[str] = (),
+        known_ahead: Sequence[int] = (),
         forecaster: nn.Module | None = None,
     ) -> None:
         super().__init__()
@@ -109,7 +115,7 @@ class FittedForecaster(nn.Module):
             forecaster = FittedRival(found)  # what it learned comes with `load_fitted`
         self.forecaster: Any = forecaster or build_forecaster(
             found,
-            in_channels=num_features + time_channels,
+            in_channels=num_features + known_channels(len(known_ahead), history, horizon) + time_channels,
             horizon=horizon,
             history=history,
             num_nodes=len(node_names),
@@ -202,11 +208,7 @@ class FittedForecaster(nn.Module):
                 f"{series.name} has {len(names)} nodes, the forecaster knows {len(wanted)}; {strange!r} is only "
                 f"{'in the forecaster' if strange in wanted else 'in the series'}; give each of its nodes, by name"
             )
-        if series.num_features != config["num_features"]:
-            raise ValueError(
-                f"{series.name} has {series.num_features} features, but the forecaster was trained on "
-                f"{config['num_features']}; give the same ones"
-            )
+        series = arrange_features(series, config["num_features"], config["feature_names"], config["known_ahead"])
         step, trained = (series.step_minutes, series.step_unit), (config["step_minutes"], config["step_unit"])
         if any(step) and any(trained) and step != trained:
             hint = " (weekdays are told from days by ten rows or more)" if trained[1] == "weekday" else ""
@@ -224,6 +226,7 @@ class FittedForecaster(nn.Module):
         return replace(
             series,
             values=series.values[:, order],
+            ahead=None if series.ahead is None else series.ahead[:, order],
             node_names=wanted,
             edge_index=order.argsort()[series.edge_index],
             positions=None if series.positions is None else series.positions[order],

@@ -14,13 +14,21 @@ from torch import Tensor
 
 from gnnkit.data import GraphSeries, clock_features, read_own, row_time
 from gnnkit.data.tables import is_text
+from gnnkit.data.windows import known_rows
+from gnnkit.forecasting.features import known_over_horizon
 from gnnkit.forecasting.fitted import FittedForecaster
 from gnnkit.forecasting.rival import forecast_rival
 
 __all__ = ["check_length", "forecast_next", "read_latest", "read_series"]
 
 
-def read_series(source: Any, fitted: FittedForecaster, *, step_minutes: float | None = None) -> GraphSeries:
+def read_series(
+    source: Any,
+    fitted: FittedForecaster,
+    *,
+    step_minutes: float | None = None,
+    covariates: Any = None,
+) -> GraphSeries:
     """Read rows of the nodes that a forecaster knows, in its order and its unit.
 
     Args:
@@ -30,6 +38,7 @@ def read_series(source: Any, fitted: FittedForecaster, *, step_minutes: float | 
             order.
         fitted: the forecaster.
         step_minutes: minutes in a row, where there are no times; default: those of the training data.
+        covariates: what stands beside the series, where the forecaster reads it and the series does not hold it.
 
     Returns:
         The rows.
@@ -40,13 +49,19 @@ def read_series(source: Any, fitted: FittedForecaster, *, step_minutes: float | 
     """
     config = fitted.config
     spec = config["spec"]
+    known = [config["feature_names"][feature] for feature in config["known_ahead"]]
+    options = {name: spec.get(name) for name in ("target", "time_column", "node_column")}
     of_text = isinstance(source, (str, PathLike)) and is_text(Path(source))
     series = read_own(
         source,
-        target=spec.get("target"),
+        covariates=covariates,
+        known_ahead=known,
         step_minutes=step_minutes,
+        leave_out=spec.get("leave_out") or (),
+        strict=False,
         missing_values=spec.get("missing_values") or (),
         decimal=spec.get("decimal") if of_text else None,
+        **options,
     )
     wanted = config["node_names"]
     numbers = [str(number) for number in range(len(wanted))]
@@ -59,7 +74,13 @@ def read_series(source: Any, fitted: FittedForecaster, *, step_minutes: float | 
     return series
 
 
-def read_latest(source: Any, fitted: FittedForecaster, *, step_minutes: float | None = None) -> GraphSeries:
+def read_latest(
+    source: Any,
+    fitted: FittedForecaster,
+    *,
+    step_minutes: float | None = None,
+    covariates: Any = None,
+) -> GraphSeries:
     """Read the latest rows of the nodes that a forecaster knows, in its order.
 
     Args: as `read_series`.
@@ -71,7 +92,7 @@ def read_latest(source: Any, fitted: FittedForecaster, *, step_minutes: float | 
         FileNotFoundError: there is no such file.
         ValueError: too few rows, or as `read_series`.
     """
-    series = read_series(source, fitted, step_minutes=step_minutes)
+    series = read_series(source, fitted, step_minutes=step_minutes, covariates=covariates)
     check_length(fitted, series, Path(source).name if isinstance(source, (str, PathLike)) else series.name)
     return series
 
@@ -97,7 +118,8 @@ def forecast_next(fitted: FittedForecaster, series: GraphSeries) -> pd.DataFrame
         the steps 1 … P.
 
     Raises:
-        ValueError: the forecaster reads the time and the series does not know it.
+        ValueError: the forecaster reads the time and the series does not know it, or what is known ahead is not given
+            for all steps.
 
     Example:
         >>> from gnnkit.data import simulate_traffic
@@ -133,6 +155,17 @@ def _of_module(fitted: FittedForecaster, series: GraphSeries) -> Float[Tensor, "
     history = config["history"]
     x = fitted.scaler.transform(torch.stack(rows[-history:])).unsqueeze(0)  # [1, T, N, F]
     mask = ~series.values[-history:].isnan().unsqueeze(0)
+    if config["known_ahead"]:
+        ahead = known_over_horizon(series, config["horizon"])
+        known = torch.cat([torch.stack(rows[-history:])[..., config["known_ahead"]], ahead])  # [T + P, N, K]
+        later = known_rows(torch.arange(history), history, config["horizon"])  # [T, M]
+        scaler, features = fitted.scaler, config["known_ahead"]
+        scaled = (known - scaler.center[:, features]) / scaler.scale[:, features]
+        seen = torch.cat([mask[0][..., features], torch.ones_like(ahead, dtype=torch.bool)])
+        x, mask = (
+            torch.cat([first, values[later].transpose(1, 2).flatten(2).unsqueeze(0)], dim=-1)
+            for first, values in ((x, scaled), (mask, seen))
+        )
     if config["time_features"]:
         time = (
             clock_features(series, weekdays=config["weekdays"])[-history:]

@@ -30,7 +30,7 @@ from gnnkit.forecasting.settle import (
     model_sizes,
     settle,
 )
-from gnnkit.settings.fit import DataFields
+from gnnkit.settings.fit import PATHS, DataFields
 from gnnkit.settings.problems import SpecProblems
 from gnnkit.temporal import MODELS, build_forecaster, model_name
 from gnnkit.training import FitProgress, FitResult, TrainingSettings, fit, isolated_seed, predict, resolve_device
@@ -173,6 +173,8 @@ def train_forecaster(
         model=model,
         node_names=list(series.node_names),
         num_features=series.num_features,
+        feature_names=list(series.feature_names),
+        known_ahead=list(series.known_ahead),
         num_edges=series.edge_index.size(1),
         history=settings.history,
         horizon=max(settings.horizons),
@@ -314,7 +316,7 @@ def _check_types(name: str, settings: dict[str, Any]) -> dict[str, Any]:
 
 def _absolute(settings: FinalFit) -> FinalFit:
     """The settings with whole paths: the forecaster may be evaluated from another working directory."""
-    paths = {field: getattr(settings, field) for field in ("data_root", "series", "graph")}
+    paths = {field: getattr(settings, field) for field in PATHS}
     return settings.model_copy(update={field: path and path.absolute() for field, path in paths.items()})
 
 

@@ -17,12 +17,11 @@ from gnnkit.compare.spec.comparison import ComparisonSpec
 from gnnkit.compare.spec.toml_lines import key_lines
 from gnnkit.data import DATASETS
 from gnnkit.forecasting.model_settings import known_settings
+from gnnkit.settings.fit import PATHS
 from gnnkit.settings.problems import Key, key_text, one_line, spec_problems
 from gnnkit.temporal import MODELS
 
 __all__ = ["read_spec", "spec_schema"]
-
-_PATHS = ("data_root", "series", "graph")
 
 
 def read_spec(path: str | Path, overrides: Mapping[str, Any] | None = None) -> ComparisonSpec:
@@ -59,7 +58,7 @@ def read_spec(path: str | Path, overrides: Mapping[str, Any] | None = None) -> C
         raise ValueError(_not_toml(path, text, str(error))) from None
     if not values:
         raise ValueError(f'{path} is empty; write what to compare, e.g. models = ["gru", "tgcn"], or leave it out')
-    for name in _PATHS:
+    for name in PATHS:
         if isinstance(values.get(name), str):
             values[name] = str(path.parent / Path(values[name]).expanduser())
     values = _with_places(values, path.parent)
