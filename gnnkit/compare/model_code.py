@@ -38,7 +38,8 @@ def model_digest(build: Any) -> str:
         build: A class, a function, or a partial of one.
 
     Returns:
-        The digest. Where the source cannot be had, or was edited after this process imported it, it begins with `UNKNOWN`, and no other process has the same one.
+        The digest. Where the source cannot be had, or was edited after this process imported it, it begins with
+        `UNKNOWN`, and no other process has the same one.
     """
     digest = hashlib.sha256()
     while isinstance(build, partial):
