@@ -109,7 +109,10 @@ def cells(monkeypatch, **sources):
 
 def test_of_a_notebook_the_class_and_what_it_names_count(monkeypatch):
     net = "class Net(Base):\n    def forward(self, x):\n        return half(x) * SCALE\n"
-    base, half = "class Base(nn.Module):\n    pass\n", "def half(x):\n    return x / 2\n"
+    base, half = (
+        "class Base(nn.Module):\n    def shift(self, x):\n        return x\n",
+        "def half(x):\n    return x / 2\n",
+    )
     first = model_digest(cells(monkeypatch, base=base, half=half, scale="SCALE = 2\n", net=net))
     assert first == model_digest(cells(monkeypatch, base=base, half=half, scale="SCALE = 2\n", net=net))
     for changed in (
