@@ -6,9 +6,11 @@ import ast
 import functools
 import hashlib
 import inspect
+import linecache
 import site
 import sys
 import sysconfig
+import textwrap
 import uuid
 from collections.abc import Iterator
 from functools import partial
@@ -38,7 +40,8 @@ def model_digest(build: Any) -> str:
         build: A class, a function, or a partial of one.
 
     Returns:
-        The digest. Where the source cannot be had, or was edited after this process imported it, it begins with `UNKNOWN`, and no other process has the same one.
+        The digest. Where the source cannot be had, or was edited after this process imported it, it begins with
+        `UNKNOWN`, and no other process has the same one.
     """
     digest = hashlib.sha256()
     while isinstance(build, partial):
@@ -145,13 +148,12 @@ def _text_of(one: Any, seen: set[int] | None = None) -> str | None:
     """The source of a class or function of no file, and of what it names of its module; None where it cannot be had."""
     seen = set() if seen is None else seen
     seen.add(id(one))
-    try:
-        text = inspect.getsource(one)
-    except (OSError, TypeError):
+    text = _source(one)
+    if text is None:
         return None
     around = vars(sys.modules.get(one.__module__, ModuleType("none")))
     found = [text]
-    for name in sorted({node.id for node in ast.walk(ast.parse(inspect.cleandoc(text))) if isinstance(node, ast.Name)}):
+    for name in sorted({node.id for node in ast.walk(ast.parse(textwrap.dedent(text))) if isinstance(node, ast.Name)}):
         value = around.get(name)
         if isinstance(value, (bool, int, float, str, tuple)):
             found.append(f"{name} = {value!r}")
@@ -163,3 +165,20 @@ def _text_of(one: Any, seen: set[int] | None = None) -> str | None:
                     return None
                 found.append(more)
     return "\n".join(found)
+
+
+def _source(one: Any) -> str | None:
+    try:
+        return inspect.getsource(one)
+    except (OSError, TypeError):
+        functions = (
+            [value for value in vars(one).values() if inspect.isfunction(value)] if isinstance(one, type) else []
+        )
+    for function in functions:  # they know the cell that a class of a notebook stands in, which the class does not
+        code = function.__code__
+        text = "".join(linecache.getlines(code.co_filename))
+        for node in ast.walk(ast.parse(text)):
+            mine = isinstance(node, ast.ClassDef) and node.name == one.__name__
+            if mine and node.lineno <= code.co_firstlineno <= (node.end_lineno or 0):
+                return ast.get_source_segment(text, node)
+    return None
