@@ -60,6 +60,10 @@ class DataFacts:
         node_names: of the nodes.
         positions: `[[x, y], ...]`; None where there are none.
         edges: `[i, j, weight]` of each.
+        graph_source: how the graph was made, where gnnkit made it.
+        covariates: names of the features beside the target.
+        known_ahead: those of them that are known ahead.
+        target_only: models that see none of them; empty where there are none.
     """
 
     name: str = ""
@@ -78,6 +82,10 @@ class DataFacts:
     node_names: list[str] = field(default_factory=list)
     positions: list[list[float]] | None = None
     edges: list[list[float]] = field(default_factory=list)
+    graph_source: str = ""
+    covariates: list[str] = field(default_factory=list)
+    known_ahead: list[str] = field(default_factory=list)
+    target_only: list[str] = field(default_factory=list)
 
 
 @dataclass

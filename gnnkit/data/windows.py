@@ -217,8 +217,7 @@ class Windows:
         rows = known_rows(x_rows, self.history, self.lead - 1 + self.horizon)  # [B, T, M]
         inside = (rows <= last)[..., None, None]
         rows = rows.clamp(max=last)
-        known = self.store.filled[..., features][rows]  # [B, T, M, N, K]
-        known = (known - self.scaler.center[:, features]) / self.scaler.scale[:, features]
+        known = self.scaler.transform(self.store.filled[..., features][rows], features)  # [B, T, M, N, K]
         seen = self.store.observed(rows)
         if seen is not None or self.rows.stop + self.horizon - self.min_horizon > last + 1:
             seen = inside.expand(known.shape) if seen is None else seen[..., features] & inside

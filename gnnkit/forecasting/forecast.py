@@ -159,8 +159,8 @@ def _of_module(fitted: FittedForecaster, series: GraphSeries) -> Float[Tensor, "
         ahead = known_over_horizon(series, config["horizon"])
         known = torch.cat([torch.stack(rows[-history:])[..., config["known_ahead"]], ahead])  # [T + P, N, K]
         later = known_rows(torch.arange(history), history, config["horizon"])  # [T, M]
-        scaler, features = fitted.scaler, config["known_ahead"]
-        scaled = (known - scaler.center[:, features]) / scaler.scale[:, features]
+        features = config["known_ahead"]
+        scaled = fitted.scaler.transform(known, features)
         seen = torch.cat([mask[0][..., features], torch.ones_like(ahead, dtype=torch.bool)])
         x, mask = (
             torch.cat([first, values[later].transpose(1, 2).flatten(2).unsqueeze(0)], dim=-1)

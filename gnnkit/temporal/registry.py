@@ -27,6 +27,7 @@ from gnnkit.temporal.quantile import QuantileForecaster
 from gnnkit.temporal.residual import ResidualForecaster
 from gnnkit.temporal.stgcn import STGCN
 from gnnkit.temporal.stid import STID
+from gnnkit.temporal.target_only import TargetOnlyForecaster, reads_features
 from gnnkit.temporal.tgcn import TGCN
 
 __all__ = ["MODELS", "build_forecaster", "model_name"]
@@ -282,6 +283,8 @@ def build_forecaster(
         forecaster = adapt_call(name, forecaster, horizon)
     if not hasattr(forecaster, "uses_graph"):
         forecaster.uses_graph = entry.family == "graph"  # pyright: ignore[reportArgumentType]
+    if in_channels > 1 and not reads_features(entry.arguments):
+        forecaster = TargetOnlyForecaster(forecaster)
     if len(quantiles):
         shape = {"in_channels": in_channels, "horizon": horizon, "history": history}
         forecaster = QuantileForecaster(forecaster, quantiles=quantiles, **shape)
