@@ -1,4 +1,7 @@
-"""The notebook among the examples: what is kept of it, and that it runs as a newcomer would run it."""
+"""The notebook among the examples: what is kept of it, and that it runs as a newcomer would run it.
+
+`jupyter execute --inplace examples/notebook.ipynb` runs it again and keeps what it shows.
+"""
 
 from pathlib import Path
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Argument
@@ -72,7 +72,7 @@ def _wide(found: pd.DataFrame) -> pd.DataFrame:
     """A row a step, with its time or its number; a column a node, and then two more of each, where it has intervals."""
     index = "time" if found.index.name == "time" else "step"
     nodes = list(dict.fromkeys(found["node"]))
-    wide = found.reset_index().pivot(index=index, columns="node")
+    wide: Any = found.reset_index().pivot(index=index, columns="node")
     ends = [(end, node) for node in nodes for end in ("low", "high") if end in found]
     wide = wide[[*(("forecast", node) for node in nodes), *ends]]
     wide.columns = [node if end == "forecast" else f"{node} {end}" for end, node in wide.columns]

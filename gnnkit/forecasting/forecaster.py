@@ -123,13 +123,14 @@ class Forecaster:
         self._fitted, self._series = fitted, read
         return self
 
-    def predict(self, latest: Any = None, *, coverage: float = 0.9) -> pd.DataFrame:
+    def predict(self, latest: Any = None, *, coverage: float = 0.9, **data: Any) -> pd.DataFrame:
         """Forecast the steps after the last row of a series, with intervals.
 
         Args:
             latest: the latest rows of the same nodes, at least `history` of them, in a form that `fit` takes; None
                 (default): all rows that it was fitted on.
             coverage: share of the values that the intervals should hold, in whole percent (default 0.9).
+            data: what else `gnnkit.forecasting.read_series` takes, such as `step_minutes`.
 
         Returns:
             See `gnnkit.forecasting.forecast_frame`: the time as index, the columns `node`, `step`, `forecast`, `low`
@@ -139,7 +140,7 @@ class Forecaster:
             ValueError: it is not fitted, `latest` has other nodes or steps or too few rows, or a coverage that is not
                 allowed.
         """
-        series = self._read(latest)
+        series = self._read(latest, data)
         check_length(self.fitted, series, series.name)
         found = forecast_frame(self.fitted, series, coverage=coverage)
         index = getattr(latest, "index", None)
@@ -147,12 +148,13 @@ class Forecaster:
             found.index = pd.Index(index[-1] + index.step * found["step"].to_numpy(), name="row")
         return found
 
-    def score(self, series: Any = None) -> pd.DataFrame:
+    def score(self, series: Any = None, **data: Any) -> pd.DataFrame:
         """Errors of the forecasts, beside those of repeating the last value.
 
         Args:
             series: rows to score, all of them: new ones, for rows that it was trained on say nothing; None (default):
                 the test rows of the series that it was fitted on.
+            data: what else `gnnkit.forecasting.read_series` takes, such as `step_minutes`.
 
         Returns:
             A row for each horizon and model, a column for each metric (mae, rmse, mape, accuracy, r2, var), over all
@@ -165,7 +167,7 @@ class Forecaster:
             ValueError: it is not fitted, or the series has other nodes or steps, too few rows or no value.
         """
         scored = evaluate_forecaster(
-            self.fitted, self._read(series), part="test" if series is None else "all", device=self._device
+            self.fitted, self._read(series, data), part="test" if series is None else "all", device=self._device
         )
         averaged: Any = scored[scored["score"] == "averaged"]
         table = averaged.pivot(index=["horizon", "model"], columns="metric", values="value")
@@ -215,7 +217,9 @@ class Forecaster:
         defaults = {"seed": 0, "progress": True}
         return {name: value for name, value in self.get_params().items() if defaults.get(name, self) != value}
 
-    def _read(self, source: Any) -> GraphSeries:
+    def _read(self, source: Any, data: Mapping[str, Any]) -> GraphSeries:
+        if data and (source is None or isinstance(source, GraphSeries)):
+            raise ValueError(f"{next(iter(data))}: only for rows that are read; give the rows first, or leave it out")
         if source is None:
             if self._series is None:
                 folder = "a folder keeps no rows; give some: predict(latest), score(series)"
@@ -223,7 +227,7 @@ class Forecaster:
             return self.fitted.arrange(self._series)
         if isinstance(source, GraphSeries):
             return self.fitted.arrange(source)
-        return read_series(source, self.fitted)
+        return read_series(source, self.fitted, **data)
 
     def _sort(self, given: Mapping[str, Any]) -> tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]:
         """The model's name, and what is given sorted: fields of a fit, the model's own settings, fields of the data.

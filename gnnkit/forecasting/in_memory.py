@@ -109,8 +109,9 @@ def name_of_model(model: Any) -> str:
     """
     if isinstance(model, str):
         return MODELS[model].name
-    if hasattr(registry, "model_name"):
-        return registry.model_name(model)
+    named: Any = getattr(registry, "model_name", None)
+    if named is not None:
+        return named(model)
     for name, entry in MODELS.items():
         if entry.build is model:
             return name

@@ -61,6 +61,9 @@ class Settings(BaseModel, frozen=True):
                     one_line([f"{key_text(key)}: {text}" if key else text for key, text in found])
                 ) from None
 
+        def __str__(self) -> str:
+            return repr(self)
+
         def __repr_args__(self) -> Iterator[tuple[str, Any]]:
             """What was chosen: a table of all defaults tells nothing."""
             for name, field in type(self).model_fields.items():

@@ -35,8 +35,10 @@ def read(monkeypatch):
 
     class Stopped(Exception): ...
 
+    found = []
+
     def stop(spec, bars, *, series, **_):
-        stop.found = series, spec
+        found.append((series, spec))
         raise Stopped
 
     monkeypatch.setattr(frame_module, "run", stop)
@@ -44,7 +46,7 @@ def read(monkeypatch):
     def call(*data, **settings):
         with pytest.raises(Stopped):
             compare(*data, **{"progress": False, **settings})
-        return stop.found
+        return found[-1]
 
     return call
 

@@ -121,7 +121,7 @@ def test_a_setting_that_is_none(settings, message):
         (FRAME.astype({"b": str}), "series: column 'b' is not numeric \\(its type is str\\)"),
         (
             FRAME.set_axis([TIMES[0]] * 240),
-            "series: 240 rows have only 1 times; if there is a row for each time and node",
+            "series: (240 rows have only 1 times|1 rows are too few)",
         ),
         (
             FRAME.set_axis([TIMES[0], *TIMES[:-1]]),

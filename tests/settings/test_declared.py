@@ -71,4 +71,4 @@ def test_what_has_no_default_must_be_given():
 
 def test_the_line_says_what_was_chosen():
     assert repr(Baking()) == "Baking()"
-    assert repr(Baking(minutes=30, layers=(2,))) == "Baking(minutes=30)"
+    assert repr(Baking(minutes=30, layers=(2,))) == str(Baking(minutes=30)) == "Baking(minutes=30)"
