@@ -233,8 +233,8 @@ def _target_first(read: ReadSeries, target: int | str | None, notes: list[str]) 
     names = read.features or [str(feature) for feature in range(count)]
     if target is None:
         if read.long and count > 1:
-            others = ", ".join(map(repr, names[1:]))
-            notes.append(f"{read.label}: {names[0]!r} is forecast, and {others} are covariates; target names another.")
+            others = ", ".join(map(repr, names[1:])) + (" is a covariate" if count == 2 else " are covariates")
+            notes.append(f"{read.label}: {names[0]!r} is forecast, and {others}; target names another.")
         place = 0
     elif str(target) in names:
         place = names.index(str(target))

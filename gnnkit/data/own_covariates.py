@@ -118,7 +118,7 @@ def join_features(
 ) -> Features:
     """Put the features of a series and its covariates together.
 
-    Rows at the end that have nothing but what is known ahead are taken for those after the last one.
+    Where something is known ahead, rows at the end that have no target are taken for those after the last one.
 
     Args:
         read: The series, for its names.
@@ -156,14 +156,14 @@ def join_features(
     known = tuple(names.index(name) for name in known_ahead)
     if not known:
         return Features(values, tuple(names), (), None)
-    others = [feature for feature in range(values.shape[2]) if feature not in known]
-    whole = np.concatenate([values, later])
-    seen = ~np.isnan(whole[..., others]).all(axis=(1, 2))
-    stop = len(whole) - int(seen[::-1].argmax())
-    values, ahead = whole[:stop], whole[stop:][..., list(known)]
+    stop = count - int((~np.isnan(values[..., 0]).all(axis=1))[::-1].argmax())
+    ahead = np.concatenate([values[stop:], later])[..., list(known)]
+    values = values[:stop]
     if stop < count:
-        notes.append(f"{label}: its last {count - stop} rows hold nothing but what is known ahead, and are forecast, "
-                     f"not scored.")  # fmt: skip
+        notes.append(
+            f"{label}: its last {count - stop} rows have no {names[0]!r}; with what is known ahead there, they are "
+            f"those to forecast."
+        )
     for place in known:
         gaps = int(np.isnan(values[..., place]).sum())
         if gaps:
@@ -191,7 +191,7 @@ def _of_nodes(read: ReadSeries, nodes: Sequence[str], notes: list[str]) -> tuple
     missing = [node for node in nodes if node not in read.names]
     if missing:
         raise ValueError(
-            f"{read.label}: node {missing[0]!r} has no covariates; {near_name(missing[0], read.names)} Give those of "
+            f"{read.label}: node {missing[0]!r} has no covariates; {near_name(missing[0], read.names)}; give those of "
             f"each of the {len(nodes)} nodes"
         )
     strange = len(read.names) - len(nodes)

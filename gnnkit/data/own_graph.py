@@ -89,7 +89,7 @@ def read_graph(
             f"sums of weights, so give weights from 0 on (for correlations, their absolute values)"
         )
     if weights == "distance":
-        edge_index, weight = _turned_round(edge_index, weight, len(names), neighbours, name)
+        edge_index, weight = _turned_round(edge_index, weight, len(names), neighbours, name, said)
     else:
         edge_index, weight = edge_index[:, weight != 0], weight[weight != 0]
     if weights is None:
@@ -110,7 +110,12 @@ def read_graph(
 
 
 def _turned_round(
-    edge_index: NDArray[np.int64], length: NDArray[np.float64], size: int, neighbours: int | None, name: str
+    edge_index: NDArray[np.int64],
+    length: NDArray[np.float64],
+    size: int,
+    neighbours: int | None,
+    name: str,
+    notes: list[str],
 ) -> Edges:
     """Edges whose weights are similarities, made of their lengths."""
     apart = edge_index[0] != edge_index[1]
@@ -124,6 +129,17 @@ def _turned_round(
         near = nearest(torch.minimum(matrix, matrix.T), neighbours).numpy()[edge_index[0], edge_index[1]]
         return edge_index[:, near], np.ones(int(near.sum()))
     weight = gaussian_kernel(torch.from_numpy(length), THRESHOLD).numpy()
+    far = int((weight == 0).sum())
+    if far == len(weight):
+        raise ValueError(
+            f"{name}: the distances, {length.min():.4g} to {length.max():.4g}, are all far beyond their standard "
+            f"deviation {length.std():.4g}, the width of the kernel, and no edge is left; give neighbours (--neighbours 3)"
+        )
+    if far:
+        notes.append(
+            f"{name}: {far} of {len(weight)} distances are beyond the reach of the kernel, "
+            f"{length[weight > 0].max():.4g} at most, and no edges."
+        )
     return edge_index[:, weight > 0], weight[weight > 0]
 
 
