@@ -92,8 +92,9 @@ def test_the_walk_of_a_forecaster(tmp_path, capsys):
         # What the tests that walk the registry ask of every model.
         models_of_all.test_each_entry_says_what_it_is_and_builds("nlinear")
         models_of_all.test_the_names_and_their_order()
-        models_of_all.test_the_given_graph_makes_a_difference_unless_a_model_has_none_or_its_own("nlinear")
         models_of_all.test_every_model_keeps_the_contract("nlinear")
+        models_of_all.test_nodes_hear_each_other_by_a_graph_or_as_one_vector("nlinear")
+        models_of_all.test_a_wrapper_hands_on_what_its_model_is_and_draws_it_anew("nlinear")
         models_of_all.test_every_model_can_read_the_mask("nlinear")
         models_of_all.test_every_model_runs_under_autocast("nlinear")
         test_quantile.test_every_model_gives_quantiles_around_its_own_forecast("nlinear", False)

@@ -21,6 +21,7 @@ from gnnkit.temporal import (
     build_forecaster,
     model_name,
 )
+from gnnkit.testing import check_forecaster
 
 SIZES = {"in_channels": 2, "horizon": 3, "history": 6, "num_nodes": 4, "hidden_channels": 5}
 EDGES = torch.tensor([[0, 1, 2], [1, 2, 3]])
@@ -73,18 +74,25 @@ def test_the_names_and_their_order():
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_given_graph_makes_a_difference_unless_a_model_has_none_or_its_own(name):
+def test_every_model_keeps_the_contract(name):
+    """What is asked of a stranger's model; and gnnkit's say truly whether they are tied to nodes and read a graph."""
+    report, entry = check_forecaster(name), MODELS[name]
+    model = build_forecaster(name, **SIZES)
+    assert report["odd sizes"].outcome == report["gradients"].outcome == "ok"
+    assert (report["node order"].outcome == "says") == ("num_nodes" in entry.arguments)
+    graph = "It reads the edges" if model.uses_graph else "It reads nothing of the given graph, as it says."
+    assert report["graph"].seen.startswith(graph)
+    assert model.uses_graph or entry.family == "sequence" or model.learns_graph
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_nodes_hear_each_other_by_a_graph_or_as_one_vector(name):
     torch.manual_seed(0)
     model = build_forecaster(name, **SIZES).eval()
     x = torch.randn(2, 6, 4, 2)
-    out, without = model(x, EDGES, torch.ones(3)), model(x, EDGES[:, :0], torch.ones(0))
-    assert out.shape == (2, 3, 4)
-    assert model.uses_graph == (not torch.equal(out, without))
-    assert model.uses_graph or MODELS[name].family == "sequence" or model.learns_graph
-    # Nodes hear each other: what one of them was moves the forecast of another.
     moved = x.clone()
     moved[:, :, 0] += 1.0
-    others = (model(moved, EDGES, torch.ones(3)) - out)[:, :, 1:].abs().max()
+    others = (model(moved, EDGES, torch.ones(3)) - model(x, EDGES, torch.ones(3)))[:, :, 1:].abs().max()
     assert (others > 0) == (MODELS[name].family == "graph" or name.endswith("-joint"))
 
 
@@ -254,32 +262,20 @@ def test_what_cannot_be_added(name, value, message):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_every_model_keeps_the_contract(name):
-    """One call for all: rows of a batch are independent, float64 is kept, weights come back, drawing anew differs."""
+def test_a_wrapper_hands_on_what_its_model_is_and_draws_it_anew(name):
     torch.manual_seed(0)
-    model = build_forecaster(name, **SIZES, residual=True).double().eval()
-    x, mask = torch.randn(3, 6, 4, 2, dtype=torch.float64), torch.ones(3, 6, 4, 2, dtype=torch.bool)
-    weight = torch.rand(3, dtype=torch.float64)
-    out = model(x, EDGES, weight, mask=mask, target=torch.zeros(3, 3, 4, dtype=torch.float64), progress=0.5)
-    assert out.dtype == torch.float64
-    one_by_one = torch.cat([model(x[i : i + 1], EDGES, weight) for i in range(3)])
-    torch.testing.assert_close(out, one_by_one, rtol=0, atol=1e-12)
-    again = build_forecaster(name, **SIZES, residual=True).double().eval()
-    again.load_state_dict(model.state_dict())
-    assert torch.equal(again(x, EDGES, weight), model(x, EDGES, weight))
-    model.train()
-    model(x, EDGES, weight, target=torch.zeros(3, 3, 4, dtype=torch.float64), progress=1.0).square().sum().backward()
-    assert [key for key, p in model.named_parameters() if p.grad is None] == []
-    core = build_forecaster(name, **SIZES)
+    core, model = build_forecaster(name, **SIZES), build_forecaster(name, **SIZES, residual=True).eval()
     for wrapped in (model, build_forecaster(name, **SIZES, quantiles=[0.1, 0.5])):
         assert wrapped.uses_graph == core.uses_graph
         assert wrapped.learns_graph == getattr(core, "learns_graph", False)
         assert wrapped.curriculum == getattr(core, "curriculum", 0.0)
     if model.learns_graph:
         assert torch.equal(model.learned_adjacency(), model.forecaster.learned_adjacency())
-    model.reset_parameters()
     if name != "dlinear":  # whose first weights are not drawn
-        assert not torch.equal(model.eval()(x, EDGES, weight), out)
+        x = torch.randn(3, 6, 4, 2)
+        before = model(x, EDGES)
+        model.reset_parameters()
+        assert not torch.equal(model(x, EDGES), before)
 
 
 @pytest.mark.parametrize("name", MODELS)
