@@ -43,7 +43,12 @@ POINT_LOSSES: dict[str, Callable[[Tensor], Tensor]] = {
     "huber": lambda error: 2 * F.huber_loss(error, torch.zeros_like(error), reduction="none"),
 }
 
-STOPPED = {"epochs": "", "patience": ", stopped: no better for a while", "seconds": ", stopped: out of time"}
+STOPPED = {
+    "epochs": "",
+    "patience": ", stopped: no better for a while",
+    "seconds": ", stopped: out of time",
+    "pruned": ", stopped: others were better",
+}
 """Why a fit ended, in words behind what it did; nothing where it took all its epochs."""
 
 
