@@ -85,6 +85,8 @@ def match_width(
         >>> match_width("gru", 10_000, {"in_channels": 1, "horizon": 3, "history": 12, "num_nodes": 5})
         (56, 10083)
     """
+    if MODELS[model].fits_itself:
+        return None, count_parameters(model, _WIDTH_TRIED, sizes, settings)
     if target < 1:
         raise ValueError(f"parameters is {target}; give a whole number of at least 1")
     if not MODELS[model].has_width:

@@ -110,10 +110,11 @@ print(spec.models, results.failures, len(results.models))
 }
 ROAD = {"data_options": {"num_nodes": 6, "days": 2}, "horizons": [2], "seeds": [0], "device": "cpu", "threads": 1,
         "resamples": 100, "hidden_channels": 4, "epochs": 2}  # fmt: skip
-WORDS = (
-    "compare --data-option num_nodes=6 --data-option days=2 --horizon 2 --seeds 1 --epochs 2 --device cpu --resamples 100 "
-    "--hidden 4 --models gru,my.py:Net,trees.py:Means --ablate-graph --set my.py:Net.layers=2 --jobs 2 --out out"
-).split()
+SMALL = ["--data-option", "num_nodes=6", "--data-option", "days=2", "--horizon", "2", "--seeds", "1", "--epochs", "2"]
+WORDS = [
+    *("compare", *SMALL, "--device", "cpu", "--resamples", "100", "--hidden", "4", "--jobs", "2", "--out", "out"),
+    *("--models", "gru,my.py:Net,trees.py:Means", "--ablate-graph", "--set", "my.py:Net.layers=2"),
+]
 PROCESSES = pytest.mark.skipif(
     "forkserver" not in multiprocessing.get_all_start_methods(), reason="the server of forks is not on this system"
 )

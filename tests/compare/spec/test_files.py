@@ -174,8 +174,15 @@ def test_the_spec_knows_every_scaler():
 
 def test_a_model_in_a_file_lies_beside_the_spec(write, tmp_path, monkeypatch):
     (tmp_path / "specs").mkdir()
-    text = "from torch import nn\nclass Net(nn.Module):\n    def __init__(self, *, gain=1.0):\n        super().__init__()\n"
-    (tmp_path / "specs" / "my.py").write_text(text + "    def forward(self, x, edge_index):\n        return x\n")
+    text = """
+from torch import nn
+class Net(nn.Module):
+    def __init__(self, *, gain=1.0):
+        super().__init__()
+    def forward(self, x, edge_index):
+        return x
+"""
+    (tmp_path / "specs" / "my.py").write_text(text)
     file = tmp_path / "specs" / "spec.toml"
     file.write_text('models = ["gru", "my.py:Net"]\nablate_graph = ["my.py:Net"]\n[settings."my.py:Net"]\ngain = 2\n')
     monkeypatch.chdir(tmp_path)
