@@ -125,7 +125,8 @@ def read_own(
         decimal: `"."` or `","`: what stands before decimals in a CSV series; default: found out from its numbers.
         split: Shares of training, validation and test rows; default 0.7, 0.1, 0.2. A graph of correlations is made of
             the training rows.
-        strict: True (default) refuses a title in `leave_out` that no column has.
+        strict: True (default) refuses names in `leave_out` and `known_ahead` that no column has; False passes over
+            them.
 
     Returns:
         The series, with rows of NaN put in where times are left out, split by time.
@@ -170,7 +171,7 @@ def read_own(
     unknown = sorted(set(leave_out) - asked.met)
     if unknown and strict:
         raise ValueError(f"leave_out: there is no column {unknown[0]!r}; give the titles of columns as they stand")
-    found = join_features(read, grid.values, given, known_ahead, notes)
+    found = join_features(read, grid.values, given, known_ahead, notes, strict=strict)
     parts = _split(len(found.values), name, split)
     train = torch.from_numpy(found.values[parts.train.start : parts.train.stop, :, 0])
     made = settle_graph(

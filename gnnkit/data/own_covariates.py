@@ -114,7 +114,13 @@ class Features:
 
 
 def join_features(
-    read: ReadSeries, values: NDArray[np.float64], given: AtRows | None, known_ahead: Sequence[str], notes: list[str]
+    read: ReadSeries,
+    values: NDArray[np.float64],
+    given: AtRows | None,
+    known_ahead: Sequence[str],
+    notes: list[str],
+    *,
+    strict: bool = True,
 ) -> Features:
     """Put the features of a series and its covariates together.
 
@@ -126,6 +132,7 @@ def join_features(
         given: The covariates of a file of their own; None: there is none.
         known_ahead: Names of the covariates that are known ahead.
         notes: Gets sentences on gaps in these.
+        strict: False passes over names that are none of theirs.
 
     Raises:
         ValueError: A covariate that is there twice, a name that is none of theirs, or a covariate without any value.
@@ -142,7 +149,7 @@ def join_features(
         values, later = np.concatenate([values, given.values], 2), np.concatenate([later, given.ahead], 2)
     beside = names[1:]
     strange = next((name for name in known_ahead if name not in beside), None)
-    if strange is not None:
+    if strange is not None and strict:
         have = near_name(strange, beside) if beside else "there is no covariate"
         raise ValueError(f"known_ahead: {strange!r} is no covariate; {have}")
     infinite = np.isinf(values)
@@ -153,7 +160,7 @@ def join_features(
     empty = next((names[f] for f in range(1, values.shape[2]) if np.isnan(values[..., f]).all()), None)
     if empty is not None:
         raise ValueError(f"covariates: every value of {empty!r} is missing; leave it out (--leave-out)")
-    known = tuple(names.index(name) for name in known_ahead)
+    known = tuple(names.index(name) for name in known_ahead if name in beside)
     if not known:
         return Features(values, tuple(names), (), None)
     stop = count - int((~np.isnan(values[..., 0]).all(axis=1))[::-1].argmax())

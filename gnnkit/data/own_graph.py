@@ -132,8 +132,9 @@ def _turned_round(
     far = int((weight == 0).sum())
     if far == len(weight):
         raise ValueError(
-            f"{name}: the distances, {length.min():.4g} to {length.max():.4g}, are all far beyond their standard "
-            f"deviation {length.std():.4g}, the width of the kernel, and no edge is left; give neighbours (--neighbours 3)"
+            f"{name}: the distances, {length.min():.4g} to {length.max():.4g}, are all far beyond their "
+            f"standard deviation {length.std():.4g}, the width of the kernel, and no edge is left; "
+            f"give neighbours (--neighbours 3)"
         )
     if far:
         notes.append(

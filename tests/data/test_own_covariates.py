@@ -60,14 +60,14 @@ def test_what_is_known_ahead_goes_on():
     # In a table that holds both, rows without the target are those to come.
     long = both.assign(node="a", y=[*range(6), None, None, None]).reset_index(names="time")
     long.loc[6:, "rain"] = np.nan
-    series = read_own(long, target="y", known_ahead=["holiday"])
+    series = read_own(long, target="y", known_ahead=["holiday"], node_column="node")
     assert (series.num_rows, series.feature_names, series.known_ahead) == (6, ("y", "rain", "holiday"), (2,))
     assert series.ahead is not None
     assert series.ahead.flatten().tolist() == [0.0, 1.0, 0.0]
     assert series.notes[-1] == (
         "series: its last 3 rows have no 'y'; with what is known ahead there, they are those to forecast."
     )
-    assert series.digest() != read_own(long[:6], target="y").digest()
+    assert series.digest() != read_own(long[:6], target="y", node_column="node").digest()
 
 
 def test_gaps_are_said():
