@@ -31,16 +31,20 @@ def call(subject: Subject) -> Found:
     lazy = [name for name, each in model.named_parameters() if nn.parameter.is_lazy(each)]
     if lazy:
         return Found("fault", f"{lazy[0]} has no shape before the first call, and the optimiser is made before that.")
-    forecasts = {
-        "": subject.call(model, inputs),
-        " without a mask": subject.run(replace(inputs, mask=None)),
-        " in training": subject.train(inputs),
+    calls = {
+        "": lambda: subject.call(model, inputs),
+        "Without a mask, as on a series without gaps: ": lambda: subject.run(replace(inputs, mask=None)),
+        "In training: ": lambda: subject.train(inputs),
     }
-    for when, out in forecasts.items():
+    for when, run in calls.items():
+        try:
+            out = run()
+        except ModelError as error:
+            return Found("fault", f"{when}{error}")
         if out.dtype != inputs.x.dtype:
-            return Found("fault", f"From {inputs.x.dtype} it makes {out.dtype}{when}.")
+            return Found("fault", f"{when}From {inputs.x.dtype} it makes {out.dtype}.")
         if not out.isfinite().all():
-            return Found("fault", f"From finite numbers it makes {_not_finite(out)}{when}.")
+            return Found("fault", f"{when}From finite numbers it makes {_not_finite(out)}.")
     if subject.takes("time_channels"):
         told = Sizes(features=subject.sizes.features + TIMES)
         shares = make_inputs(told)

@@ -35,7 +35,7 @@ def node_order(subject: Subject) -> Found:
     return Found(
         "fault",
         f"Nodes in another order have other forecasts, by {apart:.2g} of the largest value, and no weight belongs to a "
-        "single node.",
+        "single node: does a view or a reshape mix nodes with steps or windows?",
     )
 
 

@@ -51,7 +51,7 @@ def no_state(subject: Subject) -> Found:
         other = subject.call(model, b)
         again = difference(first, subject.call(model, a))
     except ModelError as error:
-        return Found("fault", f"The call after a batch of another size fails. {error}")
+        return Found("fault", f"It keeps something: the call after a batch of another size fails. {error}")
     if again > ROUNDING:
         return Found(
             "fault", f"The same windows after others are forecast otherwise, by {again:.2g} of the largest value."

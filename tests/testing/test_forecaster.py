@@ -134,6 +134,11 @@ class Inverted(Sound):
         return super().forward(x if mask is None else x * ~mask, *inputs, **more)
 
 
+class NeedsMask(Sound):
+    def forward(self, x, *inputs, mask=None, **more):
+        return super().forward(x * mask, *inputs, **more)
+
+
 class NothingObserved(Sound):
     def forward(self, x, *inputs, mask=None, **more):
         if mask is not None:
@@ -186,6 +191,7 @@ def test_a_sound_model_has_no_fault():
 @pytest.mark.parametrize(
     ("model", "line", "seen"),
     [
+        (NeedsMask, "call", "Without a mask, as on a series without gaps: It raises TypeError: "),
         (Shape, "odd sizes", "gives [3, 5], and should give ["),
         (Precision, "float64", "Double precision is lost inside"),
         (Drawn, "repeatable", "something is drawn at random there, e.g. a dropout that does not ask self.training."),
@@ -200,7 +206,7 @@ def test_a_sound_model_has_no_fault():
         (Peeking, "no peeking", "In evaluation mode the target changes the forecast, by "),
         (DeadWeight, "gradients", "No gradient reaches spare.weight, spare.bias: 2 of 8 weights."),
         (Spoilt, "gradients", "Its backward pass raises RuntimeError: one of the variables needed for gradient"),
-        (NodeNumbers, "node order", "and no weight belongs to a single node."),
+        (NodeNumbers, "node order", "and no weight belongs to a single node: does a view"),
         (ReadsGaps, "gaps", "It says skips_gaps, and values that were not observed change the forecast by "),
         (Inverted, "gaps", "the mask is true where x was observed."),
         (NothingObserved, "gaps", "A history of which nothing was observed makes the forecast NaN."),
