@@ -212,7 +212,8 @@ def parse_options(pairs: Sequence[str], name: str, example: str, *, tables: bool
     found: dict[str, Any] = {}
     for pair in pairs:
         path, sign, value = pair.partition("=")
-        table, dot, key = path.partition(".") if tables else ("", ".", path)
+        # The last point: a model of one's own has some in its name, my.py:Net.
+        table, dot, key = path.rpartition(".") if tables else ("", ".", path)
         if not (sign and dot and key.isidentifier() and (table or not tables)):
             raise ValueError(f"{name}: {pair!r} is not {_pair_form(example)}; write e.g. {example}")
         with suppress(json.JSONDecodeError):

@@ -26,8 +26,9 @@ from gnnkit.compare.results import (
     Traces,
 )
 from gnnkit.compare.scores import Outcome, score_rows
-from gnnkit.data import GraphSeries
-from gnnkit.forecasting.baselines import baseline_notes
+from gnnkit.forecasting.baselines import BASELINES, baseline_notes
+from gnnkit.temporal import MODELS
+from gnnkit.temporal.target_only import reads_features
 
 __all__ = ["judge"]
 
@@ -46,7 +47,7 @@ def judge(evidence: Evidence) -> Results:
     return Results(
         spec=spec.to_json(),
         environment=evidence.environment,
-        data=_describe(series),
+        data=_describe(evidence),
         rows=_rows(evidence),
         curves=pd.DataFrame([row for outcome in base for row in _curve(outcome)], columns=CURVE_COLUMNS),
         step_errors=pd.DataFrame(table.per_step(), columns=STEP_COLUMNS),
@@ -141,7 +142,16 @@ def _by_node(values: Float[Tensor, "S M"]) -> list[list[float | None]]:
     return [[None if math.isnan(value) else value for value in node] for node in values.T.tolist()]
 
 
-def _describe(series: GraphSeries) -> DataFacts:
+def _target_only(evidence: Evidence) -> list[str]:
+    """The models that see none of the covariates, where there are some."""
+    if evidence.series.num_features == 1:
+        return []
+    models = dict.fromkeys(job.model for job in evidence.jobs)
+    return [*BASELINES, *(model for model in models if not reads_features(MODELS[model].arguments))]
+
+
+def _describe(evidence: Evidence) -> DataFacts:
+    series = evidence.series
     edges = zip(*series.edge_index.tolist(), series.edge_weight.tolist(), strict=True)
     return DataFacts(
         name=series.name,
@@ -160,4 +170,8 @@ def _describe(series: GraphSeries) -> DataFacts:
         node_names=list(series.node_names),
         positions=None if series.positions is None else series.positions.tolist(),
         edges=[list(edge) for edge in edges],
+        graph_source=series.graph_source,
+        covariates=list(series.covariates),
+        known_ahead=list(series.known_names),
+        target_only=_target_only(evidence),
     )

@@ -14,14 +14,14 @@ from typing import Any
 import torch
 
 from gnnkit.compare.budget import match_budget
+from gnnkit.compare.comparison import Comparison
 from gnnkit.compare.conditions import BASE, Condition
 from gnnkit.compare.evidence import Evidence, has_graph
-from gnnkit.compare.jobs import Job, job_windows, plan_jobs
+from gnnkit.compare.jobs import Job, check_models, job_windows, plan_jobs
 from gnnkit.compare.judge import judge
 from gnnkit.compare.leakage.audit import audit
 from gnnkit.compare.output import check_kept, keep_spec, kept_threads
 from gnnkit.compare.pool import Work, run_jobs
-from gnnkit.compare.results import Results
 from gnnkit.compare.spec.comparison import ComparisonSpec, FinalSpec
 from gnnkit.compare.store import JobStore, code_digest, fingerprint
 from gnnkit.compare.trials import check_trials, round_jobs, tune
@@ -47,7 +47,7 @@ def run(
     resume: bool = False,
     only_judge: bool = False,
     track: str | None = None,
-) -> Results:
+) -> Comparison:
     """Train every model with every seed on the same windows, and compare them with each other and the baselines.
 
     A model is trained once a seed to predict max(horizons) steps and scored at each horizon P on the test windows that
@@ -108,6 +108,7 @@ def run(
     if not only_judge:
         check_trials(final, series)
     windows = job_windows(final, series)[1]
+    check_models(final, series, windows, planned)
     findings = _audit_conditions(final, series, windows, planned)
     data_hash = series.digest()
     with _folder(directory) as folder:
@@ -149,7 +150,7 @@ def run(
     # Of a job, what is not its fit is the referee's, too: windows, predictions, the file.
     around = sum(found.seconds for found in stored.values()) - fits
     results.environment |= {"wall_seconds": wall, "fit_seconds": fits, "referee_seconds": wall - waited + around}
-    return results
+    return Comparison.of(results)
 
 
 @contextmanager

@@ -94,6 +94,12 @@ class HoverFigure(Figure):
         cells = {"rows": list(rows), "columns": list(columns), "values": [list(line) for line in values]}
         self._grids.append((axes, json.dumps(cells, separators=(",", ":"), ensure_ascii=False)))
 
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows of it, whether pyplot is imported there or not."""
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", bbox_inches="tight", facecolor="white")
+        return buffer.getvalue()
+
     def hover_targets(self) -> str:
         """SVG elements with what `hover` and `hover_grid` noted; to be read after the figure was drawn."""
         scale, height = 72 / self.dpi, 72 * self.get_size_inches()[1]

@@ -24,7 +24,7 @@ class ComparedFields(Settings, frozen=True):
     panel: ClassVar[str] = "What is compared"
 
     models: tuple[str, ...] = DEFAULT_MODELS
-    """Models of `gnnkit list`."""
+    """Models of `gnnkit list`, or classes of your own: file.py:Class, module:Class."""
     settings: Annotated[dict[str, dict[str, Any]], Written(("--set",), repeated=True, example="mtgnn.dropout=0.1")] = (
         Field(default_factory=dict)
     )

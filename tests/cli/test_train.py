@@ -96,10 +96,17 @@ def test_train_evaluate_forecast(files, capsys):
     printed = pd.read_csv(io.StringIO(capsys.readouterr().out), index_col="step")
     fitted = load_fitted(files / "model")
     expected = forecast_next(fitted, read_latest(files / "latest.csv", fitted))
-    assert list(printed.columns) == ["a", "b", "c"]
-    assert (printed.to_numpy(dtype=np.float32) == expected.to_numpy()).all()
+    assert list(printed.columns) == ["a", "b", "c", "a low", "a high", "b low", "b high", "c low", "c high"]
+    assert (printed[["a", "b", "c"]].to_numpy(dtype=np.float32) == expected.to_numpy()).all()
+    below, above = fitted.interval(0.9)
+    assert (
+        pytest.approx(torch.stack([below[:, 2], above[:, 2]]).numpy(), rel=1e-4)
+        == (printed[["c low", "c high"]].to_numpy() - printed[["c"]].to_numpy()).T
+    )
     assert call("forecast", files / "model", "--series", files / "latest.csv", "--out", files / "next.csv") == 0
     assert pd.read_csv(files / "next.csv", index_col="step").equals(printed)
+    assert call("forecast", files / "model", "--series", files / "latest.csv", "--coverage", "90") == 2
+    assert capsys.readouterr().err == "gnnkit: coverage is 90.0; give a share from 0.01 to 0.99, e.g. 0.9\n"
 
 
 @pytest.mark.parametrize(

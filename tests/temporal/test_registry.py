@@ -19,6 +19,7 @@ from gnnkit.temporal import (
     GraphWaveNet,
     ModelEntry,
     build_forecaster,
+    model_name,
 )
 from gnnkit.testing import check_forecaster
 
@@ -199,6 +200,11 @@ class Plain(nn.Module):
         return x
 
 
+class Strange(nn.Module):
+    def forward(self, x, adjacency, *, mask=None):
+        return x
+
+
 class Told(Net):
     uses_graph = False
 
@@ -228,7 +234,7 @@ def test_code_can_add_a_class(added):
     assert (model.horizon, model.num_nodes, model.shift, model.uses_graph) == (3, 4, 2.0, True)
     assert model.edge_index is EDGES
     assert not build_forecaster("told", **SIZES).uses_graph
-    with pytest.raises(ValueError, match=r"^model 'net' needs a value for shift; give it among its settings$"):
+    with pytest.raises(ValueError, match=r"^model 'net' needs a value for shift, .* set it: --set 'net.shift=…', "):
         build_forecaster("net", **SIZES)
 
 
@@ -238,13 +244,14 @@ def test_code_can_add_a_class(added):
         ("lstm", Net, "model 'lstm' is registered already; choose another name"),
         ("a b", Net, "model 'a b': a name has letters, digits"),
         ("x:y", Net, "model 'x:y': a name has letters, digits"),
-        ("mine", 3, "model 'mine' is 3, and should be a class of torch.nn.Module, or a ModelEntry"),
-        ("mine", dict, "should be a class of torch.nn.Module"),
         (
             "mine",
-            Plain,
-            "forward does not take edge_index, edge_weight, mask, target, progress; write ",
+            3,
+            "model 'mine' is 3, and should be a class of torch.nn.Module, a class with fit and predict, or a M",
         ),
+        ("mine", nn.Linear(1, 1), "model 'mine' is a Linear, and should be .*; give its class"),
+        ("mine", dict, "should be a class of torch.nn.Module"),
+        ("mine", Strange, "model 'mine': forward needs 'adjacency', which nobody has; it may take x, edge_index, "),
         ("mine", MODELS["gru"], "model 'mine': its record has the name 'gru'; give both the same one"),
     ],
 )
@@ -320,3 +327,36 @@ def test_states_are_chained(name):
     assert len(states) == 6
     (gradient,) = torch.autograd.grad(states[-1].sum(), states[0], allow_unused=name.startswith("bilstm"))
     assert name.startswith("bilstm") or gradient.abs().max() > 0
+
+
+def test_a_class_has_a_name_by_which_it_is_found(added, tmp_path, monkeypatch):
+    assert [model_name(model) for model in ("gru", DLinear, MODELS["tgcn"])] == ["gru", "dlinear", "tgcn"]
+    assert model_name(TGCN) == "gnnkit.temporal.tgcn:TGCN"
+    assert MODELS[model_name(TGCN)].build is TGCN
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\nclass Net(nn.Module):\n    def forward(self, x):\n        return x\n"
+    )
+    from_file = MODELS[f"{tmp_path / 'net.py'}:Net"].build
+    assert model_name(from_file) == f"{tmp_path / 'net.py'}:Net"
+    monkeypatch.chdir(tmp_path)
+    assert model_name(from_file) == "net.py:Net"
+
+
+def test_what_is_found_nowhere_is_registered_for_this_process(added):
+    def local(value):
+        class Local(Net):
+            uses_graph = value
+
+        return Local
+
+    first, again = local(True), local(False)
+    added += ["Local", "Local-gain2.0", "Local-2"]
+    assert [model_name(first), model_name(first)] == ["Local", "Local"]
+    assert model_name(partial(first, gain=2.0)) == "Local-gain2.0"
+    assert MODELS["Local-gain2.0"].settings == {"shift": MODELS["Local"].settings["shift"]}
+    assert model_name(again) == "Local"  # defined anew, as by a cell that runs again
+    assert MODELS["Local"].family == "sequence"
+    other = type("Local", (Net,), {"__qualname__": "another.<locals>.Local"})
+    assert model_name(other) == "Local-2"
+    with pytest.raises(ValueError, match=r"^model 'Linear' is a Linear, and should be .*; give its class$"):
+        model_name(nn.Linear(1, 1))

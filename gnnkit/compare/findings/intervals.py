@@ -16,20 +16,17 @@ from gnnkit.compare.findings.finding import OMITTED, Finding
 from gnnkit.compare.report.tables import families, horizon_label, step_of, with_unit
 from gnnkit.compare.results import Results
 from gnnkit.compare.scores import Outcome
+from gnnkit.forecasting.intervals import conformal_table
 from gnnkit.report.numbers import DASH, decimals, format_number
 from gnnkit.report.sections import Entry, Section, Sheet, Sheets, Statement
 from gnnkit.statistics.conformal import (
     conformal_margin,
-    conformal_offsets,
     crps_from_pinball,
     interval_bounds,
     interval_levels,
 )
 
-__all__ = ["INTERVALS", "IntervalScore", "node_scale", "score_intervals"]
-
-PRIOR_BLOCKS = 4
-"""A node's own scale weighs as much as the mean of all nodes once this many windows without overlap were observed."""
+__all__ = ["INTERVALS", "IntervalScore", "score_intervals"]
 
 _OFF = 0.02
 """A coverage this far from the nominal one is marked."""
@@ -83,10 +80,8 @@ def score_intervals(
 ) -> list[IntervalScore]:
     """How good the prediction intervals of each outcome are, at each horizon, over its steps 1 … P.
 
-    `"conformal"`, from a point forecast ŷ: with r = (y − ŷ) / s_n on the n observed validation targets of a step, all
-    nodes together, and s_n the node's mean |y − ŷ| (`node_scale`), the quantile at level τ is
-
-        q_τ = ŷ + s_n r_(k),   k = ⌊τ (n + 1)⌋ below the median, ⌈τ (n + 1)⌉ from it on
+    `"conformal"`, from a point forecast ŷ: the quantile at level τ is q_τ = ŷ + s_n r_(k), with the errors of the
+    validation windows, scaled to the node, in r (see `gnnkit.forecasting.intervals.conformal_table`).
 
     `"quantile"`, from quantile heads: the distribution is that of the heads as they are. Their interval at the nominal
     coverage 1 − α is conformalised: both its bounds move out by the ⌈(1 − α) (n + 1)⌉-th smallest of
@@ -140,28 +135,6 @@ def score_intervals(
     return rows
 
 
-def node_scale(error: Float[Tensor, "V P N"], mask: Bool[Tensor, "V P N"]) -> Float[Tensor, " N"]:
-    """Mean absolute error of each node, drawn to that of all nodes where a node has few targets.
-
-    s_n = (Σ |e| + κ s) / (c_n + κ), with c_n the node's observed targets, s the mean over all of them, and κ the
-    targets of `PRIOR_BLOCKS` windows that do not overlap, each of which has P windows that nearly copy it: 4 P · P.
-
-    Args:
-        error: validation errors.
-        mask: where the target was observed.
-
-    Returns:
-        Positive scales in float32; all 1 where there is no error at all.
-    """
-    absolute = torch.where(mask, error, 0.0).abs().sum(dim=(0, 1), dtype=torch.float64)
-    count = mask.sum(dim=(0, 1)).double()
-    mean = absolute.sum() / count.sum().clamp(min=1)
-    if mean == 0:
-        return torch.ones_like(absolute, dtype=torch.float32)
-    prior = PRIOR_BLOCKS * error.size(1) ** 2
-    return ((absolute + prior * mean) / (count + prior)).float()
-
-
 @dataclass(frozen=True)
 class _Truth:
     """Targets and which of them were observed."""
@@ -186,12 +159,8 @@ def _conformal(
     if outcome.validation is None:
         return {}
     predicted, validation = outcome.predicted, outcome.validation
-    scale = node_scale(calibration.true - validation, calibration.mask)
-    scaled = _Truth(calibration.true / scale, calibration.mask)
     wanted = (*levels, *interval_bounds(coverage))
-    offsets = np.stack(
-        [conformal_offsets(scaled.errors(validation[:, p] / scale, p), wanted) for p in range(max(windows))]
-    )  # [P, L + 2]
+    scale, offsets = conformal_table(calibration.true, validation, calibration.mask, wanted)  # [N], [P, L + 2]
 
     def quantile(step: int, level: int) -> Tensor:
         return torch.add(predicted[:, step], scale, alpha=float(offsets[step, level]))

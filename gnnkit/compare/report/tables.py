@@ -18,6 +18,7 @@ from gnnkit.report.numbers import decimals
 __all__ = [
     "METRIC_NAMES",
     "SCORE_NAMES",
+    "TARGET_ONLY",
     "ahead",
     "base_rows",
     "best_models",
@@ -35,6 +36,8 @@ __all__ = [
 _SHORT = {"minutes": "min", "minute": "min", "hours": "h", "hour": "h"}
 METRIC_NAMES = {"mae": "MAE", "rmse": "RMSE", "mape": "MAPE", "accuracy": "Accuracy", "r2": "R²", "var": "Var"}
 SCORE_NAMES = {"averaged": "all steps up to the horizon", "last-step": "the last step alone"}
+TARGET_ONLY = "sees the target alone, and none of the covariates"
+"""What a dagger beside a model says."""
 FAMILY_ORDER = ("baseline", "sequence", "graph")
 
 
