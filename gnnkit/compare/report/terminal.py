@@ -12,7 +12,7 @@ from gnnkit.compare.report.tables import METRIC_NAMES, families, horizon_label, 
 from gnnkit.compare.results import Results
 from gnnkit.data.spans import Step
 from gnnkit.report.numbers import decimals, format_number
-from gnnkit.report.terminal import say, terminal_table
+from gnnkit.report.terminal import WORDS_WIDTH, say, terminal_table
 
 __all__ = ["render_terminal"]
 
@@ -63,9 +63,19 @@ def _rich_table(table: ScoreTable, horizons: range, minutes: Step, wide: bool) -
         seconds = line.epoch_seconds
         speed = format_number(seconds, decimals([seconds], 2) if seconds else 0)
         grid.add_row(
-            Text(line.model), *cells, _count(line.parameters), speed, style=style, end_section=following != line.family
+            Text(_shown(line.model)),
+            *cells,
+            _count(line.parameters),
+            speed,
+            style=style,
+            end_section=following != line.family,
         )
     return grid
+
+
+def _shown(model: str) -> str:
+    """A name as long as the column: of a place, path/to/file.py:Class, the end tells the models apart."""
+    return f"…{model[1 - WORDS_WIDTH :]}" if ":" in model and len(model) > WORDS_WIDTH else model
 
 
 def _cells(table: ScoreTable, line: Line, at: int, places: dict[str, int], wide: bool) -> list[Text]:
