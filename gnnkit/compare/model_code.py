@@ -178,7 +178,8 @@ def _source(one: Any) -> str | None:
         code = function.__code__
         text = "".join(linecache.getlines(code.co_filename))
         for node in ast.walk(ast.parse(text)):
-            mine = isinstance(node, ast.ClassDef) and node.name == one.__name__
-            if mine and node.lineno <= code.co_firstlineno <= (node.end_lineno or 0):
+            if not (isinstance(node, ast.ClassDef) and node.name == one.__name__):
+                continue
+            if node.lineno <= code.co_firstlineno <= (node.end_lineno or 0):
                 return ast.get_source_segment(text, node)
     return None

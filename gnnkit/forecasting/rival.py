@@ -281,5 +281,5 @@ def _check_no_peek(
 
 
 def _num_parameters(rival: Any) -> int:
-    count = getattr(rival, "num_parameters", 0)
+    count: Any = getattr(rival, "num_parameters", 0)
     return int(count() if callable(count) else count)

@@ -67,7 +67,8 @@ class ModelEntry:
             reads_graph = "edge_index" in inspect.signature(core.forward).parameters
         elif _fits_itself(core):
             _check_rival(name, core)
-            reads_graph = bool({"edge_index", "edge_weight"} & {*_names(core), *_names(core.fit)})
+            rival: Any = core
+            reads_graph = bool({"edge_index", "edge_weight"} & {*_names(core), *_names(rival.fit)})
         else:
             raise ValueError(f"model {name!r} is {core!r}, and should be {_FORMS}")
         uses_graph = getattr(core, "uses_graph", reads_graph)

@@ -194,3 +194,31 @@ def test_threads_are_those_of_torch(files, monkeypatch):
         call("train", "dlinear", "--series", files / "speeds.csv", *QUICK, "--threads", 3, "--out", files / "out") == 0
     )
     assert 3 in asked
+
+
+OWN = """
+class Last:
+    def fit(self, train, validation):
+        pass
+
+    def predict(self, windows):
+        return windows.filled[..., 0][:, [-1] * windows.horizon]
+
+
+class Broken(Last):
+    def fit(self, train, validation):
+        raise KeyError("news")
+"""
+
+
+def test_a_rival_of_ones_own_is_scored_and_kept_where_it_can_be(files, capsys):
+    (files / "own.py").write_text(OWN)
+    own = ["--series", files / "speeds.csv", "--out", files / "model", *QUICK]
+    assert call("train", f"{files / 'own.py'}:Last", *own) == 0
+    told = capsys.readouterr().out
+    assert "own.py:Last: 4 rows in, 3 out; fitted in 0 s; validation MAE " in told
+    assert "own.py:Last is not kept: only weights of torch are kept as safetensors; give its class save(" in told
+    assert not (files / "model").exists()
+    assert call("train", f"{files / 'own.py'}:Broken", *own) == 1
+    complaint = capsys.readouterr().err
+    assert complaint.splitlines()[-1].endswith("failed: KeyError: 'news' (own.py:12 in fit: raise KeyError(\"news\"))")

@@ -23,13 +23,22 @@ class Lags:
         pass
 
 
-class OnGraph(Lags):
+class OnGraph:
+    def __init__(self, *, depth):
+        pass
+
     def fit(self, rows, held_out, edge_index, extra=None):
         pass
 
+    def predict(self, windows):
+        pass
 
-class Greedy(Lags):
+
+class Greedy:
     def fit(self, train, validation, test):
+        pass
+
+    def predict(self, windows):
         pass
 
 
@@ -73,7 +82,7 @@ def test_a_rival_is_no_module_to_build(monkeypatch):
     [
         (Greedy, r"^model 'mine': fit needs 'test', which nobody has; it may take train, validation, edge_index, "),
         (Lags.fit, r"should be a class of torch.nn.Module, a class with fit and predict, or a ModelEntry$"),
-        (OnGraph(1, depth=1), r"^model 'mine' is a OnGraph, and should be .*; give its class$"),
+        (OnGraph(depth=1), r"^model 'mine' is a OnGraph, and should be .*; give its class$"),
         (nn.Module, "should be a class of torch.nn.Module"),
     ],
 )

@@ -11,7 +11,7 @@ from gnnkit.compare.report.scores import Cell, Line, ScoreTable, score_table
 from gnnkit.compare.report.tables import TARGET_ONLY, families
 from gnnkit.compare.results import Results
 from gnnkit.report.numbers import decimals, format_number
-from gnnkit.report.terminal import say, terminal_table
+from gnnkit.report.terminal import WORDS_WIDTH, say, terminal_table
 
 __all__ = ["render_terminal"]
 
@@ -60,7 +60,7 @@ def _rich_table(table: ScoreTable, horizons: range, wide: bool) -> Table:
         seconds = line.epoch_seconds
         speed = format_number(seconds, decimals([seconds], 2) if seconds else 0)
         grid.add_row(
-            Text(f"{line.model} †" if line.target_only else line.model),
+            Text(_shown(line.model) + (" †" if line.target_only else "")),
             *cells,
             _count(line.parameters),
             speed,
@@ -68,6 +68,11 @@ def _rich_table(table: ScoreTable, horizons: range, wide: bool) -> Table:
             end_section=following != line.family,
         )
     return grid
+
+
+def _shown(model: str) -> str:
+    """A name as long as the column: of a place, path/to/file.py:Class, the end tells the models apart."""
+    return f"…{model[1 - WORDS_WIDTH :]}" if ":" in model and len(model) > WORDS_WIDTH else model
 
 
 def _cells(table: ScoreTable, line: Line, at: int, places: dict[str, int], wide: bool) -> list[Text]:
