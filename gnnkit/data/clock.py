@@ -107,7 +107,7 @@ def row_time(series: GraphSeries, row: int) -> pd.Timestamp | None:
         '01:00'
     """
     times = row_times(series.start, series.step_minutes, series.step_unit, range(row, row + 1))
-    return None if times is None else pd.Timestamp(times[0])
+    return None if times is None else times.to_list()[0]
 
 
 def row_times(

@@ -163,7 +163,8 @@ def join_features(
     known = tuple(names.index(name) for name in known_ahead if name in beside)
     if not known:
         return Features(values, tuple(names), (), None)
-    stop = count - int((~np.isnan(values[..., 0]).all(axis=1))[::-1].argmax())
+    seen = np.flatnonzero((~np.isnan(values[..., 0])).any(axis=1))
+    stop = int(seen[-1]) + 1
     ahead = np.concatenate([values[stop:], later])[..., list(known)]
     values = values[:stop]
     if stop < count:

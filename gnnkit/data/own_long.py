@@ -139,7 +139,7 @@ def find_long(table: Table, asked: Asked, notes: list[str]) -> LongTable | None:
         raise ValueError(f"{name}: line {table.lines[empty]}, {table.place(node_place)}: there is no node; name one")
     node, nodes = pd.factorize(np.array(labels, dtype=object))
     time = np.argsort(order)[time]
-    _check_once(table, time, node, times[order], nodes)
+    _check_once(table, time, node, times[order], list(nodes))
     kept = [place for place in range(table.width) if place not in (*places, node_place)]
     numbering = [place for place in kept if (table.names or ())[place].lower() in ROW_TITLES]
     kept = [place for place in kept if place not in numbering]
@@ -234,7 +234,7 @@ def _float(cell: str) -> float:
 
 
 def _check_once(
-    table: Table, time: NDArray[np.int64], node: NDArray[np.int64], times: pd.Index, nodes: NDArray
+    table: Table, time: NDArray[np.int64], node: NDArray[np.int64], times: pd.Index, nodes: Sequence[object]
 ) -> None:
     pair = pd.Series(time.astype(np.int64) * len(nodes) + node)
     again = pair.duplicated().to_numpy()

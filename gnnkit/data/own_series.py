@@ -155,7 +155,8 @@ def _of_frame(frame: pd.DataFrame, name: str, notes: list[str], asked: Asked) ->
     if isinstance(frame.columns, pd.DatetimeIndex) and not isinstance(frame.index, pd.DatetimeIndex):
         raise ValueError(f"{name}: its columns are times; give a row for each time, a column for each node (frame.T)")
     if asked.time is not None and asked.time in frame.columns:
-        frame = frame[[asked.time, *(title for title in frame.columns if title != asked.time)]]
+        place = list(frame.columns).index(asked.time)
+        frame = frame.iloc[:, [place, *(other for other in range(frame.shape[1]) if other != place)]]
     rows, frame = _frame_rows(frame, name, notes)
     if not len(frame.columns):
         raise ValueError(f"{name}: a column of times and no column of values")

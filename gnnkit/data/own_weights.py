@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +89,7 @@ def _ranks(one: NDArray[np.float64], other: NDArray[np.float64]) -> float | None
     """Spearman's correlation, 0 where chance may make it; None: too few pairs."""
     if len(one) < _FEWEST or other.min() == other.max():
         return None
-    found = stats.spearmanr(one, other)
+    found: Any = stats.spearmanr(one, other)
     return float(found.statistic) if found.pvalue < _CHANCE else 0.0
 
 

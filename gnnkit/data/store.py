@@ -108,6 +108,7 @@ class SeriesStore:
         """The same store on a device; itself where it is there already."""
         if self.filled.device == torch.device(device):
             return self
-        rest = (self.observed_bits, self.clock, self.targets)
-        moved = (None if part is None else part.to(device) for part in rest)
-        return SeriesStore(self.filled.to(device), *moved, self.known_ahead)
+        bits, clock, targets = (
+            None if part is None else part.to(device) for part in (self.observed_bits, self.clock, self.targets)
+        )
+        return SeriesStore(self.filled.to(device), bits, clock, targets, self.known_ahead)

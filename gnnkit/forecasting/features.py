@@ -79,7 +79,7 @@ def known_over_horizon(series: GraphSeries, steps: int) -> Tensor:
         at = f"step {step + 1}" if time is None else f"{time}"
         raise ValueError(
             f"{series.name}: the forecaster reads {series.known_names[feature]!r} ahead, and its value for "
-            f"{series.node_names[node]!r} at {at} is not given; give it for the {steps} steps after the last row "
-            f"(--covariates)"
+            f"{series.node_names[node]!r} at {at} is not given; give it for the {steps} steps after the last row, "
+            f"in rows without a target or in a file of covariates (--covariates)"
         )
     return ahead[:steps]

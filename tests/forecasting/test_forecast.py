@@ -220,7 +220,6 @@ def test_what_a_forecast_needs_and_is_not_given_is_told_in_one_line(with_weather
     with pytest.raises(ValueError, match="latest has no 'wind', which the forecaster reads beside 'series'; give it"):
         read_latest(latest, fitted, covariates=tmp_path / "some.csv")
     weather[:32].to_csv(tmp_path / "short.csv")
-    missing = "'holiday' ahead, and its value for 'sensor 0' at 2026-03-05 02:40:00 is not given; give it for the 3 "
-    missing += "steps after"
+    missing = "'holiday' ahead, and its value for 'sensor 0' at 2026-03-05 02:40:00 is not given; give it for the 3 st"
     with pytest.raises(ValueError, match=missing):
         forecast_next(fitted, read_latest(latest, fitted, covariates=tmp_path / "short.csv"))
