@@ -4,6 +4,7 @@ from gnnkit.compare.conditions import Condition
 from gnnkit.compare.errors import ErrorTable
 from gnnkit.compare.findings import ABLATION, FINDINGS, VERDICTS
 from gnnkit.compare.findings.verdicts import verdicts
+from gnnkit.compare.forecasts.judged import judge_forecasts
 from gnnkit.compare.output import check_folder, check_output, kept_spec, write_output
 from gnnkit.compare.report.html import write_report
 from gnnkit.compare.report.latex import write_latex
@@ -34,6 +35,7 @@ __all__ = [
     "check_folder",
     "check_output",
     "historical_average",
+    "judge_forecasts",
     "kept_spec",
     "last_value",
     "load_series",

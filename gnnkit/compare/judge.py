@@ -53,7 +53,12 @@ def judge(evidence: Evidence) -> Results:
         errors=table.of_base(),
         node_errors=table.per_node(),
         traces=_traces(evidence),
-        notes=[*baseline_notes(series, evidence.windows.test), *ablation_notes(spec), *_tuning_notes(evidence)],
+        notes=[
+            *baseline_notes(series, evidence.windows.test),
+            *ablation_notes(spec),
+            *_tuning_notes(evidence),
+            *_forecast_notes(evidence),
+        ],
         failures=_failures(evidence),
         inferred=evidence.inferred,
         findings=FINDINGS.judge(evidence),
@@ -68,6 +73,25 @@ def _tuning_notes(evidence: Evidence) -> list[str]:
         "Settings were tuned on the given graph, with all training rows and all inputs; the fits on other graphs, on "
         "shares of the training rows and with hidden inputs have the same settings, and no trials of their own."
     ]
+
+
+def _forecast_notes(evidence: Evidence) -> list[str]:
+    """What is not known of forecasts made elsewhere."""
+    if evidence.aligned is None:
+        return []
+    outcomes = evidence.aligned.outcomes
+    names = dict.fromkeys(outcome.model for outcome in outcomes)
+    notes = [
+        f"{', '.join(names)} {'was' if len(names) == 1 else 'were'} made elsewhere: what was seen in making them, test "
+        f"rows perhaps among it, is not known here."
+    ]
+    bare = dict.fromkeys(o.model for o in outcomes if o.validation is None and o.quantiles is None)
+    if bare:
+        notes.append(
+            f"No prediction intervals of {', '.join(bare)}: neither quantiles nor forecasts of validation rows "
+            f"were given."
+        )
+    return notes
 
 
 def _rows(evidence: Evidence) -> pd.DataFrame:
@@ -125,9 +149,13 @@ def _traces(evidence: Evidence) -> Traces:
     nodes = [known[pick] for pick in picks]
     length = min(test.count(horizon), series.season or TRACED_STEPS, 2 * TRACED_STEPS)
     at = (slice(0, length), horizon - 1, nodes)
+    covered = None if evidence.aligned is None else evidence.aligned.covered
     predicted: dict[str, list[Tensor]] = {}
     for outcome in evidence.base:
-        predicted.setdefault(outcome.model, []).append(outcome.predicted[at])
+        shown = outcome.predicted[at]
+        if outcome.fitted is None and covered is not None:  # a forecast that is lacking is no zero
+            shown = torch.where(covered[at], shown, math.nan)
+        predicted.setdefault(outcome.model, []).append(shown)
     return Traces(
         nodes=[series.node_names[node] for node in nodes],
         rows=test.target_rows(torch.arange(length))[:, horizon - 1].tolist(),

@@ -15,10 +15,11 @@ import torch
 from gnnkit.compare.budget import check_trials, match_budget, trial_jobs, tune
 from gnnkit.compare.conditions import BASE, Condition
 from gnnkit.compare.evidence import Evidence, has_graph
+from gnnkit.compare.forecasts.judged import align_files
 from gnnkit.compare.jobs import Job, job_windows, plan_jobs
 from gnnkit.compare.judge import judge
 from gnnkit.compare.leakage.audit import audit
-from gnnkit.compare.output import check_kept, keep_spec, kept_threads
+from gnnkit.compare.output import check_kept, keep_spec, kept_forecasts, kept_threads
 from gnnkit.compare.pool import Work, run_jobs
 from gnnkit.compare.results import Results
 from gnnkit.compare.spec.comparison import ComparisonSpec, FinalSpec
@@ -97,6 +98,8 @@ def run(
     planned = plan_jobs(final, match_budget(final, series).chosen)
     check_trials(final, series, trials)
     windows = job_windows(final, series)[1]
+    aligned = align_files(final, windows, series)
+    digests = aligned.digests if aligned else {}
     findings = _audit_conditions(final, series, windows, planned)
     data_hash = series.digest()
     with _folder(directory) as folder:
@@ -107,9 +110,10 @@ def run(
             threads = spec.threads or kept_threads(folder) or max(1, torch.get_num_threads() // jobs)
             final = final.model_copy(update={"threads": threads})
             work = Work.of(final, series, threads)
+            before = kept_forecasts(folder)
             missing = _missing(work, store, trials or planned, data_hash, resume, only_judge)
             # Only now: the spec of a run that is half done is not lost to one that does not fit it.
-            keep_spec(spec.model_copy(update={"threads": threads}), folder, data_hash=data_hash)
+            keep_spec(spec.model_copy(update={"threads": threads}), folder, data_hash=data_hash, forecasts=digests)
             began = time.perf_counter()
             tuning = tune(work, store, missing, workers=jobs, progress=progress) if trials else []
             budget = match_budget(final, series, tuning)
@@ -125,9 +129,15 @@ def run(
         place = environment(resolve_device(spec.device)) | {"threads": threads, "jobs": jobs}
         codes = sorted({store.code(job) for job in stored}) if only_judge else [code_digest()]
         place |= {"data_hash": data_hash, "code_hash": ", ".join(codes)}
-        results = judge(
-            Evidence(final, series, windows, planned, stored, lost, place, findings, budget.record, sentences)
-        )
+        told: tuple[Any, ...] = (place, findings, budget.record, sentences)
+        if aligned:
+            place |= {"forecasts": digests}
+            changed = [name for name, digest in digests.items() if before.get(name, digest) != digest]
+            anew = [f"Other forecasts of {', '.join(changed)} than when the run was begun: judged anew."]
+            sentences = [*sentences, *aligned.sentences, *(anew if changed else [])]
+            told = (place, [*findings, *aligned.checks], budget.record, sentences)
+            windows = aligned.windows
+        results = judge(Evidence(final, series, windows, planned, stored, lost, *told, aligned=aligned))
     fits = sum(found.outcome.fitted.wall_seconds for found in stored.values() if found.outcome and found.outcome.fitted)
     wall = time.perf_counter() - start
     # Of a job, what is not its fit is the referee's, too: windows, predictions, the file.

@@ -21,6 +21,8 @@ from gnnkit.statistics.enough import fewest_spans
 __all__ = ["VERDICTS", "PairVerdict", "Persistence", "Verdict", "persistence_groups", "verdicts"]
 
 PERSISTENCE = "last-value"
+FEW = 3
+"""Where some were made elsewhere, so many models are set against the last value in a sentence each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +156,8 @@ class _Referee(NamedTuple):
             found.append(self._verdict("persistence", test, sentence))
         groups = persistence_groups(found, self.horizon, self.metric)
         behind = [name for name in trained if name not in groups["better"]]
-        parts = [f"no trained model clearly beats {PERSISTENCE}"]
+        models = "model" if "forecast" in families.values() else "trained model"
+        parts = [f"no {models} clearly beats {PERSISTENCE}"]
         if groups["better"]:
             parts = [f"{_subject(groups['better'], 'clearly beats', 'clearly beat')} {PERSISTENCE}"]
             if behind:
@@ -230,16 +233,24 @@ def _headlines(results: Results, found: list[Verdict]) -> list[Headline]:
             told[each.kind if first else "rest"].append(Statement(each.sentence, each.clear, sample))
         elif each.kind == "too-few":
             told["too-few"].append(Statement(each.sentence, warning=True))
-    persistence = []
+    elsewhere, persistence = results.environment.get("forecasts"), []
     for horizon in dict.fromkeys(each.horizon for each in found):
         groups = persistence_groups(found, horizon)
         said = ("better in MAE than the last value", "not told apart from the last value", "worse than the last value")
         parts = [f"{word}: {', '.join(names)}" for word, names in zip(said, groups.values(), strict=False) if names]
-        if parts:
+        told_whole = [
+            Statement(each.sentence, each.clear, sample_size(results, horizon, (each.model,)))
+            for each in found
+            if isinstance(each, PairVerdict) and (each.kind, each.horizon) == ("persistence", horizon)
+        ]
+        if elsewhere and len(told_whole) <= 2 * FEW:
+            persistence += told_whole
+        elif parts:
             persistence.append(Statement(f"{horizon_label(horizon, step_of(results))}: {'; '.join(parts)}."))
+    families = f"{'A' if elsewhere else 'a'} graph model against a sequence model"
     return [
         Headline("", told["too-few"]),
-        Headline("Chosen on the validation rows: a graph model against a sequence model", told["families"]),
+        Headline(f"{'' if elsewhere else 'Chosen on the validation rows: '}{families}", told["families"]),
         Headline("Best of all against the runner-up", told["winner"]),
         Headline("Who beats repeating the last value?", persistence),
         Headline("All other verdicts (RMSE, each model against the last value)", told["rest"], folded=True),

@@ -29,15 +29,23 @@ def protocol(results: Results) -> list[tuple[str, list[tuple[str, str]]]]:
         ("split", data.split or DASH),
         *((f"{part} rows", f"{int(rows[0]):,} to {int(rows[1]) - 1:,}") for part, rows in data.split_rows.items()),
     ]
+    scored = ("scores", "in the data's unit; every observed value weighs the same, missing ones are not scored")
     rules = [
         ("form", f"every model predicts {FORMS[bool(results.spec.get('residual'))]}"),
         ("scaling", _scaling(str(results.spec.get("scaler") or ""))),
         ("choice of epoch", "lowest validation MAE; test rows are read once, for the scores"),
-        ("scores", "in the data's unit; every observed value weighs the same, missing ones are not scored"),
+        scored,
         ("deviation", "standard deviation over seeds (n − 1); none for baselines, which have no seed"),
     ]
+    if _is_judged(results):
+        rules = [("forecasts", "made elsewhere; nothing was trained here"), scored]
     machine = [(key.replace("_", " "), plain_text(value)) for key, value in environment.items() if key != "data_hash"]
     return [("Data", about), ("Protocol", rules), ("Environment", machine)]
+
+
+def _is_judged(results: Results) -> bool:
+    """Whether nothing was trained, for `gnnkit judge` has no models."""
+    return "forecasts" in results.spec and "models" not in results.spec
 
 
 def _scaling(name: str) -> str:
@@ -101,7 +109,7 @@ def rerun_command(results: Results) -> str:
         return str(spec["command"])
     if spec.get("settings"):
         return "gnnkit compare --spec spec.toml"
-    words = ["gnnkit", "compare"]
+    words = ["gnnkit", "judge" if _is_judged(results) else "compare"]
     for key, value in spec.items():
         flag = f"--{key.replace('_', '-')}"
         if isinstance(value, dict):
