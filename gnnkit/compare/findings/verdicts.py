@@ -238,13 +238,12 @@ def _headlines(results: Results, found: list[Verdict]) -> list[Headline]:
         groups = persistence_groups(found, horizon)
         said = ("better in MAE than the last value", "not told apart from the last value", "worse than the last value")
         parts = [f"{word}: {', '.join(names)}" for word, names in zip(said, groups.values(), strict=False) if names]
-        told_whole = [
-            Statement(each.sentence, each.clear, sample_size(results, horizon, (each.model,)))
-            for each in found
-            if isinstance(each, PairVerdict) and (each.kind, each.horizon) == ("persistence", horizon)
-        ]
-        if elsewhere and len(told_whole) <= 2 * FEW:
-            persistence += told_whole
+        if elsewhere and sum(map(len, groups.values())) <= FEW:
+            persistence += [
+                Statement(each.sentence, each.clear, sample_size(results, horizon, (each.model,)))
+                for each in found
+                if isinstance(each, PairVerdict) and (each.kind, each.horizon) == ("persistence", horizon)
+            ]
         elif parts:
             persistence.append(Statement(f"{horizon_label(horizon, step_of(results))}: {'; '.join(parts)}."))
     families = f"{'A' if elsewhere else 'a'} graph model against a sequence model"
