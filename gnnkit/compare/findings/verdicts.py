@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, NamedTuple
 
@@ -21,8 +21,6 @@ from gnnkit.statistics.enough import fewest_spans
 __all__ = ["VERDICTS", "PairVerdict", "Persistence", "Verdict", "persistence_groups", "verdicts"]
 
 PERSISTENCE = "last-value"
-FEW = 3
-"""Where some were made elsewhere, so many models are set against the last value in a sentence each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,19 +231,9 @@ def _headlines(results: Results, found: list[Verdict]) -> list[Headline]:
             told[each.kind if first else "rest"].append(Statement(each.sentence, each.clear, sample))
         elif each.kind == "too-few":
             told["too-few"].append(Statement(each.sentence, warning=True))
-    elsewhere, persistence = results.environment.get("forecasts"), []
-    for horizon in dict.fromkeys(each.horizon for each in found):
-        groups = persistence_groups(found, horizon)
-        said = ("better in MAE than the last value", "not told apart from the last value", "worse than the last value")
-        parts = [f"{word}: {', '.join(names)}" for word, names in zip(said, groups.values(), strict=False) if names]
-        if elsewhere and sum(map(len, groups.values())) <= FEW:
-            persistence += [
-                Statement(each.sentence, each.clear, sample_size(results, horizon, (each.model,)))
-                for each in found
-                if isinstance(each, PairVerdict) and (each.kind, each.horizon) == ("persistence", horizon)
-            ]
-        elif parts:
-            persistence.append(Statement(f"{horizon_label(horizon, step_of(results))}: {'; '.join(parts)}."))
+    elsewhere = results.environment.get("forecasts") or {}
+    persistence = _standing(results, found, "mae", elsewhere)
+    persistence += _standing(results, found, "rmse", elsewhere) if elsewhere else []
     families = f"{'A' if elsewhere else 'a'} graph model against a sequence model"
     return [
         Headline("", told["too-few"]),
@@ -254,6 +242,34 @@ def _headlines(results: Results, found: list[Verdict]) -> list[Headline]:
         Headline("Who beats repeating the last value?", persistence),
         Headline("All other verdicts (RMSE, each model against the last value)", told["rest"], folded=True),
     ]
+
+
+def _standing(results: Results, found: Sequence[Verdict], metric: str, elsewhere: Collection[str]) -> list[Statement]:
+    """How models stand against the last value, a line a horizon; those made elsewhere with their intervals."""
+    words = Words(results.data.unit, confidence=results.confidence)
+    lines = []
+    for horizon in dict.fromkeys(each.horizon for each in found):
+        groups = persistence_groups(found, horizon, metric)
+        numbers = {
+            each.model: f" ({words.difference(each)}, {words.p(each)})"
+            for each in found
+            if isinstance(each, PairVerdict)
+            and (each.kind, each.horizon, each.metric) == ("persistence", horizon, metric)
+        }
+        said = (
+            f"better in {metric.upper()} than the last value",
+            "not told apart from the last value",
+            "worse than the last value",
+        )
+        parts = [
+            f"{word}: {', '.join(name + (numbers[name] if name in elsewhere else '') for name in names)}"
+            for word, names in zip(said, groups.values(), strict=False)
+            if names
+        ]
+        if parts:
+            which = f", {metric.upper()}" if elsewhere else ""
+            lines.append(Statement(f"{horizon_label(horizon, step_of(results))}{which}: {'; '.join(parts)}."))
+    return lines
 
 
 def _method(results: Results) -> str:

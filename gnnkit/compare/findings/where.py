@@ -313,7 +313,9 @@ def _section(results: Results, where: Where) -> Section | None:
             drawings.append(Drawing(f"windows-{side}", title, caption, draw, "full"))
     if not drawings:
         return None
-    why = "the first that were named" if where.named else "of their families the best on the validation rows"
+    why = "of their families the best on the validation rows"
+    if where.named:
+        why = "the only forecasts that were given" if sequence == "last-value" else "the first two that were named"
     told = f"{graph} beside {sequence}, {why}, up to "
     said = (Statement(f"{told}{ahead(results, horizon)}.", sample=sample_size(results, horizon, where.pair)),)
     choices = tuple((stratum.title, _sheet(results, stratum, graph, sequence)) for stratum in where.strata)

@@ -180,7 +180,7 @@ def _common(placed: Sequence[Placed], leave_out: bool) -> Int[Tensor, " W"]:
             other = next(one for one in placed if lacking[0] in one.numbers)
             raise ValueError(
                 f"{found.given.about}: lacks {len(lacking):,} of the {len(every):,} windows of {other.given.name}, the "
-                f"first with origin {found.first_row + lacking[0]} (a row); give them, or leave them out for all "
+                f"first with origin row {found.first_row + lacking[0]}; give them, or leave them out for all "
                 f"(--missing-forecasts leave-out)"
             )
         common = np.intersect1d(common, found.numbers)
@@ -209,7 +209,7 @@ def _covered(
             origin = found.first_row + int(numbers[window])
             raise ValueError(
                 f"{found.given.about}: lacks {int(lacking.sum()):,} of {int(mask.sum()):,} observed targets (NaN, "
-                f"infinite or no row), the first of them origin {origin} (a row), step {step + 1}, node "
+                f"infinite or no row), the first of them origin row {origin}, step {step + 1}, node "
                 f"{series.node_names[node]}; give them, or leave them out for all (--missing-forecasts leave-out)"
             )
         covered = covered & there

@@ -46,19 +46,13 @@ def read_csv(path: Path, name: str, series: GraphSeries) -> GivenForecasts:
         with pa.input_stream(str(path), compression="detect") as stream:
             head = stream.read(1 << 16).split(b"\n")[0]
         sign = max((",", ";", "\t", "|"), key=lambda mark: head.count(mark.encode()))
-        decimal = "," if sign == ";" else "."
-        table = _read(csv, path, sign, decimal)
-        if decimal == "," and any(pa.types.is_string(field.type) for field in table.schema):
-            table = _read(csv, path, sign, ".")
+        # Where semicolons part the cells, decimals may stand behind commas; a point is understood by `_floats`.
+        convert = csv.ConvertOptions(decimal_point="," if sign == ";" else ".", strings_can_be_null=True)
+        table = csv.read_csv(path, parse_options=csv.ParseOptions(delimiter=sign), convert_options=convert)
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{about}: is no table ({reason}); give a row of names and a row a forecast") from None
     return from_table(name, table, series, source=path.name)
-
-
-def _read(csv: Any, path: Path, sign: str, decimal: str) -> pa.Table:
-    convert = csv.ConvertOptions(decimal_point=decimal, strings_can_be_null=True)
-    return csv.read_csv(path, parse_options=csv.ParseOptions(delimiter=sign), convert_options=convert)
 
 
 def read_parquet(path: Path, name: str, series: GraphSeries) -> GivenForecasts:
@@ -123,8 +117,8 @@ def from_table(name: str, table: Any, series: GraphSeries, *, source: str = "in 
         order = np.argsort(place, kind="stable")
         first = order[np.flatnonzero(np.diff(place[order]) == 0)[0]]
         raise ValueError(
-            f"{about}: {doubled:,} rows come twice, the first of them origin {origin[first]}, step {step[first]}, node "
-            f"{series.node_names[node[first]]}; leave one row of each, or add a column seed or model"
+            f"{about}: {doubled:,} rows come twice, the first of them origin row {origin[first]}, step {step[first]}, "
+            f"node {series.node_names[node[first]]}; leave one row of each, or add a column seed or model"
         )
     levels = {round(float(match[1]), 12): one for one in table.column_names if (match := _QUANTILE.fullmatch(one))}
     columns = [levels[level] for level in sorted(levels)]
