@@ -26,15 +26,15 @@ Nothing is trained. Every forecast and the baselines stand on the same targets, 
 the last row that it knows; step 1 is the row after it. A file is one of
 
 \b
-    NPZ, NPY      [windows, steps, nodes] or [seeds, windows, steps, nodes], in
-                  the data's unit; beside `forecasts` an NPZ file may have
-                  origins (row numbers or times), nodes (names), seeds,
-                  quantiles [windows, steps, nodes, levels] and levels
-    CSV, Parquet  a row a forecast: node, value, and two of origin (time or row
-                  that is known last), timestamp (that is forecast) and step;
-                  maybe model, seed, and quantiles in columns like q0.05
+    NPZ, NPY      \\[windows, steps, nodes] or \\[seeds, windows, steps, nodes];
+                  an NPZ file may also have origins (rows or times), nodes
+                  (names), seeds, quantiles (levels last) and levels
+    CSV, Parquet  a row a forecast: node, value, and two of origin,
+                  timestamp (of what is forecast) and step; maybe model,
+                  seed, and quantiles in columns like q0.05
 
-A file without origins is taken to hold all test windows, in order of time.
+Values are in the data's unit. A file without origins is taken to hold all test windows, in order of time. Without
+--horizon all steps are scored, and a half and a quarter of them.
 
 [bold]A worked example[/bold]: two forecasters, an hour ahead, one with forecasts of the validation rows, which give it
 prediction intervals:
