@@ -13,17 +13,17 @@ from gnnkit.settings.problems import Key, SpecProblems
 
 __all__ = ["ForecastFields", "JudgeFields", "SureFields"]
 
-NamedFiles = Annotated[dict[str, Path], Field(default_factory=dict)]
-
 
 class ForecastFields(Settings, frozen=True):
     """Forecasts that were made elsewhere, by name."""
 
     panel: ClassVar[str] = "Forecasts made elsewhere"
 
-    forecasts: Annotated[NamedFiles, Written(repeated=True, example="tgcn=tgcn.npz")]
+    forecasts: Annotated[dict[str, Path], Written(repeated=True, example="tgcn=tgcn.npz")] = Field(default_factory=dict)
     """Files of forecasts by the names that they get: NPZ, NPY, CSV or Parquet."""
-    validation_forecasts: Annotated[NamedFiles, Written(repeated=True, example="tgcn=tgcn-val.npz")]
+    validation_forecasts: Annotated[dict[str, Path], Written(repeated=True, example="tgcn=tgcn-val.npz")] = Field(
+        default_factory=dict
+    )
     """The same forecasters' files for validation rows, which calibrate their intervals."""
     origins: int | str | None = None
     """Row (counted from 0) or time of the last known row of the first window, for files that do not say it; none: they

@@ -40,7 +40,7 @@ def test_a_report_of_forecasts_and_how_they_stand_against_the_last_value(files, 
     rows = results.rows
     found = rows[(rows.model == "my-net") & (rows.metric == "mae")]["value"].tolist()
     assert found == pytest.approx([0.01, 0.01], abs=1e-5)
-    assert "10 min, MAE: better in MAE than the last value: my-net (-" in shown
+    assert "10 min, MAE: better than the last value: my-net (-" in shown
     assert "95% interval" in shown
     assert {"report.html", "report.md", "results.json", "rows.csv"} <= {path.name for path in (files / "out").iterdir()}
     page = (files / "out" / "report.md").read_text()

@@ -255,14 +255,12 @@ def _standing(results: Results, found: Sequence[Verdict], metric: str, elsewhere
             for each in found
             if isinstance(each, PairVerdict)
             and (each.kind, each.horizon, each.metric) == ("persistence", horizon, metric)
+            and each.model in elsewhere
         }
-        said = (
-            f"better in {metric.upper()} than the last value",
-            "not told apart from the last value",
-            "worse than the last value",
-        )
+        better = "better" if elsewhere else f"better in {metric.upper()}"
+        said = (f"{better} than the last value", "not told apart from the last value", "worse than the last value")
         parts = [
-            f"{word}: {', '.join(name + (numbers[name] if name in elsewhere else '') for name in names)}"
+            f"{word}: {', '.join(name + numbers.get(name, '') for name in names)}"
             for word, names in zip(said, groups.values(), strict=False)
             if names
         ]

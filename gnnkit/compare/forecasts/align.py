@@ -142,7 +142,7 @@ def _outcomes(
     before = None if later is None or numbers is None else later.quantiles(numbers, horizon)
     outcomes = []
     for place, seed in enumerate(given.seeds):
-        parts: dict[str, Tensor] = {}
+        parts: dict[str, Any] = {}
         if heads is not None:
             parts["quantiles"] = torch.from_numpy(heads[place])
         if later is not None and seed in later.given.seeds:

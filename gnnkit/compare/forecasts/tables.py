@@ -154,7 +154,7 @@ def _of_model(table: pa.Table, named: Mapping[str, str], name: str, about: str) 
     column = table[named["model"]].cast(pa.string())
     models = [str(one) for one in column.unique().to_pylist()]
     if name in models:
-        return table.filter(pc.equal(column, name)) if len(models) > 1 else table
+        return table.filter(pc.field(named["model"]).cast(pa.string()) == name) if len(models) > 1 else table
     if len(models) > 1:
         shown = ", ".join(models[:5]) + (", …" if len(models) > 5 else "")
         raise ValueError(f"{about}: it has the models {shown} and none is called {name}; name the one that is meant")

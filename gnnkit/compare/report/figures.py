@@ -21,7 +21,7 @@ def main_drawings(results: Results) -> list[Drawing]:
     strongest = f" The {edges:,} strongest edges are drawn." if edges == plots.MAX_EDGES else ""
     traced = horizon_label(len(results.traces.rows or [0]), step_of(results))
     alone = len(shown) < 2
-    return [
+    drawings = [
         Drawing(
             "steps",
             "Error by step ahead",
@@ -52,3 +52,6 @@ def main_drawings(results: Results) -> list[Drawing]:
             narrow=alone,
         ),
     ]
+    # Of forecasts that were made elsewhere nothing is known of how they were trained.
+    untrained = results.curves.empty and bool(results.environment.get("forecasts"))
+    return [drawing for drawing in drawings if not (untrained and drawing.name == "training")]
