@@ -60,8 +60,10 @@ class BudgetFields(Settings, frozen=True):
     found for each model; or trials of a random search on the validation rows."""
 
 
-class AskedFields(SureFields, frozen=True):
+class AskedFields(Settings, frozen=True):
     """Further questions."""
+
+    panel: ClassVar[str] = "What else is asked"
 
     ablate_graph: Annotated[tuple[str, ...], Written(alone="all")] = ()
     """Graph models that are also trained on other graphs (none, shuffled, random, complete, learned): does the graph
@@ -87,7 +89,7 @@ class AskedFields(SureFields, frozen=True):
         return tuple(sorted(distinct(shares, "a share")))
 
 
-class ComparisonFields(AskedFields, BudgetFields, ComparedFields, ForecastFields, FitFields, frozen=True):
+class ComparisonFields(SureFields, AskedFields, BudgetFields, ComparedFields, ForecastFields, FitFields, frozen=True):
     """One comparison: a data set, models, seeds and one budget for all of them."""
 
     @model_validator(mode="after")

@@ -109,6 +109,8 @@ def rerun_command(results: Results) -> str:
         return str(spec["command"])
     if spec.get("settings"):
         return "gnnkit compare --spec spec.toml"
+    if _is_judged(results) and not spec["forecasts"]:  # of what was in memory there is no command
+        return "gnnkit.compare.judge_forecasts(series, forecasts, ...)"
     words = ["gnnkit", "judge" if _is_judged(results) else "compare"]
     for key, value in spec.items():
         flag = f"--{key.replace('_', '-')}"
