@@ -41,7 +41,7 @@ _FORECAST = (
     ("#6d3fb0", "#b893f2"), ("#0a7d85", "#4cc3cc"), ("#a8447f", "#e88fc0"), ("#4a6fb5", "#93b2ee"),
     ("#7d6a1d", "#cdb75c"), ("#2f7a4d", "#7cc79b"), ("#93542a", "#dba078"), ("#5c5c8a", "#a9a9d6"),
 )  # fmt: skip
-_PALETTES = {"forecast": _FORECAST, "sequence": _SEQUENCE, "graph": _GRAPH, "baseline": _BASELINE}
+_PALETTES = {"sequence": _SEQUENCE, "graph": _GRAPH, "baseline": _BASELINE, "forecast": _FORECAST}
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _BASELINE_DASHES: tuple[Any, ...] = ((0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 _SPARE_DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1.5, 1)))
