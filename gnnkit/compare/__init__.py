@@ -5,6 +5,7 @@ from gnnkit.compare.conditions import Condition
 from gnnkit.compare.errors import ErrorTable
 from gnnkit.compare.findings import ABLATION, FINDINGS, VERDICTS
 from gnnkit.compare.findings.verdicts import verdicts
+from gnnkit.compare.forecasts.judged import judge_forecasts
 from gnnkit.compare.frame import compare
 from gnnkit.compare.output import check_folder, check_output, kept_spec, write_output
 from gnnkit.compare.report.html import write_report
@@ -38,6 +39,7 @@ __all__ = [
     "check_output",
     "compare",
     "historical_average",
+    "judge_forecasts",
     "kept_spec",
     "last_value",
     "load_series",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -54,7 +56,12 @@ def judge(evidence: Evidence) -> Results:
         errors=table.of_base(),
         node_errors=table.per_node(),
         traces=_traces(evidence),
-        notes=[*baseline_notes(series, evidence.windows.test), *ablation_notes(spec), *_tuning_notes(evidence)],
+        notes=[
+            *baseline_notes(series, evidence.windows.test),
+            *ablation_notes(spec),
+            *_tuning_notes(evidence),
+            *_forecast_notes(evidence),
+        ],
         failures=_failures(evidence),
         inferred=evidence.inferred,
         findings=FINDINGS.judge(evidence),
@@ -71,6 +78,25 @@ def _tuning_notes(evidence: Evidence) -> list[str]:
     ]
 
 
+def _forecast_notes(evidence: Evidence) -> list[str]:
+    """What is not known of forecasts made elsewhere."""
+    if evidence.aligned is None:
+        return []
+    outcomes = evidence.aligned.outcomes
+    names = dict.fromkeys(outcome.model for outcome in outcomes)
+    notes = [
+        f"{', '.join(names)} {'was' if len(names) == 1 else 'were'} made elsewhere: what was seen in making them, test "
+        f"rows perhaps among it, is not known here."
+    ]
+    bare = dict.fromkeys(o.model for o in outcomes if o.validation is None and o.quantiles is None)
+    if bare:
+        notes.append(
+            f"No prediction intervals of {', '.join(bare)}: neither quantiles nor forecasts of validation rows "
+            f"were given."
+        )
+    return notes
+
+
 def _rows(evidence: Evidence) -> pd.DataFrame:
     """The rows of all outcomes, those of the base condition first."""
     place = evidence.environment
@@ -83,16 +109,17 @@ def _rows(evidence: Evidence) -> pd.DataFrame:
     shared |= {"leak": "+".join(leaks), "hidden_channels": 0, "trials": 0}
     shared |= {key: place[key] for key in ("device", "hardware", "threads", "torch", "gnnkit", "commit", "date")}
     jobs = {(job.model, job.seed, job.condition): job for job in evidence.stored}
+    targets = (evidence.table.true, evidence.table.mask, evidence.counted)
     rows: list[dict[str, Any]] = []
-    for outcome in evidence.outcomes:
+    # Numpy lets go of the interpreter while it sums: outcomes are scored side by side.
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        scored = list(pool.map(lambda outcome: score_rows([outcome], *targets), evidence.outcomes))
+    for outcome, own_rows in zip(evidence.outcomes, scored, strict=True):
         own: dict[str, Any] = dataclasses.asdict(outcome.condition)
         job = jobs.get((outcome.model, outcome.seed, outcome.condition))
         if job:
             own |= {"hidden_channels": job.hidden_channels, "trials": job.trials, **evidence.stored[job].made}
-        rows += [
-            shared | row | own
-            for row in score_rows([outcome], evidence.table.true, evidence.table.mask, evidence.counted)
-        ]
+        rows += [shared | row | own for row in own_rows]
     return pd.DataFrame(rows, columns=ROW_COLUMNS)
 
 
@@ -126,9 +153,13 @@ def _traces(evidence: Evidence) -> Traces:
     nodes = [known[pick] for pick in picks]
     length = min(test.count(horizon), series.season or TRACED_STEPS, 2 * TRACED_STEPS)
     at = (slice(0, length), horizon - 1, nodes)
+    covered = None if evidence.aligned is None else evidence.aligned.covered
     predicted: dict[str, list[Tensor]] = {}
     for outcome in evidence.base:
-        predicted.setdefault(outcome.model, []).append(outcome.predicted[at])
+        shown = outcome.predicted[at]
+        if outcome.fitted is None and covered is not None:  # a forecast that is lacking is no zero
+            shown = torch.where(covered[at], shown, math.nan)
+        predicted.setdefault(outcome.model, []).append(shown)
     return Traces(
         nodes=[series.node_names[node] for node in nodes],
         rows=test.target_rows(torch.arange(length))[:, horizon - 1].tolist(),

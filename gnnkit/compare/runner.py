@@ -17,10 +17,11 @@ from gnnkit.compare.budget import match_budget
 from gnnkit.compare.comparison import Comparison
 from gnnkit.compare.conditions import BASE, Condition
 from gnnkit.compare.evidence import Evidence, has_graph
+from gnnkit.compare.forecasts.judged import align_files
 from gnnkit.compare.jobs import Job, check_models, job_windows, plan_jobs
 from gnnkit.compare.judge import judge
 from gnnkit.compare.leakage.audit import audit
-from gnnkit.compare.output import check_kept, keep_spec, kept_threads
+from gnnkit.compare.output import check_kept, keep_spec, kept_forecasts, kept_threads
 from gnnkit.compare.pool import Work, run_jobs
 from gnnkit.compare.spec.comparison import ComparisonSpec, FinalSpec
 from gnnkit.compare.store import JobStore, code_digest, fingerprint
@@ -109,6 +110,8 @@ def run(
         check_trials(final, series)
     windows = job_windows(final, series)[1]
     check_models(final, series, windows, planned)
+    aligned = align_files(final, windows, series)
+    digests = aligned.digests if aligned else {}
     findings = _audit_conditions(final, series, windows, planned)
     data_hash = series.digest()
     with _folder(directory) as folder:
@@ -119,11 +122,12 @@ def run(
             threads = spec.threads or kept_threads(folder) or max(1, torch.get_num_threads() // jobs)
             final = final.model_copy(update={"threads": threads})
             work = Work.of(final, series, threads)
+            before = kept_forecasts(folder)
             left = partial(_missing, work, store, data_hash=data_hash, resume=resume, only_judge=only_judge)
             # An error where what is there is not of this run; trials that are judged again are those that are there.
             left((() if only_judge else round_jobs(final)) if final.trials else planned)
             # Only now: the spec of a run that is half done is not lost to one that does not fit it.
-            keep_spec(spec.model_copy(update={"threads": threads}), folder, data_hash=data_hash)
+            keep_spec(spec.model_copy(update={"threads": threads}), folder, data_hash=data_hash, forecasts=digests)
             if track is not None:
                 tags = {"data": series.name, "data_hash": data_hash, "commit": work.commit}
                 work = dataclasses.replace(work, track=open_track(track, folder / "track", tags))
@@ -142,9 +146,15 @@ def run(
         place = environment(resolve_device(spec.device)) | {"threads": threads, "jobs": jobs}
         codes = sorted({store.code(job) for job in stored}) if only_judge else [code_digest()]
         place |= {"data_hash": data_hash, "code_hash": ", ".join(codes)}
-        results = judge(
-            Evidence(final, series, windows, planned, stored, lost, place, findings, budget.record, sentences)
-        )
+        told: tuple[Any, ...] = (place, findings, budget.record, sentences)
+        if aligned:
+            place |= {"forecasts": digests}
+            changed = [name for name, digest in digests.items() if before.get(name, digest) != digest]
+            anew = [f"Other forecasts of {', '.join(changed)} than when the run was begun: judged anew."]
+            sentences = [*sentences, *aligned.sentences, *(anew if changed else [])]
+            told = (place, [*findings, *aligned.checks], budget.record, sentences)
+            windows = aligned.windows
+        results = judge(Evidence(final, series, windows, planned, stored, lost, *told, aligned=aligned))
     fits = sum(found.outcome.fitted.wall_seconds for found in stored.values() if found.outcome and found.outcome.fitted)
     wall = time.perf_counter() - start
     # Of a job, what is not its fit is the referee's, too: windows, predictions, the file.

@@ -86,6 +86,7 @@ class Windows:
         drop_last: True leaves out the last window (of each horizon), as the official T-GCN code does.
         lead: Steps from the last row of the history to the first target. Default 1; a model that predicts one step
             alone, h steps ahead, has `lead=h, horizon=1`.
+        chosen: Numbers of the windows that are kept, rising; see `select`. Default None: all.
 
     Raises:
         ValueError: `lead`, `history`, `horizon` or `min_horizon` below 1, `min_horizon` above `horizon`, rows outside
@@ -111,6 +112,7 @@ class Windows:
         min_horizon: int | None = None,
         drop_last: bool = False,
         lead: int = 1,
+        chosen: Int[Tensor, " W"] | None = None,
     ) -> None:
         _check_lengths(history, horizon, min_horizon, lead)
         self.store = SeriesStore.from_series(source) if isinstance(source, GraphSeries) else source
@@ -120,6 +122,7 @@ class Windows:
         self.min_horizon = horizon if min_horizon is None else min_horizon
         self.drop_last = drop_last
         self.lead = lead
+        self.chosen = chosen
         num_rows = self.store.filled.size(0)
         if rows.step != 1 or not (0 <= rows.start <= rows.stop <= num_rows):
             raise ValueError(f"rows={rows!r}: expected a range with step 1 inside the {num_rows} rows of the series")
@@ -139,7 +142,27 @@ class Windows:
         return f"Windows({len(self)} windows of {self.history} + {self.horizon} in {span})"
 
     def _count(self, horizon: int) -> int:
-        return max(0, len(self.rows) - self.history - self.lead - horizon + 2 - int(self.drop_last))
+        whole = max(0, len(self.rows) - self.history - self.lead - horizon + 2 - int(self.drop_last))
+        return whole if self.chosen is None else int((self.chosen < whole).sum())
+
+    def select(self, index: Int[Tensor, " W"]) -> Windows:
+        """Some of the windows, as windows of their own on the same store.
+
+        Args:
+            index: Window numbers, rising.
+
+        Raises:
+            ValueError: A window number that is not there, or numbers that do not rise.
+
+        Example:
+            >>> from gnnkit.data import make_windows, simulate_traffic
+            >>> test = make_windows(simulate_traffic(num_nodes=4, days=1), history=6, horizon=3).test
+            >>> test.select(torch.tensor([0, 12])).target_rows(torch.tensor([1])).tolist()
+            [[248, 249, 250]]
+        """
+        if index.numel() > 1 and not bool((index[1:] > index[:-1]).all()):
+            raise ValueError("index: window numbers must rise, and none may come twice; sort them")
+        return self._on(self.store, self._origins(index) - self.rows.start)
 
     def count(self, horizon: int) -> int:
         """Number of leading windows whose first `horizon` targets all lie inside `rows` (one less with `drop_last`).
@@ -250,7 +273,7 @@ class Windows:
         """The same windows on a device. To move train, val and test together, use `WindowSplits.to`."""
         return self._on(self.store.to(device))
 
-    def _on(self, store: SeriesStore) -> Windows:
+    def _on(self, store: SeriesStore, chosen: Int[Tensor, " W"] | None = None) -> Windows:
         return Windows(
             store,
             self.rows,
@@ -260,6 +283,7 @@ class Windows:
             min_horizon=self.min_horizon,
             drop_last=self.drop_last,
             lead=self.lead,
+            chosen=self.chosen if chosen is None else chosen,
         )
 
     def _origins(self, index: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
@@ -268,7 +292,8 @@ class Windows:
                 f"index: window numbers from {int(index.min())} to {int(index.max())}, "
                 f"but the windows are 0 to {len(self) - 1}"
             )
-        return index.to(self.device).long() + self.rows.start
+        index = index.to(self.device).long()
+        return (index if self.chosen is None else self.chosen.to(self.device)[index]) + self.rows.start
 
 
 @dataclass(frozen=True, eq=False, repr=False)

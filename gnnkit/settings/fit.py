@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from gnnkit.settings.declared import Settings, Written, distinct
 from gnnkit.settings.problems import Key, SpecProblems
 
-__all__ = ["PATHS", "DataFields", "FitFields", "TrainingFields", "WindowFields"]
+__all__ = ["PATHS", "DataFields", "FitFields", "SeenFields", "TrainingFields", "WindowFields"]
 
 _OWN_FILES = ("series", "graph", "places", "covariates")
 _OWN_OPTIONS = (
@@ -156,8 +156,8 @@ class DataFields(Settings, frozen=True):
         return self
 
 
-class WindowFields(Settings, frozen=True):
-    """What a model sees and predicts."""
+class SeenFields(Settings, frozen=True):
+    """How far back a window goes, and how far ahead."""
 
     panel: ClassVar[str] = "Windows and width"
 
@@ -165,17 +165,6 @@ class WindowFields(Settings, frozen=True):
     """Rows that a model sees; none: chosen for the data (12 for the known data sets)."""
     horizons: Annotated[tuple[int, ...] | None, Written(("--horizon",))] = None
     """Steps ahead that are scored, positive and none twice; none: chosen for the data (3, 6, 12 for the known ones)."""
-    hidden_channels: Annotated[int, Written(("--hidden",))] = Field(default=16, ge=1)
-    """Width of a model whose own settings give no other."""
-    residual: bool | None = None
-    """True: a model predicts the change from the last value; false: the value itself; none: chosen by the training and
-    validation rows."""
-    time_features: bool = False
-    """True: a model also sees time of day and weekday."""
-    scaler: Literal["standard", "max", "max-node", "max-all", "max-node-all"] = "standard"
-    """Scaler of the inputs, fitted on the training rows: by mean and deviation, or by the largest value, of each node
-    or of all. "max-all" and "max-node-all" are fitted on all rows, a leak that only a comparison can allow
-    (`allow_leaks`)."""
 
     @field_validator("horizons")
     @classmethod
@@ -188,6 +177,22 @@ class WindowFields(Settings, frozen=True):
             if step < 1:
                 raise ValueError(f"{step} is not a number of steps ahead; give positive whole numbers, e.g. 3,6,12")
         return tuple(sorted(distinct(steps, "a horizon")))
+
+
+class WindowFields(SeenFields, frozen=True):
+    """What a model sees and predicts."""
+
+    hidden_channels: Annotated[int, Written(("--hidden",))] = Field(default=16, ge=1)
+    """Width of a model whose own settings give no other."""
+    residual: bool | None = None
+    """True: a model predicts the change from the last value; false: the value itself; none: chosen by the training and
+    validation rows."""
+    time_features: bool = False
+    """True: a model also sees time of day and weekday."""
+    scaler: Literal["standard", "max", "max-node", "max-all", "max-node-all"] = "standard"
+    """Scaler of the inputs, fitted on the training rows: by mean and deviation, or by the largest value, of each node
+    or of all. "max-all" and "max-node-all" are fitted on all rows, a leak that only a comparison can allow
+    (`allow_leaks`)."""
 
 
 class TrainingFields(Settings, frozen=True):

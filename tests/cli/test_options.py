@@ -55,6 +55,8 @@ OWN = {
 
 
 WRITTEN = {
+    "forecasts": " Repeatable.",
+    "validation_forecasts": " Repeatable.",
     "seeds": " 3 is a count, and 7, a list of one.",
     "ablate_graph": " Without a value: all.",
     **dict.fromkeys(("data_options", "missing_values", "search", "settings", "allow_leaks"), " Repeatable."),

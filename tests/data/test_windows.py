@@ -418,3 +418,21 @@ def test_outages_hide_what_is_measured_and_not_what_is_known_ahead():
     hidden[5, 1] = True
     shown = hide_values(with_known(), hidden)
     assert shown.values[5, 1].isnan().tolist() == [True, True, False, False]
+
+
+def test_some_windows_are_windows_of_their_own():
+    series = simulate_traffic(num_nodes=3, days=1)
+    test = make_windows(series, history=6, horizon=4, min_horizon=1).test
+    some = test.select(torch.tensor([2, 5, len(test) - 1]))
+    assert (len(some), some.count(1), some.count(4)) == (3, 3, 2)  # the last one has a single target
+    index = torch.tensor([2, 5, len(test) - 1])
+    assert torch.equal(some.target_rows(torch.arange(3)), test.target_rows(index))
+    for one, other in zip(some.batch(torch.arange(3)), test.batch(index), strict=True):
+        assert (one is None and other is None) or torch.equal(one, other)
+    assert (
+        some.select(torch.tensor([1])).target_rows(torch.tensor([0])).tolist() == test.target_rows(index[1:2]).tolist()
+    )
+    with pytest.raises(ValueError, match="index: window numbers must rise, and none may come twice; sort them"):
+        test.select(torch.tensor([3, 3]))
+    with pytest.raises(ValueError, match="but the windows are 0 to 2"):
+        some.target_rows(torch.tensor([3]))

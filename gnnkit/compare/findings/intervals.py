@@ -43,7 +43,7 @@ class IntervalScore:
 
     Args:
         model, seed, horizon: whose, and P.
-        method: "conformal" or "quantile".
+        method: "conformal", "quantile", or "given" for quantiles that are taken as they are.
         nominal: coverage that is asked for.
         coverage: share of the observed targets inside.
         width: mean, in the data's unit.
@@ -87,6 +87,10 @@ def score_intervals(
     coverage 1 − α is conformalised: both its bounds move out by the ⌈(1 − α) (n + 1)⌉-th smallest of
     max(q_{α/2} − y, y − q_{1−α/2}) on the validation targets of the step; `raw_coverage` and `raw_width` are before it.
 
+    `"given"`: the quantiles of a forecast made elsewhere (with `Outcome.levels`) that has none of the validation rows,
+    as they are. It has a CRPS where its levels hold `levels`. One whose levels lack α/2 or 1 − α/2 is scored by its
+    point forecasts, as if it had no quantiles.
+
     If validation and test errors were exchangeable, an interval would hold its share of new values whatever the model.
     They are not quite: windows overlap, so that neighbours are nearly copies and n tells less than it seems, traffic
     changes from the validation days to the test days, and nodes share one calibration. So coverage is measured.
@@ -123,8 +127,10 @@ def score_intervals(
     for outcome in outcomes:
         if not outcome.condition.is_base:
             continue
-        if outcome.quantiles is not None:
-            method, found = "quantile", _heads(outcome, truth, calibration, windows, coverage, levels)
+        bounded = not outcome.levels or {*interval_bounds(coverage)} <= {*outcome.levels}
+        if outcome.quantiles is not None and bounded:
+            method = "given" if outcome.levels and outcome.validation_quantiles is None else "quantile"
+            found = _heads(outcome, truth, calibration, windows, coverage, levels)
         elif outcome.validation is not None:
             method, found = "conformal", _conformal(outcome, truth, calibration, windows, coverage, levels)
         else:
@@ -180,14 +186,16 @@ def _heads(
     coverage: float,
     levels: tuple[float, ...],
 ) -> dict[int, dict[str, Any]]:
-    heads, before = outcome.quantiles, outcome.validation_quantiles
-    if heads is None or before is None:
+    heads, before, asked = outcome.quantiles, outcome.validation_quantiles, levels
+    levels = outcome.levels or levels
+    if heads is None or (before is None and not outcome.levels):
         raise ValueError(
             f"{outcome.model} has quantiles but no validation_quantiles; predict the validation windows too"
         )
-    if heads.size(-1) != len(levels) or before.size(-1) != len(levels):
+    found, calibrated = heads.size(-1), heads.size(-1) if before is None else before.size(-1)
+    if not found == calibrated == len(levels):
         raise ValueError(
-            f"{outcome.model} has {heads.size(-1)} quantiles, of the validation windows {before.size(-1)}, but levels "
+            f"{outcome.model} has {found} quantiles, of the validation windows {calibrated}, but levels "
             f"are {levels}; give the levels that its heads were trained on"
         )
     places = [int(np.argmin(np.abs(np.array(levels) - bound))) for bound in interval_bounds(coverage)]
@@ -197,11 +205,13 @@ def _heads(
             "train the heads on interval_levels(coverage)"
         )
     low, high = places
-    outside = (
-        np.maximum(-calibration.errors(before[:, p, :, low], p), calibration.errors(before[:, p, :, high], p))
-        for p in range(max(windows))
-    )
-    margin = np.array([conformal_margin(each, coverage) for each in outside])
+    margin = np.zeros(max(windows))
+    if before is not None:
+        outside = (
+            np.maximum(-calibration.errors(before[:, p, :, low], p), calibration.errors(before[:, p, :, high], p))
+            for p in range(max(windows))
+        )
+        margin = np.array([conformal_margin(each, coverage) for each in outside])
 
     def quantile(step: int, level: int) -> Tensor:
         return heads[:, step, :, level]
@@ -216,11 +226,15 @@ def _heads(
         return torch.minimum(bottom - margin[step], middle), torch.maximum(top + margin[step], middle)
 
     known = {p: n for p, n in windows.items() if np.isfinite(margin[:p]).all()}
-    found = _score(truth, known, levels, quantile, bounds)
+    scored = _score(truth, known, levels, quantile, bounds)
+    if not {*asked} <= {*levels}:  # a few levels do not make a distribution
+        scored = {p: figures | {"crps": None} for p, figures in scored.items()}
+    if before is None:
+        return scored
     untouched = _score(truth, known, (), quantile, raw)
     return {
         p: figures | {f"raw_{name}": untouched[p][name] for name in ("coverage", "width")}
-        for p, figures in found.items()
+        for p, figures in scored.items()
     }
 
 
@@ -280,6 +294,7 @@ def _section(results: Results, found: list[IntervalScore]) -> Section:
         "validation windows, scaled to the node; the same rule for every model.",
         "quantile": "Intervals of quantile heads, trained on the pinball loss; both bounds are then moved by what the "
         "validation windows ask for (conformalised). “Raw” is before that.",
+        "given": "Intervals between quantiles that were given with the forecasts, as they are.",
     }
     methods = {row.method for row in found}
     statements = tuple(Statement(text) for method, text in said.items() if method in methods)

@@ -34,13 +34,16 @@ def protocol(results: Results) -> list[tuple[str, list[tuple[str, str]]]]:
     scaling, scaler = "fitted on the observed values of the training rows alone", str(results.spec.get("scaler") or "")
     if scaler.endswith("-all"):  # gnnkit.data.SCALERS
         scaling = f"by {scaler}: fitted on the whole series, test rows included, as a published protocol does"
+    scored = ("scores", "in the data's unit; every observed value weighs the same, missing ones are not scored")
     rules = [
         ("form", f"every model predicts {FORMS[bool(results.spec.get('residual'))]}"),
         ("scaling", scaling),
         ("choice of epoch", "lowest validation MAE; test rows are read once, for the scores"),
-        ("scores", "in the data's unit; every observed value weighs the same, missing ones are not scored"),
+        scored,
         ("deviation", "standard deviation over seeds (n − 1); none for baselines, which have no seed"),
     ]
+    if _is_judged(results):
+        rules = [("forecasts", "made elsewhere; nothing was trained here"), scored]
     machine = [(key.replace("_", " "), plain_text(value)) for key, value in environment.items() if key != "data_hash"]
     return [("Data", about), ("Protocol", rules), ("Environment", machine)]
 
@@ -65,10 +68,9 @@ def _covariates(data: DataFacts) -> list[tuple[str, str]]:
     return found
 
 
-def _scaling(name: str) -> str:
-    if name.endswith("-all"):  # gnnkit.data.SCALERS
-        return f"by {name}: fitted on the whole series, test rows included, as a published protocol does"
-    return "fitted on the observed values of the training rows alone, of each feature by itself"
+def _is_judged(results: Results) -> bool:
+    """Whether nothing was trained, for `gnnkit judge` has no models."""
+    return "forecasts" in results.spec and "models" not in results.spec
 
 
 def spec_text(results: Results) -> str:
@@ -120,7 +122,9 @@ def rerun_command(results: Results) -> str:
         return str(spec["command"])
     if spec.get("settings"):
         return "gnnkit compare --spec spec.toml"
-    words = ["gnnkit", "compare"]
+    if _is_judged(results) and not spec["forecasts"]:  # of what was in memory there is no command
+        return "gnnkit.compare.judge_forecasts(series, forecasts, ...)"
+    words = ["gnnkit", "judge" if _is_judged(results) else "compare"]
     for key, value in spec.items():
         flag = f"--{key.replace('_', '-')}"
         if isinstance(value, dict):

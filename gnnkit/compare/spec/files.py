@@ -23,6 +23,8 @@ from gnnkit.temporal import MODELS
 
 __all__ = ["read_spec", "spec_schema"]
 
+_TABLES_OF_PATHS = ("forecasts", "validation_forecasts")
+
 
 def read_spec(path: str | Path, overrides: Mapping[str, Any] | None = None) -> ComparisonSpec:
     """Read a spec from a TOML file.
@@ -59,9 +61,11 @@ def read_spec(path: str | Path, overrides: Mapping[str, Any] | None = None) -> C
         raise ValueError(_not_toml(path, text, str(error))) from None
     if not values:
         raise ValueError(f'{path} is empty; write what to compare, e.g. models = ["gru", "tgcn"], or leave it out')
-    for name in PATHS:
-        if isinstance(values.get(name), str):
-            values[name] = str(path.parent / Path(values[name]).expanduser())
+    tables = [values[name] for name in _TABLES_OF_PATHS if isinstance(values.get(name), dict)]
+    for table, names in ((values, PATHS), *((table, tuple(table)) for table in tables)):
+        for name in names:
+            if isinstance(table.get(name), str):
+                table[name] = str(path.parent / Path(table[name]).expanduser())
     values = _with_places(values, path.parent)
     dates = {key: f"{value} is a date, and no setting is one" for key, value in _leaves(values) if _is_date(value)}
     overrides = overrides or {}
