@@ -26,6 +26,8 @@ class _Named(Protocol):
 
 
 Record = TypeVar("Record", bound=_Named)
+_FILE = "gnnkit_file"
+"""How the names of modules begin that were read from a file by its path."""
 
 
 class UnknownName(KeyError, ValueError):
@@ -63,6 +65,8 @@ class Registry(MutableMapping[str, Record]):
     ) -> None:
         self.kind, self.make, self.group = kind, make, group
         self._records: dict[str, Record] = {record.name: record for record in records}
+        self._own = frozenset(self._records)
+        self._assigned: set[str] = set()
         self._located: dict[tuple[str, str], Record] = {}
         self._broken: dict[str, str] = {}
         self._complete = False
@@ -90,9 +94,11 @@ class Registry(MutableMapping[str, Record]):
         if record.name != name:
             raise ValueError(f"{self.kind} {name!r}: its record has the name {record.name!r}; give both the same one")
         self._records[name] = record
+        self._assigned.add(name)
 
     def __delitem__(self, name: str) -> None:
         del self._records[name]
+        self._assigned.discard(name)
 
     def __iter__(self) -> Iterator[str]:
         self._take_entry_points()
@@ -101,6 +107,22 @@ class Registry(MutableMapping[str, Record]):
     def __len__(self) -> int:
         self._take_entry_points()
         return len(self._records)
+
+    def names(self) -> list[str]:
+        """The names of the first records and of those that were assigned; installed packages are not looked through."""
+        return list(self._records)
+
+    def is_first(self, name: str) -> bool:
+        """Whether a name is one of the registry's first records, that is gnnkit's own."""
+        return name in self._own and name not in self._assigned
+
+    def assigned(self, names: Iterable[str]) -> dict[str, Record]:
+        """Of some names, those that code of this process assigned: no other process knows them by itself."""
+        return {name: self._records[name] for name in names if name in self._assigned}
+
+    def file_of(self, module: ModuleType) -> str | None:
+        """The file that a module was read from by its path, as `path/to/file.py:Name`; None for any other module."""
+        return module.__file__ if module.__name__.startswith(_FILE) else None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.kind!r}, {list(self)!r})"
@@ -113,6 +135,7 @@ class Registry(MutableMapping[str, Record]):
         for point in sorted(entry_points(group=self.group), key=lambda point: point.name):
             try:
                 self[point.name] = point.load()
+                self._assigned.discard(point.name)  # another process finds it as this one did
             except Exception as error:  # a package's import may raise whatever it likes
                 reason = f"the entry point {point.value!r} cannot be used ({_one_line(error)})"
                 self._broken.setdefault(point.name, reason)
@@ -121,7 +144,7 @@ class Registry(MutableMapping[str, Record]):
     def _locate(self, name: str, place: str, attribute: str) -> Record:
         is_file = place.endswith(".py")
         key = (str(Path(place).absolute()) if is_file else place, attribute)
-        if key in self._located:
+        if key in self._located and not (is_file and _has_changed(Path(place))):
             return self._located[key]
         try:
             module = _import_file(Path(place)) if is_file else importlib.import_module(place)
@@ -137,17 +160,18 @@ class Registry(MutableMapping[str, Record]):
 
 
 def _import_file(path: Path) -> ModuleType:
-    """Run a file as a module, once a process; what lies beside it can be imported by it."""
+    """Run a file as a module, once a process and again after an edit; what lies beside it can be imported by it."""
     path = path.absolute()
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
-    name = f"gnnkit_file{re.sub(r'[^A-Za-z0-9]', '_', str(path))}"
-    if name in sys.modules:
+    name = _module_name(path)
+    if name in sys.modules and not _has_changed(path):
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None  # for the type checker: the file is there and ends in .py
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    _STAMPS[name] = _stamp(path)
     sys.modules[name] = module  # before it runs: its classes look themselves up there
     sys.path.insert(0, str(path.parent))
     try:
@@ -158,6 +182,25 @@ def _import_file(path: Path) -> ModuleType:
     finally:
         sys.path.remove(str(path.parent))
     return module
+
+
+_STAMPS: dict[str, tuple[int, int]] = {}
+"""Of each file that was run, when it was written and how long it was then."""
+
+
+def _module_name(path: Path) -> str:
+    return f"{_FILE}{re.sub(r'[^A-Za-z0-9]', '_', str(path.absolute()))}"
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size
+
+
+def _has_changed(path: Path) -> bool:
+    """Whether a file that was run is another one now; one that is gone is not."""
+    stamp = _STAMPS.get(_module_name(path))
+    return stamp is not None and path.is_file() and _stamp(path) != stamp
 
 
 def _own(module: ModuleType) -> list[str]:

@@ -159,7 +159,7 @@ def _observed(name: str, predicted: Any, true: Any, mask: Any) -> tuple[NDArray[
     if y_hat.shape != y.shape:
         raise ValueError(f"{name}: `predicted` has shape {y_hat.shape}, `true` has {y.shape}; give both in one shape")
     if mask is None:
-        return y_hat.astype(np.float64).ravel(), y.astype(np.float64).ravel()
+        return y_hat.astype(np.float64, copy=False).ravel(), y.astype(np.float64, copy=False).ravel()
     seen = np.asarray(mask, dtype=bool)
     if seen.shape != y.shape:
         raise ValueError(f"{name}: `mask` has shape {seen.shape}, the values have {y.shape}; give one entry per value")

@@ -38,7 +38,8 @@ ALLOWED: dict[str, set[str]] = {
     "studies": _BELOW_FORECASTING,
     "forecasting": _BELOW_FORECASTING,
     "compare": {*_BELOW_FORECASTING, "forecasting"},
-    "cli": {*_BELOW_FORECASTING, "studies", "forecasting", "compare"},
+    "testing": {"settings", "temporal", "training", "report", "forecasting"},
+    "cli": {*_BELOW_FORECASTING, "studies", "forecasting", "compare", "testing"},
 }
 EVERYWHERE = {"_optional", "_user_cache", "_registry", "kept_files"}
 

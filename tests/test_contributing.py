@@ -10,6 +10,8 @@ import torch
 from gnnkit.cli import main
 from gnnkit.data import DATASETS, Dataset, load, simulate_traffic
 from gnnkit.data.files import DataFile
+from gnnkit.forecasting import FitSettings, fit_windows, settle, train_one
+from gnnkit.forecasting.baselines import last_value
 from gnnkit.temporal import MODELS, ModelEntry, build_forecaster
 from tests.compare import test_widths
 from tests.data import test_registry as datasets_of_all
@@ -92,8 +94,9 @@ def test_the_walk_of_a_forecaster(tmp_path, capsys):
         # What the tests that walk the registry ask of every model.
         models_of_all.test_each_entry_says_what_it_is_and_builds("nlinear")
         models_of_all.test_the_names_and_their_order()
-        models_of_all.test_the_given_graph_makes_a_difference_unless_a_model_has_none_or_its_own("nlinear")
         models_of_all.test_every_model_keeps_the_contract("nlinear")
+        models_of_all.test_nodes_hear_each_other_by_a_graph_or_as_one_vector("nlinear")
+        models_of_all.test_a_wrapper_hands_on_what_its_model_is_and_draws_it_anew("nlinear")
         models_of_all.test_every_model_can_read_the_mask("nlinear")
         models_of_all.test_every_model_runs_under_autocast("nlinear")
         test_quantile.test_every_model_gives_quantiles_around_its_own_forecast("nlinear", False)
@@ -103,6 +106,16 @@ def test_the_walk_of_a_forecaster(tmp_path, capsys):
         assert f"sequence    {MODELS['nlinear'].description}" in listed(capsys)
     finally:
         del MODELS["nlinear"]
+
+
+def test_the_rival_with_fit_and_predict(tmp_path):
+    section = TEXT.split("### A rival with fit and predict\n")[1].split("\n### ")[0]
+    (tmp_path / "drift.py").write_text(re.findall(r"```python\n(.*?)```", section, re.DOTALL)[0])
+    settings, series, _ = settle(FitSettings(horizons=[2], device="cpu"), simulate_traffic(num_nodes=4, days=1))
+    training = settings.training_settings(seed=0)
+    trained = train_one(settings, series, f"{tmp_path / 'drift.py'}:Drift", training, own={"damping": 0.0})
+    assert torch.equal(trained.predicted["test"], last_value(series, fit_windows(settings, series).test))
+    assert trained.forecaster.rival.change.shape == (2, 4)
 
 
 def test_the_walk_of_a_data_set(tmp_path, capsys, monkeypatch):

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from gnnkit.compare import make_spec, run
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 # What each one has to print.
@@ -18,8 +20,32 @@ PROMISED = {
 }
 
 
+# What each of these defines, to be compared with gnnkit's models.
+MODELS_OF_ONES_OWN = {"own_model.py": "Mixer", "own_trees.py": "Trees"}
+
+
 def test_no_example_is_left_out():
-    assert {path.name for path in EXAMPLES.glob("*.py")} == set(PROMISED)
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {*PROMISED, *MODELS_OF_ONES_OWN}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS_OF_ONES_OWN)
+def test_a_model_of_ones_own_is_compared_with_those_of_gnnkit(name):
+    if name == "own_trees.py":
+        pytest.importorskip("lightgbm", reason='lightgbm is not installed: pip install "gnnkit[trees]"')
+    model = f"{EXAMPLES / name}:{MODELS_OF_ONES_OWN[name]}"
+    small = {"data_options": {"num_nodes": 6, "days": 3}, "horizons": [3], "seeds": [0], "epochs": 2, "resamples": 100}
+    results = run(make_spec(models=["dlinear", model], ablate_graph=[model], device="cpu", **small))
+    assert results.failures == []
+    assert set(results.rows.loc[results.rows["model"] == model, "adjacency"]) == {
+        "given", "identity", "shuffled", "random", "complete"
+    }  # fmt: skip
+
+
+def test_the_models_of_ones_own_are_short():
+    for name in MODELS_OF_ONES_OWN:
+        assert len((EXAMPLES / name).read_text(encoding="utf-8").splitlines()) <= 45
+    assert len((EXAMPLES / "own_model.py").read_text(encoding="utf-8").splitlines()) <= 25
 
 
 @pytest.mark.slow

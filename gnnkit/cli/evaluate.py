@@ -27,6 +27,7 @@ def evaluate(
     series: Annotated[
         Path | None, named_option("Data", "Another series of the same nodes (the one trained on).")
     ] = None,
+    covariates: Annotated[Path | None, named_option("Data", "What stands beside that series.")] = None,
     step_minutes: Annotated[float | None, named_option("Data", "Minutes in a row of it.")] = None,
     device: Annotated[str, named_option("Output", "auto, cpu, cuda, cuda:1, mps (auto).")] = "auto",
     out: Annotated[Path | None, named_option("Output", "CSV file for the rows.")] = None,
@@ -35,9 +36,11 @@ def evaluate(
 
     check_file(out, series)
     fitted = load_fitted(folder)
-    if series is None and step_minutes is not None:
-        raise ValueError("step_minutes: only for another series; give --series, or leave it out")
-    other = None if series is None else read_series(series, fitted, step_minutes=step_minutes)
+    for name, value in (("step_minutes", step_minutes), ("covariates", covariates)):
+        if series is None and value is not None:
+            raise ValueError(f"{name}: only for another series; give --series, or leave it out")
+    options = {"step_minutes": step_minutes, "covariates": covariates}
+    other = None if series is None else read_series(series, fitted, **options)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", TrainedRowsWarning)
         rows = evaluate_forecaster(fitted, other, device=device)

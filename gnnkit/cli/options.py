@@ -27,6 +27,7 @@ __all__ = [
     "named_option",
     "option_help",
     "option_name",
+    "parse_files",
     "parse_names",
     "parse_options",
     "parse_seeds",
@@ -173,6 +174,8 @@ def read_option(name: str, field: FieldInfo, texts: Any) -> Any:
     """
     if isinstance(texts, bool):
         return texts
+    if _names_files(field):
+        return parse_files(texts, name, _written(field).example)
     if get_origin(field.annotation) is dict:
         return parse_options(texts, name, _written(field).example, tables="." in _written(field).example)
     if not _is_list(field):
@@ -212,13 +215,39 @@ def parse_options(pairs: Sequence[str], name: str, example: str, *, tables: bool
     found: dict[str, Any] = {}
     for pair in pairs:
         path, sign, value = pair.partition("=")
-        table, dot, key = path.partition(".") if tables else ("", ".", path)
+        # The last point: a model of one's own has some in its name, my.py:Net.
+        table, dot, key = path.rpartition(".") if tables else ("", ".", path)
         if not (sign and dot and key.isidentifier() and (table or not tables)):
             raise ValueError(f"{name}: {pair!r} is not {_pair_form(example)}; write e.g. {example}")
         with suppress(json.JSONDecodeError):
             value = json.loads(value)
         (found.setdefault(table, {}) if tables else found)[key] = value
     return found
+
+
+def parse_files(pairs: Sequence[str], name: str, example: str) -> dict[str, str]:
+    """NAME=FILE pairs; a name may have any sign but =, and each is given once.
+
+    Raises:
+        ValueError: a text is no such pair, or a name is given twice.
+
+    Example:
+        >>> parse_files(["t-gcn=a.npz", "mine=b=c.csv"], "forecasts", "tgcn=tgcn.npz")
+        {'t-gcn': 'a.npz', 'mine': 'b=c.csv'}
+    """
+    found: dict[str, str] = {}
+    for pair in pairs:
+        key, sign, path = pair.partition("=")
+        if not (sign and key.strip() and path):
+            raise ValueError(f"{name}: {pair!r} is not NAME=FILE; write e.g. {example}")
+        if key in found:
+            raise ValueError(f"{name}: the name {key} is given twice, for {found[key]} and {path}; give each its own")
+        found[key] = path
+    return found
+
+
+def _names_files(field: FieldInfo) -> bool:
+    return get_origin(field.annotation) is dict and get_args(field.annotation)[1] is Path
 
 
 def _pair_form(example: str) -> str:
@@ -237,6 +266,8 @@ def _written(field: FieldInfo) -> Written:
 
 def _metavar(field: FieldInfo) -> str | None:
     """What stands for the value in --help; none for a flag."""
+    if _names_files(field):
+        return "NAME=FILE"
     if get_origin(field.annotation) is dict:
         return _pair_form(_written(field).example)
     kinds = _kinds(field.annotation)

@@ -37,12 +37,18 @@ one. Options that are left out are those of `gnnkit compare`.
 """
 
 
+_NOT_KEPT = (
+    "{} is not kept: only weights of torch are kept as safetensors; give its class save(self, folder) and a "
+    "classmethod load(cls, folder)"
+)
+
+
 @app.command(
     help=help_text(_TRAIN), short_help="Train one model and keep it.", cls=takes("gnnkit.settings.fit:FitFields")
 )
 def train(
     ctx: typer.Context,
-    model: Annotated[str, Argument(help="A name of `gnnkit list`.")],
+    model: Annotated[str, Argument(help="A name of `gnnkit list`, or a class of your own: file.py:Class.")],
     setting: Annotated[
         list[str] | None,
         named_option(_MODEL, "NAME=VALUE for the model, e.g. dropout=0.1; repeatable.", "--setting", "--set"),
@@ -62,19 +68,22 @@ def train(
     from rich.console import Console
 
     from gnnkit.compare.jobs import Job
+    from gnnkit.compare.model_faults import fault_of
     from gnnkit.data import read_node_features
     from gnnkit.data.defaults import series_remarks
     from gnnkit.data.spans import every_step
     from gnnkit.forecasting import FitSettings, evaluate_forecaster, load_series, save_fitted, train_forecaster
+    from gnnkit.forecasting.rival import keeps_itself
     from gnnkit.forecasting.scores import named_scores
-    from gnnkit.temporal import MODELS
+    from gnnkit.temporal import MODELS, WrongForecast
     from gnnkit.training import FitListeners, open_progress
     from gnnkit.training.environment import commit
     from gnnkit.training.track import open_track
 
     spec = FitSettings(**ctx.obj)
     MODELS[model]  # an unknown one is told before anything is read
-    settings = parse_options(setting or (), "setting", "dropout=0.1")
+    # As `gnnkit compare` writes it, MODEL.NAME=VALUE, it is understood too.
+    settings = parse_options([text.removeprefix(f"{model}.") for text in setting or ()], "setting", "dropout=0.1")
     for name in settings:
         if name in FitSettings.model_fields:
             raise ValueError(
@@ -104,18 +113,28 @@ def train(
         with open_progress(Console(stderr=True)) or nullcontext() as bar, tracking as tracked:
             heard = FitListeners(bar, tracked)
             fitted = train_forecaster(model, spec, settings, seed=seed, series=read, progress=heard)
-            save_fitted(fitted, out)
+            kept = fitted.rival is None or keeps_itself(fitted.rival)
+            if kept:
+                save_fitted(fitted, out)
             rows = evaluate_forecaster(fitted, device=spec.device)
             if tracked is not None:
                 tracked.log_final(named_scores(row for _, row in rows[rows["model"] == model].iterrows()))
     except FloatingPointError as error:
         typer.echo(f"gnnkit: {model} failed: {error}", err=True)
         raise typer.Exit(1) from None
-    if fitted.config["fit"]["form"]:
+    except WrongForecast:
+        raise
+    except Exception as error:
+        fault = fault_of(error, MODELS[model].build) if MODELS[model].is_own else None
+        if fault is None:
+            raise
+        typer.echo(f"gnnkit: {model} failed: {fault}", err=True)
+        raise typer.Exit(1) from None
+    if fitted.config["fit"]["form"] and fitted.rival is None:
         typer.echo(fitted.config["fit"]["form"].replace("Every model", model))
     typer.echo(_fit(fitted.config))
-    print_scores(rows, fitted.config["unit"], out / "evaluation.csv")
-    typer.echo(f"Model: {out}")
+    print_scores(rows, fitted.config["unit"], out / "evaluation.csv" if kept else None)
+    typer.echo(f"Model: {out}" if kept else _NOT_KEPT.format(fitted.config["model"]))
     if place is not None:
         typer.echo(f"Track: {place.look}")
 
@@ -147,10 +166,16 @@ def _edges(series: GraphSeries) -> str:
 
 def _fit(config: Mapping[str, Any]) -> str:
     """What a fit did, in a line."""
+    from gnnkit.training.fit import STOPPED
+
     fit, unit = config["fit"], f" {config['unit']}" if config["unit"] else ""
-    why = {"epochs": "", "patience": ", stopped: no better for a while", "seconds": ", stopped: out of time"}
+    if not fit["epochs"]:  # a rival that fits itself
+        return (
+            f"{config['model']}: {config['history']} rows in, {config['horizon']} out; fitted in "
+            f"{fit['wall_seconds']:.0f} s; validation MAE {fit['best_val_mae']:.5g}{unit}"
+        )
     return (
         f"{config['model']}: {fit['parameters']:,} parameters, {config['history']} rows in, {config['horizon']} out; "
-        f"{fit['epochs']} epochs in {fit['wall_seconds']:.0f} s{why[fit['stopped']]}; "
+        f"{fit['epochs']} epochs in {fit['wall_seconds']:.0f} s{STOPPED[fit['stopped']]}; "
         f"the best is {fit['best_epoch']}, validation MAE {fit['best_val_mae']:.5g}{unit}"
     )

@@ -1,9 +1,12 @@
 """One spec × models × seeds → rows, statistics and a report: does the graph help?"""
 
+from gnnkit.compare.comparison import Comparison
 from gnnkit.compare.conditions import Condition
 from gnnkit.compare.errors import ErrorTable
 from gnnkit.compare.findings import ABLATION, FINDINGS, VERDICTS
 from gnnkit.compare.findings.verdicts import verdicts
+from gnnkit.compare.forecasts.judged import judge_forecasts
+from gnnkit.compare.frame import compare
 from gnnkit.compare.output import check_folder, check_output, kept_spec, write_output
 from gnnkit.compare.report.html import write_report
 from gnnkit.compare.report.latex import write_latex
@@ -26,6 +29,7 @@ __all__ = [
     "DEFAULT_MODELS",
     "FINDINGS",
     "VERDICTS",
+    "Comparison",
     "ComparisonSpec",
     "Condition",
     "ErrorTable",
@@ -33,7 +37,9 @@ __all__ = [
     "Results",
     "check_folder",
     "check_output",
+    "compare",
     "historical_average",
+    "judge_forecasts",
     "kept_spec",
     "last_value",
     "load_series",

@@ -61,7 +61,8 @@ def match_budget(spec: FinalSpec, series: GraphSeries, tuning: Sequence[Mapping[
     chosen: dict[str, dict[str, Any]] = {}
     widths = {model: asked_width(spec, model) for model in spec.models}
     counts = {model: count_parameters(model, widths[model], sizes, own_settings(spec, model)) for model in spec.models}
-    target = spec.parameters or counts[spec.models[0]]
+    # Of the first model; a rival that fits itself has none before that.
+    target = spec.parameters or next((counts[model] for model in spec.models if counts[model]), 0)
     if spec.budget == "parameters":
         for model in spec.models:
             width, counts[model] = match_width(model, target, sizes, own_settings(spec, model))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,15 +10,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
 
 from gnnkit.compare.errors import ErrorTable
 from gnnkit.compare.folds import Fold, JoinedWindows, join_outcomes
+from gnnkit.compare.forecasts.align import Aligned
 from gnnkit.compare.jobs import Job
 from gnnkit.compare.scores import Outcome
 from gnnkit.compare.spec.comparison import FinalSpec
 from gnnkit.compare.store import StoredJob
 from gnnkit.data import GraphSeries, Windows
 from gnnkit.forecasting.baselines import BASELINES
+from gnnkit.metrics import mae
 from gnnkit.statistics.spans import span_numbers
 
 __all__ = ["Evidence", "best_by_validation", "has_graph"]
@@ -30,7 +35,8 @@ class Evidence:
     Args:
         spec: what was compared.
         series: the data as they were read.
-        folds: the data of each fold under the base condition; one, without rolling origins.
+        folds: the data of each fold under the base condition; one, without rolling origins. Where there are forecasts
+            made elsewhere, its windows are those of them that are judged.
         jobs: what was planned, in order.
         stored: what became of it.
         lost: jobs without a result, by key, and why.
@@ -38,6 +44,7 @@ class Evidence:
         audit: what the leakage audit found.
         budget: what the budget came to.
         inferred: what was inferred about the data.
+        aligned: forecasts made elsewhere; None: there are none.
         found: what findings have found so far, by name; `Finding.judge` fills it.
     """
 
@@ -51,11 +58,12 @@ class Evidence:
     audit: list[dict[str, Any]] = field(default_factory=list)
     budget: dict[str, Any] = field(default_factory=dict)
     inferred: list[str] = field(default_factory=list)
+    aligned: Aligned | None = None
     found: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
     def outcomes(self) -> list[Outcome]:
-        """What was predicted, under all conditions: baselines, then the fits."""
+        """What was predicted, under all conditions: baselines, the fits, then forecasts made elsewhere."""
         return [join_outcomes(parts) for parts in self.by_fold]
 
     @cached_property
@@ -63,13 +71,16 @@ class Evidence:
         """The same, as one outcome for each fold; a fit that failed in one of them is left out."""
         found: dict[Any, list[Outcome]] = {}
         for name, predict in BASELINES.items():
-            for series, (val, test) in ((fold.series, (fold.windows.val, fold.windows.test)) for fold in self.folds):
-                outcome = Outcome(name, "baseline", 0, predict(series, test), None, validation=predict(series, val))
+            for fold in self.folds:
+                predicted, validation = (predict(fold.series, part) for part in (fold.windows.test, fold.windows.val))
+                outcome = Outcome(name, "baseline", 0, predicted, None, validation=validation)
                 found.setdefault(name, []).append(outcome)
         for job, stored in self.stored.items():
             if stored.outcome:
-                found.setdefault((job.model, job.seed, job.condition), []).append(stored.outcome)
-        return [parts for parts in found.values() if len(parts) == len(self.folds)]
+                outcome = self.aligned.on_judged(stored.outcome) if self.aligned else stored.outcome
+                found.setdefault((job.model, job.seed, job.condition), []).append(outcome)
+        whole = [parts for parts in found.values() if len(parts) == len(self.folds)]
+        return [*whole, *([outcome] for outcome in (self.aligned.outcomes if self.aligned else ()))]
 
     @cached_property
     def test(self) -> Windows | JoinedWindows:
@@ -90,7 +101,10 @@ class Evidence:
     @cached_property
     def table(self) -> ErrorTable:
         """The errors of all fits."""
-        return ErrorTable(self.outcomes, *self.test.targets(), self.counted, self._spans())
+        true, mask = self.test.targets()
+        if self.aligned is not None and self.aligned.covered is not None:
+            mask = self.aligned.covered
+        return ErrorTable(self.outcomes, true, mask, self.counted, self._spans())
 
     def _spans(self) -> dict[int, np.ndarray]:
         """The span of each test window at each horizon."""
@@ -107,7 +121,19 @@ class Evidence:
 
         Without a graph there are no graph models to set against the others: all are compared by name alone.
         """
-        return best_by_validation(self.base) if has_graph(self.series) else None
+        if not has_graph(self.series):
+            return None
+        y, mask = zip(*(fold.windows.val.targets() for fold in self.folds), strict=True)
+        return best_by_validation(self.base, torch.cat(y), torch.cat(mask))
+
+    @cached_property
+    def beside(self) -> tuple[str, str] | None:
+        """The two models whose errors are laid beside each other: `pair`; without one, and where there are forecasts
+        made elsewhere, the first two of these that were named, or the only one and the last value."""
+        if self.pair or self.aligned is None:
+            return self.pair
+        first, *others = dict.fromkeys(outcome.model for outcome in self.aligned.outcomes)
+        return first, (others or ["last-value"])[0]
 
     @property
     def judged(self) -> list[int]:
@@ -121,15 +147,34 @@ def has_graph(series: GraphSeries) -> bool:
     return bool(((source != target) & (series.edge_weight != 0)).any())
 
 
-def best_by_validation(outcomes: Sequence[Outcome]) -> tuple[str, str] | None:
+def best_by_validation(
+    outcomes: Sequence[Outcome],
+    true: Float[Tensor, "V P N"] | None = None,
+    mask: Bool[Tensor, "V P N"] | None = None,
+) -> tuple[str, str] | None:
     """The graph and the sequence model with the lowest validation MAE, a mean over seeds; None if a family is missing.
+
+    A forecast made elsewhere has the MAE of its validation forecasts. Without these it can only be the one model of its
+    family, which nothing has to choose: None where there are several.
 
     Args:
         outcomes: what was predicted; those under a condition other than the base, and baselines, are passed over.
+        true, mask: the validation targets.
     """
     errors: dict[str, dict[str, list[float]]] = {"graph": {}, "sequence": {}}
     for outcome in outcomes:
-        if outcome.condition.is_base and outcome.fitted is not None and outcome.family in errors:
-            errors[outcome.family].setdefault(outcome.model, []).append(outcome.fitted.best_val_mae)
-    best = [min(found, key=lambda name: float(np.mean(found[name])), default=None) for found in errors.values()]
+        if outcome.condition.is_base and outcome.family in errors:
+            found = math.nan
+            if outcome.fitted is not None:
+                found = outcome.fitted.best_val_mae
+            elif outcome.validation is not None and true is not None and mask is not None:
+                found = float(mae(outcome.validation, true, mask))
+            errors[outcome.family].setdefault(outcome.model, []).append(found)
+    best = [_lowest({name: float(np.mean(rows)) for name, rows in found.items()}) for found in errors.values()]
     return None if best[0] is None or best[1] is None else (best[0], best[1])
+
+
+def _lowest(errors: Mapping[str, float]) -> str | None:
+    if len(errors) > 1 and any(math.isnan(error) for error in errors.values()):
+        return None
+    return min(errors, key=lambda name: errors[name], default=None)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import itertools
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -21,12 +22,24 @@ from gnnkit.compare.scores import Outcome
 from gnnkit.compare.spec.comparison import ComparisonSpec, FinalSpec
 from gnnkit.data import GraphSeries, WindowSplits, hide_in_outages, latest_training_rows
 from gnnkit.forecasting import fit_windows, train_one
+from gnnkit.forecasting.dry_run import dry_run
+from gnnkit.forecasting.model_settings import FIT_SETTINGS
 from gnnkit.graph import graph_variant
 from gnnkit.statistics.conformal import interval_levels
 from gnnkit.temporal import MODELS, build_forecaster
+from gnnkit.temporal.entry import core_of
 from gnnkit.training import FitListeners, FitProgress, TrainingSettings, isolated_seed
 
-__all__ = ["Job", "ablation_adjacencies", "ablation_notes", "job_settings", "job_windows", "plan_jobs", "run_job"]
+__all__ = [
+    "Job",
+    "ablation_adjacencies",
+    "ablation_notes",
+    "check_models",
+    "job_settings",
+    "job_windows",
+    "plan_jobs",
+    "run_job",
+]
 
 _TRAINING = {*TrainingSettings.model_fields} - {"seed", "device"}
 
@@ -66,7 +79,7 @@ class Job:
     def key(self) -> str:
         """The job's name as a file's; no two jobs of a comparison share one."""
         condition = self.condition
-        parts = [re.sub(r"[^\w.-]", "_", self.model), f"seed{self.seed}"]  # a model of one's own is named by its place
+        parts = [_file_name(self.model), f"seed{self.seed}"]
         parts += [] if condition.adjacency == "given" else [condition.adjacency]
         parts += [] if condition.train_share == 1 else [f"train{condition.train_share!r}"]
         parts += [] if condition.hidden_share == 0 else [f"hidden{condition.hidden_share!r}"]
@@ -145,11 +158,23 @@ def job_settings(spec: ComparisonSpec, job: Job) -> tuple[dict[str, Any], Traini
         >>> own, training.learning_rate
         ({'dropout': 0.1}, 0.01)
     """
-    own = {name: value for name, value in job.settings.items() if name not in _TRAINING}
-    training = {name: value for name, value in job.settings.items() if name in _TRAINING}
+    mine = _of_the_model(job.model)
+    own = {name: value for name, value in job.settings.items() if name in mine or name not in _TRAINING}
+    training = {name: value for name, value in job.settings.items() if name not in own}
     if spec.intervals == "quantile":
         training |= {"loss": "pinball", "quantiles": interval_levels(spec.coverage)}
     return own, TrainingSettings(**{**dict(spec.training_settings(job.seed)), **training})
+
+
+def check_models(spec: FinalSpec, series: GraphSeries, windows: WindowSplits, jobs: Sequence[Job]) -> None:
+    """Let the models of one's own among some jobs take one step on two windows each, before anything is trained.
+
+    Raises:
+        ValueError: what one gives is no forecast, or cannot learn; see `gnnkit.forecasting.dry_run`.
+    """
+    for job in {job.model: job for job in reversed(jobs)}.values():
+        own, _ = job_settings(spec, job)
+        dry_run(spec, series, windows, job.model, hidden_channels=job.hidden_channels, own=own)
 
 
 def job_windows(
@@ -221,8 +246,26 @@ def run_job(
     return outcome, time.perf_counter() - start
 
 
+def _file_name(model: str) -> str:
+    """A name as a part of a file's: one that is a place has its end, and some signs that no other place has."""
+    name = re.sub(r"[^\w.-]", "_", model)
+    return name if name == model else f"{name[-60:].lstrip('_.-')}-{hashlib.sha256(model.encode()).hexdigest()[:6]}"
+
+
+def _of_the_model(model: str) -> set[str]:
+    """The settings that go to a model's constructor, even where training has one of that name.
+
+    A rival minds its own rates and epochs; of a module the trainer does.
+    """
+    entry = MODELS[model]
+    return {*entry.settings} - (set() if entry.fits_itself else {*FIT_SETTINGS})
+
+
 def _uses_graph(spec: ComparisonSpec, model: str) -> bool:
     """Whether the given graph makes a difference to the model; it may depend on its settings."""
+    entry = MODELS[model]
+    if entry.is_own:  # its constructor may mind made-up sizes; what its class says holds for all of them
+        return entry.family == "graph" and bool(getattr(core_of(entry.build), "uses_graph", True))
     own = {name: value for name, value in spec.settings.get(model, {}).items() if name not in _TRAINING}
     sizes = {"hidden_channels": spec.hidden_channels, "history": spec.history or 12, "num_nodes": 4}
     sizes |= {"edge_index": torch.zeros(2, 0, dtype=torch.int64)}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from torch import Tensor
 
 from gnnkit.compare.evidence import Evidence
 from gnnkit.compare.findings import FINDINGS
-from gnnkit.compare.folds import Fold
 from gnnkit.compare.jobs import ablation_notes
 from gnnkit.compare.leakage.audit import CAUSES
 from gnnkit.compare.results import (
@@ -28,8 +28,9 @@ from gnnkit.compare.results import (
     Traces,
 )
 from gnnkit.compare.scores import Outcome, score_rows
-from gnnkit.data import GraphSeries
-from gnnkit.forecasting.baselines import baseline_notes
+from gnnkit.forecasting.baselines import BASELINES, baseline_notes
+from gnnkit.temporal import MODELS
+from gnnkit.temporal.target_only import reads_features
 
 __all__ = ["judge"]
 
@@ -48,14 +49,19 @@ def judge(evidence: Evidence) -> Results:
     return Results(
         spec=spec.to_json(),
         environment=evidence.environment,
-        data=_describe(series, evidence.folds),
+        data=_describe(evidence),
         rows=_rows(evidence),
         curves=pd.DataFrame([row for outcome in base for row in _curve(outcome)], columns=CURVE_COLUMNS),
         step_errors=pd.DataFrame(table.per_step(), columns=STEP_COLUMNS),
         errors=table.of_base(),
         node_errors=table.per_node(),
         traces=_traces(evidence),
-        notes=[*baseline_notes(series, evidence.test), *ablation_notes(spec), *_tuning_notes(evidence)],
+        notes=[
+            *baseline_notes(series, evidence.test),
+            *ablation_notes(spec),
+            *_tuning_notes(evidence),
+            *_forecast_notes(evidence),
+        ],
         failures=_failures(evidence),
         inferred=evidence.inferred,
         findings=FINDINGS.judge(evidence),
@@ -72,6 +78,25 @@ def _tuning_notes(evidence: Evidence) -> list[str]:
     ]
 
 
+def _forecast_notes(evidence: Evidence) -> list[str]:
+    """What is not known of forecasts made elsewhere."""
+    if evidence.aligned is None:
+        return []
+    outcomes = evidence.aligned.outcomes
+    names = dict.fromkeys(outcome.model for outcome in outcomes)
+    notes = [
+        f"{', '.join(names)} {'was' if len(names) == 1 else 'were'} made elsewhere: what was seen in making them, test "
+        f"rows perhaps among it, is not known here."
+    ]
+    bare = dict.fromkeys(o.model for o in outcomes if o.validation is None and o.quantiles is None)
+    if bare:
+        notes.append(
+            f"No prediction intervals of {', '.join(bare)}: neither quantiles nor forecasts of validation rows "
+            f"were given."
+        )
+    return notes
+
+
 def _rows(evidence: Evidence) -> pd.DataFrame:
     """The rows of all outcomes, those of the base condition first."""
     place = evidence.environment
@@ -84,16 +109,17 @@ def _rows(evidence: Evidence) -> pd.DataFrame:
     shared |= {"leak": "+".join(leaks), "hidden_channels": 0, "trials": 0}
     shared |= {key: place[key] for key in ("device", "hardware", "threads", "torch", "gnnkit", "commit", "date")}
     jobs = {(job.model, job.seed, job.condition): job for job in evidence.stored}
+    targets = (evidence.table.true, evidence.table.mask, evidence.counted)
     rows: list[dict[str, Any]] = []
-    for outcome in evidence.outcomes:
+    # Numpy lets go of the interpreter while it sums: outcomes are scored side by side.
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        scored = list(pool.map(lambda outcome: score_rows([outcome], *targets), evidence.outcomes))
+    for outcome, own_rows in zip(evidence.outcomes, scored, strict=True):
         own: dict[str, Any] = dataclasses.asdict(outcome.condition)
         job = jobs.get((outcome.model, outcome.seed, outcome.condition))
         if job:
             own |= {"hidden_channels": job.hidden_channels, "trials": job.trials, **evidence.stored[job].made}
-        rows += [
-            shared | row | own
-            for row in score_rows([outcome], evidence.table.true, evidence.table.mask, evidence.counted)
-        ]
+        rows += [shared | row | own for row in own_rows]
     return pd.DataFrame(rows, columns=ROW_COLUMNS)
 
 
@@ -127,9 +153,13 @@ def _traces(evidence: Evidence) -> Traces:
     nodes = [known[pick] for pick in picks]
     length = min(test.count(horizon), series.season or TRACED_STEPS, 2 * TRACED_STEPS)
     at = (slice(0, length), horizon - 1, nodes)
+    covered = None if evidence.aligned is None else evidence.aligned.covered
     predicted: dict[str, list[Tensor]] = {}
     for outcome in evidence.base:
-        predicted.setdefault(outcome.model, []).append(outcome.predicted[at])
+        shown = outcome.predicted[at]
+        if outcome.fitted is None and covered is not None:  # a forecast that is lacking is no zero
+            shown = torch.where(covered[at], shown, math.nan)
+        predicted.setdefault(outcome.model, []).append(shown)
     return Traces(
         nodes=[series.node_names[node] for node in nodes],
         rows=test.target_rows(torch.arange(length))[:, horizon - 1].tolist(),
@@ -143,10 +173,19 @@ def _by_node(values: Float[Tensor, "S M"]) -> list[list[float | None]]:
     return [[None if math.isnan(value) else value for value in node] for node in values.T.tolist()]
 
 
-def _describe(series: GraphSeries, folds: Sequence[Fold]) -> DataFacts:
+def _target_only(evidence: Evidence) -> list[str]:
+    """The models that see none of the covariates, where there are some."""
+    if evidence.series.num_features == 1:
+        return []
+    models = dict.fromkeys(job.model for job in evidence.jobs)
+    return [*BASELINES, *(model for model in models if not reads_features(MODELS[model].arguments))]
+
+
+def _describe(evidence: Evidence) -> DataFacts:
+    series = evidence.series
     rows = {part: [rows.start, rows.stop] for part, rows in series.split.parts.items()}
-    if len(folds) > 1:
-        parts = [(number, fold.series.split.parts) for number, fold in enumerate(folds, 1)]
+    if len(evidence.folds) > 1:
+        parts = [(number, fold.series.split.parts) for number, fold in enumerate(evidence.folds, 1)]
         rows = {f"fold {n}, {part}": [r.start, r.stop] for n, split in parts for part, r in split.items()}
     edges = zip(*series.edge_index.tolist(), series.edge_weight.tolist(), strict=True)
     return DataFacts(
@@ -161,9 +200,13 @@ def _describe(series: GraphSeries, folds: Sequence[Fold]) -> DataFacts:
         nodes=series.num_nodes,
         features=series.num_features,
         missing_share=float(series.values[..., 0].isnan().double().mean()),
-        split=series.split.label if len(folds) == 1 else f"rolling origins, {len(folds)} folds",
+        split=series.split.label if len(evidence.folds) == 1 else f"rolling origins, {len(evidence.folds)} folds",
         split_rows=rows,
         node_names=list(series.node_names),
         positions=None if series.positions is None else series.positions.tolist(),
         edges=[list(edge) for edge in edges],
+        graph_source=series.graph_source,
+        covariates=list(series.covariates),
+        known_ahead=list(series.known_names),
+        target_only=_target_only(evidence),
     )

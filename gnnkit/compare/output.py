@@ -16,8 +16,18 @@ from gnnkit.compare.report.markdown import write_markdown
 from gnnkit.compare.results import Results
 from gnnkit.compare.spec.comparison import ComparisonSpec, make_spec
 from gnnkit.kept_files import check_folder, write_json
+from gnnkit.settings.judging import ForecastFields
 
-__all__ = ["check_folder", "check_kept", "check_output", "keep_spec", "kept_spec", "kept_threads", "write_output"]
+__all__ = [
+    "check_folder",
+    "check_kept",
+    "check_output",
+    "keep_spec",
+    "kept_forecasts",
+    "kept_spec",
+    "kept_threads",
+    "write_output",
+]
 
 OUTPUT_FILES = ("rows.csv", "rows.parquet", "report.html", "report.md", "tables.tex", "results.json")
 _KEPT = ("spec.json", "jobs", "track")
@@ -86,13 +96,16 @@ def write_output(results: Results, directory: str | Path) -> Path:
     return directory / "report.html"
 
 
-def keep_spec(spec: ComparisonSpec, directory: str | Path, *, data_hash: str) -> None:
+def keep_spec(
+    spec: ComparisonSpec, directory: str | Path, *, data_hash: str, forecasts: Mapping[str, str] | None = None
+) -> None:
     """Write `spec.json`, from which a run that was cut off can go on.
 
     Args:
         spec: what was asked for, with the threads of a fit.
         directory: the folder; made when it is missing.
         data_hash: of the data.
+        forecasts: SHA-256 of the forecasts made elsewhere, by name; none by default.
 
     Raises:
         ValueError: a run was begun there that this one would not go on with; see `check_kept`.
@@ -102,16 +115,22 @@ def keep_spec(spec: ComparisonSpec, directory: str | Path, *, data_hash: str) ->
     check_kept(spec, directory, data_hash=data_hash)
     paths = {name: getattr(spec, name) for name in ("data_root", "series", "graph")}
     # Absolute: a run may go on from another working directory.
-    spec = spec.model_copy(update={name: path and path.absolute() for name, path in paths.items()})
+    absolute: dict[str, Any] = {name: path and path.absolute() for name, path in paths.items()}
+    for name in ("forecasts", "validation_forecasts"):
+        absolute[name] = {key: path.absolute() for key, path in getattr(spec, name).items()}
+    spec = spec.model_copy(update=absolute)
     document = {"gnnkit_spec": True, "data_hash": data_hash, "spec": spec.to_json()}
+    if forecasts:
+        document["forecasts"] = dict(forecasts)
     write_json(directory / "spec.json", document)
 
 
 def check_kept(spec: ComparisonSpec, directory: str | Path, *, data_hash: str) -> None:
     """Refuse a folder with finished fits of another run that is not over: it could not go on any more.
 
-    The number of threads may differ, and models, seeds, shares and ablations may be added, as everything that is
-    finished stays part of the run. A folder with results, or without a finished fit, loses nothing.
+    The number of threads may differ, and so may forecasts made elsewhere, on which no fit depends. Models, seeds,
+    shares and ablations may be added, as everything that is finished stays part of the run. A folder with results, or
+    without a finished fit, loses nothing.
 
     Args:
         spec: what is asked for now.
@@ -146,7 +165,7 @@ def check_kept(spec: ComparisonSpec, directory: str | Path, *, data_hash: str) -
 
 def _goes_on(name: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
     """Whether a run that is not over may go on with another value of one of its settings."""
-    if there.get(name) == here.get(name) or name == "threads" or name in _SAME_DATA:
+    if there.get(name) == here.get(name) or name == "threads" or name in (*_SAME_DATA, *ForecastFields.model_fields):
         return True
     if name not in ("settings", *_GROWING):
         return False
@@ -178,6 +197,12 @@ def kept_threads(directory: str | Path) -> int | None:
     """The threads of a fit in the run that a folder is from; None where there is none."""
     kept = _kept(Path(directory))
     return kept["spec"]["threads"] if kept else None
+
+
+def kept_forecasts(directory: str | Path) -> dict[str, str]:
+    """SHA-256 of the forecasts made elsewhere in the run that a folder is from, by name; empty where there are none."""
+    kept = _kept(Path(directory))
+    return dict(kept.get("forecasts", {})) if kept else {}
 
 
 def _kept(directory: Path) -> dict[str, Any] | None:

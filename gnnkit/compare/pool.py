@@ -6,6 +6,7 @@ import io
 import multiprocessing
 import pickle
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,15 +15,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from types import ModuleType
 from typing import Any
 
 import torch
 
 from gnnkit.compare.jobs import Job
+from gnnkit.compare.model_faults import fault_of
 from gnnkit.compare.spec.comparison import FinalSpec
 from gnnkit.compare.store import JobStore
 from gnnkit.compare.tracking import run_tracked
 from gnnkit.data import GraphSeries
+from gnnkit.temporal import MODELS
+from gnnkit.temporal.entry import core_of
 from gnnkit.training import FitProgress, MatrixProgress
 from gnnkit.training.environment import commit
 from gnnkit.training.track import Track
@@ -93,8 +98,8 @@ def run_jobs(
         progress: told about jobs and steps.
 
     Returns:
-        Jobs that ended without a result, by key, and why: their process died, or memory ran out. Fits that failed by
-        their numbers stand in the store.
+        Jobs that ended without a result, by key, and why: their process died, memory ran out, or the code of a model of
+        one's own came to an error. Fits that failed by their numbers stand in the store.
 
     Raises:
         ValueError: a job cannot be run as it was asked for.
@@ -131,13 +136,18 @@ def _run_one(
     except FloatingPointError as error:
         store.save_failure(job, fingerprint, str(error), seconds=time.perf_counter() - start, made=made)
         return "failed", str(error)
-    except (MemoryError, RuntimeError) as error:
-        if not _memory_ran_out(error):
+    except Exception as error:
+        if _memory_ran_out(error):
+            return "lost", f"memory ran out ({' '.join(str(error).split())[:200] or 'MemoryError'})"
+        entry = MODELS[job.model]
+        fault = fault_of(error, entry.build) if entry.is_own else None
+        if fault is None:
             raise
-        return "lost", f"memory ran out ({' '.join(str(error).split())[:200] or 'MemoryError'})"
+        return "lost", fault  # not kept: what is mended, in its file or around it, runs again
     store.save(job, fingerprint, outcome, seconds=seconds, made=made)
     fitted = outcome.fitted
-    figures = f", best validation MAE {fitted.best_val_mae:.4g} in epoch {fitted.best_epoch}" if fitted else ""
+    figures = f", best validation MAE {fitted.best_val_mae:.4g}" if fitted else ""
+    figures += f" in epoch {fitted.best_epoch}" if fitted and fitted.epochs else ""
     return "done", f"{seconds:.1f} s{figures}"
 
 
@@ -172,7 +182,7 @@ class _Pool:
         self.context = _context()
         # Pickled once, and plainly: torch's own way puts tensors into shared memory, of which a container has little.
         buffer = io.BytesIO()
-        pickle.dump((work, str(store.directory)), buffer)
+        pickle.dump((work, str(store.directory), _models_to_ship(work.spec.models)), buffer)
         self.cargo = buffer.getvalue()
 
     def run(self) -> dict[str, str]:
@@ -190,7 +200,8 @@ class _Pool:
     def _start(self) -> None:
         ours, theirs = self.context.Pipe()
         process = self.context.Process(target=_serve, args=(theirs, self.cargo), daemon=True)
-        process.start()
+        with _no_main():
+            process.start()
         theirs.close()  # else the pipe would stay open when the process dies
         self.workers.append(_Worker(process, ours))
         self._assign(self.workers[-1])
@@ -256,6 +267,46 @@ class _Pool:
                 worker.process.join()
 
 
+def _models_to_ship(names: Sequence[str]) -> bytes:
+    """Those models of a spec that code of this process registered, and that no other process finds by their names.
+
+    Raises:
+        ValueError: one of them cannot be pickled; the message says what to do.
+    """
+    import cloudpickle
+
+    shipped = {}
+    for name, entry in MODELS.assigned(names).items():
+        module = sys.modules.get(getattr(core_of(entry.build), "__module__", ""))
+        by_value = module is not None and MODELS.file_of(module) is not None  # its name means nothing to others
+        try:
+            if by_value:
+                cloudpickle.register_pickle_by_value(module)
+            shipped[name] = cloudpickle.dumps(entry)
+        except Exception as error:  # whatever its parts raise
+            reason = " ".join(str(error).split())
+            raise ValueError(
+                f"model {name!r} cannot be sent to other processes ({type(error).__name__}: {reason}); put its class "
+                f"into a file and name it file.py:Class, or run one job at a time"
+            ) from None
+        finally:
+            if by_value:
+                cloudpickle.unregister_pickle_by_value(module)
+    return pickle.dumps(shipped)
+
+
+@contextmanager
+def _no_main() -> Iterator[None]:
+    """Start a process that does not run the script of this one anew: it has all that it needs, and a script needs no
+    guard."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
 def _context() -> Any:
     """How processes are made: never by a fork of this one, which has threads and perhaps a CUDA device."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
@@ -299,7 +350,9 @@ class _Reports:
 def _serve(pipe: Connection, cargo: bytes) -> None:
     """The life of a worker: jobs come through the pipe until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends its workers
-    work, directory = pickle.loads(cargo)  # from the process that made this one, which made it
+    work, directory, models = pickle.loads(cargo)  # from the process that made this one, which made it
+    for name, entry in pickle.loads(models).items():
+        MODELS[name] = pickle.loads(entry)
     torch.set_num_threads(work.threads)
     store = JobStore(directory)
     try:

@@ -60,6 +60,10 @@ class DataFacts:
         node_names: of the nodes.
         positions: `[[x, y], ...]`; None where there are none.
         edges: `[i, j, weight]` of each.
+        graph_source: how the graph was made, where gnnkit made it.
+        covariates: names of the features beside the target.
+        known_ahead: those of them that are known ahead.
+        target_only: models that see none of them; empty where there are none.
     """
 
     name: str = ""
@@ -78,6 +82,10 @@ class DataFacts:
     node_names: list[str] = field(default_factory=list)
     positions: list[list[float]] | None = None
     edges: list[list[float]] = field(default_factory=list)
+    graph_source: str = ""
+    covariates: list[str] = field(default_factory=list)
+    known_ahead: list[str] = field(default_factory=list)
+    target_only: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -114,7 +122,7 @@ def _no_errors() -> ErrorTable:
     return ErrorTable.of_windows({}, {}, {}, {})
 
 
-@dataclass
+@dataclass(repr=False)
 class Results:
     """Everything that one comparison found, as plain numbers; plots and reports are drawn from this and nothing else.
 
@@ -155,6 +163,17 @@ class Results:
     failures: list[Failure] = field(default_factory=list)
     inferred: list[str] = field(default_factory=list)
     findings: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        trained = [model for model in self.models if self.family(model) != "baseline"]
+        seeds = self.rows.loc[self.rows["model"].isin(trained), "seed"].nunique()
+        horizons = ", ".join(map(str, self.horizons))
+        lost = len(self.failures)
+        failed = f"; {lost} fit{'' if lost == 1 else 's'} failed" if lost else ""
+        return (
+            f"{type(self).__name__}({self.data.name}: {', '.join(trained) or 'baselines alone'} × {seeds} "
+            f"seed{'' if seeds == 1 else 's'}, {horizons} steps ahead, {len(self.rows):,} rows{failed})"
+        )
 
     @property
     def confidence(self) -> float:

@@ -14,15 +14,16 @@ from typing import Any
 import torch
 
 from gnnkit.compare.budget import match_budget
+from gnnkit.compare.comparison import Comparison
 from gnnkit.compare.conditions import BASE
 from gnnkit.compare.evidence import Evidence, has_graph
 from gnnkit.compare.folds import Fold, fold_series, settle_folds
-from gnnkit.compare.jobs import Job, job_windows, plan_jobs
+from gnnkit.compare.forecasts.judged import align_files
+from gnnkit.compare.jobs import Job, check_models, job_windows, plan_jobs
 from gnnkit.compare.judge import judge
 from gnnkit.compare.leakage.audit import audit
-from gnnkit.compare.output import check_kept, keep_spec, kept_threads
+from gnnkit.compare.output import check_kept, keep_spec, kept_forecasts, kept_threads
 from gnnkit.compare.pool import Work, run_jobs
-from gnnkit.compare.results import Results
 from gnnkit.compare.spec.comparison import ComparisonSpec, FinalSpec
 from gnnkit.compare.store import JobStore, code_digest, fingerprint
 from gnnkit.compare.trials import check_trials, round_jobs, tune
@@ -48,7 +49,7 @@ def run(
     resume: bool = False,
     only_judge: bool = False,
     track: str | None = None,
-) -> Results:
+) -> Comparison:
     """Train every model with every seed on the same windows, and compare them with each other and the baselines.
 
     A model is trained once a seed to predict max(horizons) steps and scored at each horizon P on the test windows that
@@ -111,6 +112,9 @@ def run(
     if not only_judge:
         check_trials(final, series)
     folds = [Fold(*job_windows(final, series, fold=number)) for number in range(final.folds)]
+    check_models(final, series, folds[0].windows, planned)
+    aligned = align_files(final, folds[0].windows, series)
+    digests = aligned.digests if aligned else {}
     findings = _audit_conditions(final, series, folds, planned)
     data_hash = series.digest()
     with _folder(directory) as folder:
@@ -121,11 +125,12 @@ def run(
             threads = spec.threads or kept_threads(folder) or max(1, torch.get_num_threads() // jobs)
             final = final.model_copy(update={"threads": threads})
             work = Work.of(final, series, threads)
+            before = kept_forecasts(folder)
             left = partial(_missing, work, store, data_hash=data_hash, resume=resume, only_judge=only_judge)
             # An error where what is there is not of this run; trials that are judged again are those that are there.
             left((() if only_judge else round_jobs(final)) if final.trials else planned)
             # Only now: the spec of a run that is half done is not lost to one that does not fit it.
-            keep_spec(spec.model_copy(update={"threads": threads}), folder, data_hash=data_hash)
+            keep_spec(spec.model_copy(update={"threads": threads}), folder, data_hash=data_hash, forecasts=digests)
             if track is not None:
                 tags = {"data": series.name, "data_hash": data_hash, "commit": work.commit}
                 work = dataclasses.replace(work, track=open_track(track, folder / "track", tags))
@@ -144,15 +149,21 @@ def run(
         place = environment(resolve_device(spec.device)) | {"threads": threads, "jobs": jobs}
         codes = sorted({store.code(job) for job in stored}) if only_judge else [code_digest()]
         place |= {"data_hash": data_hash, "code_hash": ", ".join(codes)}
-        results = judge(
-            Evidence(final, series, folds, planned, stored, lost, place, findings, budget.record, sentences)
-        )
+        told: tuple[Any, ...] = (place, findings, budget.record, sentences)
+        if aligned:
+            place |= {"forecasts": digests}
+            changed = [name for name, digest in digests.items() if before.get(name, digest) != digest]
+            anew = [f"Other forecasts of {', '.join(changed)} than when the run was begun: judged anew."]
+            sentences = [*sentences, *aligned.sentences, *(anew if changed else [])]
+            told = (place, [*findings, *aligned.checks], budget.record, sentences)
+            folds = [Fold(series, aligned.windows)]
+        results = judge(Evidence(final, series, folds, planned, stored, lost, *told, aligned=aligned))
     fits = sum(found.outcome.fitted.wall_seconds for found in stored.values() if found.outcome and found.outcome.fitted)
     wall = time.perf_counter() - start
     # Of a job, what is not its fit is the referee's, too: windows, predictions, the file.
     around = sum(found.seconds for found in stored.values()) - fits
     results.environment |= {"wall_seconds": wall, "fit_seconds": fits, "referee_seconds": wall - waited + around}
-    return results
+    return Comparison.of(results)
 
 
 @contextmanager

@@ -25,14 +25,15 @@ class Outcome:
 
     Args:
         model: its name.
-        family: "baseline", "sequence" or "graph".
+        family: "baseline", "sequence", "graph", or "forecast" where nobody says how it was made.
         seed: 0 for baselines.
         predicted: test windows, [W, P, N]; the median, where quantiles were predicted.
-        fitted: how it was trained; None for baselines.
+        fitted: how it was trained; None for baselines and for forecasts made elsewhere.
         condition: what was changed about the data.
         validation: validation windows, [V, P, N].
         quantiles: test windows, [W, P, N, Q].
         validation_quantiles: validation windows, [V, P, N, Q].
+        levels: of the quantiles; empty: those that the comparison asks for.
     """
 
     model: str
@@ -44,6 +45,7 @@ class Outcome:
     validation: Tensor | None = None
     quantiles: Tensor | None = None
     validation_quantiles: Tensor | None = None
+    levels: tuple[float, ...] = ()
 
 
 def score_rows(
@@ -66,7 +68,7 @@ def score_rows(
     rows = []
     for outcome in outcomes:
         about = {"model": outcome.model, "family": outcome.family, "seed": outcome.seed}
-        about |= _training_columns(outcome.fitted)
+        about |= _training_columns(outcome)
         rows += [about | row for row in forecast_scores(outcome.predicted, true, mask, windows)]
     return rows
 
@@ -88,10 +90,12 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.groupby(keys, sort=False)["value"].agg(mean="mean", std="std", seeds="count").reset_index()
 
 
-def _training_columns(fitted: FitResult | None) -> dict[str, Any]:
+def _training_columns(outcome: Outcome) -> dict[str, Any]:
+    fitted = outcome.fitted
     if fitted is None:
+        none = 0 if outcome.family == "baseline" else math.nan  # of a forecast made elsewhere nothing is known
         nothing = dict.fromkeys(("epoch_seconds", "wall_seconds", "peak_memory_mb"), math.nan)
-        return {"parameters": 0, "epochs": 0, "best_epoch": 0} | nothing
+        return {"parameters": none, "epochs": none, "best_epoch": none} | nothing
     return {
         "parameters": fitted.parameters,
         "epochs": len(fitted.epochs),

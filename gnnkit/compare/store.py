@@ -20,10 +20,12 @@ from torch import Tensor
 import gnnkit
 from gnnkit.compare.folds import fold_series
 from gnnkit.compare.jobs import Job, job_settings
+from gnnkit.compare.model_code import UNKNOWN, model_digest
 from gnnkit.compare.scores import Outcome
 from gnnkit.compare.spec.comparison import FinalSpec
 from gnnkit.data import GraphSeries
 from gnnkit.kept_files import locked_folder, replace_file
+from gnnkit.temporal import MODELS
 from gnnkit.training import EpochRecord, FitResult, resolve_device
 from gnnkit.training.environment import hardware
 
@@ -35,9 +37,11 @@ _TRIAL = ("settings", "hidden_channels", "limits")
 """What the trials before it made of a trial."""
 _CODE = (
     *("ops", "graph", "layers", "sequence", "temporal", "data", "training"),
-    *("forecasting/settle.py", "forecasting/train.py", "compare/jobs.py", "compare/pruning.py"),
+    *("forecasting/settle.py", "forecasting/train.py", "forecasting/rival.py", "forecasting/rival_windows.py"),
+    *("compare/jobs.py", "compare/pruning.py"),
 )
 """What the numbers of a job come from, as far as it is gnnkit's."""
+_DIGESTS = {"code": "code that trains", "model_code": "code of the model", "data": "data"}
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,7 @@ def fingerprint(spec: FinalSpec, job: Job, series: GraphSeries, *, data_hash: st
         "data": data_hash,
         **({"fold_rows": _rows(fold_series(spec, series, job.fold))} if spec.folds > 1 else {}),
         "code": code_digest(),
+        **_model_code(job.model),
         "torch": torch.__version__,
         "device": device.type,
         "hardware": hardware(device),
@@ -180,9 +185,11 @@ class JobStore:
             return str(error)
         for name in sorted(set(wanted) | set(found)):
             there, here = found.get(name), wanted.get(name)
-            if there != here and not (any_code and name == "code"):
-                if name in ("code", "data"):
-                    what = "code that trains" if name == "code" else "data"
+            if there != here and not (any_code and name in ("code", "model_code")):
+                if name in _DIGESTS:
+                    what = _DIGESTS[name]
+                    if name == "model_code" and UNKNOWN in (str(there)[:7], str(here)[:7]):
+                        return "was made with code of the model that cannot be told from other code"
                     return f"was made with other {what} (SHA-256 {str(there)[:12]}…, now {str(here)[:12]}…)"
                 return f"was made with {name} {there}, and this run has {here}"
         return None
@@ -229,6 +236,11 @@ class JobStore:
 
 def _rows(series: GraphSeries) -> list[list[int]]:
     return [[rows.start, rows.stop] for rows in series.split.parts.values()]
+
+
+def _model_code(model: str) -> dict[str, str]:
+    """The code of a model of one's own; gnnkit's own models are in `code_digest`."""
+    return {} if MODELS.is_first(model) else {"model_code": model_digest(MODELS[model].build)}
 
 
 def _clock(spec: FinalSpec, job: Job, series: GraphSeries) -> dict[str, Any]:

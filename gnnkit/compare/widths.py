@@ -9,11 +9,14 @@ import torch
 
 from gnnkit.compare.jobs import Job, job_settings
 from gnnkit.compare.spec.comparison import FinalSpec
+from gnnkit.forecasting.rival import build_rival
 from gnnkit.temporal import MODELS, build_forecaster
+from gnnkit.training import TrainingSettings, isolated_seed
 
 __all__ = ["asked_width", "count_parameters", "match_width", "own_settings"]
 
 _WIDEST = 2**16
+_WIDTH_TRIED = 64
 _NARROWEST = 64
 """Some models need a few channels at least: the smallest width is looked for up to this one."""
 
@@ -36,6 +39,10 @@ def count_parameters(
 ) -> int:
     """Trained parameters of a model, without making them: it is built on torch's meta device, unless it reads edges.
 
+    A model of one's own is made as it is trained, for its constructor may look at numbers. Where that comes to an error
+    other than a refusal (`ValueError`), its parameters are unknown, 0: the fits will say what it is. A rival with `fit`
+    and `predict` has 0, too, until it was fitted.
+
     Args:
         model: a name of `gnnkit.temporal.MODELS`.
         hidden_channels: its width; a model without a width ignores it.
@@ -49,8 +56,21 @@ def count_parameters(
         >>> count_parameters("gru", 16, {"in_channels": 1, "horizon": 3, "history": 12, "num_nodes": 5})
         963
     """
-    with torch.device("cpu" if "edge_index" in MODELS[model].arguments else "meta"):
-        forecaster = build_forecaster(model, hidden_channels=hidden_channels, **sizes, **(settings or {}))
+    entry = MODELS[model]
+    given = {"hidden_channels": hidden_channels, **sizes}
+    on_cpu = entry.is_own or "edge_index" in entry.arguments
+    try:
+        if entry.fits_itself:
+            build_rival(model, given, TrainingSettings(), settings)
+            return 0
+        with isolated_seed(0), torch.device("cpu" if on_cpu else "meta"):
+            forecaster = build_forecaster(model, **given, **(settings or {}))
+    except ValueError:
+        raise
+    except Exception:  # whatever a constructor of one's own raises
+        if not entry.is_own:
+            raise
+        return 0
     return sum(parameter.numel() for parameter in forecaster.parameters() if parameter.requires_grad)
 
 
@@ -68,7 +88,8 @@ def match_width(
         settings: the model's own.
 
     Returns:
-        The width and the parameters that it gives; None as the width of a model that has none. How near they are is for
+        The width and the parameters that it gives; None as the width of a model that has none, or of one whose
+        parameters are not known before it is fitted. How near they are is for
         the caller to see: one channel more or less can be several percent of a narrow model.
 
     Raises:
@@ -79,10 +100,14 @@ def match_width(
         >>> match_width("gru", 10_000, {"in_channels": 1, "horizon": 3, "history": 12, "num_nodes": 5})
         (56, 10083)
     """
+    if MODELS[model].fits_itself:
+        return None, count_parameters(model, _WIDTH_TRIED, sizes, settings)
     if target < 1:
         raise ValueError(f"parameters is {target}; give a whole number of at least 1")
     if not MODELS[model].has_width:
         return None, count_parameters(model, 0, sizes, settings)
+    if not count_parameters(model, _WIDTH_TRIED, sizes, settings):
+        return None, 0
     low = _narrowest(model, sizes, settings)
     counts = {low: count_parameters(model, low, sizes, settings)}
     high = low

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
@@ -12,7 +13,7 @@ from torch import Tensor
 from gnnkit.data.own_grid import months_of
 from gnnkit.data.series import GraphSeries
 
-__all__ = ["TIME_CHANNELS", "clock_features", "row_time", "told_weekdays"]
+__all__ = ["TIME_CHANNELS", "clock_features", "row_time", "row_times", "told_weekdays"]
 
 #: How many features tell the time.
 TIME_CHANNELS = 2
@@ -105,15 +106,32 @@ def row_time(series: GraphSeries, row: int) -> pd.Timestamp | None:
         >>> row_time(simulate_traffic(num_nodes=2, days=1), 12).strftime("%H:%M")
         '01:00'
     """
-    start = series.start
+    times = row_times(series.start, series.step_minutes, series.step_unit, range(row, row + 1))
+    return None if times is None else times.to_list()[0]
+
+
+def row_times(
+    start: pd.Timestamp | None, step_minutes: float | None, step_unit: str, rows: range
+) -> pd.DatetimeIndex | None:
+    """The times of some rows, which may lie beyond the last one; None where they are not known.
+
+    Args:
+        start: Time of row 0; None: unknown.
+        step_minutes, step_unit: As in `GraphSeries`.
+        rows: Counted from 0.
+
+    Example:
+        >>> row_times(pd.Timestamp("2024-01-31"), None, "month", range(2))[1].strftime("%d %B")
+        '29 February'
+    """
     if start is None:
         return None
-    if series.step_minutes is not None:
-        return start + pd.to_timedelta(row * series.step_minutes, unit="min")
-    if series.step_unit == "weekday":
-        return start + row * pd.offsets.BusinessDay()
-    months = months_of(series.step_unit)
+    if step_minutes is not None:
+        return pd.DatetimeIndex(start + pd.to_timedelta(np.array(rows) * step_minutes, unit="min"))
+    if step_unit == "weekday":
+        return pd.DatetimeIndex([start + row * pd.offsets.BusinessDay() for row in rows])
+    months = months_of(step_unit)
     if months is None:
         return None
-    later = start + pd.DateOffset(months=row * months)
-    return later + pd.offsets.MonthEnd(0) if start.is_month_end else later
+    later = [start + pd.DateOffset(months=row * months) for row in rows]
+    return pd.DatetimeIndex([time + pd.offsets.MonthEnd(0) for time in later] if start.is_month_end else later)

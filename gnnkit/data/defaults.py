@@ -129,8 +129,8 @@ def series_remarks(series: GraphSeries) -> list[str]:
     apart = series.edge_index[:, series.edge_index[0] != series.edge_index[1]]
     if not apart.numel():
         said.append(
-            "There is no graph, so graph models see each node by itself, save those that learn a graph: give one as a "
-            "matrix or a list of edges. None is made from correlations."
+            "There is no graph, so graph models see each node by itself, save those that learn a graph: give one "
+            "(graph), or what one can be made of (places, or graph_from = correlation)."
         )
         return said
     alone = torch.ones(series.num_nodes, dtype=torch.bool)

@@ -87,7 +87,7 @@ def hide_in_outages(
 
 
 def hide_values(series: GraphSeries, hidden: Bool[Tensor, "L N"]) -> GraphSeries:
-    """The series with a gap in every feature of a node where it is hidden; split, graph and truth stay.
+    """The series with a gap in every feature of a node where it is hidden, but for what is known ahead; all else stays.
 
     Args:
         series: The series; it is not changed.
@@ -113,7 +113,9 @@ def hide_values(series: GraphSeries, hidden: Bool[Tensor, "L N"]) -> GraphSeries
             f"hidden: expected bool of shape {expected} (rows, nodes), got {hidden.dtype} of shape "
             f"{list(hidden.shape)}; hide_in_outages makes one"
         )
-    gaps = hidden.to(series.values.device).unsqueeze(-1)
+    measured = torch.ones(series.num_features, dtype=torch.bool)
+    measured[list(series.known_ahead)] = False  # no sensor tells the calendar or a forecast
+    gaps = (hidden.unsqueeze(-1) & measured).to(series.values.device)
     return replace(series, values=series.values.masked_fill(gaps, float("nan")))
 
 

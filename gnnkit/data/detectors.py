@@ -13,6 +13,7 @@ from gnnkit.data.pandas_hdf5 import read_fixed_frame
 from gnnkit.data.series import GraphSeries
 from gnnkit.data.splits import Split, chronological_split
 from gnnkit.data.tables import is_number, numbers, read_table
+from gnnkit.graph import gaussian_kernel
 
 __all__ = ["kernel_graph", "read_detectors", "read_los_loop"]
 
@@ -131,10 +132,9 @@ def kernel_graph(
     known = distance[np.isfinite(distance)]
     if known.size == 0 or not known.std() > 0:
         raise ValueError(f"{path.name}: no differing distances between the {len(names)} sensors of the series")
-    weight = np.exp(-np.square(distance / known.std()))
-    weight[weight < threshold] = 0.0
-    edge_index = np.stack(weight.nonzero()).astype(np.int64)
-    return edge_index, weight[edge_index[0], edge_index[1]]
+    edge_index = np.stack(np.isfinite(distance).nonzero()).astype(np.int64)
+    weight = gaussian_kernel(torch.from_numpy(known), threshold).numpy()
+    return edge_index[:, weight > 0], weight[weight > 0]
 
 
 def _plain(name: str) -> str:

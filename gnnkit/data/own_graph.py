@@ -2,42 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from gnnkit.data.arrays import check_ids, read_arrays, sparse_from_arrays
 from gnnkit.data.own_graph_csv import Edges, TableGraph, matrix_edges, table_graph, wrong_size
 from gnnkit.data.own_graph_object import read_graph_object
+from gnnkit.data.own_made import THRESHOLD, check_neighbours
+from gnnkit.data.own_weights import doubt_weights
 from gnnkit.data.tables import existing_file, is_text, read_table
+from gnnkit.graph import gaussian_kernel, nearest
 
 __all__ = ["read_graph"]
 
 FORMATS = ("auto", "matrix", "edges")
-_LARGE = 10
-"""Weights above this are told of: they may be distances."""
+WEIGHTS = ("similarity", "distance")
+"""What weights say: larger is nearer, or farther."""
 
 
-def read_graph(graph: Any, names: list[str], graph_format: str = "auto", notes: list[str] | None = None) -> Edges:
+def read_graph(
+    graph: Any,
+    names: list[str],
+    graph_format: str = "auto",
+    notes: list[str] | None = None,
+    *,
+    weights: str | None = None,
+    neighbours: int | None = None,
+    distance: NDArray[np.float64] | None = None,
+    alike: Callable[[], NDArray[np.float64]] | None = None,
+) -> Edges:
     """Read a graph whose nodes are those of a series.
 
     Args:
         graph: A .csv or .npz file, or an object (see `gnnkit.data.read_own`); None for no edges.
         names: Node names of the series, in its order.
         graph_format: `"auto"`, `"matrix"` or `"edges"`, for a CSV file or a data frame.
-        notes: Gets sentences on what was guessed, and on weights that look like distances.
+        notes: Gets sentences on what was guessed, and on weights that may be distances.
+        weights: `"similarity"`, `"distance"` (they go through `gaussian_kernel`, without loops) or None: similarities,
+            unless they surely are distances (see `doubt_weights`), which is an error.
+        neighbours: Of distances, only the edges of a node's so many nearest ones are kept; None: all that the kernel
+            leaves.
+        distance: Between the places of the nodes, `[N, N]`; None: not known.
+        alike: Gives how alike the training values of two nodes are, `[N, N]`; None: not known.
 
     Returns:
         `edge_index` `[2, E]`, in the order of the series, and weights `[E]`; entries of weight 0 are no edges.
 
     Raises:
         FileNotFoundError: The file is not there.
-        ValueError: Another size or other names than the series has, weights that are negative, infinite or missing, an
-            unknown ending or format.
+        ValueError: Another size or other names than the series has, weights that are negative, infinite or missing, or
+            distances where nobody said so, an unknown ending or format.
     """
+    if weights not in (None, *WEIGHTS):
+        raise ValueError(f"graph_weights={weights!r}: give one of {', '.join(WEIGHTS)}")
     if graph_format not in FORMATS:
         raise ValueError(f"graph_format={graph_format!r}: give one of {', '.join(FORMATS)}")
     if graph is None:
@@ -51,6 +74,8 @@ def read_graph(graph: Any, names: list[str], graph_format: str = "auto", notes: 
         name = "graph"
         found = read_graph_object(graph, names, graph_format, said)
     edge_index, weight = found.edge_index, found.weight
+    if weights == "distance":  # where there is no way, people write that it is infinite
+        edge_index, weight = edge_index[:, np.isfinite(weight)], weight[np.isfinite(weight)]
     if not np.isfinite(weight).all():
         source, target = edge_index[:, int((~np.isfinite(weight)).argmax())]
         raise ValueError(
@@ -63,12 +88,60 @@ def read_graph(graph: Any, names: list[str], graph_format: str = "auto", notes: 
             f"{name}: the weight from {names[source]!r} to {names[target]!r} is negative; graph models divide by "
             f"sums of weights, so give weights from 0 on (for correlations, their absolute values)"
         )
-    kept = weight != 0
-    edge_index, weight = edge_index[:, kept], weight[kept]
-    words = _weights_in_words(edge_index, weight, found.length, len(names))
+    if weights == "distance":
+        edge_index, weight = _turned_round(edge_index, weight, len(names), neighbours, name, said)
+    else:
+        edge_index, weight = edge_index[:, weight != 0], weight[weight != 0]
+    if weights is None:
+        doubt = doubt_weights(edge_index, weight, found.length, len(names), distance=distance, alike=alike)
+        if doubt.sure:
+            raise ValueError(
+                f"{name}: the weights {doubt.words}, as distances do; give --graph-weights distance, which makes "
+                f"similarities of them, or --graph-weights similarity to take them as they are, larger is nearer"
+            )
+        if doubt.words:
+            said.append(
+                f"{name}: the weights {doubt.words}; they are taken as similarities, larger is nearer: if they are "
+                f"distances, give --graph-weights distance."
+            )
     if notes is not None:
-        notes += [*said, f"{name}: the weights {words}"] if words else said
+        notes += said
     return edge_index, weight
+
+
+def _turned_round(
+    edge_index: NDArray[np.int64],
+    length: NDArray[np.float64],
+    size: int,
+    neighbours: int | None,
+    name: str,
+    notes: list[str],
+) -> Edges:
+    """Edges whose weights are similarities, made of their lengths."""
+    apart = edge_index[0] != edge_index[1]
+    edge_index, length = edge_index[:, apart], length[apart]
+    if not length.size:
+        raise ValueError(f"{name}: no distance between two nodes; give some, or no graph")
+    if neighbours is not None:
+        check_neighbours(neighbours, size)
+        matrix = torch.full((size, size), torch.inf, dtype=torch.float64)
+        matrix[edge_index[0], edge_index[1]] = torch.from_numpy(length)
+        near = nearest(torch.minimum(matrix, matrix.T), neighbours).numpy()[edge_index[0], edge_index[1]]
+        return edge_index[:, near], np.ones(int(near.sum()))
+    weight = gaussian_kernel(torch.from_numpy(length), THRESHOLD).numpy()
+    far = int((weight == 0).sum())
+    if far == len(weight):
+        raise ValueError(
+            f"{name}: the distances, {length.min():.4g} to {length.max():.4g}, are all far beyond their "
+            f"standard deviation {length.std():.4g}, the width of the kernel, and no edge is left; "
+            f"give neighbours (--neighbours 3)"
+        )
+    if far:
+        notes.append(
+            f"{name}: {far} of {len(weight)} distances are beyond the reach of the kernel, "
+            f"{length[weight > 0].max():.4g} at most, and no edges."
+        )
+    return edge_index[:, weight > 0], weight[weight > 0]
 
 
 def _read_file(path: Path, names: list[str], graph_format: str, notes: list[str]) -> TableGraph:
@@ -81,29 +154,6 @@ def _read_file(path: Path, names: list[str], graph_format: str, notes: list[str]
             f"graph_format={graph_format!r}: an NPZ file says itself what it holds; leave graph_format out"
         )
     raise ValueError(f"graph {path.name!r}: unknown ending {path.suffix!r}; give a .csv or .npz file")
-
-
-def _weights_in_words(edge_index: NDArray[np.int64], weight: NDArray[np.float64], length: str, size: int) -> str:
-    """What to say of weights that may be distances; empty: nothing."""
-    apart = weight[edge_index[0] != edge_index[1]]
-    if not apart.size or apart.min() == apart.max():
-        return ""
-    loops = weight[edge_index[0] == edge_index[1]]
-    pairs = np.unique(edge_index[0] * size + edge_index[1]) if edge_index.shape[1] >= size * (size - 1) else ()
-    every = size > 2 and not loops.any() and len(pairs) == size * (size - 1)
-    if not length and not every and apart.max() <= _LARGE:
-        return ""
-    shown = f"go from {apart.min():.4g} to {apart.max():.4g}"
-    if length:
-        what = f"stand under {length!r} and {shown}"
-    elif every:
-        what = f"join each node with all others, but not with itself, and {shown}"
-    else:
-        what = shown
-    return (
-        f"{what}; they are taken as similarities, larger is nearer: if they are distances d, turn them round first, "
-        f"e.g. exp(-(d / {np.std(apart):.3g})²)."
-    )
 
 
 def _read_npz(path: Path, size: int) -> Edges:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import networkx as nx
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from torch_geometric.data import Data
 
 from gnnkit.data.own_graph_csv import TableGraph, matrix_edges, table_graph, wrong_size
-from gnnkit.data.tables import Table
+from gnnkit.data.tables import table_of_frame
 
 __all__ = ["read_graph_object"]
 
@@ -40,7 +39,7 @@ def read_graph_object(graph: Any, names: list[str], graph_format: str, notes: li
     """
     size = len(names)
     if isinstance(graph, pd.DataFrame):
-        return table_graph(_frame_table(graph), names, graph_format, notes)
+        return table_graph(table_of_frame(graph, "graph"), names, graph_format, notes)
     if graph_format != "auto":
         raise ValueError(f"graph_format={graph_format!r}: only for a CSV file or a data frame; leave graph_format out")
     if isinstance(graph, nx.Graph):
@@ -80,25 +79,6 @@ def _array(values: Any) -> NDArray[Any]:
 def _check_square(shape: tuple[int, ...], size: int) -> None:
     if tuple(shape) != (size, size):
         raise wrong_size("graph", f"the shape {' × '.join(map(str, shape))}", size)
-
-
-def _frame_table(frame: pd.DataFrame) -> Table:
-    """A frame as the table that it would be in a file; its index where that is more than the numbers of the rows."""
-    if frame.columns.nlevels > 1 or frame.index.nlevels > 1:
-        raise ValueError("graph: a data frame with names of several levels; give one level (reset_index)")
-    numbered = isinstance(frame.index, pd.RangeIndex)
-    cells = [
-        [str(title) for title in frame.columns],
-        *([_cell(cell) for cell in row] for row in frame.to_numpy(object)),
-    ]
-    if not numbered:
-        labels = ["", *map(str, frame.index)]
-        cells = [[label, *row] for label, row in zip(labels, cells, strict=True)]
-    return Table(Path("graph"), cells, list(range(len(cells))), tuple(range(1, len(cells[0]) + 1)))
-
-
-def _cell(value: Any) -> str:
-    return "" if value is None or value is pd.NA or value != value else str(value)
 
 
 def _of_networkx(graph: nx.Graph, names: list[str]) -> TableGraph:

@@ -32,6 +32,7 @@ class Grid:
         start: Time of the first row; None: unknown.
         added: Rows put in.
         season: Rows in a season, where the times tell more than the step.
+        places: Row of the grid of each row of the file; None: they are the same.
     """
 
     values: NDArray[np.float64]
@@ -40,6 +41,7 @@ class Grid:
     start: pd.Timestamp | None = None
     added: int = 0
     season: int | None = None
+    places: NDArray[np.int64] | None = None
 
 
 Lines = Sequence[int] | None
@@ -73,7 +75,7 @@ def put_on_grid(values: NDArray[np.float64], rows: pd.Index, name: str, lines: L
                 raise ValueError(_irregular(rows, name, lines))
             filled = _at_places(values, hours.places)
             unit, start = hours.unit, pd.to_datetime(rows.to_list()[0])
-            return Grid(filled, None, unit, start, len(filled) - len(values), hours.rows_a_day)
+            return Grid(filled, None, unit, start, len(filled) - len(values), hours.rows_a_day, hours.places)
         places, step_minutes, unit = steps
         start = pd.to_datetime(rows.to_list()[0])
     else:
@@ -82,7 +84,7 @@ def put_on_grid(values: NDArray[np.float64], rows: pd.Index, name: str, lines: L
             raise ValueError(f"{name}: the row numbers in column 1 do not rise evenly")
         places, step_minutes, unit, start = numbered, None, "", None
     filled = _at_places(values, places)
-    return Grid(filled, step_minutes, unit, start, len(filled) - len(values))
+    return Grid(filled, step_minutes, unit, start, len(filled) - len(values), places=places)
 
 
 def _at_places(values: NDArray[np.float64], places: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -128,7 +130,7 @@ def equal_steps(
         start = pd.to_datetime(rows.to_list()[-1]) - pd.to_timedelta((len(rows) - 1) * step_minutes, unit="min")
     elif rows is not None and (places := number_places(rows.to_numpy())) is not None:
         filled = _at_places(values, places)
-        return Grid(filled, float(step_minutes), added=len(filled) - len(values))
+        return Grid(filled, float(step_minutes), added=len(filled) - len(values), places=places)
     return Grid(values, float(step_minutes), start=start, season=season)
 
 
@@ -150,7 +152,7 @@ def _check_order(times: pd.DatetimeIndex, name: str, lines: Lines, *, back: int)
     if 2 * times.nunique() <= len(times):
         raise ValueError(
             f"{name}: {len(times)} rows have only {times.nunique()} times; if there is a row for each time and node, "
-            f"give a row for each time and a column for each node (in pandas: frame.pivot)"
+            f"name the column of the nodes (--node-column)"
         )
     row = int(wrong.argmax()) + 1
     clocks = "or write times in UTC if clocks were set back there"

@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 
 from gnnkit.data.number_text import MISSING_MARKS, choose_notation
+from gnnkit.data.own_long import Asked, LongTable, find_long, place_of
 from gnnkit.data.own_parts import join_parts, repeated_parts
 from gnnkit.data.own_times import (
     CLOCK,
     ROW_TITLES,
     TIME_TITLES,
     UNNAMED,
+    are_times,
     calendar_times,
     is_time,
     number_rows,
@@ -23,7 +25,6 @@ from gnnkit.data.tables import MISSING, Table, is_number
 
 __all__ = ["SUM_TITLES", "Layout", "lay_out"]
 
-_SAMPLED = 25
 SUM_TITLES = frozenset({"total", "totals", "sum", "summe", "gesamt", "all", "mean", "average", "avg", "overall"})
 """What people call a row or a column that sums up the others, in lower case."""
 
@@ -38,6 +39,7 @@ class Layout:
         rows: Times or numbers of the rows; None: not given.
         turned: Whether nodes are the table's rows, and times its columns.
         unit: Of all values, from a row of units; empty: not given.
+        long: What the table holds where it has a row for each time and node.
     """
 
     table: Table
@@ -45,24 +47,27 @@ class Layout:
     rows: pd.Index | None
     turned: bool = False
     unit: str = ""
+    long: LongTable | None = None
 
 
-def lay_out(table: Table, header: bool | None, notes: list[str]) -> Layout:
+def lay_out(table: Table, header: bool | None, notes: list[str], asked: Asked | None = None) -> Layout:
     """Find out what the rows and columns of a table hold.
 
     Args:
         table: All cells of a file.
         header: True, False or None (look) for a first line of names.
         notes: Gets a sentence on each thing that is unusual.
+        asked: What the user says of its columns; default: nothing.
 
     Returns:
         The layout.
 
     Raises:
-        ValueError: No values, times in the wrong place or in no known form, a row for each time and node.
+        ValueError: No values, times in the wrong place or in no known form, an unknown title, a second row for a time
+            and a node.
     """
-    name = table.path.name
-    timed = _are_times(table, 0)
+    name, asked = table.path.name, Asked() if asked is None else asked
+    timed = are_times(table.column(0))
     while timed and len(table.cells) > 1 and not any(table.cells[-1]):  # as spreadsheets leave them
         table = replace(table, cells=table.cells[:-1], lines=table.lines[:-1])
     turned = None if timed or header is False else _turned(table, notes)
@@ -74,11 +79,21 @@ def lay_out(table: Table, header: bool | None, notes: list[str]) -> Layout:
         table, unit = _without_units(table, notes)
     if not table.cells:
         raise ValueError(f"{name}: a line of names and no row of values")
+    if table.names is not None:
+        table = table.columns_at(asked.kept(table.names))
+        long = find_long(table, asked, notes)
+        if long is not None:
+            return Layout(long.table, None, None, unit=unit, long=long)
+        if asked.time is not None:
+            place = place_of(table, asked.time, "time_column")
+            table = table.columns_at([place, *(other for other in range(table.width) if other != place)])
+    elif asked.time is not None or asked.node is not None:
+        raise ValueError(f"{name}: it has no line of names, so that time_column and node_column name nothing in it")
     if table.names is not None and _numbers_rows(table):
         if table.names[0].lower() not in UNNAMED:
             notes.append(f"{name}: {table.place(0)} numbers the rows, and is left out.")
         table = table.columns_from(1)
-    timed = _are_times(table, 0)
+    timed = are_times(table.column(0))
     _check_no_sums(table, timed)
     rows: pd.Index | None = None
     joined = join_parts(table, notes)
@@ -88,7 +103,6 @@ def lay_out(table: Table, header: bool | None, notes: list[str]) -> Layout:
     else:
         _check_one_column_of_times(table, timed)
         if timed:
-            _check_wide(table)
             rows = text_times(table.column(0), table.lines, name, table.columns[0])
         elif table.width > 1:
             title = None if table.names is None else table.names[0]
@@ -119,15 +133,6 @@ def _plain(cells: list[str], lines: list[int], name: str) -> list[str]:
     except ValueError:
         return cells
     return [notation.plain(cell) for cell in cells]
-
-
-def _are_times(table: Table, column: int) -> bool:
-    """Whether most cells of a column, below what may be its name, are times."""
-    first = 1 if len(table.cells) > 1 else 0
-    count = len(table.cells) - first
-    sample = np.unique(np.linspace(first, len(table.cells) - 1, min(count, _SAMPLED)).astype(int))
-    times = sum(is_time(table.cells[row][column]) for row in sample)
-    return times > 0 and 2 * times >= len(sample)
 
 
 def _turned(table: Table, notes: list[str]) -> Layout | None:
@@ -196,7 +201,7 @@ def _numbers_rows(table: Table) -> bool:
         return False
     title, following = table.names[0].lower(), table.names[1].lower()
     counts = [int(cell) for cell in cells] == list(range(int(cells[0]), int(cells[0]) + len(cells)))
-    timed = _are_times(table, 1) or following in TIME_TITLES
+    timed = are_times(table.column(1)) or following in TIME_TITLES
     return (timed and (title in ROW_TITLES or (counts and cells[0] in "01"))) or (
         title in ROW_TITLES - UNNAMED and counts and cells[0] in "01"
     )
@@ -223,22 +228,9 @@ def _check_numbers_first(table: Table) -> None:
         )
 
 
-def _check_wide(table: Table) -> None:
-    times = table.column(0)
-    long = table.width > 2 and len(set(times)) < len(times) and not is_time(table.cells[-1][1])
-    if long and not all(is_number(cell) for cell in table.column(1)):
-        names = table.names or ("time", "node", "value")
-        values = f"values={names[2]!r}" if table.width > 2 else "values=…"
-        raise ValueError(
-            f"{table.path.name}: a row for each time and node, with the node's name in column {table.columns[1]}; give "
-            f"a row for each time and a column for each node (in pandas: frame.pivot(index={names[0]!r}, "
-            f"columns={names[1]!r}, {values}))"
-        )
-
-
 def _check_one_column_of_times(table: Table, timed: bool) -> None:
     cells, name = table.cells[-1], table.path.name
-    times = [column for column in range(1, table.width) if _are_times(table, column)]
+    times = [column for column in range(1, table.width) if are_times(table.column(column))]
     titled = table.width > 1 and table.names is not None and {title.lower() for title in table.names[:2]} <= TIME_TITLES
     if (titled and not timed) or (times[:1] == [1] and any(CLOCK.fullmatch(cell) for cell in cells[:2])):
         raise ValueError(
@@ -248,7 +240,7 @@ def _check_one_column_of_times(table: Table, timed: bool) -> None:
     if times:
         raise ValueError(
             f"{name}: column {table.columns[times[0]]} holds times like {cells[times[0]]!r}; one column of times, the "
-            f"first, is read"
+            f"first, is read: name another (--time-column), or leave this one out (--leave-out)"
         )
 
 

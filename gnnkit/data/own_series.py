@@ -15,9 +15,10 @@ import torch
 from numpy.typing import NDArray
 
 from gnnkit.data.own_grid import number_places
-from gnnkit.data.own_layout import lay_out
+from gnnkit.data.own_layout import Layout, lay_out
+from gnnkit.data.own_long import Asked, dense, find_long
 from gnnkit.data.own_times import TIME_TITLES, UNNAMED, is_time, number_rows, text_times
-from gnnkit.data.tables import Decimal, Missing, existing_file, is_text, numbers, read_table
+from gnnkit.data.tables import Decimal, Missing, Table, existing_file, is_text, numbers, read_table, table_of_frame
 
 __all__ = ["ReadSeries", "read_series_source"]
 
@@ -35,6 +36,8 @@ class ReadSeries:
         rows: Times or numbers of the rows; None: not given.
         lines: Line of the file that each row came from; None: rows are counted from 0.
         unit: Of the values; empty: not given.
+        features: Names of the F features; None: not given.
+        long: Whether the file has a row for each time and node.
     """
 
     values: NDArray[np.float64]
@@ -43,10 +46,19 @@ class ReadSeries:
     rows: pd.Index | None = None
     lines: Sequence[int] | None = None
     unit: str = ""
+    features: list[str] | None = None
+    long: bool = False
 
 
 def read_series_source(
-    source: Any, header: bool | None, decimal: Decimal | None, missing: Missing, notes: list[str]
+    source: Any,
+    header: bool | None,
+    decimal: Decimal | None,
+    missing: Missing,
+    notes: list[str],
+    *,
+    asked: Asked | None = None,
+    what: str = "series",
 ) -> ReadSeries:
     """Read a series from a path, a data frame or an array.
 
@@ -56,6 +68,8 @@ def read_series_source(
         decimal: What stands before decimals in a CSV file; None: look.
         missing: What stands for a missing value.
         notes: Gets sentences on what was guessed.
+        asked: What the user says of its columns; default: nothing.
+        what: What errors call it.
 
     Returns:
         What it holds.
@@ -65,63 +79,74 @@ def read_series_source(
         TypeError: It is no path, frame or array.
         ValueError: It cannot be read.
     """
+    asked = Asked() if asked is None else asked
     if isinstance(source, (str, PathLike)):
-        path = existing_file(Path(source), "series")
+        path = existing_file(Path(source), what)
         if is_text(path):
-            return _read_csv(path, header, decimal, missing, notes)
+            layout = lay_out(read_table(path, notes), header, notes, asked)
+            return _of_layout(layout, path.name, decimal, missing, notes)
         label, suffix = path.name, path.suffix.lower()
         if suffix not in (".parquet", ".npz"):
             hint = "; save the sheet as CSV" if suffix.startswith(".xls") or suffix == ".ods" else ""
-            raise ValueError(f"series {label!r}: unknown ending {path.suffix!r}; give a {_ENDINGS} file{hint}")
+            raise ValueError(f"{what} {label!r}: unknown ending {path.suffix!r}; give a {_ENDINGS} file{hint}")
     else:
-        path, label, suffix = None, "series", ""
+        path, label, suffix = None, what, ""
     if header is not None:
         raise ValueError(
             f"header={header}: only a CSV series has a first line of names; leave header out for {label!r}"
         )
     if decimal is not None:
         raise ValueError(f"decimal={decimal!r}: only for the text of a CSV file; leave decimal out for {label!r}")
-    if path is not None:
-        return _read_parquet(path, notes) if suffix == ".parquet" else _read_npz(path)
-    return _read_object(source, notes)
+    if path is None:
+        return _read_object(source, notes, asked, what)
+    return _read_parquet(path, notes, asked) if suffix == ".parquet" else _read_npz(path)
 
 
-def _read_csv(
-    path: Path, header: bool | None, decimal: Decimal | None, missing: Missing, notes: list[str]
-) -> ReadSeries:
-    layout = lay_out(read_table(path, notes), header, notes)
+def _of_layout(layout: Layout, label: str, decimal: Decimal | None, missing: Missing, notes: list[str]) -> ReadSeries:
     values = numbers(layout.table, notes, decimal=decimal, missing=missing)
+    if layout.long is not None:
+        features = list(layout.table.names or ())
+        return ReadSeries(dense(layout.long, values), label, layout.long.nodes, layout.long.times, None, layout.unit,
+                          features, True)  # fmt: skip
     if layout.turned:
-        return ReadSeries(values.T[..., None], path.name, layout.names, layout.rows)
-    return ReadSeries(values[..., None], path.name, layout.names, layout.rows, layout.table.lines, layout.unit)
+        return ReadSeries(values.T[..., None], label, layout.names, layout.rows)
+    return ReadSeries(values[..., None], label, layout.names, layout.rows, layout.table.lines, layout.unit)
 
 
-def _read_parquet(path: Path, notes: list[str]) -> ReadSeries:
+def _read_parquet(path: Path, notes: list[str], asked: Asked) -> ReadSeries:
     try:
         frame = pd.read_parquet(path)
     except (ValueError, OSError) as error:  # pyarrow's own errors are of these kinds
         raise ValueError(f"{path.name}: not a Parquet file ({_line(error)})") from None
-    return _of_frame(frame, path.name, notes)
+    return _of_frame(frame, path.name, notes, asked)
 
 
-def _read_object(source: Any, notes: list[str]) -> ReadSeries:
+def _read_object(source: Any, notes: list[str], asked: Asked, what: str) -> ReadSeries:
     if isinstance(source, pd.Series):
         source = source.to_frame()
     if isinstance(source, pd.DataFrame):
-        return _of_frame(source, "series", notes)
+        return _of_frame(source, what, notes, asked)
     if isinstance(source, torch.Tensor):
         source = source.detach().cpu().numpy()
     if isinstance(source, np.ndarray):
-        return _of_array(source, "series", "the array")
+        return _of_array(source, what, "the array")
     raise TypeError(
-        f"series: a {type(source).__name__} is no series that is known; give a path, a pandas DataFrame (a row a time, "
-        f"a column a node) or an array [rows, nodes] or [rows, nodes, features]"
+        f"{what}: a {type(source).__name__} is no series that is known; give a path, a pandas DataFrame (a row a time, "
+        f"a column a node; or a row for each time and node) or an array [rows, nodes] or [rows, nodes, features]"
     )
 
 
-def _of_frame(frame: pd.DataFrame, name: str, notes: list[str]) -> ReadSeries:
+def _of_frame(frame: pd.DataFrame, name: str, notes: list[str], asked: Asked) -> ReadSeries:
     if frame.empty:
         raise ValueError(f"{name}: no values, its shape is {frame.shape[0]} × {frame.shape[1]}")
+    if frame.columns.nlevels == 1 and frame.index.nlevels > 1 and None not in frame.index.names:
+        frame = frame.reset_index()
+    if frame.columns.nlevels == 1:
+        frame = frame.iloc[:, asked.kept([str(title) for title in frame.columns])]
+    table = _long_frame(frame, name, asked)
+    long = None if table is None else find_long(table.rows_from(1).named(table.cells[0]), asked, notes)
+    if long is not None:
+        return _of_layout(Layout(long.table, None, None, long=long), name, None, (), notes)
     if frame.columns.nlevels > 1 or frame.index.nlevels > 1:
         raise ValueError(
             f"{name}: names of several levels; give a row for each time and a column for each node, with one name each "
@@ -129,6 +154,9 @@ def _of_frame(frame: pd.DataFrame, name: str, notes: list[str]) -> ReadSeries:
         )
     if isinstance(frame.columns, pd.DatetimeIndex) and not isinstance(frame.index, pd.DatetimeIndex):
         raise ValueError(f"{name}: its columns are times; give a row for each time, a column for each node (frame.T)")
+    if asked.time is not None and asked.time in frame.columns:
+        place = list(frame.columns).index(asked.time)
+        frame = frame.iloc[:, [place, *(other for other in range(frame.shape[1]) if other != place)]]
     rows, frame = _frame_rows(frame, name, notes)
     if not len(frame.columns):
         raise ValueError(f"{name}: a column of times and no column of values")
@@ -140,6 +168,25 @@ def _of_frame(frame: pd.DataFrame, name: str, notes: list[str]) -> ReadSeries:
             )
     values = frame.to_numpy(dtype=np.float64, na_value=np.nan)
     return ReadSeries(values[..., None], name, [str(name) for name in frame.columns], rows)
+
+
+def _long_frame(frame: pd.DataFrame, name: str, asked: Asked) -> Table | None:
+    """The table of a frame whose times come again, or whose nodes stand in a column; None of any other."""
+    if frame.columns.nlevels > 1 or frame.index.nlevels > 1 or frame.shape[1] < 2:
+        return None
+    named = not isinstance(frame.index, pd.RangeIndex) and frame.index.name is not None
+    timed = not pd.api.types.is_numeric_dtype(frame.index.dtype)
+    columns = [frame.index.to_series()] if named or timed else []
+    columns += [frame.iloc[:, place] for place in range(frame.shape[1])]
+    for column in columns:
+        title = str(column.name)
+        times = isinstance(column.dtype, (pd.PeriodDtype, pd.DatetimeTZDtype)) or column.dtype.kind == "M"
+        if (times or title == asked.time or title.lower() in TIME_TITLES) and column.duplicated().any():
+            break
+    else:
+        if asked.node is None:
+            return None
+    return table_of_frame(frame, name, index=named or timed)
 
 
 def _frame_rows(frame: pd.DataFrame, name: str, notes: list[str]) -> tuple[pd.Index | None, pd.DataFrame]:

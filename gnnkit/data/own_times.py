@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,10 @@ from numpy.typing import NDArray
 
 from gnnkit.data.own_grid import number_places, time_places
 
-__all__ = ["CLOCK", "ROW_TITLES", "TIME_TITLES", "UNNAMED", "calendar_times", "is_time", "number_rows", "text_times"]
+__all__ = [
+    "CLOCK", "ROW_TITLES", "TIME_TITLES", "UNNAMED", "are_times", "calendar_times", "is_time", "number_rows",
+    "text_times",
+]  # fmt: skip
 
 #: What a data frame calls its row labels where they have no name.
 UNNAMED = frozenset({"", "index", "unnamed: 0"})
@@ -46,6 +50,7 @@ _YEARLY = frozenset({"date", "period", "when", "year"})
 """Names under which four digits are a year."""
 _EXCEL = frozenset({"date", "datetime", "day", "when"})
 """Names under which whole numbers are days of a spreadsheet, from 1982 to 2064."""
+_SAMPLED = 25
 _FIRST_YEAR, _LAST_YEAR = 1678, 2261
 """Between them, nanoseconds fit into 64 bits."""
 _UNITS = {
@@ -73,6 +78,14 @@ def is_time(cell: str) -> bool:
         return not pd.isna(pd.Timestamp(MIDNIGHT.sub(r"00\1", cell)))
     except ValueError:
         return False
+
+
+def are_times(cells: Sequence[str]) -> bool:
+    """Tell whether most cells of a column, below what may be its name, are times."""
+    first = 1 if len(cells) > 1 else 0
+    sample = np.unique(np.linspace(first, len(cells) - 1, min(len(cells) - first, _SAMPLED)).astype(int))
+    times = sum(is_time(cells[row]) for row in sample)
+    return times > 0 and 2 * times >= len(sample)
 
 
 def text_times(cells: list[str], lines: list[int], name: str, column: int = 1) -> pd.DatetimeIndex:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TypeVar
@@ -13,12 +13,14 @@ from torch import Tensor
 
 __all__ = ["SCALERS", "MaxScaler", "Scaler", "StandardScaler", "fit_scaler", "training_values"]
 
+FARTHEST = 10.0
+"""Scaled covariates lie between it and its negative."""
 SomeScaler = TypeVar("SomeScaler", bound="Scaler")
 
 
 @dataclass(frozen=True, eq=False)
 class Scaler:
-    """The map x → (x - center) / scale, for each node and feature.
+    """The map x → (x - center) / scale, for each node and feature; covariates end at ±10.
 
     Args:
         center: What is subtracted, `[N, F]`, or `[1, F]` for one value over all nodes.
@@ -43,16 +45,30 @@ class Scaler:
         if not (self.scale > 0).all():
             raise ValueError("scale: must be positive everywhere")
 
-    def transform(self, x: Float[Tensor, "*any N F"]) -> Float[Tensor, "*any N F"]:
+    def transform(
+        self, x: Float[Tensor, "*any N F"], features: Sequence[int] | None = None
+    ) -> Float[Tensor, "*any N F"]:
         """Scale features; NaN stays NaN.
+
+        A covariate, any feature but 0, ends at ±`FARTHEST`: an hour of rain after a dry training season is some
+        hundred of that season's deviations away, and a network that sees such a number says anything.
 
         Args:
             x: Values in the data's unit.
+            features: Which ones `x` has; default: all, in their order.
 
         Returns:
             (x - center) / scale.
         """
-        return (x - self.center) / self.scale
+        chosen = list(range(self.center.size(1)) if features is None else features)
+        center, scale = (
+            (self.center, self.scale) if features is None else (self.center[:, chosen], self.scale[:, chosen])
+        )
+        scaled = (x - center) / scale
+        first = 1 if chosen[:1] == [0] else 0
+        if len(chosen) > first:
+            scaled[..., first:].clamp_(-FARTHEST, FARTHEST)
+        return scaled
 
     def transform_target(self, y: Float[Tensor, "*any N"]) -> Float[Tensor, "*any N"]:
         """Scale targets (feature 0).

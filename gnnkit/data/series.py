@@ -12,12 +12,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from gnnkit.data.spans import every_step
 from gnnkit.data.splits import Split
 
 __all__ = ["GraphSeries"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class GraphSeries:
     """Values of N nodes over L rows of time, and the graph that joins the nodes.
 
@@ -39,13 +40,20 @@ class GraphSeries:
         source: One line that says where the data comes from.
         notes: What a reader should know of how it was read, a sentence each.
         extra: Whatever else is known, by name; for simulated data the truth, e.g. its incidents.
+        feature_names: F names, that of the target first; empty when unknown.
+        known_ahead: Numbers of the features that are known before their time (holidays, a weather forecast): models see
+            their values over the horizon too. All other features but the target are past covariates.
+        ahead: What these features are after the last row, `[A, N, K]`, in the order of `known_ahead`; None: not known.
+        graph_source: How the graph was made, where gnnkit made it; a few words.
+        graph_rows: Rows whose values the graph was made of; None: of none, or unknown.
 
     Shape:
-        values `[L, N, F]`, edge_index `[2, E]`, edge_weight `[E]`, positions `[N, 2]`.
+        values `[L, N, F]`, edge_index `[2, E]`, edge_weight `[E]`, positions `[N, 2]`, ahead `[A, N, K]`.
 
     Raises:
         ValueError: A tensor has another shape or type, a value is infinite, an edge names a node that is not there,
-            a weight is negative or not finite, names repeat, or the split names rows that are not there.
+            a weight is negative or not finite, names repeat, the split names rows that are not there, the target is
+            said to be known ahead, or the graph was made of rows that are not for training.
 
     Example:
         >>> from gnnkit.data import Split
@@ -53,8 +61,8 @@ class GraphSeries:
         ...     name="two roads", values=torch.zeros(6, 2, 1), edge_index=torch.tensor([[0], [1]]),
         ...     edge_weight=torch.ones(1), node_names=("a", "b"), split=Split(range(0, 3), range(3, 4), range(4, 6)),
         ... )
-        >>> series.num_rows, series.num_nodes, series.num_features
-        (6, 2, 1)
+        >>> series
+        GraphSeries('two roads': 6 rows × 2 nodes, times unknown; 1 edge; train 3, validation 1, test 2 rows)
     """
 
     name: str
@@ -74,6 +82,11 @@ class GraphSeries:
     source: str = ""
     notes: tuple[str, ...] = ()
     extra: Mapping[str, Tensor] = field(default_factory=dict)
+    feature_names: tuple[str, ...] = ()
+    known_ahead: tuple[int, ...] = ()
+    ahead: Tensor | None = None
+    graph_source: str = ""
+    graph_rows: range | None = None
 
     def __post_init__(self) -> None:
         if self.values.dim() != 3 or self.values.dtype != torch.float32 or self.values.numel() == 0:
@@ -107,6 +120,32 @@ class GraphSeries:
             )
         if self.positions is not None and tuple(self.positions.shape) != (self.num_nodes, 2):
             raise ValueError(f"positions: expected shape [{self.num_nodes}, 2], got {list(self.positions.shape)}")
+        self._check_features()
+        if self.graph_rows is not None and self.graph_rows.stop > self.split.train.stop:
+            raise ValueError(
+                f"graph_rows: the graph was made of the values of rows {self.graph_rows.start} to "
+                f"{self.graph_rows.stop - 1}, and the training rows end at row {self.split.train.stop - 1}; make it of "
+                f"training rows alone: read the series with the split that it is to have"
+            )
+
+    def _check_features(self) -> None:
+        names, known = self.feature_names, self.known_ahead
+        if names and (len(names) != self.num_features or len(set(names)) != len(names)):
+            raise ValueError(
+                f"feature_names: {len(names)} names, {len(set(names))} of them distinct, for {self.num_features} "
+                f"features; give one distinct name to each"
+            )
+        wrong = [feature for feature in known if not 0 < feature < self.num_features]
+        if wrong or len(set(known)) != len(known):
+            raise ValueError(
+                f"known_ahead={known}: give distinct numbers of features from 1 to {self.num_features - 1}; feature 0 "
+                f"is the target"
+            )
+        expected = [self.num_nodes, len(known)]
+        if self.ahead is not None and (list(self.ahead.shape[1:]) != expected or self.ahead.dim() != 3):
+            raise ValueError(
+                f"ahead: expected shape [rows, {expected[0]}, {expected[1]}], got {list(self.ahead.shape)}"
+            )
 
     def _check_graph(self) -> None:
         edges, weights = self.edge_index, self.edge_weight
@@ -129,6 +168,21 @@ class GraphSeries:
                 "edge_weight: must be finite and not negative; the graph models normalise by sums of weights"
             )
 
+    def __repr__(self) -> str:
+        features = f" × {self.num_features} features" if self.num_features > 1 else ""
+        since = "" if self.start is None else f" from {self.start:%Y-%m-%d %H:%M}"
+        unit = f", in {self.unit}" if self.unit else ""
+        gaps = float(self.values[..., 0].isnan().double().mean())
+        missing = f", {100 * gaps:.2g}% missing" if gaps else ""
+        edges = self.edge_index.size(1)
+        graph = f"{edges:,} edge{'' if edges == 1 else 's'}" if edges else "no graph"
+        train, val, test = (len(rows) for rows in self.split.parts.values())
+        return (
+            f"GraphSeries({self.name!r}: {self.num_rows:,} rows × {self.num_nodes:,} nodes{features}, "
+            f"{every_step(self.step_minutes, self.step_unit)}{since}{unit}{missing}; {graph}; "
+            f"train {train:,}, validation {val:,}, test {test:,} rows)"
+        )
+
     @property
     def num_rows(self) -> int:
         """Rows of time, L."""
@@ -144,8 +198,18 @@ class GraphSeries:
         """Features, F; feature 0 is the target."""
         return self.values.size(2)
 
+    @property
+    def covariates(self) -> tuple[str, ...]:
+        """Names of the features beside the target; numbers where they have none."""
+        return self.feature_names[1:] or tuple(str(feature) for feature in range(1, self.num_features))
+
+    @property
+    def known_names(self) -> tuple[str, ...]:
+        """Names of the features that are known ahead."""
+        return tuple(self.covariates[feature - 1] for feature in self.known_ahead)
+
     def digest(self) -> str:
-        """Fingerprint of what a model can see: values, graph and split.
+        """Fingerprint of what a model can see: values, what is known ahead, graph and split.
 
         Returns:
             SHA-256 as 64 hexadecimal digits. Two series with the same values, gaps, edges, weights and split rows have
@@ -158,6 +222,7 @@ class GraphSeries:
             "split": [[rows.start, rows.stop] for rows in self.split.parts.values()],
             "drop_last_window": self.split.drop_last_window,
         }
+        header |= {"known_ahead": list(self.known_ahead)} if self.known_ahead else {}
         digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
         # One pattern for every NaN, little-endian everywhere: the hash must not depend on who wrote the gap or where.
         canonical = np.where(np.isnan(values), np.float32(np.nan), values).astype("<f4")

@@ -28,12 +28,14 @@ class SeriesStore:
         clock: The rows' times from `clock_features`, `[L, 2]`; None: x has no time features.
         targets: What is to be predicted where it is not what models see, `[L, N]`, NaN where it was not observed; None:
             feature 0 of `filled`, where it was observed.
+        known_ahead: Numbers of the features that windows also read at the rows of their targets.
     """
 
     filled: Tensor
     observed_bits: Tensor | None = None
     clock: Tensor | None = None
     targets: Tensor | None = None
+    known_ahead: tuple[int, ...] = ()
 
     @classmethod
     def from_series(
@@ -71,14 +73,15 @@ class SeriesStore:
         values = series.values.detach().cpu().contiguous()
         observed = ~values.isnan().numpy()
         if observed.all():
-            return cls(values, clock=clock)
+            return cls(values, clock=clock, known_ahead=series.known_ahead)
         node_mean = train.nanmean(dim=0)
         mean = torch.where(node_mean.isnan(), train.flatten(0, 1).nanmean(dim=0), node_mean).float()
         rows = np.arange(len(values), dtype=np.int32)[:, None, None]
         last = np.maximum.accumulate(np.where(observed, rows, np.int32(-1)), axis=0)  # row of the latest observation
         past = np.take_along_axis(values.numpy(), np.maximum(last, 0), axis=0)
         filled = np.where(last >= 0, past, mean.numpy()).astype(np.float32)
-        return cls(torch.from_numpy(filled), torch.from_numpy(np.packbits(observed, axis=0)), clock)
+        bits = torch.from_numpy(np.packbits(observed, axis=0))
+        return cls(torch.from_numpy(filled), bits, clock, known_ahead=series.known_ahead)
 
     @property
     def nbytes(self) -> int:
@@ -105,5 +108,7 @@ class SeriesStore:
         """The same store on a device; itself where it is there already."""
         if self.filled.device == torch.device(device):
             return self
-        rest = (self.observed_bits, self.clock, self.targets)
-        return SeriesStore(self.filled.to(device), *(None if part is None else part.to(device) for part in rest))
+        bits, clock, targets = (
+            None if part is None else part.to(device) for part in (self.observed_bits, self.clock, self.targets)
+        )
+        return SeriesStore(self.filled.to(device), bits, clock, targets, self.known_ahead)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ __all__ = [
     "is_text",
     "numbers",
     "read_table",
+    "table_of_frame",
     "told_missing",
 ]
 
@@ -63,6 +65,8 @@ class Table:
 
     def columns_at(self, places: Sequence[int]) -> Table:
         """Some of the columns."""
+        if list(places) == list(range(self.width)):
+            return self
         return replace(
             self,
             cells=[[row[place] for place in places] for row in self.cells],
@@ -142,7 +146,36 @@ def read_table(path: Path, notes: list[str] | None = None) -> Table:
     width = len(cells[0])
     while width > 1 and not any(row[width - 1] for row in cells):
         width -= 1
-    return Table(path, [row[:width] for row in cells], lines, tuple(range(1, width + 1)))
+    cells = cells if width == len(cells[0]) else [row[:width] for row in cells]
+    return Table(path, cells, lines, tuple(range(1, width + 1)))
+
+
+def table_of_frame(frame: pd.DataFrame, name: str, *, index: bool | None = None) -> Table:
+    """A data frame as the table that it would be in a file, names above it.
+
+    Args:
+        frame: The frame, with names of one level.
+        name: What errors call it.
+        index: Whether its index is the first column; default: where it is more than the numbers of the rows.
+
+    Raises:
+        ValueError: Its names have several levels.
+    """
+    if frame.columns.nlevels > 1 or frame.index.nlevels > 1:
+        raise ValueError(f"{name}: a data frame with names of several levels; give one level (reset_index)")
+    titles = [str(title) for title in frame.columns]
+    columns = [_texts(frame.iloc[:, place]) for place in range(frame.shape[1])]
+    if not isinstance(frame.index, pd.RangeIndex) if index is None else index:
+        titles.insert(0, str(frame.index.name or ""))
+        columns.insert(0, _texts(frame.index.to_series()))
+    cells = [titles, *map(list, zip(*columns, strict=True))]
+    return Table(Path(name), cells, list(range(len(cells))), tuple(range(1, len(titles) + 1)))
+
+
+def _texts(column: pd.Series) -> list[str]:
+    if pd.api.types.is_bool_dtype(column.dtype):
+        column = column.astype("Int8")
+    return ["" if missing else str(cell) for cell, missing in zip(column.tolist(), column.isna(), strict=True)]
 
 
 def _check_widths(path: Path, cells: list[list[str]], lines: list[int]) -> None:
@@ -276,10 +309,11 @@ def _wrong(
         )
     if 2 * wrong.sum() > (~empty).sum() and not is_number(cell):
         name = repr(table.names[number]) if table.names is not None and table.names[number] else table.columns[number]
+        quoted = shlex.quote(table.names[number]) if table.names is not None else ""
         truth = "write 1 and 0, or " if cell.lower() in ("true", "false", "yes", "no", "on", "off") else ""
         return (
             f"{table.path.name}: {place} holds text like {cell!r} on line {table.lines[row]} and no numbers; "
-            f"{truth}leave column {name} out"
+            f"{truth}leave column {name} out{' (--leave-out ' + quoted + ')' if asked and quoted else ''}"
         )
     if is_number(cell):
         written = f"decimals stand behind {notation.decimal!r} here"

@@ -18,15 +18,19 @@ from gnnkit.data.series import GraphSeries
 from gnnkit.data.splits import Split, chronological_split
 from gnnkit.data.store import SeriesStore
 
-__all__ = ["Batch", "SeriesStore", "Split", "WindowSplits", "Windows", "chronological_split", "make_windows"]
+__all__ = [
+    "Batch", "SeriesStore", "Split", "WindowSplits", "Windows", "chronological_split", "known_channels", "known_rows",
+    "make_windows",
+]  # fmt: skip
 
 
 class Batch(NamedTuple):
     """B windows at once.
 
     Attributes:
-        x: Scaled history, `[B, T, N, F]`, its gaps filled from the past; where they are asked for, time of day and
-            weekday are its last two features (see `clock_features`), not scaled.
+        x: Scaled history, `[B, T, N, F]`, its gaps filled from the past. Behind the features of the series stand those
+            that are known ahead, at later rows (see `known_rows`); where they are asked for, time of day and weekday
+            are the last two (see `clock_features`), not scaled.
         mask: True where `x` was observed, `[B, T, N, F]`; None if the whole series has no gap.
         y: Targets in the data's unit, `[B, P, N]`; where `y_mask` is False the number means nothing.
         y_mask: True where the target was observed, `[B, P, N]`.
@@ -36,6 +40,33 @@ class Batch(NamedTuple):
     mask: Tensor | None
     y: Tensor
     y_mask: Tensor
+
+
+def known_rows(x_rows: Int[Tensor, "*B T"], history: int, reach: int) -> Int[Tensor, "*B T M"]:
+    """The later rows at which what is known ahead stands beside each history row, as features of any model.
+
+    Beside the history rows t − T + 1 … t stand the rows t + P − T + 1 … t + P, the horizon's; where P is larger than T,
+    also the T rows before those, and so on: all P rows of the horizon are there.
+
+    Args:
+        x_rows: The history's rows.
+        history: T.
+        reach: P, rows from the last history row to the last target.
+
+    Returns:
+        For each history row M = ⌈P / T⌉ later ones, the latest first.
+
+    Example:
+        >>> known_rows(torch.tensor([0, 1]), history=2, reach=3).T.tolist()  # the horizon is rows 2, 3 and 4
+        [[3, 4], [1, 2]]
+    """
+    blocks = torch.arange(known_channels(1, history, reach), device=x_rows.device)
+    return x_rows[..., None] + reach - history * blocks
+
+
+def known_channels(features: int, history: int, reach: int) -> int:
+    """How many channels `known_rows` makes of so many features that are known ahead."""
+    return features * math.ceil(reach / history)
 
 
 class Windows:
@@ -55,6 +86,7 @@ class Windows:
         drop_last: True leaves out the last window (of each horizon), as the official T-GCN code does.
         lead: Steps from the last row of the history to the first target. Default 1; a model that predicts one step
             alone, h steps ahead, has `lead=h, horizon=1`.
+        chosen: Numbers of the windows that are kept, rising; see `select`. Default None: all.
 
     Raises:
         ValueError: `lead`, `history`, `horizon` or `min_horizon` below 1, `min_horizon` above `horizon`, rows outside
@@ -80,6 +112,7 @@ class Windows:
         min_horizon: int | None = None,
         drop_last: bool = False,
         lead: int = 1,
+        chosen: Int[Tensor, " W"] | None = None,
     ) -> None:
         _check_lengths(history, horizon, min_horizon, lead)
         self.store = SeriesStore.from_series(source) if isinstance(source, GraphSeries) else source
@@ -89,6 +122,7 @@ class Windows:
         self.min_horizon = horizon if min_horizon is None else min_horizon
         self.drop_last = drop_last
         self.lead = lead
+        self.chosen = chosen
         num_rows = self.store.filled.size(0)
         if rows.step != 1 or not (0 <= rows.start <= rows.stop <= num_rows):
             raise ValueError(f"rows={rows!r}: expected a range with step 1 inside the {num_rows} rows of the series")
@@ -108,7 +142,27 @@ class Windows:
         return f"Windows({len(self)} windows of {self.history} + {self.horizon} in {span})"
 
     def _count(self, horizon: int) -> int:
-        return max(0, len(self.rows) - self.history - self.lead - horizon + 2 - int(self.drop_last))
+        whole = max(0, len(self.rows) - self.history - self.lead - horizon + 2 - int(self.drop_last))
+        return whole if self.chosen is None else int((self.chosen < whole).sum())
+
+    def select(self, index: Int[Tensor, " W"]) -> Windows:
+        """Some of the windows, as windows of their own on the same store.
+
+        Args:
+            index: Window numbers, rising.
+
+        Raises:
+            ValueError: A window number that is not there, or numbers that do not rise.
+
+        Example:
+            >>> from gnnkit.data import make_windows, simulate_traffic
+            >>> test = make_windows(simulate_traffic(num_nodes=4, days=1), history=6, horizon=3).test
+            >>> test.select(torch.tensor([0, 12])).target_rows(torch.tensor([1])).tolist()
+            [[248, 249, 250]]
+        """
+        if index.numel() > 1 and not bool((index[1:] > index[:-1]).all()):
+            raise ValueError("index: window numbers must rise, and none may come twice; sort them")
+        return self._on(self.store, self._origins(index) - self.rows.start)
 
     def count(self, horizon: int) -> int:
         """Number of leading windows whose first `horizon` targets all lie inside `rows` (one less with `drop_last`).
@@ -158,6 +212,8 @@ class Windows:
         x_rows = self._origins(index)[:, None] + torch.arange(self.history, device=self.device)  # [B, T]
         x = self.scaler.transform(self.store.filled[x_rows])
         mask = self.store.observed(x_rows)
+        if self.store.known_ahead:
+            x, mask = self._with_known(x_rows, x, mask)
         if self.store.clock is not None:
             time = self.store.clock[x_rows].unsqueeze(2).expand(-1, -1, x.size(2), -1)  # [B, T, N, 2]
             x = torch.cat([x, time], dim=-1)
@@ -176,6 +232,22 @@ class Windows:
         y, observed = self.store.target(rows.clamp(max=self.rows.stop - 1))
         return y, inside.expand_as(y).clone() if observed is None else observed & inside
 
+    def _with_known(
+        self, x_rows: Int[Tensor, "B T"], x: Float[Tensor, "B T N F"], mask: Bool[Tensor, "B T N F"] | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """The history and its mask with what is known ahead behind its features."""
+        features, last = list(self.store.known_ahead), self.store.filled.size(0) - 1
+        rows = known_rows(x_rows, self.history, self.lead - 1 + self.horizon)  # [B, T, M]
+        inside = (rows <= last)[..., None, None]
+        rows = rows.clamp(max=last)
+        known = self.scaler.transform(self.store.filled[..., features][rows], features)  # [B, T, M, N, K]
+        seen = self.store.observed(rows)
+        if seen is not None or self.rows.stop + self.horizon - self.min_horizon > last + 1:
+            seen = inside.expand(known.shape) if seen is None else seen[..., features] & inside
+            mask = torch.ones_like(x, dtype=torch.bool) if mask is None else mask
+            mask = torch.cat([mask, seen.transpose(2, 3).flatten(3)], dim=-1)
+        return torch.cat([x, known.transpose(2, 3).flatten(3)], dim=-1), mask
+
     @property
     def time_channels(self) -> int:
         """How many of the features tell the time: 0 or 2, the last ones."""
@@ -183,8 +255,9 @@ class Windows:
 
     @property
     def num_features(self) -> int:
-        """Features F of a node in a batch, those that tell the time among them."""
-        return self.store.filled.size(2) + self.time_channels
+        """Features F of a node in a batch, those at later rows and those that tell the time among them."""
+        known = known_channels(len(self.store.known_ahead), self.history, self.lead - 1 + self.horizon)
+        return self.store.filled.size(2) + known + self.time_channels
 
     @property
     def device(self) -> torch.device:
@@ -200,7 +273,7 @@ class Windows:
         """The same windows on a device. To move train, val and test together, use `WindowSplits.to`."""
         return self._on(self.store.to(device))
 
-    def _on(self, store: SeriesStore) -> Windows:
+    def _on(self, store: SeriesStore, chosen: Int[Tensor, " W"] | None = None) -> Windows:
         return Windows(
             store,
             self.rows,
@@ -210,6 +283,7 @@ class Windows:
             min_horizon=self.min_horizon,
             drop_last=self.drop_last,
             lead=self.lead,
+            chosen=self.chosen if chosen is None else chosen,
         )
 
     def _origins(self, index: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
@@ -218,10 +292,11 @@ class Windows:
                 f"index: window numbers from {int(index.min())} to {int(index.max())}, "
                 f"but the windows are 0 to {len(self) - 1}"
             )
-        return index.to(self.device).long() + self.rows.start
+        index = index.to(self.device).long()
+        return (index if self.chosen is None else self.chosen.to(self.device)[index]) + self.rows.start
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class WindowSplits:
     """Windows of the three splits on one store, and the scaler they share.
 
@@ -236,6 +311,11 @@ class WindowSplits:
     val: Windows
     test: Windows
     scaler: Scaler
+
+    def __repr__(self) -> str:
+        train, val, test = (len(part) for part in (self.train, self.val, self.test))
+        lengths = f"{self.train.history} + {self.train.horizon} rows"
+        return f"WindowSplits(train {train:,}, validation {val:,}, test {test:,} windows of {lengths})"
 
     @property
     def nbytes(self) -> int:
@@ -288,9 +368,8 @@ def make_windows(
 
     Example:
         >>> from gnnkit.data import simulate_traffic
-        >>> windows = make_windows(simulate_traffic(num_nodes=4, days=1), history=6, horizon=3)
-        >>> len(windows.train), len(windows.val), len(windows.test)
-        (194, 20, 50)
+        >>> make_windows(simulate_traffic(num_nodes=4, days=1), history=6, horizon=3)
+        WindowSplits(train 194, validation 20, test 50 windows of 6 + 3 rows)
     """
     _check_lengths(history, horizon, min_horizon, lead)
     if isinstance(scaler, str) and scaler not in SCALERS:

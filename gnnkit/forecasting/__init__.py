@@ -2,6 +2,8 @@
 
 from gnnkit.forecasting.fitted import FittedForecaster, load_fitted, save_fitted
 from gnnkit.forecasting.forecast import forecast_next, read_latest, read_series
+from gnnkit.forecasting.forecaster import Forecaster
+from gnnkit.forecasting.frame import forecast_frame
 from gnnkit.forecasting.settings import FitSettings
 from gnnkit.forecasting.settle import FinalFit, fit_windows, load_series, model_sizes, settle
 from gnnkit.forecasting.train import Trained, TrainedRowsWarning, evaluate_forecaster, train_forecaster, train_one
@@ -10,10 +12,12 @@ __all__ = [
     "FinalFit",
     "FitSettings",
     "FittedForecaster",
+    "Forecaster",
     "Trained",
     "TrainedRowsWarning",
     "evaluate_forecaster",
     "fit_windows",
+    "forecast_frame",
     "forecast_next",
     "load_fitted",
     "load_series",

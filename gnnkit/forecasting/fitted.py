@@ -10,18 +10,28 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from gnnkit._registry import UnknownName
 from gnnkit.data import GraphSeries, Scaler, WindowSplits
 from gnnkit.data.arrays import check_ids
 from gnnkit.data.clock import TIME_CHANNELS
 from gnnkit.data.scaling import training_values
-from gnnkit.data.spans import a_step
+from gnnkit.data.spans import a_step, steps_in_words
+from gnnkit.data.windows import known_channels
+from gnnkit.forecasting.features import arrange_features
+from gnnkit.forecasting.intervals import KEPT_LEVELS, conformal_table, interval_offsets
+from gnnkit.forecasting.rival import FittedRival, keeps_itself
 from gnnkit.graph import from_dense
-from gnnkit.temporal import build_forecaster
+from gnnkit.temporal import MODELS, build_forecaster
+from gnnkit.temporal.entry import core_of
 from gnnkit.training import load_checkpoint, save_checkpoint
 
 __all__ = ["FittedForecaster", "load_fitted", "save_fitted"]
+
+_RIVAL = "rival"
+"""The folder into which a rival keeps itself."""
 
 
 class FittedForecaster(nn.Module):
@@ -31,6 +41,8 @@ class FittedForecaster(nn.Module):
         model: name in `gnnkit.temporal.MODELS`.
         node_names: N names.
         num_features: features of the series, those that tell the time not counted.
+        feature_names: their names, that of the target first; empty: unknown.
+        known_ahead: numbers of the features that are known ahead.
         num_edges: edges of its graph.
         history, horizon, hidden_channels, residual: as in `build_forecaster`.
         settings: the model's own; a table of node features as a tensor or as lists.
@@ -41,7 +53,11 @@ class FittedForecaster(nn.Module):
         scaler_rows: 1 for a scaler that all nodes share, else N.
         target_deviation, step_minutes, step_unit, unit, data: of the series that it is trained on.
         spec: what was asked for, and `fit` what training found; kept for the reader.
-        forecaster: the trained one; None (default): it is built anew, for weights from a file.
+        interval_levels: how many levels of the errors of the validation windows it keeps (`take_errors`); 0 (default):
+            none, as a forecaster of an older gnnkit.
+        place: where the model's class is found from any folder, `/path/to/file.py:Class`; None (default): by its name.
+        forecaster: the trained one, of a rival with `fit` and `predict` a `FittedRival`; None (default): it is built
+            anew, for weights from a file.
 
     Raises:
         ValueError: an unknown model or setting.
@@ -52,6 +68,9 @@ class FittedForecaster(nn.Module):
     fill: Tensor
     edge_index: Tensor
     edge_weight: Tensor
+    error_scale: Tensor
+    error_levels: Tensor
+    error_quantiles: Tensor
 
     def __init__(
         self,
@@ -77,6 +96,10 @@ class FittedForecaster(nn.Module):
         utc_offset: float | None = None,
         trained_until: str | None = None,
         fit: Mapping[str, Any] | None = None,
+        interval_levels: int = 0,
+        place: str | None = None,
+        feature_names: Sequence[str] = (),
+        known_ahead: Sequence[int] = (),
         forecaster: nn.Module | None = None,
     ) -> None:
         super().__init__()
@@ -87,9 +110,12 @@ class FittedForecaster(nn.Module):
         }
         self.register_buffer("edge_index", torch.zeros(2, num_edges, dtype=torch.int64))
         time_channels = TIME_CHANNELS if time_features else 0
-        self.forecaster = forecaster or build_forecaster(
-            model,
-            in_channels=num_features + time_channels,
+        found = place or model
+        if forecaster is None and MODELS[found].fits_itself:
+            forecaster = FittedRival(found)  # what it learned comes with `load_fitted`
+        self.forecaster: Any = forecaster or build_forecaster(
+            found,
+            in_channels=num_features + known_channels(len(known_ahead), history, horizon) + time_channels,
             horizon=horizon,
             history=history,
             num_nodes=len(node_names),
@@ -104,6 +130,24 @@ class FittedForecaster(nn.Module):
         # What stands for a gap that has no past: the nodes' training means.
         self.register_buffer("fill", torch.zeros(len(node_names), num_features))
         self.register_buffer("edge_weight", torch.zeros(num_edges))
+        if interval_levels:
+            self.register_buffer("error_scale", torch.ones(len(node_names)))
+            self.register_buffer("error_levels", torch.zeros(interval_levels))
+            self.register_buffer("error_quantiles", torch.zeros(horizon, interval_levels))
+
+    def __repr__(self) -> str:
+        config, fit = self.config, self.config["fit"] or {}
+        step = config["step_unit"] or config["step_minutes"]
+        unit = f" {config['unit']}" if config["unit"] else ""
+        parts = [
+            f"{config['model']!r} on {config['data']}: {len(config['node_names'])} nodes",
+            f"{config['history']} rows in, {steps_in_words(config['horizon'], step)} out",
+            f"{sum(each.numel() for each in self.forecaster.parameters()):,} parameters",
+            *([f"validation MAE {fit['best_val_mae']:.5g}{unit}"] if "best_val_mae" in fit else []),
+            *([f"trained until {config['trained_until']}"] if config["trained_until"] else []),
+            "with intervals" if config["interval_levels"] else "no intervals",
+        ]
+        return f"FittedForecaster({', '.join(parts)})"
 
     @property
     def scaler(self) -> Scaler:
@@ -124,6 +168,33 @@ class FittedForecaster(nn.Module):
         ):
             getattr(self, name).copy_(value)
 
+    def take_errors(
+        self, true: Float[Tensor, "V P N"], mask: Bool[Tensor, "V P N"], predicted: Float[Tensor, "V P N"]
+    ) -> None:
+        """Keep the errors of the validation windows, from which intervals are made (`conformal_table`)."""
+        scale, offsets = conformal_table(true, predicted, mask, KEPT_LEVELS)
+        self.error_scale.copy_(scale)
+        self.error_levels.copy_(torch.tensor(KEPT_LEVELS))
+        self.error_quantiles.copy_(torch.from_numpy(offsets))
+
+    def interval(self, coverage: float) -> tuple[Tensor, Tensor] | None:
+        """How far the interval of each step and node reaches below and above the forecast, in the data's unit.
+
+        Args:
+            coverage: share of the targets that it should hold, in whole percent.
+
+        Returns:
+            Two tensors `[P, N]` to add to a forecast, infinite where the validation windows were too few; None for a
+            forecaster without intervals.
+
+        Raises:
+            ValueError: the coverage is not allowed.
+        """
+        if not self.config["interval_levels"]:
+            return None
+        below, above = interval_offsets(self.error_levels, self.error_quantiles, coverage)
+        return below[:, None] * self.error_scale, above[:, None] * self.error_scale
+
     def arrange(self, series: GraphSeries) -> GraphSeries:
         """A series with its nodes in the forecaster's order, its times by the clock of the training data.
 
@@ -137,11 +208,7 @@ class FittedForecaster(nn.Module):
                 f"{series.name} has {len(names)} nodes, the forecaster knows {len(wanted)}; {strange!r} is only "
                 f"{'in the forecaster' if strange in wanted else 'in the series'}; give each of its nodes, by name"
             )
-        if series.num_features != config["num_features"]:
-            raise ValueError(
-                f"{series.name} has {series.num_features} features, but the forecaster was trained on "
-                f"{config['num_features']}; give the same ones"
-            )
+        series = arrange_features(series, config["num_features"], config["feature_names"], config["known_ahead"])
         step, trained = (series.step_minutes, series.step_unit), (config["step_minutes"], config["step_unit"])
         if any(step) and any(trained) and step != trained:
             hint = " (weekdays are told from days by ten rows or more)" if trained[1] == "weekday" else ""
@@ -159,6 +226,7 @@ class FittedForecaster(nn.Module):
         return replace(
             series,
             values=series.values[:, order],
+            ahead=None if series.ahead is None else series.ahead[:, order],
             node_names=wanted,
             edge_index=order.argsort()[series.edge_index],
             positions=None if series.positions is None else series.positions[order],
@@ -166,8 +234,12 @@ class FittedForecaster(nn.Module):
 
     def learned_adjacency(self) -> Tensor | None:
         """The learned graph `[N, N]`, rows are targets; None where the model learns none."""
-        forecaster: Any = self.forecaster
-        return forecaster.learned_adjacency() if getattr(forecaster, "learns_graph", False) else None
+        return self.forecaster.learned_adjacency() if getattr(self.forecaster, "learns_graph", False) else None
+
+    @property
+    def rival(self) -> Any:
+        """The rival that was fitted; None where the forecaster is a module."""
+        return self.forecaster.rival if isinstance(self.forecaster, FittedRival) else None
 
     def learned_edges(self) -> tuple[Tensor, Tensor] | None:
         """The learned graph as `edge_index` and `edge_weight`; None where the model learns none."""
@@ -183,19 +255,32 @@ def save_fitted(fitted: FittedForecaster, directory: str | Path) -> Path:
     In the CSV file row i, column j is the weight of the edge i → j, under the nodes' names, as `gnnkit compare --graph`
     reads it.
 
+    A rival with `fit` and `predict` keeps itself: its `save(folder)` writes into the folder `rival` inside.
+
     Args:
         fitted: what to keep.
         directory: the folder; made when it is missing.
 
     Returns:
         The folder.
+
+    Raises:
+        ValueError: it is a rival that cannot be kept, see `keeps_itself`.
     """
     import pandas as pd
 
     from gnnkit.graph.draw import draw_adjacency
 
     directory = Path(directory)
+    if fitted.rival is not None and not keeps_itself(fitted.rival):
+        raise ValueError(
+            f"{fitted.config['model']} is not kept: weights of torch are kept as safetensors, and what it learned is "
+            "none; give its class save(self, folder) and a classmethod load(cls, folder)"
+        )
     save_checkpoint(directory, fitted, fitted.config)
+    if fitted.rival is not None:
+        (directory / _RIVAL).mkdir(exist_ok=True)
+        fitted.rival.save(directory / _RIVAL)
     for ending in ("csv", "png"):
         (directory / f"learned_graph.{ending}").unlink(missing_ok=True)
     adjacency = fitted.learned_adjacency()
@@ -210,7 +295,9 @@ def save_fitted(fitted: FittedForecaster, directory: str | Path) -> Path:
 
 
 def load_fitted(directory: str | Path) -> FittedForecaster:
-    """Read what `save_fitted` wrote. Nothing is unpickled; the numbers are those of the forecaster that was saved.
+    """Read what `save_fitted` wrote. gnnkit unpickles nothing; the numbers are those of the forecaster that was saved.
+
+    The code of a model of one's own runs, and that of a rival reads its own files, as `load` of its class says.
 
     Args:
         directory: the folder.
@@ -220,14 +307,23 @@ def load_fitted(directory: str | Path) -> FittedForecaster:
 
     Raises:
         FileNotFoundError: a file is missing.
-        ValueError: the files do not belong together, are of a later layout, or hold no forecaster.
+        ValueError: the files do not belong together, are of a later layout, or hold no forecaster; or the class of a
+            model of one's own is not found.
     """
     try:
         module, _ = load_checkpoint(directory, FittedForecaster)
+    except UnknownName as error:
+        raise ValueError(
+            f"{directory}: {error}; the class of a model is not kept with it: put its file back, or register it first "
+            "(gnnkit.temporal.MODELS[name] = Class)"
+        ) from None
     except (AttributeError, KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
         # another program's config.json
         raise ValueError(f"{directory} holds no forecaster of `gnnkit train`; give the folder that it wrote") from error
     assert isinstance(module, FittedForecaster)  # for the type checker: it is what was built
+    if isinstance(module.forecaster, FittedRival):
+        kind = core_of(MODELS[module.forecaster.model].build)
+        module.forecaster.rival = kind.load(Path(directory) / _RIVAL)
     edge_index: Any = module.edge_index
     check_ids(
         edge_index.numpy(), len(module.config["node_names"]), f"{Path(directory) / 'weights.safetensors'}: edge_index"

@@ -1,29 +1,44 @@
-"""Forecast the steps after the latest rows of a file."""
+"""Forecast the steps after the latest rows of a file or a data frame."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from gnnkit.data import GraphSeries, clock_features, read_own, row_time
 from gnnkit.data.tables import is_text
+from gnnkit.data.windows import known_rows
+from gnnkit.forecasting.features import known_over_horizon
 from gnnkit.forecasting.fitted import FittedForecaster
+from gnnkit.forecasting.rival import forecast_rival
 
-__all__ = ["forecast_next", "read_latest", "read_series"]
+__all__ = ["check_length", "forecast_next", "read_latest", "read_series"]
 
 
-def read_series(path: str | Path, fitted: FittedForecaster, *, step_minutes: float | None = None) -> GraphSeries:
+def read_series(
+    source: Any,
+    fitted: FittedForecaster,
+    *,
+    step_minutes: float | None = None,
+    covariates: Any = None,
+) -> GraphSeries:
     """Read rows of the nodes that a forecaster knows, in its order and its unit.
 
     Args:
-        path: a CSV, Parquet or NPZ file as `gnnkit.data.read_own` reads it, with the missing values of the training,
-            the target among several features where it was in the training file. Columns are known by their names and
-            may come in any order; columns without names are taken in the forecaster's order.
+        source: a CSV, Parquet or NPZ file, or a data frame or array, as `gnnkit.data.read_own` reads it, with the
+            missing values of the training, the target among several features where it was in the training data. Columns
+            are known by their names and may come in any order; columns without names are taken in the forecaster's
+            order.
         fitted: the forecaster.
-        step_minutes: minutes in a row, where the file has no times; default: those of the training data.
+        step_minutes: minutes in a row, where there are no times; default: those of the training data.
+        covariates: what stands beside the series, where the forecaster reads it and the series does not hold it.
 
     Returns:
         The rows.
@@ -34,12 +49,19 @@ def read_series(path: str | Path, fitted: FittedForecaster, *, step_minutes: flo
     """
     config = fitted.config
     spec = config["spec"]
+    known = [config["feature_names"][feature] for feature in config["known_ahead"]]
+    options = {name: spec.get(name) for name in ("target", "time_column", "node_column")}
+    of_text = isinstance(source, (str, PathLike)) and is_text(Path(source))
     series = read_own(
-        path,
-        target=spec.get("target"),
+        source,
+        covariates=covariates,
+        known_ahead=known,
         step_minutes=step_minutes,
+        leave_out=spec.get("leave_out") or (),
+        strict=False,
         missing_values=spec.get("missing_values") or (),
-        decimal=spec.get("decimal") if is_text(Path(path)) else None,
+        decimal=spec.get("decimal") if of_text else None,
+        **options,
     )
     wanted = config["node_names"]
     numbers = [str(number) for number in range(len(wanted))]
@@ -52,7 +74,13 @@ def read_series(path: str | Path, fitted: FittedForecaster, *, step_minutes: flo
     return series
 
 
-def read_latest(path: str | Path, fitted: FittedForecaster, *, step_minutes: float | None = None) -> GraphSeries:
+def read_latest(
+    source: Any,
+    fitted: FittedForecaster,
+    *,
+    step_minutes: float | None = None,
+    covariates: Any = None,
+) -> GraphSeries:
     """Read the latest rows of the nodes that a forecaster knows, in its order.
 
     Args: as `read_series`.
@@ -64,13 +92,17 @@ def read_latest(path: str | Path, fitted: FittedForecaster, *, step_minutes: flo
         FileNotFoundError: there is no such file.
         ValueError: too few rows, or as `read_series`.
     """
-    series = read_series(path, fitted, step_minutes=step_minutes)
+    series = read_series(source, fitted, step_minutes=step_minutes, covariates=covariates)
+    check_length(fitted, series, Path(source).name if isinstance(source, (str, PathLike)) else series.name)
+    return series
+
+
+def check_length(fitted: FittedForecaster, series: GraphSeries, name: str) -> None:
+    """Refuse a series with fewer rows than the forecaster reads."""
     if series.num_rows < fitted.config["history"]:
         raise ValueError(
-            f"{Path(path).name}: {series.num_rows} rows are too few; "
-            f"the forecaster reads the latest {fitted.config['history']}"
+            f"{name}: {series.num_rows} rows are too few; the forecaster reads the latest {fitted.config['history']}"
         )
-    return series
 
 
 def forecast_next(fitted: FittedForecaster, series: GraphSeries) -> pd.DataFrame:
@@ -86,7 +118,8 @@ def forecast_next(fitted: FittedForecaster, series: GraphSeries) -> pd.DataFrame
         the steps 1 … P.
 
     Raises:
-        ValueError: the forecaster reads the time and the series does not know it.
+        ValueError: the forecaster reads the time and the series does not know it, or what is known ahead is not given
+            for all steps.
 
     Example:
         >>> from gnnkit.data import simulate_traffic
@@ -96,6 +129,25 @@ def forecast_next(fitted: FittedForecaster, series: GraphSeries) -> pd.DataFrame
         >>> forecast_next(fitted, series).index[0] - series.start
         Timedelta('2 days 00:00:00')
     """
+    config = fitted.config
+    values = _of_rival(fitted, series) if fitted.rival is not None else _of_module(fitted, series)
+    steps = range(1, config["horizon"] + 1)
+    times = [row_time(series, series.num_rows - 1 + step) for step in steps]
+    known = None not in times
+    index = pd.DatetimeIndex(times, name="time") if known else pd.Index(steps, name="step")
+    return pd.DataFrame(values.numpy(), index=index, columns=config["node_names"])
+
+
+def _of_rival(fitted: FittedForecaster, series: GraphSeries) -> Float[Tensor, "P N"]:
+    config = fitted.config
+    sizes = {"history": config["history"], "horizon": config["horizon"]}
+    told = {"time_features": config["time_features"], "weekdays": config["weekdays"]}
+    # The graph is the one that it was fitted with, whatever the rows came with.
+    series = replace(series, edge_index=fitted.edge_index, edge_weight=fitted.edge_weight)
+    return forecast_rival(config["model"], fitted.rival, series, fitted.fill, **sizes, **told)
+
+
+def _of_module(fitted: FittedForecaster, series: GraphSeries) -> Float[Tensor, "P N"]:
     config, rows = fitted.config, []
     for row in series.values:
         known = rows[-1] if rows else fitted.fill
@@ -103,6 +155,17 @@ def forecast_next(fitted: FittedForecaster, series: GraphSeries) -> pd.DataFrame
     history = config["history"]
     x = fitted.scaler.transform(torch.stack(rows[-history:])).unsqueeze(0)  # [1, T, N, F]
     mask = ~series.values[-history:].isnan().unsqueeze(0)
+    if config["known_ahead"]:
+        ahead = known_over_horizon(series, config["horizon"])
+        known = torch.cat([torch.stack(rows[-history:])[..., config["known_ahead"]], ahead])  # [T + P, N, K]
+        later = known_rows(torch.arange(history), history, config["horizon"])  # [T, M]
+        features = config["known_ahead"]
+        scaled = fitted.scaler.transform(known, features)
+        seen = torch.cat([mask[0][..., features], torch.ones_like(ahead, dtype=torch.bool)])
+        x, mask = (
+            torch.cat([first, values[later].transpose(1, 2).flatten(2).unsqueeze(0)], dim=-1)
+            for first, values in ((x, scaled), (mask, seen))
+        )
     if config["time_features"]:
         time = (
             clock_features(series, weekdays=config["weekdays"])[-history:]
@@ -113,9 +176,4 @@ def forecast_next(fitted: FittedForecaster, series: GraphSeries) -> pd.DataFrame
     fitted.eval()
     with torch.no_grad():
         scaled = fitted.forecaster(x, fitted.edge_index, fitted.edge_weight, mask=mask)
-    values = fitted.scaler.inverse_target(scaled)[0].numpy()
-    steps = range(1, config["horizon"] + 1)
-    times = [row_time(series, series.num_rows - 1 + step) for step in steps]
-    known = None not in times
-    index = pd.DatetimeIndex(times, name="time") if known else pd.Index(steps, name="step")
-    return pd.DataFrame(values, index=index, columns=config["node_names"])
+    return fitted.scaler.inverse_target(scaled)[0]

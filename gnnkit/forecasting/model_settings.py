@@ -16,10 +16,13 @@ FIT_SETTINGS = ("hidden_channels", "learning_rate", "weight_decay")
 
 
 def known_settings(model: str) -> list[str]:
-    """Names of all settings that one model of a comparison may be given."""
-    return [name for name in FIT_SETTINGS if name != "hidden_channels" or MODELS[model].has_width] + list(
-        MODELS[model].settings
-    )
+    """Names of all settings that one model of a comparison may be given.
+
+    A rival that fits itself has those of its constructor alone: nobody trains it at a rate.
+    """
+    entry = MODELS[model]
+    shared = ["hidden_channels"] if entry.fits_itself else FIT_SETTINGS
+    return [name for name in shared if name != "hidden_channels" or entry.has_width] + list(entry.settings)
 
 
 def check_settings(settings: Mapping[str, Mapping[str, Any]], models: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -68,7 +71,7 @@ def _checked(model: str, name: str, value: Any) -> Any:
         if not _is_whole(value) or value < 1:
             raise ValueError(f"{value!r} is not allowed: give a whole number of at least 1")
         return value
-    if name in FIT_SETTINGS:
+    if name in FIT_SETTINGS and not MODELS[model].fits_itself:
         least = "a positive number" if name == "learning_rate" else "0 or a positive number"
         number = value if _is_number(value) else math.nan
         if not (math.isfinite(number) and (number > 0 or (number == 0 and name == "weight_decay"))):

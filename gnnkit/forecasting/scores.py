@@ -35,8 +35,12 @@ def forecast_scores(
     for horizon, count in windows.items():
         for score, steps in (("averaged", slice(0, horizon)), ("last-step", slice(horizon - 1, horizon))):
             part = (slice(0, count), steps)
+            # Picked out and widened once for all metrics, not by each for itself.
+            seen = mask[part]
+            pair = [table[part].flatten() if seen.all() else table[part][seen] for table in (predicted, true)]
+            found, wanted = (values.double().numpy() for values in pair)
             for metric, measure in FORECAST_METRICS.items():
-                value = measure(predicted[part], true[part], mask[part])
+                value = measure(found, wanted)
                 rows.append({"horizon": horizon, "score": score, "metric": metric, "value": value, "windows": count})
     return rows
 

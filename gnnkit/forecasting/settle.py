@@ -22,6 +22,7 @@ from gnnkit.data import (
     read_own,
 )
 from gnnkit.data.clock import TIME_CHANNELS
+from gnnkit.data.windows import known_channels
 from gnnkit.forecasting.forms import choose_form
 from gnnkit.forecasting.settings import FitSettings
 
@@ -51,9 +52,7 @@ def load_series(settings: FitSettings) -> GraphSeries:
     if settings.series is None:
         series = load(settings.data or "simulated", settings.data_root, **settings.data_options)
     else:
-        names = ("graph_format", "target", "unit", "step_minutes", "season", "missing_values", "decimal")
-        options = {name: getattr(settings, name) for name in names if getattr(settings, name) is not None}
-        series = read_own(settings.series, settings.graph, **options)
+        series = read_own(**settings.own_options, split=settings.split)
     return apply_split(settings, series)
 
 
@@ -61,7 +60,8 @@ def apply_split(settings: FitSettings, series: GraphSeries) -> GraphSeries:
     """The series, split as the settings say; as it is where they say nothing."""
     if settings.split is None:
         return series
-    return replace(series, split=chronological_split(series.num_rows, settings.split))
+    split = chronological_split(series.num_rows, settings.split)
+    return series if split == series.split else replace(series, split=split)
 
 
 def settle(
@@ -134,8 +134,9 @@ def fit_windows(
 def model_sizes(settings: FinalFit, series: GraphSeries) -> dict[str, Any]:
     """What settings and data make of a model, but for its width: arguments of `gnnkit.temporal.build_forecaster`."""
     time_channels = TIME_CHANNELS if settings.time_features else 0
+    known = known_channels(len(series.known_ahead), settings.history, max(settings.horizons))
     return {
-        "in_channels": series.num_features + time_channels,
+        "in_channels": series.num_features + known + time_channels,
         "time_channels": time_channels,
         "horizon": max(settings.horizons),
         "history": settings.history,

@@ -6,15 +6,19 @@ import dataclasses
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 from torch import Tensor, nn
 
-from gnnkit.data import GraphSeries, Windows, WindowSplits, row_time, told_weekdays
+from gnnkit.data import GraphSeries, SeriesStore, Windows, WindowSplits, row_time, told_weekdays
 from gnnkit.forecasting.baselines import last_value
+from gnnkit.forecasting.dry_run import dry_run
 from gnnkit.forecasting.fitted import FittedForecaster
+from gnnkit.forecasting.intervals import KEPT_LEVELS
 from gnnkit.forecasting.model_settings import check_settings
+from gnnkit.forecasting.rival import FittedRival, fit_rival, predict_rival
 from gnnkit.forecasting.scores import forecast_scores
 from gnnkit.forecasting.settings import FitSettings
 from gnnkit.forecasting.settle import (
@@ -26,9 +30,9 @@ from gnnkit.forecasting.settle import (
     model_sizes,
     settle,
 )
-from gnnkit.settings.fit import DataFields
+from gnnkit.settings.fit import PATHS, DataFields
 from gnnkit.settings.problems import SpecProblems
-from gnnkit.temporal import MODELS, build_forecaster
+from gnnkit.temporal import MODELS, build_forecaster, model_name
 from gnnkit.training import FitProgress, FitResult, TrainingSettings, fit, isolated_seed, predict, resolve_device
 from gnnkit.training.environment import environment
 
@@ -46,7 +50,7 @@ class Trained:
     """A model that was trained.
 
     Args:
-        forecaster: the model, with the weights of its best validation epoch.
+        forecaster: the model, with the weights of its best validation epoch; or a `FittedRival`.
         result: how it was trained.
         predicted: what it predicts for the windows of each part that was asked for, in the data's unit.
 
@@ -62,7 +66,7 @@ class Trained:
 def train_one(
     settings: FinalFit,
     series: GraphSeries,
-    model: str,
+    model: Any,
     training: TrainingSettings,
     *,
     hidden_channels: int | None = None,
@@ -76,7 +80,7 @@ def train_one(
     Args:
         settings: history, horizons, form and windows, from `settle`.
         series: the data with their split and graph, from `settle`.
-        model: a name of `gnnkit.temporal.MODELS`.
+        model: a name of `gnnkit.temporal.MODELS`, or a class of one's own (see `gnnkit.temporal.model_name`).
         training: how; its seed draws the first weights and the order of the batches.
         hidden_channels: width of the model (default: that of the settings).
         own: the model's own settings, as in `MODELS[name].settings`.
@@ -85,8 +89,8 @@ def train_one(
         progress: told about every step; None: quiet.
 
     Raises:
-        FloatingPointError: a loss or a gradient was not finite.
-        ValueError: a setting that the model does not have.
+        FloatingPointError: a loss, a gradient or a forecast was not finite.
+        ValueError: a setting that the model does not have; a `WrongForecast`: it gives no forecast.
 
     Example:
         >>> from gnnkit.data import simulate_traffic
@@ -96,14 +100,17 @@ def train_one(
         ([101, 3, 4], 1)
     """
     windows = fit_windows(settings, series) if windows is None else windows
+    model = model_name(model)
+    sizes = model_sizes(settings, series)
+    sizes |= {"hidden_channels": settings.hidden_channels if hidden_channels is None else hidden_channels}
+    if MODELS[model].fits_itself:
+        rival, result, validation = fit_rival(model, series, windows, training, sizes, own, progress=progress)
+        rest = [part for part in predict_on if part != "val"]
+        found = {part: predict_rival(model, rival, series, getattr(windows, part)) for part in rest}
+        predicted = {part: validation if part == "val" else found[part] for part in predict_on}
+        return Trained(FittedRival(model, rival), result, predicted)
     with isolated_seed(training.seed):  # one seed, one draw of the first weights, whatever was trained before
-        forecaster = build_forecaster(
-            model,
-            **model_sizes(settings, series),
-            hidden_channels=settings.hidden_channels if hidden_channels is None else hidden_channels,
-            quantiles=training.quantiles,
-            **(own or {}),
-        )
+        forecaster = build_forecaster(model, **sizes, quantiles=training.quantiles, **(own or {}))
     graph = (series.edge_index, series.edge_weight)
     result = fit(forecaster, windows, *graph, training, progress=progress)
     parts = {part: getattr(windows, part) for part in predict_on}
@@ -112,7 +119,7 @@ def train_one(
 
 
 def train_forecaster(
-    model: str,
+    model: Any,
     settings: FitSettings,
     own: Mapping[str, Any] | None = None,
     *,
@@ -123,7 +130,7 @@ def train_forecaster(
     """Train a model with `train_one`, and put it together with all that it needs to forecast.
 
     Args:
-        model: a name of `gnnkit.temporal.MODELS`.
+        model: a name of `gnnkit.temporal.MODELS`, or a class of one's own (see `gnnkit.temporal.model_name`).
         settings: of data, windows and training. History, horizons and form (`residual`) that they leave open are chosen
             for the data.
         own: the model's own settings, as in `MODELS[name].settings`.
@@ -151,17 +158,23 @@ def train_forecaster(
         raise ValueError(
             f"scaler: {settings.scaler!r} is fitted on the test rows too; give {settings.scaler.removesuffix('-all')!r}"
         )
+    model = model_name(model)
     own = _check_types(model, dict(own or {}))
     asked, series = settings, load_series(settings) if series is None else series
     settings, series, inferred = settle(asked, series)
     windows = fit_windows(settings, series)
     check_observed(series, windows)
     training = settings.training_settings(seed)
-    trained = train_one(settings, series, model, training, own=own, windows=windows, predict_on=(), progress=progress)
+    dry_run(settings, series, windows, model, own=own)
+    trained = train_one(
+        settings, series, model, training, own=own, windows=windows, predict_on=("val",), progress=progress
+    )
     fitted = FittedForecaster(
         model=model,
         node_names=list(series.node_names),
         num_features=series.num_features,
+        feature_names=list(series.feature_names),
+        known_ahead=list(series.known_ahead),
         num_edges=series.edge_index.size(1),
         history=settings.history,
         horizon=max(settings.horizons),
@@ -179,9 +192,12 @@ def train_forecaster(
         unit=series.unit,
         data=series.name,
         spec=_absolute(settings).to_json() | {"seed": seed},
+        interval_levels=len(KEPT_LEVELS),
+        place=_absolute_place(model),
         forecaster=trained.forecaster,
     )
     fitted.take_data(series, windows)
+    fitted.take_errors(*windows.val.targets(), trained.predicted["val"])
     figures = {key: value for key, value in dataclasses.asdict(trained.result).items() if key != "epochs"}
     figures |= {"epochs": len(trained.result.epochs), "data_hash": series.digest()}
     figures |= {"form": inferred[-1] if asked.residual is None else ""}  # the last sentence is on the form
@@ -193,16 +209,16 @@ def evaluate_forecaster(
     fitted: FittedForecaster,
     series: GraphSeries | None = None,
     *,
-    part: Literal["val", "test"] = "test",
+    part: Literal["val", "test", "all"] = "test",
     device: str = "auto",
 ) -> pd.DataFrame:
-    """Score a fitted forecaster and the last value on the test rows, or the validation rows, of a series.
+    """Score a fitted forecaster and the last value on the test rows, the validation rows or all rows of a series.
 
     Args:
         fitted: from `train_forecaster` or `load_fitted`.
         series: any series of the same nodes and features, the nodes in any order; None (default): the one that it was
             trained on, read anew.
-        part: `"test"` (default), or `"val"` to choose among settings.
+        part: `"test"` (default); `"val"` to choose among settings; `"all"` for a series of new rows.
         device: where to compute.
 
     Returns:
@@ -222,21 +238,18 @@ def evaluate_forecaster(
     gone = {"device", "precision"} | (set(DataFields.model_fields) - {"split"} if series is not None else set())
     asked = FitSettings(**{field: value for field, value in given.items() if field not in gone})
     series = apply_split(asked, fitted.arrange(_trained_on(fitted, asked) if series is None else series))
-    if len(series.split.train) < config["history"] + config["horizon"]:
-        raise ValueError(
-            f"{series.name}: the last {len(series.split.test)} of its {series.num_rows} rows would be scored, and "
-            f"those before hold no window of {config['history']} rows and {config['horizon']} steps; give more rows"
-        )
-    settings, series, _ = settle(asked, series)
-    windows = getattr(fit_windows(settings, series, scaler=fitted.scaler, weekdays=config["weekdays"]), part)
-    if part == "test":
+    windows = _scored_windows(fitted, asked, series, part)
+    if part != "val":
         _warn_of_trained_rows(fitted, series, windows)
-    predicted = predict(fitted.forecaster, windows, fitted.edge_index, fitted.edge_weight, device=device)
+    if fitted.rival is not None:
+        predicted = predict_rival(config["model"], fitted.rival, series, windows)
+    else:
+        predicted = predict(fitted.forecaster, windows, fitted.edge_index, fitted.edge_weight, device=device)
     fitted.cpu()
     y, y_mask = windows.targets()
     if not y_mask.any():
         raise ValueError(f"{series.name}: no value is observed in the {part} rows, so there is nothing to score")
-    counts = {p: windows.count(p) for p in settings.horizons}
+    counts = {p: windows.count(p) for p in config["spec"]["horizons"]}
     seed = config["spec"].get("seed", config["spec"].get("seeds", [0])[0])  # gnnkit 0.1 kept the spec of a comparison
     rows = [
         {"model": name, "seed": drawn} | row
@@ -244,6 +257,28 @@ def evaluate_forecaster(
         for row in forecast_scores(found, y, y_mask, counts)
     ]
     return pd.DataFrame(rows).assign(data=series.name, data_hash=series.digest())
+
+
+def _scored_windows(fitted: FittedForecaster, asked: FitSettings, series: GraphSeries, part: str) -> Windows:
+    """The windows of a part of a series, or of all its rows, as the forecaster was trained on."""
+    config = fitted.config
+    if part == "all":
+        horizons = config["spec"]["horizons"]
+        if series.num_rows < config["history"] + min(horizons):
+            raise ValueError(
+                f"{series.name}: {series.num_rows} rows are too few to score; give at least "
+                f"{config['history'] + min(horizons)}"
+            )
+        store = SeriesStore.from_series(series, time_features=config["time_features"], weekdays=config["weekdays"])
+        sizes = {"history": config["history"], "horizon": config["horizon"], "min_horizon": min(horizons)}
+        return Windows(store, range(series.num_rows), scaler=fitted.scaler, **sizes)
+    if len(series.split.train) < config["history"] + config["horizon"]:
+        raise ValueError(
+            f"{series.name}: the last {len(series.split.test)} of its {series.num_rows} rows would be scored, and "
+            f"those before hold no window of {config['history']} rows and {config['horizon']} steps; give more rows"
+        )
+    settings, series, _ = settle(asked, series)
+    return getattr(fit_windows(settings, series, scaler=fitted.scaler, weekdays=config["weekdays"]), part)
 
 
 def _warn_of_trained_rows(fitted: FittedForecaster, series: GraphSeries, windows: Windows) -> None:
@@ -281,12 +316,22 @@ def _check_types(name: str, settings: dict[str, Any]) -> dict[str, Any]:
 
 def _absolute(settings: FinalFit) -> FinalFit:
     """The settings with whole paths: the forecaster may be evaluated from another working directory."""
-    paths = {field: getattr(settings, field) for field in ("data_root", "series", "graph")}
+    paths = {field: getattr(settings, field) for field in PATHS}
     return settings.model_copy(update={field: path and path.absolute() for field, path in paths.items()})
+
+
+def _absolute_place(model: str) -> str | None:
+    """The whole path of a model that is named by its file; None for any other."""
+    file, colon, name = model.rpartition(":")
+    return f"{Path(file).absolute()}:{name}" if colon and file.endswith(".py") else None
 
 
 def _trained_on(fitted: FittedForecaster, settings: FitSettings) -> GraphSeries:
     """The series that a forecaster was trained on, read anew."""
+    if fitted.config["spec"].get("in_memory"):
+        raise ValueError(
+            "the rows that the forecaster was trained on were in memory; name a series to score (--series)"
+        )
     series, config = load_series(settings), fitted.config
     # Generated values may differ in their last bits from machine to machine.
     generated = settings.series is None and settings.data in (None, "simulated") and config["data"] == "simulated"

@@ -10,6 +10,7 @@ from gnnkit.graph.draw_report import draw_report, write_report
 from gnnkit.graph.formats import as_data, from_csr, from_networkx, to_csr, to_networkx
 from gnnkit.graph.generate import six_node_graph
 from gnnkit.graph.influence import count_hops, influence_by_hop
+from gnnkit.graph.near import correlations, gaussian_kernel, great_circle, nearest
 from gnnkit.graph.propagation import normalized_adjacency, propagate
 from gnnkit.graph.receptive import hop_distances, k_hop_nodes, node_id, receptive_field, shortest_paths, updates_needed
 from gnnkit.graph.report import GraphReport, diameter_bounds, report_graph
@@ -28,6 +29,7 @@ __all__ = [
     "check_edge_index",
     "check_edge_weight",
     "check_graph",
+    "correlations",
     "count_hops",
     "diameter_bounds",
     "dirichlet_energy",
@@ -38,11 +40,14 @@ __all__ = [
     "from_csr",
     "from_dense",
     "from_networkx",
+    "gaussian_kernel",
     "graph_variant",
+    "great_circle",
     "hop_distances",
     "influence_by_hop",
     "k_hop_nodes",
     "mean_average_distance",
+    "nearest",
     "node_id",
     "normalize_adjacency",
     "normalized_adjacency",

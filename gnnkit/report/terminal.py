@@ -12,6 +12,8 @@ from rich.text import Text
 __all__ = ["say", "terminal_table"]
 
 WIDTH = 100
+WORDS_WIDTH = 18
+"""Characters after which a column of words is cut."""
 
 
 def terminal_table(heads: Sequence[str], words: Collection[int] = (0,)) -> Table:
@@ -24,7 +26,7 @@ def terminal_table(heads: Sequence[str], words: Collection[int] = (0,)) -> Table
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for at, head in enumerate(heads):
         if at in words:
-            table.add_column(head, no_wrap=True, max_width=18, overflow="ellipsis")
+            table.add_column(head, no_wrap=True, max_width=WORDS_WIDTH, overflow="ellipsis")
         else:
             table.add_column(head, justify="right", no_wrap=True)
     return table

@@ -25,8 +25,9 @@ __all__ = [
 #: Colours that stand for the page's text, secondary text and hairlines; `inline_svg` turns them into CSS variables.
 INK, MUTED, RULE = "#1a1d23", "#5c6370", "#c9ced6"
 
-# (on white, on black). Cool hues are sequence models, warm ones graph models, greys baselines; within a family the
-# lightness differs too, and markers repeat the distinction for readers who do not see the hue.
+# (on white, on black). Cool hues are sequence models, warm ones graph models, greys baselines, both forecasts made
+# elsewhere; within a family the lightness differs too, and markers repeat the distinction for readers who do not see
+# the hue.
 _SEQUENCE = (
     ("#0b62a8", "#5bb0f5"), ("#0a8f7c", "#3ccbb4"), ("#5b4bc4", "#a99bff"), ("#3ba3d8", "#8ad4ff"),
     ("#4e8f1e", "#9ad35b"), ("#1f3a73", "#7f9be0"), ("#2d6a6a", "#79b8b8"), ("#7d9bc1", "#c3d7f2"),
@@ -36,7 +37,11 @@ _GRAPH = (
     ("#e0607e", "#ff9db2"), ("#7a6a00", "#c9b84a"), ("#7b2d8e", "#ce8ce0"), ("#c98a6b", "#f0c4ab"),
 )  # fmt: skip
 _BASELINE = (("#5f6671", "#b4bac4"), ("#7f8791", "#949ba6"), ("#9aa1ab", "#7b828d"))
-_PALETTES = {"sequence": _SEQUENCE, "graph": _GRAPH, "baseline": _BASELINE}
+_FORECAST = (
+    ("#6d3fb0", "#b893f2"), ("#0a7d85", "#4cc3cc"), ("#a8447f", "#e88fc0"), ("#4a6fb5", "#93b2ee"),
+    ("#7d6a1d", "#cdb75c"), ("#2f7a4d", "#7cc79b"), ("#93542a", "#dba078"), ("#5c5c8a", "#a9a9d6"),
+)  # fmt: skip
+_PALETTES = {"sequence": _SEQUENCE, "graph": _GRAPH, "baseline": _BASELINE, "forecast": _FORECAST}
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _BASELINE_DASHES: tuple[Any, ...] = ((0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 _SPARE_DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1.5, 1)))
@@ -94,6 +99,12 @@ class HoverFigure(Figure):
         cells = {"rows": list(rows), "columns": list(columns), "values": [list(line) for line in values]}
         self._grids.append((axes, json.dumps(cells, separators=(",", ":"), ensure_ascii=False)))
 
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows of it, whether pyplot is imported there or not."""
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", bbox_inches="tight", facecolor="white")
+        return buffer.getvalue()
+
     def hover_targets(self) -> str:
         """SVG elements with what `hover` and `hover_grid` noted; to be read after the figure was drawn."""
         scale, height = 72 / self.dpi, 72 * self.get_size_inches()[1]
@@ -115,13 +126,13 @@ def model_styles(families: Mapping[str, str]) -> dict[str, ModelStyle]:
     """Give every model its colour, marker and dash.
 
     Args:
-        families: Family ("baseline", "sequence" or "graph") by model name, in the order of display.
+        families: Family ("baseline", "forecast", "sequence" or "graph") by model name, in the order of display.
 
     Returns:
         The styles by model name; the same models in the same order always get the same styles.
 
     Raises:
-        ValueError: A family is not one of the three.
+        ValueError: A family is not one of these.
 
     Example:
         >>> styles = model_styles({"last-value": "baseline", "lstm": "sequence", "tgcn": "graph"})

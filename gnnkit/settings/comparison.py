@@ -8,6 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from gnnkit.settings.declared import Settings, Written, distinct
 from gnnkit.settings.fit import FitFields
+from gnnkit.settings.judging import ForecastFields, SureFields
 from gnnkit.settings.problems import Key, SpecProblems
 
 __all__ = ["DEFAULT_MODELS", "AskedFields", "BudgetFields", "ComparedFields", "ComparisonFields"]
@@ -24,7 +25,7 @@ class ComparedFields(Settings, frozen=True):
     panel: ClassVar[str] = "What is compared"
 
     models: tuple[str, ...] = DEFAULT_MODELS
-    """Models of `gnnkit list`."""
+    """Models of `gnnkit list`, or classes of your own: file.py:Class, module:Class."""
     settings: Annotated[dict[str, dict[str, Any]], Written(("--set",), repeated=True, example="mtgnn.dropout=0.1")] = (
         Field(default_factory=dict)
     )
@@ -81,14 +82,8 @@ class AskedFields(Settings, frozen=True):
     """Shares of the inputs, from 0 to below 1, that outages of sensors also hide; targets stay."""
     intervals: Literal["conformal", "quantile"] = "conformal"
     """How prediction intervals are made: from the errors on the validation rows, or by quantile heads."""
-    coverage: float = Field(default=0.9, gt=0, lt=1)
-    """Share of the targets that a prediction interval should hold."""
     allow_leaks: Annotated[tuple[str, ...], Written(("--allow-leak",), repeated=True)] = ()
     """Causes of the leakage audit that may fail, to reproduce a published protocol; they label the rows."""
-    resamples: int = Field(default=2000, ge=100)
-    """Bootstrap resamples for the intervals of groups of targets: where the errors of two models differ."""
-    confidence: float = Field(default=0.95, gt=0.5, lt=1)
-    """Confidence of the intervals of differences."""
 
     @field_validator("train_shares", "hidden_shares")
     @classmethod
@@ -102,13 +97,16 @@ class AskedFields(Settings, frozen=True):
         return tuple(sorted(distinct(shares, "a share")))
 
 
-class ComparisonFields(AskedFields, BudgetFields, ComparedFields, FitFields, frozen=True):
+class ComparisonFields(SureFields, AskedFields, BudgetFields, ComparedFields, ForecastFields, FitFields, frozen=True):
     """One comparison: a data set, models, seeds and one budget for all of them."""
 
     @model_validator(mode="after")
     def _one_way_to_split(self) -> Self:
         if self.folds > 1 and self.split is not None:
             text = f"{self.folds} split the rows by themselves; leave split out, or give folds = 1"
+            raise SpecProblems([(("folds",), text)])
+        if self.folds > 1 and self.forecasts:
+            text = f"{self.folds} with forecasts made elsewhere, which are of one split; leave folds out"
             raise SpecProblems([(("folds",), text)])
         return self
 

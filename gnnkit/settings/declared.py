@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -59,6 +60,17 @@ class Settings(BaseModel, frozen=True):
                 raise ValueError(
                     one_line([f"{key_text(key)}: {text}" if key else text for key, text in found])
                 ) from None
+
+        def __str__(self) -> str:
+            return repr(self)
+
+        def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+            """What was chosen: a table of all defaults tells nothing."""
+            for name, field in type(self).model_fields.items():
+                value = getattr(self, name)
+                computed = field.default_factory is not None and name not in self.model_fields_set
+                if not computed and value != field.get_default():
+                    yield name, value
 
         # Else pydantic would call it for a JSON document too, whose types are looked at more closely.
         __init__.__pydantic_base_init__ = True

@@ -12,9 +12,15 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from gnnkit.settings.declared import Settings, Written, distinct
 from gnnkit.settings.problems import Key, SpecProblems
 
-__all__ = ["DataFields", "FitFields", "TrainingFields", "WindowFields"]
+__all__ = ["PATHS", "DataFields", "FitFields", "SeenFields", "TrainingFields", "WindowFields"]
 
-_OWN_FILES = ("graph_format", "target", "unit", "step_minutes", "season", "missing_values", "decimal")
+_OWN_FILES = ("series", "graph", "places", "covariates")
+_OWN_OPTIONS = (
+    *("target", "known_ahead", "time_column", "node_column", "leave_out", "graph_from", "graph_weights"),
+    *("graph_format", "neighbours", "places_unit", "unit", "step_minutes", "season", "missing_values", "decimal"),
+)
+PATHS = ("data_root", *_OWN_FILES)
+"""Fields that hold a path."""
 
 
 def _a_path(value: Any) -> Any:
@@ -50,13 +56,40 @@ class DataFields(Settings, frozen=True):
     )
     """Further arguments of the data set's loader, e.g. num_nodes = 16 for the simulated one."""
     series: OnePath = None
-    """Your own series: a CSV, Parquet or NPZ file of time × nodes."""
+    """Your own series: a CSV, Parquet or NPZ file of time × nodes, or a CSV or Parquet file with a row for each time
+    and node."""
     graph: OnePath = None
     """Its graph: a CSV matrix, an edge list or an NPZ file."""
     graph_format: Literal["auto", "matrix", "edges"] | None = None
     """Format of a CSV graph; none: look."""
-    target: int | None = Field(default=None, ge=0)
-    """Number of the feature to predict, where there are several; none: the first."""
+    graph_weights: Literal["similarity", "distance"] | None = None
+    """What the weights of the graph are: similarities (larger is nearer) or distances, which go through a Gaussian
+    kernel; none: similarities, and an error where they surely are distances."""
+    places: OnePath = None
+    """Where its nodes are: a CSV or Parquet file of node, latitude, longitude or node, x, y. With no graph, one is
+    made of their distances."""
+    places_unit: Literal["degrees", "m", "km"] | None = None
+    """What places are given in; none: by their titles."""
+    graph_from: Literal["places", "correlation"] | None = None
+    """What a graph is made of where there is none: the distances of the places, or the correlations of the training
+    rows; none: the places, if there are any."""
+    neighbours: int | None = Field(default=None, ge=1)
+    """Nearest nodes that each node is joined with in a graph that is made; none: all pairs by the Gaussian kernel of
+    their distance, or 5 by correlation."""
+    target: int | str | None = None
+    """Feature to predict, where there are several, by name or number; none: the first."""
+    covariates: OnePath = None
+    """What stands beside the series: a CSV, Parquet or NPZ file with a row for each time and node, or a row a time and
+    a column for each covariate, or for each node."""
+    known_ahead: Annotated[tuple[str, ...], BeforeValidator(_some_values)] = ()
+    """Covariates that are known before their time (holidays, a weather forecast): models see their values over the
+    horizon too. The others are seen up to the time of the forecast."""
+    time_column: str | None = None
+    """Column of the times in your own series; none: found out."""
+    node_column: str | None = None
+    """Column of the nodes in a series with a row for each time and node; none: found out."""
+    leave_out: Annotated[tuple[str, ...], BeforeValidator(_some_values)] = ()
+    """Columns of your own series and covariates that are not read."""
     unit: str | None = None
     """Unit of the target, for the report."""
     step_minutes: float | None = Field(default=None, gt=0)
@@ -73,6 +106,20 @@ class DataFields(Settings, frozen=True):
     """Shares of the rows for training, validation and test, in order of time; none: the data set's own, or 0.7, 0.1,
     0.2."""
 
+    @property
+    def own_options(self) -> dict[str, Any]:
+        """What is said of how your own files are read, by the arguments of `gnnkit.data.read_own`; the files too."""
+        return {
+            name: getattr(self, name) for name in (*_OWN_FILES, *_OWN_OPTIONS) if getattr(self, name) not in (None, ())
+        }
+
+    @field_validator("target")
+    @classmethod
+    def _a_feature(cls, target: int | str | None) -> int | str | None:
+        if isinstance(target, int) and target < 0:
+            raise ValueError(f"{target} is no feature; give its name, or its number, counted from 0")
+        return target
+
     @field_validator("split")
     @classmethod
     def _whole_split(cls, shares: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
@@ -86,15 +133,19 @@ class DataFields(Settings, frozen=True):
         found: list[tuple[Key, str]] = []
         if self.series is not None and self.data is not None:
             found.append(((), f"both data ({self.data}) and series ({self.series}) are given; give one of them"))
-        if self.series is None and self.graph is not None:
-            found.append(((), "graph is given without series; give the file of the series too"))
-        given = [name for name in _OWN_FILES if getattr(self, name) is not None]
-        if self.series is None and given:
-            found.append(((), f"{', '.join(given)}: only for your own files; give series, or leave it out"))
+        given = self.own_options
+        files = [name for name in _OWN_FILES if name in given]
+        options = [name for name in _OWN_OPTIONS if name in given]
+        if self.series is None and files:
+            verb = "is" if len(files) == 1 else "are"
+            text = f"{' and '.join(files)} {verb} given without series; give the file of the series too"
+            found.append(((), text))
+        if self.series is None and options:
+            found.append(((), f"{', '.join(options)}: only for your own files; give series, or leave it out"))
         unused = [name for name in ("data_root", "data_options") if getattr(self, name)]
         if self.series is not None and unused:
             found.append(((), f"{', '.join(unused)}: only for a known data set, not for series; leave it out"))
-        for name in ("series", "graph"):
+        for name in _OWN_FILES:
             path = getattr(self, name)
             if path is not None and path.is_dir():
                 found.append(((name,), f"{path} is a folder; give a file"))
@@ -105,8 +156,8 @@ class DataFields(Settings, frozen=True):
         return self
 
 
-class WindowFields(Settings, frozen=True):
-    """What a model sees and predicts."""
+class SeenFields(Settings, frozen=True):
+    """How far back a window goes, and how far ahead."""
 
     panel: ClassVar[str] = "Windows and width"
 
@@ -114,17 +165,6 @@ class WindowFields(Settings, frozen=True):
     """Rows that a model sees; none: chosen for the data (12 for the known data sets)."""
     horizons: Annotated[tuple[int, ...] | None, Written(("--horizon",))] = None
     """Steps ahead that are scored, positive and none twice; none: chosen for the data (3, 6, 12 for the known ones)."""
-    hidden_channels: Annotated[int, Written(("--hidden",))] = Field(default=16, ge=1)
-    """Width of a model whose own settings give no other."""
-    residual: bool | None = None
-    """True: a model predicts the change from the last value; false: the value itself; none: chosen by the training and
-    validation rows."""
-    time_features: bool = False
-    """True: a model also sees time of day and weekday."""
-    scaler: Literal["standard", "max", "max-node", "max-all", "max-node-all"] = "standard"
-    """Scaler of the inputs, fitted on the training rows: by mean and deviation, or by the largest value, of each node
-    or of all. "max-all" and "max-node-all" are fitted on all rows, a leak that only a comparison can allow
-    (`allow_leaks`)."""
 
     @field_validator("horizons")
     @classmethod
@@ -137,6 +177,22 @@ class WindowFields(Settings, frozen=True):
             if step < 1:
                 raise ValueError(f"{step} is not a number of steps ahead; give positive whole numbers, e.g. 3,6,12")
         return tuple(sorted(distinct(steps, "a horizon")))
+
+
+class WindowFields(SeenFields, frozen=True):
+    """What a model sees and predicts."""
+
+    hidden_channels: Annotated[int, Written(("--hidden",))] = Field(default=16, ge=1)
+    """Width of a model whose own settings give no other."""
+    residual: bool | None = None
+    """True: a model predicts the change from the last value; false: the value itself; none: chosen by the training and
+    validation rows."""
+    time_features: bool = False
+    """True: a model also sees time of day and weekday."""
+    scaler: Literal["standard", "max", "max-node", "max-all", "max-node-all"] = "standard"
+    """Scaler of the inputs, fitted on the training rows: by mean and deviation, or by the largest value, of each node
+    or of all. "max-all" and "max-node-all" are fitted on all rows, a leak that only a comparison can allow
+    (`allow_leaks`)."""
 
 
 class TrainingFields(Settings, frozen=True):

@@ -2,13 +2,15 @@
 
 from gnnkit.temporal.a3tgcn import A3TGCN
 from gnnkit.temporal.agcrn import AGCRN
+from gnnkit.temporal.call import WrongForecast
 from gnnkit.temporal.dcrnn import DCRNN
 from gnnkit.temporal.dlinear import DLinear
+from gnnkit.temporal.entry import ModelEntry
 from gnnkit.temporal.gcn_forecaster import GCNForecaster
 from gnnkit.temporal.graph_wavenet import GraphWaveNet
 from gnnkit.temporal.mtgnn import MTGNN
 from gnnkit.temporal.quantile import QuantileForecaster
-from gnnkit.temporal.registry import MODELS, ModelEntry, build_forecaster
+from gnnkit.temporal.registry import MODELS, build_forecaster, model_name
 from gnnkit.temporal.residual import ResidualForecaster
 from gnnkit.temporal.stgcn import STGCN
 from gnnkit.temporal.stid import STID
@@ -31,5 +33,7 @@ __all__ = [
     "QuantileForecaster",
     "ResidualForecaster",
     "TGCNCell",
+    "WrongForecast",
     "build_forecaster",
+    "model_name",
 ]

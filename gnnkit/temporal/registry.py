@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import importlib.util
+import re
+import sys
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -14,8 +16,10 @@ from gnnkit._registry import Registry
 from gnnkit.sequence import BiLSTMForecaster, GRUForecaster, LSTMForecaster, RNNForecaster
 from gnnkit.temporal.a3tgcn import A3TGCN
 from gnnkit.temporal.agcrn import AGCRN
+from gnnkit.temporal.call import adapt_call
 from gnnkit.temporal.dcrnn import DCRNN
 from gnnkit.temporal.dlinear import DLinear
+from gnnkit.temporal.entry import ModelEntry, core_of
 from gnnkit.temporal.gcn_forecaster import GCNForecaster
 from gnnkit.temporal.graph_wavenet import GraphWaveNet
 from gnnkit.temporal.mtgnn import MTGNN
@@ -23,91 +27,10 @@ from gnnkit.temporal.quantile import QuantileForecaster
 from gnnkit.temporal.residual import ResidualForecaster
 from gnnkit.temporal.stgcn import STGCN
 from gnnkit.temporal.stid import STID
+from gnnkit.temporal.target_only import TargetOnlyForecaster, reads_features
 from gnnkit.temporal.tgcn import TGCN
 
-__all__ = ["MODELS", "ModelEntry", "build_forecaster"]
-
-_CALL = ("x", "edge_index", "edge_weight", "mask", "target", "progress")  # what a forecaster is called with
-# What `build_forecaster` hands over itself where a constructor names it; all else in a constructor is a setting.
-_SIZES = ("in_channels", "hidden_channels", "horizon", "history", "num_nodes", "time_channels", "edge_index")
-
-
-@dataclass(frozen=True)
-class ModelEntry:
-    """One model of the registry.
-
-    Args:
-        name: What it is asked for by.
-        family: `"sequence"` (nodes do not hear each other by a graph) or `"graph"` (by the given one, or one learned).
-        description: One line.
-        build: Its constructor, with what the name fixes filled in.
-        paper: Authors and year; empty for a model without one.
-    """
-
-    name: str
-    family: Literal["sequence", "graph"]
-    description: str
-    build: Callable[..., nn.Module]
-    paper: str = ""
-
-    @classmethod
-    def of(cls, name: str, model: Any) -> ModelEntry:
-        """The entry of a class: its family by its `uses_graph`, else by whether its `forward` names `edge_index`.
-
-        Args:
-            name: What it is to be asked for by.
-            model: A class of `nn.Module`, or a partial of one; an entry is returned as it is.
-
-        Raises:
-            ValueError: It is something else, or its `forward` does not take what a forecaster is called with.
-        """
-        if isinstance(model, ModelEntry):
-            return model
-        core = model.func if isinstance(model, partial) else model
-        if not (isinstance(core, type) and issubclass(core, nn.Module)):
-            raise ValueError(f"model {name!r} is {core!r}, and should be a class of torch.nn.Module, or a ModelEntry")
-        parameters = inspect.signature(core.forward).parameters
-        if not any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values()):
-            missing = [each for each in _CALL if each not in parameters]
-            if missing:
-                raise ValueError(
-                    f"model {name!r}: forward does not take {', '.join(missing)}; write forward(self, x, edge_index, "
-                    f"edge_weight, *, mask=None, target=None, progress=None), and leave unread what it does not need"
-                )
-        uses_graph = getattr(core, "uses_graph", "edge_index" in parameters)
-        family = "graph" if uses_graph or getattr(core, "learns_graph", False) else "sequence"
-        description = (core.__doc__ or "a model without a docstring").strip().splitlines()[0].rstrip(".")
-        return cls(name, family, description, model)
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """What the constructor takes beyond what the name fixes, with the defaults; `inspect.Parameter.empty`: none."""
-        fixed = self.build.keywords if isinstance(self.build, partial) else {}
-        several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-        parameters = inspect.signature(self.build).parameters.values()
-        return {p.name: p.default for p in parameters if p.name not in fixed and p.kind not in several}
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The settings that may be given, with their defaults: what the constructor takes beyond sizes and the name."""
-        return {name: default for name, default in self.arguments.items() if name not in _SIZES}
-
-    @property
-    def search_space(self) -> dict[str, Any]:
-        """What a search draws its settings from, as its class declares it (`search_space`).
-
-        A dict: the name of a setting → `(low, high)`, `("log", low, high)` or `("choice", one, other, …)`. What the
-        name of the model fixes is not drawn.
-        """
-        core = self.build.func if isinstance(self.build, partial) else self.build
-        fixed = self.build.keywords if isinstance(self.build, partial) else {}
-        return {name: range for name, range in getattr(core, "search_space", {}).items() if name not in fixed}
-
-    @property
-    def has_width(self) -> bool:
-        """Whether it has a width (`hidden_channels`)."""
-        return "hidden_channels" in self.arguments
-
+__all__ = ["MODELS", "build_forecaster", "model_name"]
 
 _SEQUENCE = (
     ("rnn", "vanilla RNN", RNNForecaster, "Elman (1990)"),
@@ -224,6 +147,89 @@ MODELS: Registry[ModelEntry] = Registry("model", ModelEntry.of, group="gnnkit.fo
 """Name → entry. `MODELS["mine"] = MyForecaster` adds one (see `gnnkit._registry.Registry` for the other ways)."""
 
 
+def model_name(model: Any) -> str:
+    """The name of a model in `MODELS`, for whatever it was given as.
+
+    A class that stands in a module or a file is found there again, by other processes too. Anything else (a class of a
+    notebook or of a function, a partial) is registered for this process, under the class's name and what the partial
+    fixes; where that name is taken by another one, a number follows it.
+
+    Args:
+        model: A name, a class, a partial of one, or a `ModelEntry`.
+
+    Raises:
+        ValueError: It is no model, see `ModelEntry.of`.
+
+    Example:
+        >>> from gnnkit.temporal import DLinear
+        >>> model_name("gru"), model_name(DLinear), model_name(partial(DLinear, window=5))
+        ('gru', 'dlinear', 'DLinear-window5')
+    """
+    if isinstance(model, str):
+        return model
+    if isinstance(model, ModelEntry):
+        return _registered(model.name, model, lambda known: known == model)
+    for name in MODELS.names():
+        if MODELS[name].build is model:
+            return name
+    core = core_of(model)
+    if core is model and (place := _place(core)):
+        return place
+    known_as = re.sub(r"^[\W_]+", "", getattr(core, "__name__", type(core).__name__)) or "model"
+    entry = ModelEntry.of(known_as, model)
+    fixed = []
+    if isinstance(model, partial):
+        fixed = [*map(str, model.args), *(f"{name}{value}" for name, value in model.keywords.items())]
+    name = "-".join([known_as, *(re.sub(r"[^\w.]+", "_", part)[:40] for part in fixed)])
+    return _registered(name, entry.build, lambda known: _same(known.build, model))
+
+
+def _registered(name: str, model: Any, is_same: Any) -> str:
+    """The name under which a model is in this process: the wanted one, or with a number where it is taken."""
+    number, wanted = 1, name
+    while wanted in MODELS.names():
+        if is_same(MODELS[wanted]):
+            # What is defined anew, as when a notebook's cell runs again, takes its own place.
+            del MODELS[wanted]
+            break
+        number += 1
+        wanted = f"{name}-{number}"
+    if isinstance(model, ModelEntry) and wanted != name:
+        raise ValueError(f"model {name!r} is registered already, as another one; give the entry another name")
+    MODELS[wanted] = model
+    return wanted
+
+
+def _same(known: Any, model: Any) -> bool:
+    """Whether two classes, or partials, are the same or a new definition of the same."""
+    if isinstance(known, partial) or isinstance(model, partial):
+        both = isinstance(known, partial) and isinstance(model, partial)
+        return (
+            both
+            and _same(known.func, model.func)
+            and repr((known.args, known.keywords)) == repr((model.args, model.keywords))
+        )
+    where = [(getattr(one, "__module__", None), getattr(one, "__qualname__", None)) for one in (known, model)]
+    return known is model or where[0] == where[1]
+
+
+def _place(core: Any) -> str | None:
+    """Where a class stands that other processes find there: `module:Class` or `file.py:Class`."""
+    module = sys.modules.get(getattr(core, "__module__", ""))
+    name = getattr(core, "__qualname__", "")
+    if module is None or not name.isidentifier() or getattr(module, name, None) is not core:
+        return None
+    if path := MODELS.file_of(module):
+        return f"{Path(path).relative_to(Path.cwd()) if Path(path).is_relative_to(Path.cwd()) else path}:{name}"
+    if module.__name__ == "__main__":
+        return None
+    try:
+        found = importlib.util.find_spec(module.__name__)
+    except (ImportError, ValueError):
+        found = None
+    return None if found is None else f"{module.__name__}:{name}"
+
+
 def build_forecaster(
     name: str,
     *,
@@ -258,27 +264,27 @@ def build_forecaster(
         The forecaster.
 
     Raises:
-        ValueError: An unknown name (with the nearest one), a setting that the model does not have or one that it
-            needs, quantiles without .5, or what its constructor does not accept.
+        ValueError: An unknown name (with the nearest one), a rival with `fit` and `predict`, a setting that the model
+            does not have or one that it needs, quantiles without .5, or what its constructor does not accept.
 
     Example:
         >>> build_forecaster("gru", in_channels=1, horizon=3, history=12, num_nodes=5, hidden_channels=8).horizon
         3
     """
     entry = MODELS[name]
-    unknown = sorted(set(settings) - set(entry.settings))
-    if unknown:
-        raise ValueError(
-            f"model {name!r} has no setting {', '.join(map(repr, unknown))}; it accepts: {', '.join(entry.settings)}"
-        )
-    needed = [key for key, default in entry.settings.items() if default is inspect.Parameter.empty]
-    if set(needed) - set(settings):
-        raise ValueError(f"model {name!r} needs a value for {', '.join(needed)}; give it among its settings")
-    sizes = (in_channels, hidden_channels, horizon, history, num_nodes, time_channels, edge_index)
-    given = {size: value for size, value in zip(_SIZES, sizes, strict=True) if size in entry.arguments}
-    forecaster = entry.build(**given, **settings)
+    if entry.fits_itself:
+        raise ValueError(f"model {name!r} has fit and predict, and is no module that is trained; name a forecaster")
+    sizes = {"in_channels": in_channels, "hidden_channels": hidden_channels, "horizon": horizon, "history": history}
+    sizes |= {"num_nodes": num_nodes, "time_channels": time_channels, "edge_index": edge_index}
+    forecaster = entry.make(sizes, settings)
+    if not isinstance(forecaster, nn.Module):
+        raise ValueError(f"model {name!r} gives a {type(forecaster).__name__}, and should give a torch.nn.Module")
+    if entry.is_own:
+        forecaster = adapt_call(name, forecaster, horizon)
     if not hasattr(forecaster, "uses_graph"):
         forecaster.uses_graph = entry.family == "graph"  # pyright: ignore[reportArgumentType]
+    if in_channels > 1 and not reads_features(entry.arguments):
+        forecaster = TargetOnlyForecaster(forecaster)
     if len(quantiles):
         shape = {"in_channels": in_channels, "horizon": horizon, "history": history}
         forecaster = QuantileForecaster(forecaster, quantiles=quantiles, **shape)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "POINT_LOSSES",
+    "STOPPED",
     "EpochRecord",
     "FitResult",
     "TrainingSettings",
@@ -42,6 +43,14 @@ POINT_LOSSES: dict[str, Callable[[Tensor], Tensor]] = {
     "mse": torch.square,
     "huber": lambda error: 2 * F.huber_loss(error, torch.zeros_like(error), reduction="none"),
 }
+
+STOPPED = {
+    "epochs": "",
+    "patience": ", stopped: no better for a while",
+    "seconds": ", stopped: out of time",
+    "pruned": ", stopped: others were better",
+}
+"""Why a fit ended, in words behind what it did; nothing where it took all its epochs."""
 
 
 class TrainingSettings(TrainingFields, frozen=True):
@@ -85,7 +94,7 @@ class EpochRecord:
     seconds: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FitResult:
     """What a fit did. `best_epoch` counts from 1; its weights are the ones that the forecaster now has.
 
@@ -102,6 +111,12 @@ class FitResult:
     peak_memory_mb: float
     parameters: int
     stopped: Literal["epochs", "patience", "seconds", "pruned"]
+
+    def __repr__(self) -> str:
+        return (
+            f"FitResult(validation MAE {self.best_val_mae:.5g} after epoch {self.best_epoch} of {len(self.epochs)}, "
+            f"{self.parameters:,} parameters, {self.wall_seconds:.1f} s{STOPPED[self.stopped]})"
+        )
 
 
 def fit(

@@ -3,12 +3,14 @@
 import time
 from collections.abc import Callable, Collection, Sequence
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
+
+from gnnkit.training.notebook import NotebookDisplay
 
 __all__ = [
     "FitListeners",
@@ -103,7 +105,7 @@ class ProgressBars:
     A single fit, without a matrix, may report to it as well.
 
     Args:
-        console: where to draw. The bars vanish when they are closed.
+        console: where to draw: a terminal, or the output of a notebook's cell. The bars vanish when they are closed.
 
     Example:
         >>> with ProgressBars(Console(quiet=True)) as bars:
@@ -241,13 +243,13 @@ class MatrixLines:
 
 
 def open_progress(console: Console) -> ProgressBars | None:
-    """The bar of a single fit on a terminal, None elsewhere: a log file or a pipe stays quiet."""
-    return ProgressBars(console) if console.is_terminal else None
+    """The bar of a single fit on a terminal or in a notebook, None elsewhere: a log file or a pipe stays quiet."""
+    return ProgressBars(console) if console.is_terminal or console.is_jupyter else None
 
 
 def open_matrix(console: Console) -> ProgressBars | MatrixLines:
-    """Bars on a terminal, a line for each finished job elsewhere: in a log file that says how far a comparison is."""
-    return ProgressBars(console) if console.is_terminal else MatrixLines(console)
+    """Bars on a terminal or in a notebook; elsewhere, as in a log file, a line for each finished job."""
+    return ProgressBars(console) if console.is_terminal or console.is_jupyter else MatrixLines(console)
 
 
 class _FitBar:
@@ -290,7 +292,19 @@ class _Bars(Progress):
             _SecondsLeft(),
             TextColumn("{task.fields[figures]}"),
         )
-        super().__init__(*columns, console=console, transient=True)
+        # In a notebook rich would ask for widgets: there the bars are drawn from here, and rich only counts.
+        self._notebook = NotebookDisplay() if console.is_jupyter else None
+        super().__init__(*columns, console=console, transient=True, disable=self._notebook is not None)
+
+    def update(self, task_id: TaskID, **changes: Any) -> None:
+        super().update(task_id, **changes)
+        if self._notebook:
+            self._notebook.show(self.get_renderable())
+
+    def stop(self) -> None:
+        super().stop()
+        if self._notebook:
+            self._notebook.clear()
 
     def task(self, number: TaskID) -> Task:
         return next(task for task in self.tasks if task.id == number)

@@ -123,7 +123,7 @@ EXPECTED: dict[str, tuple[int, Check, str]] = {
         says("columns 2 to 5 (year, month, day, hour) hold parts of a time"),
         "read as a time, and said",
     ),
-    "F05_distances_as_weights": (0, says("similarit"), "a line on similarities"),
+    "F05_distances_as_weights": (2, says("--graph-weights distance", "--graph-weights similarity"), "asked"),
     "F06_sentinel": (0, says("-200", "--missing-value"), "noticed, with the option"),
     "F07_residual_default": (0, says("predicts the value itself"), "chosen on training and validation rows, and said"),
     "F08_hour_24": (0, says("Report: x/report.html"), "24:00 read"),

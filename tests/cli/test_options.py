@@ -55,6 +55,8 @@ OWN = {
 
 
 WRITTEN = {
+    "forecasts": " Repeatable.",
+    "validation_forecasts": " Repeatable.",
     "seeds": " 3 is a count, and 7, a list of one.",
     "ablate_graph": " Without a value: all.",
     **dict.fromkeys(("data_options", "missing_values", "search", "settings", "allow_leaks"), " Repeatable."),
@@ -100,6 +102,7 @@ FIELDS = ComparisonFields.model_fields
         ("allow_leaks", ["scaler", "mask"], ["scaler", "mask"]),
         ("data_options", ["days=2", "name=x=y"], {"days": 2, "name": "x=y"}),
         ("settings", ["gru.dropout=0.1", "gru.bias=true"], {"gru": {"dropout": 0.1, "bias": True}}),
+        ("settings", ["a/my.py:Net.x=1.5", "my.v2.x=a.b"], {"a/my.py:Net": {"x": 1.5}, "my.v2": {"x": "a.b"}}),
     ],
 )
 def test_texts_become_values_and_what_is_no_number_is_left_to_the_settings(name, texts, value):

@@ -96,10 +96,17 @@ def test_train_evaluate_forecast(files, capsys):
     printed = pd.read_csv(io.StringIO(capsys.readouterr().out), index_col="step")
     fitted = load_fitted(files / "model")
     expected = forecast_next(fitted, read_latest(files / "latest.csv", fitted))
-    assert list(printed.columns) == ["a", "b", "c"]
-    assert (printed.to_numpy(dtype=np.float32) == expected.to_numpy()).all()
+    assert list(printed.columns) == ["a", "b", "c", "a low", "a high", "b low", "b high", "c low", "c high"]
+    assert (printed[["a", "b", "c"]].to_numpy(dtype=np.float32) == expected.to_numpy()).all()
+    below, above = fitted.interval(0.9)
+    assert (
+        pytest.approx(torch.stack([below[:, 2], above[:, 2]]).numpy(), rel=1e-4)
+        == (printed[["c low", "c high"]].to_numpy() - printed[["c"]].to_numpy()).T
+    )
     assert call("forecast", files / "model", "--series", files / "latest.csv", "--out", files / "next.csv") == 0
     assert pd.read_csv(files / "next.csv", index_col="step").equals(printed)
+    assert call("forecast", files / "model", "--series", files / "latest.csv", "--coverage", "90") == 2
+    assert capsys.readouterr().err == "gnnkit: coverage is 90.0; give a share from 0.01 to 0.99, e.g. 0.9\n"
 
 
 @pytest.mark.parametrize(
@@ -187,3 +194,31 @@ def test_threads_are_those_of_torch(files, monkeypatch):
         call("train", "dlinear", "--series", files / "speeds.csv", *QUICK, "--threads", 3, "--out", files / "out") == 0
     )
     assert 3 in asked
+
+
+OWN = """
+class Last:
+    def fit(self, train, validation):
+        pass
+
+    def predict(self, windows):
+        return windows.filled[..., 0][:, [-1] * windows.horizon]
+
+
+class Broken(Last):
+    def fit(self, train, validation):
+        raise KeyError("news")
+"""
+
+
+def test_a_rival_of_ones_own_is_scored_and_kept_where_it_can_be(files, capsys):
+    (files / "own.py").write_text(OWN)
+    own = ["--series", files / "speeds.csv", "--out", files / "model", *QUICK]
+    assert call("train", f"{files / 'own.py'}:Last", *own) == 0
+    told = capsys.readouterr().out
+    assert "own.py:Last: 4 rows in, 3 out; fitted in 0 s; validation MAE " in told
+    assert "own.py:Last is not kept: only weights of torch are kept as safetensors; give its class save(" in told
+    assert not (files / "model").exists()
+    assert call("train", f"{files / 'own.py'}:Broken", *own) == 1
+    complaint = capsys.readouterr().err
+    assert complaint.splitlines()[-1].endswith("failed: KeyError: 'news' (own.py:12 in fit: raise KeyError(\"news\"))")

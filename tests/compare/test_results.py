@@ -207,3 +207,12 @@ def test_results_of_an_earlier_layout_do_not_claim_the_rules_of_today(tmp_path):
     assert again.by_older_rules
     assert SIGNIFICANCE.of(again) == [found]
     assert "One rule decides" in FINDINGS.methods(small())[0]
+
+
+def test_the_line_says_what_was_compared(fake_results):
+    results = fake_results()
+    assert repr(results) == (
+        f"Results(los-loop: lstm, bilstm, gru, gcn, tgcn × 3 seeds, 3, 6, 12 steps ahead, {len(results.rows)} rows)"
+    )
+    results.failures.append(Failure("mine", 0, "loss is nan"))
+    assert repr(results).endswith("rows; 1 fit failed)")

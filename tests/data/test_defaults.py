@@ -74,8 +74,8 @@ def test_sentences_say_what_and_why():
         "With 6 validation and 12 test rows, their first histories reach back into the rows before them; "
         "no target does.",
         "No season is known, and the training rows show none: seasonal baselines have nothing to go by.",
-        "There is no graph, so graph models see each node by itself, save those that learn a graph: give one as a "
-        "matrix or a list of edges. None is made from correlations.",
+        "There is no graph, so graph models see each node by itself, save those that learn a graph: give one "
+        "(graph), or what one can be made of (places, or graph_from = correlation).",
     )
     short = infer_settings(make(60, step_minutes=10080.0, season=52))
     assert short.sentences[0].startswith("A row is a week: models see 12 rows")

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -9,8 +11,8 @@ MATRIX = np.array([[0, 2.0, 0, 0], [0, 0, 0.5, 0], [0, 0, 1, 0], [3, 0, 0, 0]])
 EDGES = {(0, 1): 2.0, (1, 2): 0.5, (2, 2): 1.0, (3, 0): 3.0}
 
 
-def edges(path, names=NAMES, graph_format="auto") -> dict:
-    edge_index, weight = read_graph(path, names, graph_format)
+def edges(path, names=NAMES, graph_format="auto", **options) -> dict:
+    edge_index, weight = read_graph(path, names, graph_format, **options)
     return dict(zip(map(tuple, edge_index.T.tolist()), weight.tolist(), strict=True))
 
 
@@ -56,7 +58,7 @@ def test_matrix_with_the_row_numbers_of_a_data_frame(tmp_path):
 @pytest.mark.parametrize("named", [True, False])
 def test_edge_list(tmp_path, head, named):
     lines = [f"{NAMES[i] if named else i},{NAMES[j] if named else j},{w}" for (i, j), w in EDGES.items()]
-    assert edges(write(tmp_path, head + "\n".join(lines))) == EDGES
+    assert edges(write(tmp_path, head + "\n".join(lines)), weights="similarity") == EDGES
 
 
 def test_edge_list_without_weights_and_without_edges(tmp_path):
@@ -238,13 +240,20 @@ def test_weights_that_may_be_distances_are_told_of(tmp_path):
         return found
 
     for title in ("cost", "distance", "dist_km", "length (m)", "travel_time"):
-        (note,) = notes(f"from,to,{title}\na,b,120.5\nb,c,9800\na,a,0\n")
-        assert note.startswith(
-            f"graph.csv: the weights stand under {title!r} and go from 120.5 to 9800; they are taken as"
-        )
-        assert note.endswith("if they are distances d, turn them round first, e.g. exp(-(d / 4.84e+03)²).")
+        with pytest.raises(
+            ValueError,
+            match=re.escape(
+                f"graph.csv: the weights stand under {title!r} and go from 120.5 to 9800, as distances do; give "
+                f"--graph-weights distance, which makes similarities of them, or --graph-weights similarity to take "
+                f"them as they are, larger is nearer"
+            ),
+        ):
+            notes(f"from,to,{title}\na,b,120.5\nb,c,9800\na,a,0\n")
     assert notes("from,to,weight\na,b,0.5\nb,c,2\n") == []
-    assert "the weights go from 1 to 500; they are taken as similarities" in notes("from,to,x\na,b,1\nb,c,500\n")[0]
+    assert (
+        "the weights go from 1 to 500; they are taken as similarities, larger is nearer: if they are"
+        in notes("from,to,x\na,b,1\nb,c,500\n")[0]
+    )
     far = np.abs(np.subtract.outer(np.arange(4), np.arange(4))) / 10
     assert "join each node with all others, but not with itself" in notes("\n".join(rows(far)))[0]
     assert notes("\n".join(rows(1 - far))) == []

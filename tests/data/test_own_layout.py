@@ -159,7 +159,6 @@ def test_newest_first_units_and_windows_1252(tmp_path):
             ),
             "column 2 .'hour'. is called like a part of the time",
         ),
-        ("time,node,x\n" + "".join(f"{t},{n},1\n" for t in ISO for n in "ab"), "columns='node', values='x'"),
         (
             "x,2024-01-01,2024-01-02\na,1,2\na,3,4\n",
             "columns 2 to 3 are times, and the columns before them name no row",

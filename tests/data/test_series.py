@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 import torch
 
@@ -83,3 +84,23 @@ def test_a_step_has_minutes_or_a_name():
     assert make(step_unit="month").step_unit == "month"
     with pytest.raises(ValueError, match="step_unit='month': only for rows without a fixed number of minutes"):
         make(step_unit="month", step_minutes=5.0)
+
+
+def test_the_line_says_what_is_in_it():
+    values = torch.zeros(1200, 3, 2)
+    values[:300, 0, 0] = float("nan")
+    series = GraphSeries(
+        name="air",
+        values=values,
+        edge_index=torch.tensor([[0, 1], [1, 2]]),
+        edge_weight=torch.ones(2),
+        node_names=("a", "b", "c"),
+        split=Split(range(800), range(800, 900), range(900, 1200)),
+        unit="µg/m³",
+        step_minutes=60,
+        start=pd.Timestamp("2024-01-01"),
+    )
+    assert repr(series) == (
+        "GraphSeries('air': 1,200 rows × 3 nodes × 2 features, a row an hour from 2024-01-01 00:00, in µg/m³, "
+        "8.3% missing; 2 edges; train 800, validation 100, test 300 rows)"
+    )

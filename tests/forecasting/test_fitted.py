@@ -6,7 +6,15 @@ import torch
 from safetensors import safe_open
 
 from gnnkit.data import make_windows, simulate_traffic
-from gnnkit.forecasting import FitSettings, forecast_next, load_fitted, save_fitted, train_forecaster
+from gnnkit.forecasting import (
+    FitSettings,
+    FittedForecaster,
+    forecast_frame,
+    forecast_next,
+    load_fitted,
+    save_fitted,
+    train_forecaster,
+)
 from gnnkit.temporal import MODELS
 from gnnkit.training import predict
 
@@ -30,11 +38,32 @@ def test_the_loaded_model_gives_the_numbers_of_the_one_in_memory(name, series, t
     assert again.config["fit"]["best_epoch"] == 1
     assert forecast_next(fitted, series).equals(forecast_next(again, series))
     with safe_open(str(tmp_path / "weights.safetensors"), "pt") as file:
-        assert {"center", "scale", "fill", "edge_index", "edge_weight"} <= set(file.keys())
+        assert {"center", "scale", "fill", "edge_index", "edge_weight", "error_quantiles"} <= set(file.keys())
+    assert all(map(torch.equal, fitted.interval(0.8), again.interval(0.8)))
     learns = getattr(fitted.forecaster, "learns_graph", False)
     assert learns or name not in {"mtgnn", "mtgnn-both", "graph-wavenet", "agcrn"}
     assert (tmp_path / "learned_graph.csv").is_file() == (tmp_path / "learned_graph.png").is_file() == learns
     assert (fitted.learned_edges() is not None) == learns
+
+
+def test_a_folder_of_an_older_gnnkit_has_no_intervals(series, tmp_path):
+    fitted = train_forecaster("dlinear", FitSettings(**SMALL), series=series)
+    older = FittedForecaster(**{**fitted.config, "interval_levels": 0, "forecaster": fitted.forecaster})
+    older.take_data(series, make_windows(series, history=6, horizon=3))
+    del older.config["interval_levels"]
+    again = load_fitted(save_fitted(older, tmp_path))
+    assert again.interval(0.9) is None
+    assert list(forecast_frame(again, series).columns) == ["node", "step", "forecast"]
+    assert repr(again).endswith("no intervals)")
+
+
+def test_the_line_says_what_it_is(series):
+    fitted = train_forecaster("dlinear", FitSettings(**SMALL), series=series)
+    fitted.config["fit"]["best_val_mae"] = 2.5
+    assert repr(fitted) == (
+        "FittedForecaster('dlinear' on simulated: 5 nodes, 6 rows in, 15 minutes out, 39 parameters, "
+        "validation MAE 2.5 mph, trained until 2026-03-06T14:20:00, with intervals)"
+    )
 
 
 def test_the_learned_graph_reads_as_a_graph_of_the_same_nodes(series, tmp_path):

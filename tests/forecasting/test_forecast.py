@@ -174,3 +174,52 @@ def test_rows_of_a_month_have_no_time_of_day(tmp_path):
     table.to_csv(tmp_path / "sales.csv")
     with pytest.raises(ValueError, match="sales: rows of a month have no time of day; leave time features out"):
         train_forecaster("gru", FitSettings(series=tmp_path / "sales.csv", time_features=True, **SMALL))
+
+
+@pytest.fixture(scope="module")
+def weather(series):
+    """A covariate of the past, and one that is known ahead, for more rows than the series has."""
+    times = pd.date_range(series.start, periods=series.num_rows + 5, freq="5min", name="time")
+    rows = np.arange(len(times))
+    return pd.DataFrame({"wind": np.sin(rows / 30), "holiday": (rows // 100) % 2}, index=times)
+
+
+@pytest.fixture(scope="module")
+def with_weather(series, weather, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("weather")
+    path = as_file(series, folder / "series.csv", slice(None))
+    weather.to_csv(folder / "weather.csv")
+    settings = FitSettings(
+        series=path, covariates=folder / "weather.csv", known_ahead=["holiday"], graph_from="correlation", **SMALL
+    )
+    return train_forecaster("gru", settings), folder
+
+
+def test_a_forecast_with_covariates_is_the_window_of_the_same_rows(with_weather, series, weather, tmp_path):
+    fitted, folder = with_weather
+    assert fitted.config["feature_names"] == ["series", "wind", "holiday"]
+    assert fitted.config["known_ahead"] == [2]
+    whole = read_series(folder / "series.csv", fitted, covariates=folder / "weather.csv")
+    windows = make_windows(whole, history=6, horizon=3, scaler=fitted.scaler).test
+    index = 20
+    stop = windows.rows.start + index + 6
+    latest = as_file(series, tmp_path / "latest.csv", slice(stop - 30, stop))
+    # Columns may come in any order, others are not read, and what is known ahead goes on.
+    weather[["holiday", "wind"]].assign(snow=1.0)[: stop + 3].to_csv(tmp_path / "ahead.csv")
+    found = forecast_next(fitted, read_latest(latest, fitted, covariates=tmp_path / "ahead.csv"))
+    expected = predict(fitted.forecaster, windows, fitted.edge_index, fitted.edge_weight, device="cpu")[index]
+    assert found.to_numpy() == pytest.approx(expected.numpy(), abs=1e-3)
+
+
+def test_what_a_forecast_needs_and_is_not_given_is_told_in_one_line(with_weather, series, weather, tmp_path):
+    fitted, _ = with_weather
+    latest = as_file(series, tmp_path / "latest.csv", slice(0, 30))
+    with pytest.raises(ValueError, match=r"'wind', 'holiday' beside the target; give them .--covariates."):
+        read_latest(latest, fitted)
+    weather[["holiday"]].to_csv(tmp_path / "some.csv")
+    with pytest.raises(ValueError, match="latest has no 'wind', which the forecaster reads beside 'series'; give it"):
+        read_latest(latest, fitted, covariates=tmp_path / "some.csv")
+    weather[:32].to_csv(tmp_path / "short.csv")
+    missing = "'holiday' ahead, and its value for 'sensor 0' at 2026-03-05 02:40:00 is not given; give it for the 3 st"
+    with pytest.raises(ValueError, match=missing):
+        forecast_next(fitted, read_latest(latest, fitted, covariates=tmp_path / "short.csv"))

@@ -69,3 +69,9 @@ def test_new_figure_gives_axes_in_reading_order():
     assert isinstance(figure, Figure)
     assert len(axes) == 4
     assert axes == figure.axes
+
+
+def test_a_notebook_shows_a_figure_as_a_picture():
+    figure, (axes,) = new_figure(2, 1)
+    axes.plot([0, 1], [1, 0])
+    assert figure._repr_png_().startswith(b"\x89PNG\r\n")

@@ -63,14 +63,6 @@ def test_the_backward_lstm_reads_the_history_backwards():
 
 
 @each_model
-def test_per_node_commutes_with_a_permutation_of_nodes_and_joint_does_not(model):
-    x, order = history(), torch.tensor([2, 0, 3, 1])
-    per_node, joint = build(model), build(model, "joint")
-    torch.testing.assert_close(per_node(x[:, :, order]), per_node(x)[:, :, order], rtol=0, atol=1e-12)
-    assert (joint(x[:, :, order]) - joint(x)[:, :, order]).abs().max() > 1e-3
-
-
-@each_model
 def test_per_node_sees_one_node_and_joint_sees_all(model):
     x = history()
     changed = x.clone()
@@ -79,26 +71,6 @@ def test_per_node_sees_one_node_and_joint_sees_all(model):
     assert torch.equal(build(model)(changed)[:, :, same], build(model)(x)[:, :, same])
     difference = (build(model, "joint")(changed) - build(model, "joint")(x)).abs()
     assert (difference.amax(dim=(0, 1)) > 1e-4).all()
-
-
-@each_model
-@each_form
-def test_the_graph_is_ignored(model, form):
-    forecaster = build(model, form)
-    assert forecaster.uses_graph is False
-    x = history()
-    edge_index = torch.tensor([[0, 1, 2], [1, 2, 3]])
-    expected = forecaster(x)
-    assert torch.equal(forecaster(x, edge_index, torch.rand(3)), expected)
-    assert torch.equal(forecaster(x, edge_index[:, :0], None, target=history(), progress=0.7), expected)
-
-
-@each_model
-@each_form
-def test_one_by_one_is_the_batch(model, form):
-    forecaster, x = build(model, form), history()
-    one_by_one = torch.cat([forecaster(x[i : i + 1]) for i in range(B)])
-    torch.testing.assert_close(forecaster(x), one_by_one, rtol=0, atol=1e-12)
 
 
 @each_model
@@ -174,18 +146,6 @@ def test_parameters(model, gates, form):
 def test_bilstm_has_two_lstms():
     count = sum(p.numel() for p in build(BiLSTMForecaster).parameters())
     assert count == 2 * 4 * (F * C + C * C + 2 * C) + 2 * C * P + P
-
-
-@each_model
-@each_form
-def test_saved_weights_give_the_same_numbers(model, form, tmp_path):
-    forecaster, x = build(model, form), history()
-    torch.save(forecaster.state_dict(), tmp_path / "weights.pt")
-    torch.manual_seed(99)
-    other = model(F, C, P, form=form, num_nodes=N).double()
-    assert not torch.equal(other(x), forecaster(x))
-    other.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
-    assert torch.equal(other(x), forecaster(x))
 
 
 @each_form

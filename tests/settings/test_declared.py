@@ -67,3 +67,8 @@ def test_what_has_no_default_must_be_given():
 
     with pytest.raises(ValueError, match=r"^name: it is missing; give it$"):
         Named()  # pyright: ignore[reportCallIssue]
+
+
+def test_the_line_says_what_was_chosen():
+    assert repr(Baking()) == "Baking()"
+    assert repr(Baking(minutes=30, layers=(2,))) == str(Baking(minutes=30)) == "Baking(minutes=30)"

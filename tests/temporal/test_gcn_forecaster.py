@@ -38,16 +38,6 @@ def test_it_is_two_of_pygs_layers_and_a_linear_map():
     torch.testing.assert_close(*gradients, rtol=0, atol=1e-11)
 
 
-def test_one_by_one_is_the_batch_and_saved_weights_give_the_same_numbers(tmp_path):
-    model, x = build(), history()
-    out = model(x, EDGES, WEIGHT)
-    torch.testing.assert_close(out, torch.cat([model(x[i : i + 1], EDGES, WEIGHT) for i in range(B)]))
-    torch.save(model.state_dict(), tmp_path / "weights.pt")
-    other = GCNForecaster(F, C, P, history=T).double()
-    other.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
-    assert torch.equal(other(x, EDGES, WEIGHT), out)
-
-
 def test_news_travels_two_hops():
     model, x = build(), history()
     changed = x.clone()
@@ -65,11 +55,8 @@ def test_without_edges_nodes_are_on_their_own():
     torch.testing.assert_close(model(x, empty), alone)
 
 
-def test_parameters_and_their_gradients():
-    model = build()
-    assert sum(p.numel() for p in model.parameters()) == (T * F * C + C) + (C * C + C) + (C * P + P)
-    model(history(), EDGES).square().sum().backward()
-    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in model.parameters())
+def test_parameters():
+    assert sum(p.numel() for p in build().parameters()) == (T * F * C + C) + (C * C + C) + (C * P + P)
 
 
 def test_dropout_acts_in_training_only_and_a_mask_is_read_if_asked_for():

@@ -19,7 +19,9 @@ from gnnkit.temporal import (
     GraphWaveNet,
     ModelEntry,
     build_forecaster,
+    model_name,
 )
+from gnnkit.testing import check_forecaster
 
 SIZES = {"in_channels": 2, "horizon": 3, "history": 6, "num_nodes": 4, "hidden_channels": 5}
 EDGES = torch.tensor([[0, 1, 2], [1, 2, 3]])
@@ -72,18 +74,25 @@ def test_the_names_and_their_order():
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_given_graph_makes_a_difference_unless_a_model_has_none_or_its_own(name):
+def test_every_model_keeps_the_contract(name):
+    """What is asked of a stranger's model; and gnnkit's say truly whether they are tied to nodes and read a graph."""
+    report, entry = check_forecaster(name), MODELS[name]
+    model = build_forecaster(name, **SIZES)
+    assert report["odd sizes"].outcome == report["gradients"].outcome == "ok"
+    assert (report["node order"].outcome == "says") == ("num_nodes" in entry.arguments)
+    graph = "It reads the edges" if model.uses_graph else "It reads nothing of the given graph, as it says."
+    assert report["graph"].seen.startswith(graph)
+    assert model.uses_graph or entry.family == "sequence" or model.learns_graph
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_nodes_hear_each_other_by_a_graph_or_as_one_vector(name):
     torch.manual_seed(0)
     model = build_forecaster(name, **SIZES).eval()
     x = torch.randn(2, 6, 4, 2)
-    out, without = model(x, EDGES, torch.ones(3)), model(x, EDGES[:, :0], torch.ones(0))
-    assert out.shape == (2, 3, 4)
-    assert model.uses_graph == (not torch.equal(out, without))
-    assert model.uses_graph or MODELS[name].family == "sequence" or model.learns_graph
-    # Nodes hear each other: what one of them was moves the forecast of another.
     moved = x.clone()
     moved[:, :, 0] += 1.0
-    others = (model(moved, EDGES, torch.ones(3)) - out)[:, :, 1:].abs().max()
+    others = (model(moved, EDGES, torch.ones(3)) - model(x, EDGES, torch.ones(3)))[:, :, 1:].abs().max()
     assert (others > 0) == (MODELS[name].family == "graph" or name.endswith("-joint"))
 
 
@@ -191,6 +200,11 @@ class Plain(nn.Module):
         return x
 
 
+class Strange(nn.Module):
+    def forward(self, x, adjacency, *, mask=None):
+        return x
+
+
 class Told(Net):
     uses_graph = False
 
@@ -220,7 +234,7 @@ def test_code_can_add_a_class(added):
     assert (model.horizon, model.num_nodes, model.shift, model.uses_graph) == (3, 4, 2.0, True)
     assert model.edge_index is EDGES
     assert not build_forecaster("told", **SIZES).uses_graph
-    with pytest.raises(ValueError, match=r"^model 'net' needs a value for shift; give it among its settings$"):
+    with pytest.raises(ValueError, match=r"^model 'net' needs a value for shift, .* set it: --set 'net.shift=…', "):
         build_forecaster("net", **SIZES)
 
 
@@ -230,13 +244,14 @@ def test_code_can_add_a_class(added):
         ("lstm", Net, "model 'lstm' is registered already; choose another name"),
         ("a b", Net, "model 'a b': a name has letters, digits"),
         ("x:y", Net, "model 'x:y': a name has letters, digits"),
-        ("mine", 3, "model 'mine' is 3, and should be a class of torch.nn.Module, or a ModelEntry"),
-        ("mine", dict, "should be a class of torch.nn.Module"),
         (
             "mine",
-            Plain,
-            "forward does not take edge_index, edge_weight, mask, target, progress; write ",
+            3,
+            "model 'mine' is 3, and should be a class of torch.nn.Module, a class with fit and predict, or a M",
         ),
+        ("mine", nn.Linear(1, 1), "model 'mine' is a Linear, and should be .*; give its class"),
+        ("mine", dict, "should be a class of torch.nn.Module"),
+        ("mine", Strange, "model 'mine': forward needs 'adjacency', which nobody has; it may take x, edge_index, "),
         ("mine", MODELS["gru"], "model 'mine': its record has the name 'gru'; give both the same one"),
     ],
 )
@@ -257,32 +272,20 @@ def test_who_reads_a_graph_asks_for_one(name):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_every_model_keeps_the_contract(name):
-    """One call for all: rows of a batch are independent, float64 is kept, weights come back, drawing anew differs."""
+def test_a_wrapper_hands_on_what_its_model_is_and_draws_it_anew(name):
     torch.manual_seed(0)
-    model = build_forecaster(name, **SIZES, residual=True).double().eval()
-    x, mask = torch.randn(3, 6, 4, 2, dtype=torch.float64), torch.ones(3, 6, 4, 2, dtype=torch.bool)
-    weight = torch.rand(3, dtype=torch.float64)
-    out = model(x, EDGES, weight, mask=mask, target=torch.zeros(3, 3, 4, dtype=torch.float64), progress=0.5)
-    assert out.dtype == torch.float64
-    one_by_one = torch.cat([model(x[i : i + 1], EDGES, weight) for i in range(3)])
-    torch.testing.assert_close(out, one_by_one, rtol=0, atol=1e-12)
-    again = build_forecaster(name, **SIZES, residual=True).double().eval()
-    again.load_state_dict(model.state_dict())
-    assert torch.equal(again(x, EDGES, weight), model(x, EDGES, weight))
-    model.train()
-    model(x, EDGES, weight, target=torch.zeros(3, 3, 4, dtype=torch.float64), progress=1.0).square().sum().backward()
-    assert [key for key, p in model.named_parameters() if p.grad is None] == []
-    core = build_forecaster(name, **SIZES)
+    core, model = build_forecaster(name, **SIZES), build_forecaster(name, **SIZES, residual=True).eval()
     for wrapped in (model, build_forecaster(name, **SIZES, quantiles=[0.1, 0.5])):
         assert wrapped.uses_graph == core.uses_graph
         assert wrapped.learns_graph == getattr(core, "learns_graph", False)
         assert wrapped.curriculum == getattr(core, "curriculum", 0.0)
     if model.learns_graph:
         assert torch.equal(model.learned_adjacency(), model.forecaster.learned_adjacency())
-    model.reset_parameters()
     if name != "dlinear":  # whose first weights are not drawn
-        assert not torch.equal(model.eval()(x, EDGES, weight), out)
+        x = torch.randn(3, 6, 4, 2)
+        before = model(x, EDGES)
+        model.reset_parameters()
+        assert not torch.equal(model(x, EDGES), before)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -324,3 +327,36 @@ def test_states_are_chained(name):
     assert len(states) == 6
     (gradient,) = torch.autograd.grad(states[-1].sum(), states[0], allow_unused=name.startswith("bilstm"))
     assert name.startswith("bilstm") or gradient.abs().max() > 0
+
+
+def test_a_class_has_a_name_by_which_it_is_found(added, tmp_path, monkeypatch):
+    assert [model_name(model) for model in ("gru", DLinear, MODELS["tgcn"])] == ["gru", "dlinear", "tgcn"]
+    assert model_name(TGCN) == "gnnkit.temporal.tgcn:TGCN"
+    assert MODELS[model_name(TGCN)].build is TGCN
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\nclass Net(nn.Module):\n    def forward(self, x):\n        return x\n"
+    )
+    from_file = MODELS[f"{tmp_path / 'net.py'}:Net"].build
+    assert model_name(from_file) == f"{tmp_path / 'net.py'}:Net"
+    monkeypatch.chdir(tmp_path)
+    assert model_name(from_file) == "net.py:Net"
+
+
+def test_what_is_found_nowhere_is_registered_for_this_process(added):
+    def local(value):
+        class Local(Net):
+            uses_graph = value
+
+        return Local
+
+    first, again = local(True), local(False)
+    added += ["Local", "Local-gain2.0", "Local-2"]
+    assert [model_name(first), model_name(first)] == ["Local", "Local"]
+    assert model_name(partial(first, gain=2.0)) == "Local-gain2.0"
+    assert MODELS["Local-gain2.0"].settings == {"shift": MODELS["Local"].settings["shift"]}
+    assert model_name(again) == "Local"  # defined anew, as by a cell that runs again
+    assert MODELS["Local"].family == "sequence"
+    other = type("Local", (Net,), {"__qualname__": "another.<locals>.Local"})
+    assert model_name(other) == "Local-2"
+    with pytest.raises(ValueError, match=r"^model 'Linear' is a Linear, and should be .*; give its class$"):
+        model_name(nn.Linear(1, 1))

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from gnnkit.data import Split, make_windows
-from gnnkit.training import FitListeners, TrainingSettings, fit, predict
+from gnnkit.training import EpochRecord, FitListeners, FitResult, TrainingSettings, fit, predict
 from tests.training.toys import EDGES, WEIGHTS, Constant, Linear, make_series, wave_windows, waves
 
 
@@ -351,3 +351,11 @@ def test_a_split_without_values_is_refused(part, rows):
     windows = make_windows(make_series(values, split), history=4, horizon=3)
     with pytest.raises(ValueError, match=f"the {part} windows hold no observed target"):
         fit(Linear(), windows, EDGES, WEIGHTS, TrainingSettings(epochs=1, device="cpu"))
+
+
+def test_the_line_of_a_fit_says_what_it_did():
+    records = [EpochRecord(epoch, 0.5, 2.5, 0.1) for epoch in (1, 2, 3)]
+    result = FitResult(records, 2, 2.41337, 12.34, 4.0, 100.0, 1420, "patience")
+    assert repr(result) == (
+        "FitResult(validation MAE 2.4134 after epoch 2 of 3, 1,420 parameters, 12.3 s, stopped: no better for a while)"
+    )

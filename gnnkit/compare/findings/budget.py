@@ -66,9 +66,9 @@ def _find(evidence: Evidence) -> BudgetRecord | None:
 def _section(results: Results, budget: BudgetRecord) -> Section:
     rows, lines = base_rows(results), []
     for model, family in families(results).items():
-        if family == "baseline":
-            continue
         own = rows[rows["model"] == model]
+        if family == "baseline" or own["parameters"].isna().all():  # made elsewhere
+            continue
         seconds, epochs, memory = (_known(own, name) for name in ("wall_seconds", "epochs", "peak_memory_mb"))
         figures = (
             (budget.widths.get(model, _known(own, "hidden_channels")), 0),

@@ -113,9 +113,12 @@ class Words:
 
     def difference_with_p(self, row: Difference) -> str:
         """difference -0.12 mph (95% interval -0.2 to -0.04, p = 0.01)"""
+        return f"difference {row.difference:+.3g}{self._unit()} ({self.interval(row)}, {self.p(row)})"
+
+    def p(self, row: Difference) -> str:
+        """p = 0.01"""
         assert row.p is not None  # a verdict stands on a test
-        p_value = f"= {row.p:.2g}" if row.p >= 0.001 else "< 0.001"
-        return f"difference {row.difference:+.3g}{self._unit()} ({self.interval(row)}, p {p_value})"
+        return f"p = {row.p:.2g}" if row.p >= 0.001 else "p < 0.001"
 
     def power(self, detectable: float | None, score: float, seen: float) -> str:
         """What a test that found nothing could have found.

@@ -17,20 +17,17 @@ from gnnkit.compare.findings.finding import OMITTED, Finding
 from gnnkit.compare.report.tables import families, horizon_label, step_of, with_unit
 from gnnkit.compare.results import Results
 from gnnkit.compare.scores import Outcome
+from gnnkit.forecasting.intervals import conformal_table
 from gnnkit.report.numbers import DASH, decimals, format_number
 from gnnkit.report.sections import Entry, Section, Sheet, Sheets, Statement
 from gnnkit.statistics.conformal import (
     conformal_margin,
-    conformal_offsets,
     crps_from_pinball,
     interval_bounds,
     interval_levels,
 )
 
-__all__ = ["INTERVALS", "IntervalScore", "node_scale", "score_intervals"]
-
-PRIOR_BLOCKS = 4
-"""A node's own scale weighs as much as the mean of all nodes once this many windows without overlap were observed."""
+__all__ = ["INTERVALS", "IntervalScore", "score_intervals"]
 
 _OFF = 0.02
 """A coverage this far from the nominal one is marked."""
@@ -47,7 +44,7 @@ class IntervalScore:
 
     Args:
         model, seed, horizon: whose, and P.
-        method: "conformal" or "quantile".
+        method: "conformal", "quantile", or "given" for quantiles that are taken as they are.
         nominal: coverage that is asked for.
         coverage: share of the observed targets inside.
         width: mean, in the data's unit.
@@ -84,14 +81,16 @@ def score_intervals(
 ) -> list[IntervalScore]:
     """How good the prediction intervals of each outcome are, at each horizon, over its steps 1 … P.
 
-    `"conformal"`, from a point forecast ŷ: with r = (y − ŷ) / s_n on the n observed validation targets of a step, all
-    nodes together, and s_n the node's mean |y − ŷ| (`node_scale`), the quantile at level τ is
-
-        q_τ = ŷ + s_n r_(k),   k = ⌊τ (n + 1)⌋ below the median, ⌈τ (n + 1)⌉ from it on
+    `"conformal"`, from a point forecast ŷ: the quantile at level τ is q_τ = ŷ + s_n r_(k), with the errors of the
+    validation windows, scaled to the node, in r (see `gnnkit.forecasting.intervals.conformal_table`).
 
     `"quantile"`, from quantile heads: the distribution is that of the heads as they are. Their interval at the nominal
     coverage 1 − α is conformalised: both its bounds move out by the ⌈(1 − α) (n + 1)⌉-th smallest of
     max(q_{α/2} − y, y − q_{1−α/2}) on the validation targets of the step; `raw_coverage` and `raw_width` are before it.
+
+    `"given"`: the quantiles of a forecast made elsewhere (with `Outcome.levels`) that has none of the validation rows,
+    as they are. It has a CRPS where its levels hold `levels`. One whose levels lack α/2 or 1 − α/2 is scored by its
+    point forecasts, as if it had no quantiles.
 
     If validation and test errors were exchangeable, an interval would hold its share of new values whatever the model.
     They are not quite: windows overlap, so that neighbours are nearly copies and n tells less than it seems, traffic
@@ -129,8 +128,10 @@ def score_intervals(
     for outcome in outcomes:
         if not outcome.condition.is_base:
             continue
-        if outcome.quantiles is not None:
-            method, found = "quantile", _heads(outcome, truth, calibration, windows, coverage, levels)
+        bounded = not outcome.levels or {*interval_bounds(coverage)} <= {*outcome.levels}
+        if outcome.quantiles is not None and bounded:
+            method = "given" if outcome.levels and outcome.validation_quantiles is None else "quantile"
+            found = _heads(outcome, truth, calibration, windows, coverage, levels)
         elif outcome.validation is not None:
             method, found = "conformal", _conformal(outcome, truth, calibration, windows, coverage, levels)
         else:
@@ -139,28 +140,6 @@ def score_intervals(
             names = {"model": outcome.model, "seed": outcome.seed, "horizon": horizon, "method": method}
             rows.append(IntervalScore(**names, nominal=coverage, **figures))
     return rows
-
-
-def node_scale(error: Float[Tensor, "V P N"], mask: Bool[Tensor, "V P N"]) -> Float[Tensor, " N"]:
-    """Mean absolute error of each node, drawn to that of all nodes where a node has few targets.
-
-    s_n = (Σ |e| + κ s) / (c_n + κ), with c_n the node's observed targets, s the mean over all of them, and κ the
-    targets of `PRIOR_BLOCKS` windows that do not overlap, each of which has P windows that nearly copy it: 4 P · P.
-
-    Args:
-        error: validation errors.
-        mask: where the target was observed.
-
-    Returns:
-        Positive scales in float32; all 1 where there is no error at all.
-    """
-    absolute = torch.where(mask, error, 0.0).abs().sum(dim=(0, 1), dtype=torch.float64)
-    count = mask.sum(dim=(0, 1)).double()
-    mean = absolute.sum() / count.sum().clamp(min=1)
-    if mean == 0:
-        return torch.ones_like(absolute, dtype=torch.float32)
-    prior = PRIOR_BLOCKS * error.size(1) ** 2
-    return ((absolute + prior * mean) / (count + prior)).float()
 
 
 @dataclass(frozen=True)
@@ -187,12 +166,8 @@ def _conformal(
     if outcome.validation is None:
         return {}
     predicted, validation = outcome.predicted, outcome.validation
-    scale = node_scale(calibration.true - validation, calibration.mask)
-    scaled = _Truth(calibration.true / scale, calibration.mask)
     wanted = (*levels, *interval_bounds(coverage))
-    offsets = np.stack(
-        [conformal_offsets(scaled.errors(validation[:, p] / scale, p), wanted) for p in range(max(windows))]
-    )  # [P, L + 2]
+    scale, offsets = conformal_table(calibration.true, validation, calibration.mask, wanted)  # [N], [P, L + 2]
 
     def quantile(step: int, level: int) -> Tensor:
         return torch.add(predicted[:, step], scale, alpha=float(offsets[step, level]))
@@ -212,14 +187,16 @@ def _heads(
     coverage: float,
     levels: tuple[float, ...],
 ) -> dict[int, dict[str, Any]]:
-    heads, before = outcome.quantiles, outcome.validation_quantiles
-    if heads is None or before is None:
+    heads, before, asked = outcome.quantiles, outcome.validation_quantiles, levels
+    levels = outcome.levels or levels
+    if heads is None or (before is None and not outcome.levels):
         raise ValueError(
             f"{outcome.model} has quantiles but no validation_quantiles; predict the validation windows too"
         )
-    if heads.size(-1) != len(levels) or before.size(-1) != len(levels):
+    found, calibrated = heads.size(-1), heads.size(-1) if before is None else before.size(-1)
+    if not found == calibrated == len(levels):
         raise ValueError(
-            f"{outcome.model} has {heads.size(-1)} quantiles, of the validation windows {before.size(-1)}, but levels "
+            f"{outcome.model} has {found} quantiles, of the validation windows {calibrated}, but levels "
             f"are {levels}; give the levels that its heads were trained on"
         )
     places = [int(np.argmin(np.abs(np.array(levels) - bound))) for bound in interval_bounds(coverage)]
@@ -229,11 +206,13 @@ def _heads(
             "train the heads on interval_levels(coverage)"
         )
     low, high = places
-    outside = (
-        np.maximum(-calibration.errors(before[:, p, :, low], p), calibration.errors(before[:, p, :, high], p))
-        for p in range(max(windows))
-    )
-    margin = np.array([conformal_margin(each, coverage) for each in outside])
+    margin = np.zeros(max(windows))
+    if before is not None:
+        outside = (
+            np.maximum(-calibration.errors(before[:, p, :, low], p), calibration.errors(before[:, p, :, high], p))
+            for p in range(max(windows))
+        )
+        margin = np.array([conformal_margin(each, coverage) for each in outside])
 
     def quantile(step: int, level: int) -> Tensor:
         return heads[:, step, :, level]
@@ -248,11 +227,15 @@ def _heads(
         return torch.minimum(bottom - margin[step], middle), torch.maximum(top + margin[step], middle)
 
     known = {p: n for p, n in windows.items() if np.isfinite(margin[:p]).all()}
-    found = _score(truth, known, levels, quantile, bounds)
+    scored = _score(truth, known, levels, quantile, bounds)
+    if not {*asked} <= {*levels}:  # a few levels do not make a distribution
+        scored = {p: figures | {"crps": None} for p, figures in scored.items()}
+    if before is None:
+        return scored
     untouched = _score(truth, known, (), quantile, raw)
     return {
         p: figures | {f"raw_{name}": untouched[p][name] for name in ("coverage", "width")}
-        for p, figures in found.items()
+        for p, figures in scored.items()
     }
 
 
@@ -298,9 +281,11 @@ def _find(evidence: Evidence) -> list[IntervalScore]:
     """Each fold is calibrated on its own validation windows."""
     asked = {"coverage": evidence.spec.coverage, "levels": interval_levels(evidence.spec.coverage)}
     found: dict[tuple[str, int, int], list[IntervalScore]] = {}
+    sizes = [len(fold.windows.test) for fold in evidence.folds]
+    true, mask = (torch.split(part, sizes) for part in (evidence.table.true, evidence.table.mask))
     for number, fold in enumerate(evidence.folds):
         outcomes = [parts[number] for parts in evidence.by_fold if parts[number].condition.is_base]
-        targets = (*fold.windows.test.targets(), *fold.windows.val.targets())
+        targets = (true[number], mask[number], *fold.windows.val.targets())
         counted = {p: fold.windows.test.count(p) for p in evidence.spec.horizons}
         for row in score_intervals(outcomes, *targets, counted, **asked):
             found.setdefault((row.model, row.seed, row.horizon), []).append(row)
@@ -335,6 +320,7 @@ def _section(results: Results, found: list[IntervalScore]) -> Section:
         "validation windows, scaled to the node; the same rule for every model.",
         "quantile": "Intervals of quantile heads, trained on the pinball loss; both bounds are then moved by what the "
         "validation windows ask for (conformalised). “Raw” is before that.",
+        "given": "Intervals between quantiles that were given with the forecasts, as they are.",
     }
     methods = {row.method for row in found}
     statements = tuple(Statement(text) for method, text in said.items() if method in methods)

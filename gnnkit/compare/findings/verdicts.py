@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, NamedTuple
 
@@ -154,7 +154,8 @@ class _Referee(NamedTuple):
             found.append(self._verdict("persistence", test, sentence))
         groups = persistence_groups(found, self.horizon, self.metric)
         behind = [name for name in trained if name not in groups["better"]]
-        parts = [f"no trained model clearly beats {PERSISTENCE}"]
+        models = "model" if "forecast" in families.values() else "trained model"
+        parts = [f"no {models} clearly beats {PERSISTENCE}"]
         if groups["better"]:
             parts = [f"{_subject(groups['better'], 'clearly beats', 'clearly beat')} {PERSISTENCE}"]
             if behind:
@@ -232,20 +233,43 @@ def _headlines(results: Results, found: list[Verdict]) -> list[Headline]:
             told[each.kind if first else "rest"].append(Statement(each.sentence, each.clear, sample))
         elif each.kind == "too-few":
             told["too-few"].append(Statement(each.sentence, warning=True))
-    persistence = []
-    for horizon in dict.fromkeys(each.horizon for each in found):
-        groups = persistence_groups(found, horizon)
-        said = ("better in MAE than the last value", "not told apart from the last value", "worse than the last value")
-        parts = [f"{word}: {', '.join(names)}" for word, names in zip(said, groups.values(), strict=False) if names]
-        if parts:
-            persistence.append(Statement(f"{horizon_label(horizon, step_of(results))}: {'; '.join(parts)}."))
+    elsewhere = results.environment.get("forecasts") or {}
+    persistence = _standing(results, found, "mae", elsewhere)
+    persistence += _standing(results, found, "rmse", elsewhere) if elsewhere else []
+    families = f"{'A' if elsewhere else 'a'} graph model against a sequence model"
     return [
         Headline("", told["too-few"]),
-        Headline("Chosen on the validation rows: a graph model against a sequence model", told["families"]),
+        Headline(f"{'' if elsewhere else 'Chosen on the validation rows: '}{families}", told["families"]),
         Headline("Best of all against the runner-up", told["winner"]),
         Headline("Who beats repeating the last value?", persistence),
         Headline("All other verdicts (RMSE, each model against the last value)", told["rest"], folded=True),
     ]
+
+
+def _standing(results: Results, found: Sequence[Verdict], metric: str, elsewhere: Collection[str]) -> list[Statement]:
+    """How models stand against the last value, a line a horizon; those made elsewhere with their intervals."""
+    words = Words(results.data.unit, confidence=results.confidence)
+    lines = []
+    for horizon in dict.fromkeys(each.horizon for each in found):
+        groups = persistence_groups(found, horizon, metric)
+        numbers = {
+            each.model: f" ({words.difference(each)}, {words.p(each)})"
+            for each in found
+            if isinstance(each, PairVerdict)
+            and (each.kind, each.horizon, each.metric) == ("persistence", horizon, metric)
+            and each.model in elsewhere
+        }
+        better = "better" if elsewhere else f"better in {metric.upper()}"
+        said = (f"{better} than the last value", "not told apart from the last value", "worse than the last value")
+        parts = [
+            f"{word}: {', '.join(name + numbers.get(name, '') for name in names)}"
+            for word, names in zip(said, groups.values(), strict=False)
+            if names
+        ]
+        if parts:
+            which = f", {metric.upper()}" if elsewhere else ""
+            lines.append(Statement(f"{horizon_label(horizon, step_of(results))}{which}: {'; '.join(parts)}."))
+    return lines
 
 
 def _method(results: Results) -> str:

@@ -1,9 +1,9 @@
-"""Where the error lives: when, where and in which windows the best graph and the best sequence model differ."""
+"""Where the error lives: when, where and in which windows two models differ, a graph and a sequence model for one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -111,6 +111,8 @@ class Where:
         strata: the groups of targets.
         heat: nodes × hours of the day.
         windows: "graph" and "sequence" → the windows in which that side wins most.
+        named: True: the pair is of forecasts by the order in which they were named, whatever made them (default
+            False).
     """
 
     pair: tuple[str, str]
@@ -118,6 +120,7 @@ class Where:
     strata: list[JudgedStratum]
     heat: Heat
     windows: dict[str, list[Win]]
+    named: bool = False
 
 
 def where_error_lives(
@@ -277,11 +280,12 @@ def _time(series: GraphSeries, row: int) -> str | None:
 
 
 def _find(evidence: Evidence) -> Where | None:
-    if not evidence.pair or not evidence.judged:
+    if not evidence.beside or not evidence.judged:
         return None
-    given = (evidence.table, evidence.pair, evidence.series, evidence.test)
+    given = (evidence.table, evidence.beside, evidence.series, evidence.test)
     draws = {"confidence": evidence.spec.confidence, "resamples": evidence.spec.resamples}
-    return where_error_lives(*given, horizon=max(evidence.judged), **draws)
+    found = where_error_lives(*given, horizon=max(evidence.judged), **draws)
+    return found and replace(found, named=evidence.pair is None)
 
 
 def _section(results: Results, where: Where) -> Section | None:
@@ -310,7 +314,10 @@ def _section(results: Results, where: Where) -> Section | None:
             drawings.append(Drawing(f"windows-{side}", title, caption, draw, "full"))
     if not drawings:
         return None
-    told = f"{graph} beside {sequence}, of their families the best on the validation rows, up to "
+    why = "of their families the best on the validation rows"
+    if where.named:
+        why = "the only forecasts that were given" if sequence == "last-value" else "the first two that were named"
+    told = f"{graph} beside {sequence}, {why}, up to "
     said = (Statement(f"{told}{ahead(results, horizon)}.", sample=sample_size(results, horizon, where.pair)),)
     choices = tuple((stratum.title, _sheet(results, stratum, graph, sequence)) for stratum in where.strata)
     sheets = (Sheets("The same as tables", choices, folded=True),) if choices else ()

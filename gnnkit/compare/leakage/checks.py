@@ -19,6 +19,7 @@ __all__ = [
     "Found",
     "Reads",
     "ReadsOfSplits",
+    "feature_in_words",
     "future_time",
     "parts",
     "read",
@@ -61,6 +62,11 @@ class Reads:
 
 
 ReadsOfSplits = dict[str, Reads]
+
+
+def feature_in_words(series: GraphSeries, feature: int) -> str:
+    """A feature by its name, or by its number where it has none."""
+    return f"feature {series.feature_names[feature]!r}" if series.feature_names else f"feature {feature}"
 
 
 def parts(windows: WindowSplits) -> dict[str, Windows]:
@@ -150,7 +156,7 @@ def _difference(series: GraphSeries, fitted: Scaler, refitted: Sequence[Scaler])
     distance = _distance(fitted, trained)
     node, feature = divmod(int(distance.argmax()), distance.size(1))
     of = f"node {series.node_names[node]!r}" if distance.size(0) == series.num_nodes else "all nodes"
-    of += f", feature {feature}" if distance.size(1) > 1 else ""
+    of += f", {feature_in_words(series, feature)}" if distance.size(1) > 1 else ""
     pairs = [(float(one.center[node, feature]), float(one.scale[node, feature])) for one in (fitted, trained)]
     return (
         f"the scaler subtracts {pairs[0][0]:.6g} and divides by {pairs[0][1]:.6g} ({of}), but the training rows "
@@ -208,13 +214,25 @@ def target_in_input(series: GraphSeries, windows: WindowSplits, reads: ReadsOfSp
             )
     test = windows.test
     reach = test.history + test.lead + test.horizon - 2
+    for name, part in parts(windows).items():
+        undeclared = sorted(set(part.store.known_ahead) - set(series.known_ahead))
+        if undeclared:
+            what = feature_in_words(series, undeclared[0])
+            return Found(
+                f"{name} windows read {what} at the rows of their targets, and it is not known ahead", leak=True
+            )
     for feature in range(1, series.num_features):
-        copied = _copy_of_later_target(series, feature, reach)
+        what, known = feature_in_words(series, feature), feature in series.known_ahead
+        copied = _copy_of_own_target(series, feature) if known else _copy_of_later_target(series, feature, reach)
         if copied:
             node, ahead = copied
+            of = f"{what} of node {series.node_names[node]!r}"
             steps = f"{ahead} row{'s' if ahead > 1 else ''}"
             return Found(
-                f"feature {feature} of node {series.node_names[node]!r} at a row is its target {steps} later", leak=True
+                f"{of}, said to be known ahead, is its target"
+                if known
+                else f"{of} at a row is its target {steps} later",
+                leak=True,
             )
     return Found(
         f"Every history ends before its targets, and no feature is a copy of a target up to {reach} rows later."
@@ -237,6 +255,14 @@ def _copy_of_later_target(series: GraphSeries, feature: int, reach: int) -> tupl
             if not _told_by_the_past(values[:, node, 0], values[:, node, feature], ahead):
                 return node, ahead
     return None
+
+
+def _copy_of_own_target(series: GraphSeries, feature: int) -> tuple[int, int] | None:
+    """A node whose feature is, up to scale, its target of the same row, and 0."""
+    values = series.values.detach().cpu()
+    target, told = values[..., 0], values[..., feature]
+    found = _copies(told, target, target.isfinite() & told.isfinite()).nonzero().flatten().tolist()
+    return (found[0], 0) if found else None
 
 
 def _copies(told: torch.Tensor, later: torch.Tensor, telling: torch.Tensor) -> torch.Tensor:

@@ -12,7 +12,7 @@ import torch
 from scipy import special
 from torch import Tensor
 
-from gnnkit.compare.leakage.checks import Found, ReadsOfSplits
+from gnnkit.compare.leakage.checks import Found, ReadsOfSplits, feature_in_words
 from gnnkit.compare.leakage.scores import forward_filled, normal_scores
 from gnnkit.data import GraphSeries, WindowSplits
 
@@ -72,6 +72,8 @@ def foresight(series: GraphSeries, windows: WindowSplits, reads: ReadsOfSplits) 
     del reads
     if series.num_features == 1:
         return Found("There is no feature beside the target.")
+    if len(series.known_ahead) == series.num_features - 1:
+        return Found("Every feature beside the target is said to be known ahead.")
     reach = windows.test.history + windows.test.lead + windows.test.horizon - 2
     leads = _leads(range(LAGS, series.num_rows - 1), reach)
     if series.num_rows - 1 - LAGS - leads < 2 * FOLDS * FOLDS:
@@ -83,7 +85,8 @@ def foresight(series: GraphSeries, windows: WindowSplits, reads: ReadsOfSplits) 
         return Found(
             f"Held against targets up to {leads} row{'' if leads == 1 else 's'} later, of their own node and of "
             f"others{among}, over all rows{parts}, no feature tells {100 * SHARE:g}% or more of what the past leaves "
-            f"open, but for what tells as much of the target of its own row, or repeats itself."
+            f"open, but for what tells as much of the target of its own row, repeats itself"
+            f"{', or is said to be known ahead' if series.known_ahead else ''}."
         )
     worst = max(found, key=lambda one: (one.is_leak, one.share))
     names = series.node_names
@@ -92,10 +95,12 @@ def foresight(series: GraphSeries, windows: WindowSplits, reads: ReadsOfSplits) 
     steps = f"{worst.lead} row{'' if worst.lead == 1 else 's'}"
     where = f" in {worst.stretch}" if worst.stretch else ""
     others = sorted({one.feature for one in found} - {worst.feature})
-    more = f"; so do features {', '.join(map(str, others))}" if others else ""
+    told = [repr(series.feature_names[one]) if series.feature_names else str(one) for one in others]
+    more = f"; so do features {', '.join(told)}" if others else ""
     detail = (
-        f"feature {worst.feature} of node {names[worst.node]!r} tells {what} {steps} later{where} far better than the "
-        f"past does (R² of ranks {worst.beside:.2f} beside the past, {worst.past:.2f} by the past alone){more}"
+        f"{feature_in_words(series, worst.feature)} of node {names[worst.node]!r} tells {what} {steps} later{where} "
+        f"far better than the past does (R² of ranks {worst.beside:.2f} beside the past, {worst.past:.2f} by the past "
+        f"alone){more}"
     )
     if worst.is_leak:
         return Found(detail, leak=True)
@@ -115,7 +120,8 @@ def telling_features(series: GraphSeries, reach: int) -> list[Telling]:
     for f and |f|, for y and |y|, with P as it is and with f at t − 1 and t − 2 in it. It is a sign where it is `SHARE`
     or more, and more than noise shows in one of a hundred runs over all these tests (χ², over the rows that do not
     overlap). A feature that tells as much of the target of its own row is a covariate, and passes, as does one that
-    repeats itself exactly: the calendar is known ahead. What is left is confirmed by regressions out of fold.
+    repeats itself exactly: the calendar is known ahead. Features that are said to be known ahead are not looked at.
+    What is left is confirmed by regressions out of fold.
 
     Source:
         Frisch and Waugh, "Partial time regressions as compared with individual trends", 1933; Haugh, "Checking the
@@ -125,7 +131,7 @@ def telling_features(series: GraphSeries, reach: int) -> list[Telling]:
     target = normal_scores(forward_filled(values[..., 0]))
     observed = values[..., 0].isfinite()
     told = {}
-    for feature in range(1, series.num_features):
+    for feature in sorted({*range(1, series.num_features)} - set(series.known_ahead)):
         raw = forward_filled(values[..., feature])
         if not _repeats(raw, series.season):
             told[feature] = normal_scores(raw)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gnnkit.compare.leakage.checks import Found, Reads, ReadsOfSplits, parts, scored_rows, seen_values
+from gnnkit.compare.leakage.checks import Found, Reads, ReadsOfSplits, feature_in_words, parts, scored_rows, seen_values
 from gnnkit.data import GraphSeries, SeriesStore, Windows, WindowSplits
 
 __all__ = ["mask"]
@@ -72,7 +72,7 @@ def _filled(series: GraphSeries, store: SeriesStore) -> str | None:
         for wrong, words in _unlike_the_data(store, data, held, seen, block):
             if wrong.any():
                 row, node, feature = np.argwhere(wrong)[0].tolist()
-                where = f"feature {feature} of node {series.node_names[first + node]!r} at row {row}"
+                where = f"{feature_in_words(series, feature)} of node {series.node_names[first + node]!r} at row {row}"
                 held_here, true = held[row, node, feature], data[row, node, feature]
                 return f"{where} is {true:g} in the data {words.format(held_here)}"
         if seen.all():

@@ -23,6 +23,12 @@ def provenance(series: GraphSeries) -> Found:
     Which rows a graph was made of cannot be read off it. What can be seen is whether its edges are those of the largest
     correlations, or its weights follow them, and over which rows they do so more closely.
     """
+    made = series.graph_rows
+    if made is not None and made.stop <= series.split.train.stop:  # a series holds no other rows
+        return Found(
+            f"The graph was made of the correlations of the nodes over rows {made.start} to {made.stop - 1}, which are "
+            f"training rows."
+        )
     source, target = series.edge_index.detach().cpu()
     weight = series.edge_weight.detach().cpu().double()
     kept = (source != target) & (weight != 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gnnkit.compare.report import plots
-from gnnkit.compare.report.tables import best_models, horizon_label, step_of
+from gnnkit.compare.report.tables import horizon_label, shown_models, step_of
 from gnnkit.compare.results import Results
 from gnnkit.report.sections import Drawing
 
@@ -12,16 +12,16 @@ __all__ = ["main_drawings"]
 
 def main_drawings(results: Results) -> list[Drawing]:
     """The four figures of every comparison."""
-    best = best_models(results)
-    pair = " and ".join(best[kind] for kind in ("sequence", "graph") if kind in best) or best.get("baseline", "")
+    shown = shown_models(results)
+    pair = " and ".join(shown)
     farthest = horizon_label(max(results.horizons), step_of(results))
     own = results.data.positions is not None
     where = "at the data's own positions" if own else "laid out by the graph's edges (no positions were given)"
     edges = len(plots.drawn_edges(results))
-    shown = f" The {edges:,} strongest edges are drawn." if edges == plots.MAX_EDGES else ""
+    strongest = f" The {edges:,} strongest edges are drawn." if edges == plots.MAX_EDGES else ""
     traced = horizon_label(len(results.traces.rows or [0]), step_of(results))
-    alone = not {"sequence", "graph"} <= set(best)
-    return [
+    alone = len(shown) < 2
+    drawings = [
         Drawing(
             "steps",
             "Error by step ahead",
@@ -46,9 +46,12 @@ def main_drawings(results: Results) -> list[Drawing]:
         Drawing(
             "map",
             "The error on the graph",
-            f"Mean absolute error of each node up to {farthest} ahead, nodes {where}.{shown}",
+            f"Mean absolute error of each node up to {farthest} ahead, nodes {where}.{strongest}",
             plots.error_map,
             "full",
             narrow=alone,
         ),
     ]
+    # Of forecasts that were made elsewhere nothing is known of how they were trained.
+    untrained = results.curves.empty and bool(results.environment.get("forecasts"))
+    return [drawing for drawing in drawings if not (untrained and drawing.name == "training")]

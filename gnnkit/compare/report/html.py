@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gnnkit.compare.report.page import page_of
 from gnnkit.compare.report.scores import facts, headline, published_view, score_table
-from gnnkit.compare.report.tables import SCORE_NAMES, families
+from gnnkit.compare.report.tables import SCORE_NAMES, TARGET_ONLY, families
 from gnnkit.compare.results import Results
 from gnnkit.report.html import render_page, section_view
 
@@ -52,6 +52,7 @@ def render_html(results: Results) -> str:
         main_tables=[score_table(results, score) for score in scores],
         more_tables=[score_table(results, score, ("accuracy", "r2", "var")) for score in scores],
         unit=results.data.unit,
+        target_only=TARGET_ONLY,
         evidence=[section_view(section, results, kinds) for section in page.evidence],
         figures=section_view(page.figures, results, kinds),
         checks=[section_view(section, results, kinds) for section in page.checks],

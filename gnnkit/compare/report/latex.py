@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gnnkit.compare.findings import FINDINGS
 from gnnkit.compare.report.scores import Cell, Line, ScoreTable, score_table
+from gnnkit.compare.report.tables import TARGET_ONLY
 from gnnkit.compare.results import Results
 from gnnkit.report.latex import escape_latex, latex_sheet, latex_table
 from gnnkit.report.numbers import format_number
@@ -58,6 +59,8 @@ def _scores(results: Results, table: ScoreTable, chosen: range, label: str) -> s
         r"horizon: mean $\pm$ standard deviation over seeds. Bold: lowest mean of the column; $\star$: lowest by more "
         "than the noise."
     )
+    if any(line.target_only for line in table.lines):
+        caption += rf" $\dagger$: {TARGET_ONLY}."
     groups = " & ".join(rf"\multicolumn{{{len(metrics)}}}{{c}}{{{escape_latex(table.labels[at])}}}" for at in chosen)
     rules = " ".join(
         rf"\cmidrule(lr){{{2 + len(metrics) * number}-{1 + len(metrics) * (number + 1)}}}"
@@ -86,7 +89,8 @@ def _score_line(line: Line, table: ScoreTable, chosen: range, lowest: dict[tuple
             text += r"$^\star$" if cell.winner else ""
             text += rf" $\pm$ {format_number(cell.std, table.places[metric])}" if cell.std is not None else ""
             cells.append(text)
-    return rf"{escape_latex(line.model)} & {' & '.join(cells)} \\"
+    model = escape_latex(line.model) + (r"$^\dagger$" if line.target_only else "")
+    return rf"{model} & {' & '.join(cells)} \\"
 
 
 def _lowest(cells: Iterable[Cell]) -> float:

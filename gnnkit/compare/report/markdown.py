@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gnnkit.compare.report.page import page_of
 from gnnkit.compare.report.scores import Cell, ScoreTable, facts, headline, score_table
-from gnnkit.compare.report.tables import SCORE_NAMES, base_rows, with_unit
+from gnnkit.compare.report.tables import SCORE_NAMES, TARGET_ONLY, base_rows, with_unit
 from gnnkit.compare.results import Results
 from gnnkit.report.markdown import escape_markdown, markdown_table, section_blocks
 from gnnkit.report.numbers import DASH, format_number
@@ -46,7 +46,7 @@ def _scores(results: Results) -> list[str]:
     windows = ", ".join(f"{count:,} at {label}" for count, label in counts)
     notes = (
         f"★ best, by more than the noise; ° not set apart from the best; ± standard deviation over seeds; MAPE in %. "
-        f"Test windows: {windows}."
+        f"{f'† {TARGET_ONLY}. ' if results.data.target_only else ''}Test windows: {windows}."
     )
     return [*blocks, notes]
 
@@ -62,7 +62,8 @@ def _score_table(table: ScoreTable) -> str:
         ]
         seeds = DASH if line.family == "baseline" else str(line.seeds)
         tail = (seeds, format_number(line.parameters, 0), format_number(line.epoch_seconds, 2))
-        lines.append((escape_markdown(line.model), line.family, *cells, *tail))
+        model = escape_markdown(line.model) + (" †" if line.target_only else "")
+        lines.append((model, line.family, *cells, *tail))
     columns = ("model", "family", *heads, "seeds", "parameters", "s per epoch")
     return markdown_table(columns, lines, range(2, len(columns)))
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from gnnkit.compare.report.tables import (
     base_rows,
-    best_models,
     families,
     floats,
     horizon_label,
+    shown_models,
     step_of,
     untyped,
     with_unit,
@@ -138,8 +138,7 @@ def traces(results: Results) -> HoverFigure:
     """
     drawn, names = results.traces, results.traces.nodes
     styles = model_styles(families(results))
-    best = best_models(results)
-    models = [best[kind] for kind in ("sequence", "graph") if kind in best] or [best["baseline"]]
+    models = shown_models(results)
     count = max(1, len(names))
     figure, axes = new_figure(11.5, 0.9 + 1.5 * count, count, 1, sharex=True)
     if not names:
@@ -171,9 +170,7 @@ def error_map(results: Results) -> HoverFigure:
         Three axes side by side, the first two on one colour scale; one axes where a family has no model. In the
         difference the graph model is better at orange nodes, the sequence model at blue ones.
     """
-    best = best_models(results)
-    models = [best[kind] for kind in ("sequence", "graph") if best.get(kind) in results.node_errors]
-    models = models or [model for model in results.node_errors if model == best.get("baseline")]
+    models = [model for model in shown_models(results) if model in results.node_errors]
     errors = {model: floats(results.node_errors[model]) for model in models}
     panels = len(models) + (len(models) == 2)
     figure, axes = new_figure(3.8 * max(1, panels), 4.3, 1, max(1, panels))

@@ -8,7 +8,7 @@ from typing import Any
 import tomli_w
 
 from gnnkit.compare.report.tables import base_rows, families
-from gnnkit.compare.results import Results
+from gnnkit.compare.results import DataFacts, Results
 from gnnkit.forecasting.forms import FORMS
 from gnnkit.report.numbers import DASH
 
@@ -26,21 +26,51 @@ def protocol(results: Results) -> list[tuple[str, list[tuple[str, str]]]]:
         ("unit", data.unit or "not given"),
         ("missing", DASH if data.missing_share is None else f"{100 * data.missing_share:.2f} % of the values"),
         ("hash", str(environment.get("data_hash") or DASH)),
+        ("graph", _graph(data)),
+        *_covariates(data),
         ("split", data.split or DASH),
         *((f"{part} rows", f"{int(rows[0]):,} to {int(rows[1]) - 1:,}") for part, rows in data.split_rows.items()),
     ]
     scaling, scaler = "fitted on the observed values of the training rows alone", str(results.spec.get("scaler") or "")
     if scaler.endswith("-all"):  # gnnkit.data.SCALERS
         scaling = f"by {scaler}: fitted on the whole series, test rows included, as a published protocol does"
+    scored = ("scores", "in the data's unit; every observed value weighs the same, missing ones are not scored")
     rules = [
         ("form", f"every model predicts {FORMS[bool(results.spec.get('residual'))]}"),
         ("scaling", scaling),
         ("choice of epoch", "lowest validation MAE; test rows are read once, for the scores"),
-        ("scores", "in the data's unit; every observed value weighs the same, missing ones are not scored"),
+        scored,
         ("deviation", "standard deviation over seeds (n − 1); none for baselines, which have no seed"),
     ]
+    if _is_judged(results):
+        rules = [("forecasts", "made elsewhere; nothing was trained here"), scored]
     machine = [(key.replace("_", " "), plain_text(value)) for key, value in environment.items() if key != "data_hash"]
     return [("Data", about), ("Protocol", rules), ("Environment", machine)]
+
+
+def _graph(data: DataFacts) -> str:
+    """What the graph is, and how it was made."""
+    count = f"{len(data.edges):,} edge{'' if len(data.edges) == 1 else 's'}" if data.edges else "none"
+    return f"{count}: {data.graph_source}" if data.graph_source else count
+
+
+def _covariates(data: DataFacts) -> list[tuple[str, str]]:
+    """What stands beside the target, who sees it, and when."""
+    past = [name for name in data.covariates if name not in data.known_ahead]
+    found = []
+    if past:
+        found.append(("past covariates", f"{', '.join(past)}: seen up to the time of the forecast"))
+    if data.known_ahead:
+        names = ", ".join(data.known_ahead)
+        found.append(("known ahead", f"{names}: seen over the horizon too, as said in the spec"))
+    if data.target_only:
+        found.append(("see the target alone", ", ".join(data.target_only)))
+    return found
+
+
+def _is_judged(results: Results) -> bool:
+    """Whether nothing was trained, for `gnnkit judge` has no models."""
+    return "forecasts" in results.spec and "models" not in results.spec
 
 
 def spec_text(results: Results) -> str:
@@ -92,7 +122,9 @@ def rerun_command(results: Results) -> str:
         return str(spec["command"])
     if spec.get("settings"):
         return "gnnkit compare --spec spec.toml"
-    words = ["gnnkit", "compare"]
+    if _is_judged(results) and not spec["forecasts"]:  # of what was in memory there is no command
+        return "gnnkit.compare.judge_forecasts(series, forecasts, ...)"
+    words = ["gnnkit", "judge" if _is_judged(results) else "compare"]
     for key, value in spec.items():
         flag = f"--{key.replace('_', '-')}"
         if isinstance(value, dict):

@@ -52,7 +52,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """One model's row: `cells[i][j]` is the score at horizon i and metric j."""
+    """One model's row: `cells[i][j]` is the score at horizon i and metric j.
+
+    `target_only`: whether there are covariates, and the model sees none of them.
+    """
 
     model: str
     family: str
@@ -60,6 +63,7 @@ class Line:
     parameters: int | None
     epoch_seconds: float | None
     seeds: int
+    target_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -155,6 +159,7 @@ def score_table(results: Results, score: str, metrics: Sequence[str] = ("mae", "
                 int(parameters) if trained and parameters == parameters else None,
                 float(seconds) if trained and seconds == seconds else None,
                 int(own["seed"].nunique()),
+                model in results.data.target_only,
             )
         )
     windows = tuple(int(rows.loc[rows["horizon"] == horizon, "windows"].max()) for horizon in horizons)

@@ -18,6 +18,7 @@ from gnnkit.report.numbers import decimals
 __all__ = [
     "METRIC_NAMES",
     "SCORE_NAMES",
+    "TARGET_ONLY",
     "ahead",
     "base_rows",
     "best_models",
@@ -27,6 +28,7 @@ __all__ = [
     "horizon_label",
     "sample_size",
     "score_places",
+    "shown_models",
     "step_of",
     "untyped",
     "with_unit",
@@ -35,7 +37,9 @@ __all__ = [
 _SHORT = {"minutes": "min", "minute": "min", "hours": "h", "hour": "h"}
 METRIC_NAMES = {"mae": "MAE", "rmse": "RMSE", "mape": "MAPE", "accuracy": "Accuracy", "r2": "R²", "var": "Var"}
 SCORE_NAMES = {"averaged": "all steps up to the horizon", "last-step": "the last step alone"}
-FAMILY_ORDER = ("baseline", "sequence", "graph")
+TARGET_ONLY = "sees the target alone, and none of the covariates"
+"""What a dagger beside a model says."""
+FAMILY_ORDER = ("baseline", "forecast", "sequence", "graph")
 
 
 def untyped(table: pd.DataFrame) -> Any:
@@ -53,7 +57,7 @@ def base_rows(results: Results) -> Any:
 
 
 def families(results: Results) -> dict[str, str]:
-    """Family by model, in the order of display: baselines, sequence models, graph models, each as they came."""
+    """Family by model, in the order of display: baselines, forecasts made elsewhere, sequence and graph models."""
     found = {str(model): results.family(model) for model in results.models}
     return {model: family for kind in FAMILY_ORDER for model, family in found.items() if family == kind}
 
@@ -62,12 +66,26 @@ def best_models(results: Results) -> dict[str, str]:
     """The model with the lowest averaged MAE at the largest horizon, for each family that has one.
 
     Returns:
-        Model by family, in the order baseline, sequence, graph.
+        Model by family, in the order baseline, forecast, sequence, graph.
     """
     rows, horizon = base_rows(results), max(results.horizons)
     chosen = rows[(rows["horizon"] == horizon) & (rows["metric"] == "mae") & (rows["score"] == "averaged")]
     means = chosen.groupby(["family", "model"], sort=False)["value"].mean().dropna()
     return {kind: str(means[kind].idxmin()) for kind in FAMILY_ORDER if kind in means.index.get_level_values("family")}
+
+
+def shown_models(results: Results) -> list[str]:
+    """The models that figures of one or two draw: the best of each family that is no baseline, a sequence model before
+    a graph model; without any, the best baseline. Forecasts made elsewhere are drawn where one family is missing.
+
+    Args:
+        results: What a comparison found.
+    """
+    best = best_models(results)
+    pair = [best[kind] for kind in ("sequence", "graph") if kind in best]
+    if len(pair) < 2 and "forecast" in best:
+        pair = [best["forecast"], *pair]
+    return pair or [best["baseline"]]
 
 
 def sample_size(results: Results, horizon: int, models: Iterable[str]) -> str:

@@ -8,10 +8,10 @@ from rich.text import Text
 
 from gnnkit.compare.findings import FINDINGS
 from gnnkit.compare.report.scores import Cell, Line, ScoreTable, score_table
-from gnnkit.compare.report.tables import families
+from gnnkit.compare.report.tables import TARGET_ONLY, families
 from gnnkit.compare.results import Results
 from gnnkit.report.numbers import decimals, format_number
-from gnnkit.report.terminal import say, terminal_table
+from gnnkit.report.terminal import WORDS_WIDTH, say, terminal_table
 
 __all__ = ["render_terminal"]
 
@@ -60,9 +60,19 @@ def _rich_table(table: ScoreTable, horizons: range, wide: bool) -> Table:
         seconds = line.epoch_seconds
         speed = format_number(seconds, decimals([seconds], 2) if seconds else 0)
         grid.add_row(
-            Text(line.model), *cells, _count(line.parameters), speed, style=style, end_section=following != line.family
+            Text(_shown(line.model) + (" †" if line.target_only else "")),
+            *cells,
+            _count(line.parameters),
+            speed,
+            style=style,
+            end_section=following != line.family,
         )
     return grid
+
+
+def _shown(model: str) -> str:
+    """A name as long as the column: of a place, path/to/file.py:Class, the end tells the models apart."""
+    return f"…{model[1 - WORDS_WIDTH :]}" if ":" in model and len(model) > WORDS_WIDTH else model
 
 
 def _cells(table: ScoreTable, line: Line, at: int, places: dict[str, int], wide: bool) -> list[Text]:
@@ -99,6 +109,7 @@ def _sentences(results: Results, table: ScoreTable) -> list[tuple[str, str]]:
     legend = "* best, by more than the noise" if starred else nobody
     judged = any(cell.winner or cell.tied for line in table.lines for row in line.cells for cell in row)
     sentences = [(legend, "dim")] if judged else []
+    sentences += [(f"† {TARGET_ONLY}", "dim")] if any(line.target_only for line in table.lines) else []
     # No mark stands for the answer: a tick beside "worse" would be read as a yes.
     said = [statement for group in FINDINGS.headlines(results) if not group.folded for statement in group.statements]
     sentences += [(f"! {each.text}", "yellow") if each.warning else (f"• {each.text}", "") for each in said]

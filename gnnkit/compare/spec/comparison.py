@@ -15,7 +15,7 @@ from gnnkit.settings.comparison import ComparisonFields
 from gnnkit.settings.declared import distinct
 from gnnkit.settings.problems import Key, SpecProblems, nearest
 from gnnkit.settings.ranges import read_range
-from gnnkit.temporal import MODELS
+from gnnkit.temporal import MODELS, model_name
 
 __all__ = ["ComparisonSpec", "FinalSpec", "make_spec"]
 
@@ -27,6 +27,7 @@ class ComparisonSpec(ComparisonFields, FitSettings, frozen=True):
     one from a file.
 
     Args: the text below each field says what it is (`gnnkit.settings`); `gnnkit compare --schema` prints them all.
+        Where a model is named, a class or a partial of one may stand: `gnnkit.temporal.model_name` names it.
 
     Raises:
         ValueError: a value is not allowed; one line names the field, the value and what is allowed, for up to three.
@@ -34,15 +35,9 @@ class ComparisonSpec(ComparisonFields, FitSettings, frozen=True):
 
     @field_validator("models", mode="before")
     @classmethod
-    def _names_of_models(cls, names: Any) -> Any:
-        """Names; a class or a model is refused in one line, and not shown whole."""
-        for name in names if isinstance(names, (list, tuple)) else ():
-            if not isinstance(name, str):
-                what = name.__name__ if isinstance(name, type) else type(name).__name__
-                raise ValueError(
-                    f"{what} is no name: models of your own cannot be compared yet; choose from {', '.join(MODELS)}"
-                )
-        return tuple(names) if isinstance(names, list) else names
+    def _names_of_models(cls, models: Any) -> Any:
+        """Names: a class or a partial of one may stand for its own."""
+        return tuple(map(_name, models)) if isinstance(models, (list, tuple)) else models
 
     @field_validator("models")
     @classmethod
@@ -58,6 +53,11 @@ class ComparisonSpec(ComparisonFields, FitSettings, frozen=True):
         if found:
             raise SpecProblems(found)
         return distinct(names, "a model")
+
+    @field_validator("settings", mode="before")
+    @classmethod
+    def _names_in_settings(cls, settings: Any) -> Any:
+        return {_name(model): own for model, own in settings.items()} if isinstance(settings, dict) else settings
 
     @field_validator("settings")
     @classmethod
@@ -89,7 +89,7 @@ class ComparisonSpec(ComparisonFields, FitSettings, frozen=True):
             names = [name for name in info.data.get("models", ()) if MODELS[name].family == "graph"]
             if not names and "models" in info.data:
                 raise ValueError("models names no graph model; add one, e.g. tgcn, or leave ablate_graph out")
-        return tuple(names) if isinstance(names, list) else names
+        return tuple(map(_name, names)) if isinstance(names, (list, tuple)) else names
 
     @field_validator("ablate_graph")
     @classmethod
@@ -100,6 +100,17 @@ class ComparisonSpec(ComparisonFields, FitSettings, frozen=True):
             text = "is none of the graph models that are compared"
             raise SpecProblems([((i,), f"{name!r} {text}{nearest(name, known or ['all'])}") for i, name in wrong])
         return distinct(names, "a model")
+
+    @field_validator("intervals")
+    @classmethod
+    def _quantiles_of_all(cls, intervals: str, info: ValidationInfo) -> str:
+        alone = [name for name in info.data.get("models", ()) if MODELS[name].fits_itself]
+        if intervals == "quantile" and alone:
+            raise ValueError(
+                f"'quantile' trains quantile heads, and {alone[0]!r} has fit and predict, which give one value; take "
+                f"'conformal', which is the same for all, or leave {alone[0]!r} out"
+            )
+        return intervals
 
     @field_validator("allow_leaks")
     @classmethod
@@ -123,6 +134,12 @@ class FinalSpec(FinalFit, ComparisonSpec, frozen=True):
         >>> FinalSpec(horizons=[5]).history
         12
     """
+
+
+def _name(model: Any) -> Any:
+    """The name of a class, of a partial of one or of an entry; what is plain data is left to the checks of names."""
+    plain = model is None or isinstance(model, (str, int, float, list, tuple, dict))
+    return model if plain else model_name(model)
 
 
 def make_spec(**values: Any) -> ComparisonSpec:

@@ -16,13 +16,14 @@ from gnnkit.compare.leakage.audit import CAUSES
 from gnnkit.compare.spec.comparison import ComparisonSpec
 from gnnkit.compare.spec.toml_lines import key_lines
 from gnnkit.data import DATASETS
-from gnnkit.forecasting.model_settings import FIT_SETTINGS, known_settings
+from gnnkit.forecasting.model_settings import known_settings
+from gnnkit.settings.fit import PATHS
 from gnnkit.settings.problems import Key, key_text, one_line, spec_problems
 from gnnkit.temporal import MODELS
 
 __all__ = ["read_spec", "spec_schema"]
 
-_PATHS = ("data_root", "series", "graph")
+_TABLES_OF_PATHS = ("forecasts", "validation_forecasts")
 
 
 def read_spec(path: str | Path, overrides: Mapping[str, Any] | None = None) -> ComparisonSpec:
@@ -60,9 +61,12 @@ def read_spec(path: str | Path, overrides: Mapping[str, Any] | None = None) -> C
         raise ValueError(_not_toml(path, text, str(error))) from None
     if not values:
         raise ValueError(f'{path} is empty; write what to compare, e.g. models = ["gru", "tgcn"], or leave it out')
-    for name in _PATHS:
-        if isinstance(values.get(name), str):
-            values[name] = str(path.parent / Path(values[name]).expanduser())
+    tables = [values[name] for name in _TABLES_OF_PATHS if isinstance(values.get(name), dict)]
+    for table, names in ((values, PATHS), *((table, tuple(table)) for table in tables)):
+        for name in names:
+            if isinstance(table.get(name), str):
+                table[name] = str(path.parent / Path(table[name]).expanduser())
+    values = _with_places(values, path.parent)
     dates = {key: f"{value} is a date, and no setting is one" for key, value in _leaves(values) if _is_date(value)}
     overrides = overrides or {}
     problems = list(dates.items())
@@ -119,10 +123,27 @@ def spec_schema() -> dict[str, Any]:
     }
 
 
+def _with_places(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The values with each model in a file, `my.py:Net`, named by its place from here, and not from the folder."""
+
+    def placed(model: Any) -> Any:
+        file, colon, name = model.rpartition(":") if isinstance(model, str) else ("", "", "")
+        return f"{folder / Path(file).expanduser()}:{name}" if colon and file.endswith(".py") else model
+
+    found = dict(values)
+    for key in ("models", "ablate_graph"):
+        if isinstance(found.get(key), list):
+            found[key] = [placed(model) for model in found[key]]
+    if isinstance(found.get("settings"), dict):
+        found["settings"] = {placed(model): own for model, own in found["settings"].items()}
+    return found
+
+
 def _settings_schema(model: str) -> dict[str, Any]:
     properties: dict[str, Any] = {}
     for name in known_settings(model):
-        default = None if name in FIT_SETTINGS else MODELS[model].settings[name]
+        default = MODELS[model].settings.get(name)
+        default = default if isinstance(default, (bool, int, float, str, list, tuple)) else None  # JSON has no more
         kinds = {bool: "boolean", int: "integer", float: "number", str: "string"}
         kind = {"hidden_channels": "integer", "learning_rate": "number", "weight_decay": "number"}.get(name)
         kind = kind or kinds.get(type(default))

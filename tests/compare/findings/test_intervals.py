@@ -8,7 +8,7 @@ from scipy import stats
 
 from gnnkit.compare.conditions import Condition
 from gnnkit.compare.findings import INTERVALS
-from gnnkit.compare.findings.intervals import node_scale, score_intervals
+from gnnkit.compare.findings.intervals import score_intervals
 from gnnkit.compare.scores import Outcome
 from gnnkit.statistics.conformal import crps_from_pinball, interval_levels
 from tests.compare.findings.sheets import line_of, section_of
@@ -175,16 +175,6 @@ def test_heads_that_are_too_wide_are_drawn_in_and_never_cross():
     shifted = outcome(true, quantiles=heads, validation_quantiles=heads)
     (row,) = score([shifted], torch.full_like(true, 2.0), torch.full_like(true, 2.0), levels=(0.05, 0.5, 0.95))
     assert row.width == 0.0
-
-
-def test_node_scale():
-    mask = torch.ones(100, 2, 3, dtype=torch.bool)
-    mask[:, :, 2] = False
-    error = torch.tensor([1.0, -3.0, 9.0]).expand(100, 2, 3)
-    # Mean 2, κ = 4 · 2 · 2 = 16; nodes 0 and 1 have 200 targets, node 2 none.
-    expected = torch.tensor([(200 + 32) / 216, (600 + 32) / 216, 2.0])
-    torch.testing.assert_close(node_scale(error, mask), expected)
-    assert node_scale(torch.zeros(5, 1, 2), torch.ones(5, 1, 2, dtype=torch.bool)).tolist() == [1.0, 1.0]
 
 
 def test_a_perfect_forecast_has_intervals_of_no_width():

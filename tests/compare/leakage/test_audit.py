@@ -416,3 +416,53 @@ def test_windows_stay_as_they_were():
     assert torch.equal(windows.test.batch(torch.arange(3)).x, before[0])
     assert torch.equal(windows.scaler.center, before[1])
     assert windows.test.store is before[2]
+
+
+def beside(*features, known_ahead=(), names=("y", "wind", "cloud")):
+    """Random walks with features beside them."""
+    target = make_series(rows=240).values
+    values = torch.cat([target, *features], dim=2)
+    return make_series(values, known_ahead=known_ahead, feature_names=names[: values.size(2)])
+
+
+def telling(series):
+    found = audit(series, make_windows(series, history=6, horizon=3), allow=("foresight", "target-in-input"))
+    return {finding["cause"]: (finding["status"], finding["detail"]) for finding in found}
+
+
+def test_columns_that_are_known_ahead_are_no_foresight_and_past_ones_that_hold_the_future_are():
+    target = make_series(rows=240).values
+    rng = torch.Generator().manual_seed(0)
+    nearly = target.roll(-2, dims=0) + 0.05 * torch.randn(target.shape, generator=rng)
+    past, ahead = telling(beside(nearly)), telling(beside(nearly, known_ahead=(1,)))
+    assert past["foresight"][0] == "allowed"
+    assert past["foresight"][1].startswith("Feature 'wind' of node")
+    assert ahead["foresight"] == ("passed", "Every feature beside the target is said to be known ahead.")
+    both = telling(beside(nearly, nearly, known_ahead=(1,)))["foresight"]
+    assert both[0] == "allowed"
+    assert both[1].startswith("Feature 'cloud' of node")
+
+
+def test_the_target_is_not_known_ahead_whatever_is_said():
+    target = make_series(rows=240).values
+    assert telling(beside(2 * target + 1))["target-in-input"][0] == "passed"
+    status, detail = telling(beside(2 * target + 1, known_ahead=(1,)))["target-in-input"]
+    assert (status, detail) == ("allowed", "Feature 'wind' of node 'n0', said to be known ahead, is its target.")
+
+
+def test_windows_read_no_later_row_of_what_is_not_known_ahead():
+    series = beside(torch.randn(240, 4, 1, generator=torch.Generator().manual_seed(0)))
+    windows = make_windows(dataclasses.replace(series, known_ahead=(1,)), history=6, horizon=3)
+    with pytest.raises(
+        LeakError, match="train windows read feature 'wind' at the rows of their targets, and it is not kno"
+    ):
+        audit(series, windows)
+
+
+def test_a_graph_that_was_made_of_training_rows_is_known_to_be():
+    series = dataclasses.replace(make_series(), graph_rows=range(84))
+    graph = telling(series)["graph"]
+    assert graph == (
+        "passed",
+        "The graph was made of the correlations of the nodes over rows 0 to 83, which are training rows.",
+    )

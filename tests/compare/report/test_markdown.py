@@ -81,3 +81,21 @@ def test_writes_unix_lines_and_refuses_nothing(fake_results, tmp_path):
     results.rows = results.rows.iloc[:0]
     with pytest.raises(ValueError, match=r"results.rows is empty.*run at least one model"):
         render_markdown(results)
+
+
+def test_covariates_the_graph_s_making_and_who_sees_the_target_alone(fake_results):
+    results = fake_results()
+    assert "†" not in render_markdown(results)
+    data = results.data
+    data.graph_source, data.edges = "Gaussian kernel of the distances by places.csv", [[0, 1, 0.5], [1, 0, 0.5]]
+    data.covariates, data.known_ahead = ["wind", "holiday"], ["holiday"]
+    data.target_only = ["last-value"]
+    text = render_markdown(results)
+    for said in (
+        "2 edges: Gaussian kernel of the distances by places.csv",
+        "wind: seen up to the time of the forecast",
+        "holiday: seen over the horizon too, as said in the spec",
+        "† sees the target alone, and none of the covariates. Test windows",
+    ):
+        assert said in text
+    assert [line[0] for line in tables(text)[0] if line[0].endswith("†")] == ["last-value †"]

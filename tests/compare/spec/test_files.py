@@ -175,3 +175,23 @@ def test_the_schema_names_what_may_be_given():
 
 def test_the_spec_knows_every_scaler():
     assert spec_schema()["properties"]["scaler"]["enum"] == list(SCALERS)
+
+
+def test_a_model_in_a_file_lies_beside_the_spec(write, tmp_path, monkeypatch):
+    (tmp_path / "specs").mkdir()
+    text = """
+from torch import nn
+class Net(nn.Module):
+    def __init__(self, *, gain=1.0):
+        super().__init__()
+    def forward(self, x, edge_index):
+        return x
+"""
+    (tmp_path / "specs" / "my.py").write_text(text)
+    file = tmp_path / "specs" / "spec.toml"
+    file.write_text('models = ["gru", "my.py:Net"]\nablate_graph = ["my.py:Net"]\n[settings."my.py:Net"]\ngain = 2\n')
+    monkeypatch.chdir(tmp_path)
+    spec = read_spec("specs/spec.toml", {"settings": {"specs/my.py:Net": {"learning_rate": 0.5}}})
+    assert spec.models == ("gru", "specs/my.py:Net")
+    assert spec.ablate_graph == ("specs/my.py:Net",)
+    assert spec.settings == {"specs/my.py:Net": {"gain": 2.0, "learning_rate": 0.5}}
