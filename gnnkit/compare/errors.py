@@ -15,8 +15,9 @@ from gnnkit.compare.conditions import BASE, Condition
 from gnnkit.compare.scores import Outcome
 from gnnkit.metrics import mae, rmse
 from gnnkit.statistics.bootstrap import seed_scores
-from gnnkit.statistics.diebold_mariano import DieboldMariano, diebold_mariano
 from gnnkit.statistics.enough import is_enough
+from gnnkit.statistics.paired import PairedTest
+from gnnkit.statistics.spans import SpanScore, span_numbers, span_score, span_test
 
 __all__ = ["METRICS", "ErrorTable", "Fit", "PairSums", "sum_errors"]
 
@@ -41,6 +42,8 @@ class ErrorTable:
         true: test targets in the data's unit.
         mask: observed targets.
         windows: horizon P → number of leading windows that hold P targets; only those are scored.
+        spans: horizon P → the span of each of those windows, over whose means models are tested; None: parts of equal
+            length (`gnnkit.statistics.spans`).
 
     Example:
         >>> outcome = Outcome("gru", "sequence", 0, torch.ones(4, 2, 3), None)
@@ -55,8 +58,9 @@ class ErrorTable:
         true: Float[Tensor, "W P N"],
         mask: Bool[Tensor, "W P N"],
         windows: Mapping[int, int],
+        spans: Mapping[int, Int[np.ndarray, " W"]] | None = None,
     ) -> None:
-        self.true, self.mask = true, mask
+        self.true, self.mask, self._spans = true, mask, dict(spans or {})
         self.fits: dict[Fit, list[Outcome]] = {}
         for outcome in outcomes:
             self.fits.setdefault((outcome.model, outcome.condition), []).append(outcome)
@@ -64,6 +68,7 @@ class ErrorTable:
         self.horizons = sorted(windows)
         self._counts = {p: mask[: windows[p], :p].sum(dim=(1, 2)).double().numpy() for p in self.horizons}
         self._errors: dict[Fit, dict[tuple[int, str], np.ndarray]] = {}
+        self._span_scores: dict[tuple[str, int, str], SpanScore] = {}
 
     @classmethod
     def of_windows(
@@ -146,11 +151,37 @@ class ErrorTable:
         """The mean over seeds of the score."""
         return float(self.scores(model, horizon, metric, condition).mean())
 
+    def spans(self, horizon: int) -> Int[np.ndarray, " W"]:
+        """The span of each window, over whose means models are tested."""
+        if horizon not in self._spans:
+            self._spans[horizon] = span_numbers([np.arange(len(self._counts[horizon]))])
+        return self._spans[horizon]
+
+    def span_score(self, model: str, horizon: int, metric: str = "mae") -> SpanScore:
+        """The score of a model under the base condition, span by span."""
+        key = model, horizon, metric
+        if key not in self._span_scores:
+            self._span_scores[key] = self._by_span(self.window_errors(model, horizon, metric), horizon, metric)
+        return self._span_scores[key]
+
+    def seed_noise(self, horizon: int, metric: str = "mae") -> tuple[float, float] | None:
+        """The variance of scores between seeds, the mean over all models of several seeds, and its degrees of freedom.
+
+        Of three seeds a variance has two degrees, and is known badly; of three seeds of each of nine models it has 18.
+        """
+        scores = [self.span_score(model, horizon, metric).scores for model in self.models]
+        several = [found for found in scores if len(found) > 1]
+        degrees = sum(len(found) - 1.0 for found in several)
+        return (float(np.mean([found.var(ddof=1) for found in several])), degrees) if several else None
+
     def test(
         self, a: Float[np.ndarray, "S W"], b: Float[np.ndarray, "Z W"], horizon: int, metric: str = "mae"
-    ) -> DieboldMariano:
+    ) -> PairedTest:
         """The test of two errors on the windows of a horizon."""
-        return diebold_mariano(a, b, self._counts[horizon], lag=horizon - 1, squared=metric == "rmse")
+        return span_test(*(self._by_span(errors, horizon, metric) for errors in (a, b)))
+
+    def _by_span(self, errors: Float[np.ndarray, "S W"], horizon: int, metric: str) -> SpanScore:
+        return span_score(errors, self._counts[horizon], self.spans(horizon), squared=metric == "rmse")
 
     def per_step(self) -> list[dict[str, Any]]:
         """MAE and RMSE of every single step under the base condition, on the windows of the largest horizon."""

@@ -9,18 +9,21 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gnnkit.compare.errors import ErrorTable
+from gnnkit.compare.folds import Fold, JoinedWindows, join_outcomes
 from gnnkit.compare.forecasts.align import Aligned
 from gnnkit.compare.jobs import Job
 from gnnkit.compare.scores import Outcome
 from gnnkit.compare.spec.comparison import FinalSpec
 from gnnkit.compare.store import StoredJob
-from gnnkit.data import GraphSeries, WindowSplits
+from gnnkit.data import GraphSeries, Windows
 from gnnkit.forecasting.baselines import BASELINES
 from gnnkit.metrics import mae
+from gnnkit.statistics.spans import span_numbers
 
 __all__ = ["Evidence", "best_by_validation", "has_graph"]
 
@@ -32,7 +35,8 @@ class Evidence:
     Args:
         spec: what was compared.
         series: the data as they were read.
-        windows: those of the base condition; where there are forecasts made elsewhere, those of them that are judged.
+        folds: the data of each fold under the base condition; one, without rolling origins. Where there are forecasts
+            made elsewhere, its windows are those of them that are judged.
         jobs: what was planned, in order.
         stored: what became of it.
         lost: jobs without a result, by key, and why.
@@ -46,7 +50,7 @@ class Evidence:
 
     spec: FinalSpec
     series: GraphSeries
-    windows: WindowSplits
+    folds: Sequence[Fold]
     jobs: Sequence[Job]
     stored: Mapping[Job, StoredJob]
     lost: Mapping[str, str]
@@ -60,15 +64,29 @@ class Evidence:
     @cached_property
     def outcomes(self) -> list[Outcome]:
         """What was predicted, under all conditions: baselines, the fits, then forecasts made elsewhere."""
-        test, val = self.windows.test, self.windows.val
-        baselines = [
-            Outcome(name, "baseline", 0, predict(self.series, test), None, validation=predict(self.series, val))
-            for name, predict in BASELINES.items()
-        ]
-        fits = [found.outcome for found in self.stored.values() if found.outcome]
-        if self.aligned is None:
-            return [*baselines, *fits]
-        return [*baselines, *(self.aligned.on_judged(fit) for fit in fits), *self.aligned.outcomes]
+        return [join_outcomes(parts) for parts in self.by_fold]
+
+    @cached_property
+    def by_fold(self) -> list[list[Outcome]]:
+        """The same, as one outcome for each fold; a fit that failed in one of them is left out."""
+        found: dict[Any, list[Outcome]] = {}
+        for name, predict in BASELINES.items():
+            for fold in self.folds:
+                predicted, validation = (predict(fold.series, part) for part in (fold.windows.test, fold.windows.val))
+                outcome = Outcome(name, "baseline", 0, predicted, None, validation=validation)
+                found.setdefault(name, []).append(outcome)
+        for job, stored in self.stored.items():
+            if stored.outcome:
+                outcome = self.aligned.on_judged(stored.outcome) if self.aligned else stored.outcome
+                found.setdefault((job.model, job.seed, job.condition), []).append(outcome)
+        whole = [parts for parts in found.values() if len(parts) == len(self.folds)]
+        return [*whole, *([outcome] for outcome in (self.aligned.outcomes if self.aligned else ()))]
+
+    @cached_property
+    def test(self) -> Windows | JoinedWindows:
+        """The test windows of all folds."""
+        parts = [fold.windows.test for fold in self.folds]
+        return parts[0] if len(parts) == 1 else JoinedWindows(parts)
 
     @property
     def base(self) -> list[Outcome]:
@@ -78,15 +96,24 @@ class Evidence:
     @cached_property
     def counted(self) -> dict[int, int]:
         """Horizon P → number of leading test windows that hold P targets."""
-        return {p: self.windows.test.count(p) for p in self.spec.horizons}
+        return {p: self.test.count(p) for p in self.spec.horizons}
 
     @cached_property
     def table(self) -> ErrorTable:
         """The errors of all fits."""
-        true, mask = self.windows.test.targets()
+        true, mask = self.test.targets()
         if self.aligned is not None and self.aligned.covered is not None:
             mask = self.aligned.covered
-        return ErrorTable(self.outcomes, true, mask, self.counted)
+        return ErrorTable(self.outcomes, true, mask, self.counted, self._spans())
+
+    def _spans(self) -> dict[int, np.ndarray]:
+        """The span of each test window at each horizon."""
+        parts = [fold.windows.test for fold in self.folds]
+        found = {}
+        for p in self.spec.horizons:
+            rows = [part.target_rows(torch.arange(part.count(p)))[:, 0].cpu().numpy() for part in parts]
+            found[p] = span_numbers(rows, season=self.series.season)
+        return found
 
     @cached_property
     def pair(self) -> tuple[str, str] | None:
@@ -96,7 +123,8 @@ class Evidence:
         """
         if not has_graph(self.series):
             return None
-        return best_by_validation(self.base, *self.windows.val.targets())
+        y, mask = zip(*(fold.windows.val.targets() for fold in self.folds), strict=True)
+        return best_by_validation(self.base, torch.cat(y), torch.cat(mask))
 
     @cached_property
     def beside(self) -> tuple[str, str] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from gnnkit.compare.conditions import ADJACENCIES, BASE, Adjacency, Condition
+from gnnkit.compare.folds import fold_series
 from gnnkit.compare.pruning import Pruner
 from gnnkit.compare.scores import Outcome
 from gnnkit.compare.spec.comparison import ComparisonSpec, FinalSpec
@@ -54,6 +56,7 @@ class Job:
         settings: what else differs from the spec: settings of training, e.g. `learning_rate`, and of the model itself.
         trials: tuning trials that were spent on the settings.
         trial: number of a tuning trial, from 1; it predicts no test window. 0 (default): a fit that is compared.
+        fold: of the rolling origins, from 0 on.
         limits: by epoch, the validation MAE above which a trial is ended early (`gnnkit.compare.pruning`).
 
     Example:
@@ -69,6 +72,7 @@ class Job:
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
     trials: int = 0
     trial: int = 0
+    fold: int = 0
     limits: tuple[float | None, ...] = ()
 
     @property
@@ -80,12 +84,14 @@ class Job:
         parts += [] if condition.train_share == 1 else [f"train{condition.train_share!r}"]
         parts += [] if condition.hidden_share == 0 else [f"hidden{condition.hidden_share!r}"]
         parts += [f"trial{self.trial}"] if self.trial else []
+        parts += [f"fold{self.fold + 1}"] if self.fold else []
         return "-".join(parts)
 
     @property
     def label(self) -> str:
         """The job in words."""
         words = [self.model, f"seed {self.seed}", self.condition.label, f"trial {self.trial}" if self.trial else ""]
+        words += [f"fold {self.fold + 1}"] if self.fold else []
         return ", ".join(word for word in words if word)
 
 
@@ -117,8 +123,8 @@ def plan_jobs(spec: ComparisonSpec, chosen: Mapping[str, Mapping[str, Any]] | No
     for name, condition in pairs:
         own = {**spec.settings.get(name, {}), **(chosen or {}).get(name, {})}
         width, trials = own.pop("hidden_channels", spec.hidden_channels), own.pop("trials", 0)
-        for seed in spec.seeds:
-            job = Job(name, seed, condition, width if MODELS[name].has_width else 0, own, trials)
+        for seed, fold in itertools.product(spec.seeds, range(spec.folds)):
+            job = Job(name, seed, condition, width if MODELS[name].has_width else 0, own, trials, fold=fold)
             jobs.setdefault(job.key, job)  # a share of 1 is the base, which is there
     return list(jobs.values())
 
@@ -172,7 +178,7 @@ def check_models(spec: FinalSpec, series: GraphSeries, windows: WindowSplits, jo
 
 
 def job_windows(
-    spec: FinalSpec, series: GraphSeries, condition: Condition = BASE, seed: int = 0
+    spec: FinalSpec, series: GraphSeries, condition: Condition = BASE, seed: int = 0, fold: int = 0
 ) -> tuple[GraphSeries, WindowSplits]:
     """The data of a job: the series with the graph and the training rows of its condition, and its windows.
 
@@ -181,10 +187,12 @@ def job_windows(
         series: as it was read.
         condition: what is changed (default: nothing).
         seed: draws the graph and the outages, the same for all models.
+        fold: of the rolling origins.
 
     Returns:
         The series and the windows; targets, and the rows that are tested, are those of every job.
     """
+    series = fold_series(spec, series, fold)
     if condition.train_share < 1:
         series = latest_training_rows(series, condition.train_share)
     hidden = hide_in_outages(series, condition.hidden_share, seed=seed) if condition.hidden_share > 0 else None
@@ -193,7 +201,7 @@ def job_windows(
             series.edge_index, series.edge_weight, series.num_nodes, condition.adjacency, seed=seed
         )
         series = dataclasses.replace(series, edge_index=edge_index, edge_weight=edge_weight)
-    return series, fit_windows(spec, series, hidden=hidden)
+    return series, fit_windows(spec, series, hidden=hidden, whole=spec.folds > 1)
 
 
 def run_job(
@@ -217,7 +225,7 @@ def run_job(
     import lightning.fabric  # noqa: F401 - `fit` needs it: seconds, once a process, that are not the job's
 
     start = time.perf_counter()
-    series, windows = job_windows(spec, series, job.condition, job.seed)
+    series, windows = job_windows(spec, series, job.condition, job.seed, job.fold)
     own, settings = job_settings(spec, job)
     name = _learned_twin(job.model) if job.condition.adjacency == "learned" else job.model
     if name is None:

@@ -57,7 +57,7 @@ def judge(evidence: Evidence) -> Results:
         node_errors=table.per_node(),
         traces=_traces(evidence),
         notes=[
-            *baseline_notes(series, evidence.windows.test),
+            *baseline_notes(series, evidence.test),
             *ablation_notes(spec),
             *_tuning_notes(evidence),
             *_forecast_notes(evidence),
@@ -143,7 +143,7 @@ def _traces(evidence: Evidence) -> Traces:
     The nodes are spread over the range of difficulty: from the one that persistence (the first model) predicts best to
     the one that it predicts worst.
     """
-    table, series, test = evidence.table, evidence.series, evidence.windows.test
+    table, series, test = evidence.table, evidence.series, evidence.test
     horizon = test.horizon
     (errors,) = table.per_node(table.models[:1]).values()
     known = sorted(
@@ -183,6 +183,10 @@ def _target_only(evidence: Evidence) -> list[str]:
 
 def _describe(evidence: Evidence) -> DataFacts:
     series = evidence.series
+    rows = {part: [rows.start, rows.stop] for part, rows in series.split.parts.items()}
+    if len(evidence.folds) > 1:
+        parts = [(number, fold.series.split.parts) for number, fold in enumerate(evidence.folds, 1)]
+        rows = {f"fold {n}, {part}": [r.start, r.stop] for n, split in parts for part, r in split.items()}
     edges = zip(*series.edge_index.tolist(), series.edge_weight.tolist(), strict=True)
     return DataFacts(
         name=series.name,
@@ -196,8 +200,8 @@ def _describe(evidence: Evidence) -> DataFacts:
         nodes=series.num_nodes,
         features=series.num_features,
         missing_share=float(series.values[..., 0].isnan().double().mean()),
-        split=series.split.label,
-        split_rows={part: [rows.start, rows.stop] for part, rows in series.split.parts.items()},
+        split=series.split.label if len(evidence.folds) == 1 else f"rolling origins, {len(evidence.folds)} folds",
+        split_rows=rows,
         node_names=list(series.node_names),
         positions=None if series.positions is None else series.positions.tolist(),
         edges=[list(edge) for edge in edges],

@@ -14,12 +14,12 @@ from gnnkit.compare.errors import ErrorTable
 
 __all__ = ["CURVE_COLUMNS", "OLDER_RULES", "ROW_COLUMNS", "STEP_COLUMNS", "DataFacts", "Failure", "Results", "Traces"]
 
-FORMAT = 3
+FORMAT = 4
 """Version of the layout of `results.json`."""
 
 OLDER_RULES = (
-    "These results were judged by an older gnnkit, whose marks follow intervals without a correction for the number of "
-    "pairs; where its finished fits are there, gnnkit report --judge judges them again."
+    "These results were judged by an older gnnkit, with other tests; where its finished fits are there, gnnkit report "
+    "--judge judges them again."
 )
 """The first note of results of an earlier layout."""
 
@@ -56,7 +56,7 @@ class DataFacts:
         rows, nodes, features: how many.
         missing_share: of the values.
         split: its label.
-        split_rows: `{"train": [first, stop], ...}`.
+        split_rows: `{"train": [first, stop], ...}`; with several folds, `{"fold 1, train": ...}`.
         node_names: of the nodes.
         positions: `[[x, y], ...]`; None where there are none.
         edges: `[i, j, weight]` of each.
@@ -181,6 +181,11 @@ class Results:
         return float(self.spec.get("confidence") or 0.95)
 
     @property
+    def folds(self) -> int:
+        """Rolling origins; 1: one split."""
+        return int(self.spec.get("folds") or 1)
+
+    @property
     def by_older_rules(self) -> bool:
         """Whether an older gnnkit judged them, by rules that are not those of today."""
         return OLDER_RULES in self.notes
@@ -247,7 +252,7 @@ class Results:
         if document["format"] < FORMAT:
             document = {**dict.fromkeys((*_OWN, *_ERRORS), ()), **document}
         own: dict[str, Any] = {name: document[name] for name in _OWN}
-        own["notes"] = [*([OLDER_RULES] if document["format"] < 3 else []), *own["notes"]]
+        own["notes"] = [*([OLDER_RULES] if document["format"] < FORMAT else []), *own["notes"]]
         own["inferred"] = list(own["inferred"])
         own |= {name: pd.DataFrame(own[name]) for name in ("curves", "step_errors")}
         own |= {"data": _record(DataFacts, own["data"]), "traces": _record(Traces, own["traces"])}

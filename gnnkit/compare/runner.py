@@ -15,8 +15,9 @@ import torch
 
 from gnnkit.compare.budget import match_budget
 from gnnkit.compare.comparison import Comparison
-from gnnkit.compare.conditions import BASE, Condition
+from gnnkit.compare.conditions import BASE
 from gnnkit.compare.evidence import Evidence, has_graph
+from gnnkit.compare.folds import Fold, fold_series, settle_folds
 from gnnkit.compare.forecasts.judged import align_files
 from gnnkit.compare.jobs import Job, check_models, job_windows, plan_jobs
 from gnnkit.compare.judge import judge
@@ -26,8 +27,8 @@ from gnnkit.compare.pool import Work, run_jobs
 from gnnkit.compare.spec.comparison import ComparisonSpec, FinalSpec
 from gnnkit.compare.store import JobStore, code_digest, fingerprint
 from gnnkit.compare.trials import check_trials, round_jobs, tune
-from gnnkit.data import GraphSeries, WindowSplits
-from gnnkit.forecasting.settle import check_observed, fit_windows, load_series, settle
+from gnnkit.data import GraphSeries
+from gnnkit.forecasting.settle import check_observed, fit_windows, load_series
 from gnnkit.training import MatrixProgress, resolve_device
 from gnnkit.training.environment import environment
 from gnnkit.training.track import open_track
@@ -97,22 +98,24 @@ def run(
     if track is not None and directory is None:
         raise ValueError(f"track: {track} needs a folder that stays; give a directory")
     series = load_series(spec) if series is None else series
-    final, series, sentences = settle(spec, series, FinalSpec)
+    final, series, sentences = settle_folds(spec, series)
     if spec.ablate_graph and not has_graph(series):
         raise ValueError(
             f"ablate_graph: {series.name} has no edge between two nodes, so there is no graph to take away; give one "
             f"(graph), or leave ablate_graph out"
         )
     # Asked for in full: a split that is too short for the longest horizon is an error, not a row without windows.
-    check_observed(series, fit_windows(final, series, whole=True))
+    for fold in range(final.folds):
+        one = fold_series(final, series, fold)
+        check_observed(one, fit_windows(final, one, whole=True))
     planned = plan_jobs(final, match_budget(final, series).chosen)
     if not only_judge:
         check_trials(final, series)
-    windows = job_windows(final, series)[1]
-    check_models(final, series, windows, planned)
-    aligned = align_files(final, windows, series)
+    folds = [Fold(*job_windows(final, series, fold=number)) for number in range(final.folds)]
+    check_models(final, series, folds[0].windows, planned)
+    aligned = align_files(final, folds[0].windows, series)
     digests = aligned.digests if aligned else {}
-    findings = _audit_conditions(final, series, windows, planned)
+    findings = _audit_conditions(final, series, folds, planned)
     data_hash = series.digest()
     with _folder(directory) as folder:
         store = JobStore(folder / "jobs")
@@ -153,8 +156,8 @@ def run(
             anew = [f"Other forecasts of {', '.join(changed)} than when the run was begun: judged anew."]
             sentences = [*sentences, *aligned.sentences, *(anew if changed else [])]
             told = (place, [*findings, *aligned.checks], budget.record, sentences)
-            windows = aligned.windows
-        results = judge(Evidence(final, series, windows, planned, stored, lost, *told, aligned=aligned))
+            folds = [Fold(series, aligned.windows)]
+        results = judge(Evidence(final, series, folds, planned, stored, lost, *told, aligned=aligned))
     fits = sum(found.outcome.fitted.wall_seconds for found in stored.values() if found.outcome and found.outcome.fitted)
     wall = time.perf_counter() - start
     # Of a job, what is not its fit is the referee's, too: windows, predictions, the file.
@@ -191,39 +194,43 @@ def _missing(
 
 
 def _audit_conditions(
-    spec: FinalSpec, series: GraphSeries, windows: WindowSplits, jobs: Sequence[Job]
+    spec: FinalSpec, series: GraphSeries, folds: Sequence[Fold], jobs: Sequence[Job]
 ) -> list[dict[str, str]]:
-    """Make the windows of every condition, with every seed that changes what they hold, and audit them once each.
+    """Make the windows of every fold and condition, with every seed that changes what they hold, and audit them once.
 
-    The findings are those of the base condition, but for a cause that is worse under another one.
+    The findings are those of the base condition in the first fold, but for a cause that is worse elsewhere.
     """
-    findings = audit(series, windows, allow=spec.allow_leaks)
+    findings = audit(folds[0].series, folds[0].windows, allow=spec.allow_leaks)
+    for number, fold in enumerate(folds[1:], 2):
+        with _named(f"fold {number}"):
+            found = zip(findings, audit(fold.series, fold.windows, allow=spec.allow_leaks), strict=True)
+            findings = [_worse(one, other, f"In fold {number}") for one, other in found]
     audited = {BASE}
     others = [job for job in jobs if not job.condition.is_base]
     # A seed draws outages, and edges, of which the windows hold nothing.
     pairs = dict.fromkeys((job.condition, job.seed if job.condition.hidden_share else spec.seeds[0]) for job in others)
     for condition, seed in pairs:
-        with _named(condition):
+        with _named(condition.label):
             changed, own = job_windows(spec, series, condition, seed)
             alike = dataclasses.replace(condition, adjacency="given")  # another graph leaves the windows as they are
             if alike not in audited:
                 audited.add(alike)
                 found = zip(findings, audit(changed, own, allow=spec.allow_leaks), strict=True)
-                findings = [_worse(one, other, condition) for one, other in found]
+                findings = [_worse(one, other, f"Under {condition.label}") for one, other in found]
     return findings
 
 
-def _worse(one: dict[str, str], other: dict[str, str], condition: Condition) -> dict[str, str]:
+def _worse(one: dict[str, str], other: dict[str, str], place: str) -> dict[str, str]:
     if _STATUSES.index(other["status"]) <= _STATUSES.index(one["status"]):
         return one
-    return {**other, "detail": f"Under {condition.label}: {other['detail']}"}
+    return {**other, "detail": f"{place}: {other['detail']}"}
 
 
 @contextmanager
-def _named(condition: Condition) -> Iterator[None]:
-    """Name the condition in an error, whose type stays."""
+def _named(place: str) -> Iterator[None]:
+    """Name the condition or the fold in an error, whose type stays."""
     try:
         yield
     except ValueError as error:
-        error.args = (f"{condition.label}: {error}",)
+        error.args = (f"{place}: {error}",)
         raise

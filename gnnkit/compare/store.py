@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 import gnnkit
+from gnnkit.compare.folds import fold_series
 from gnnkit.compare.jobs import Job, job_settings
 from gnnkit.compare.model_code import UNKNOWN, model_digest
 from gnnkit.compare.scores import Outcome
@@ -99,6 +100,7 @@ def fingerprint(spec: FinalSpec, job: Job, series: GraphSeries, *, data_hash: st
         **{name: getattr(spec, name) for name in ("scaler", "time_features", "residual", "reach_back")},
         **_clock(spec, job, series),
         "data": data_hash,
+        **({"fold_rows": _rows(fold_series(spec, series, job.fold))} if spec.folds > 1 else {}),
         "code": code_digest(),
         **_model_code(job.model),
         "torch": torch.__version__,
@@ -230,6 +232,10 @@ class JobStore:
         kept = {name: tensor.contiguous() for name, tensor in tensors.items() if tensor is not None}
         with replace_file(self.path(job)) as part:
             save_file(kept, str(part), metadata={"format": FORMAT, "record": json.dumps(record)})
+
+
+def _rows(series: GraphSeries) -> list[list[int]]:
+    return [[rows.start, rows.stop] for rows in series.split.parts.values()]
 
 
 def _model_code(model: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ from gnnkit.data.relations import Triples, TripleSplit, check_no_leak, split_by_
 from gnnkit.data.scaling import SCALERS, MaxScaler, Scaler, StandardScaler, fit_scaler
 from gnnkit.data.series import GraphSeries
 from gnnkit.data.simulate import simulate_traffic
-from gnnkit.data.splits import Split, chronological_split
+from gnnkit.data.splits import Split, chronological_split, rolling_splits
 from gnnkit.data.store import SeriesStore
 from gnnkit.data.text import TextSplit, TextWindows, WindowBatch, read_text, split_text, text_digest
 from gnnkit.data.triples import LoadedTriples, load_triples
@@ -63,6 +63,7 @@ __all__ = [
     "read_node_features",
     "read_own",
     "read_text",
+    "rolling_splits",
     "row_time",
     "simulate_traffic",
     "split_by_relation",

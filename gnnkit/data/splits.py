@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
-__all__ = ["Split", "chronological_split"]
+__all__ = ["Split", "chronological_split", "rolling_splits"]
 
 
 @dataclass(frozen=True)
@@ -83,3 +84,53 @@ def chronological_split(num_rows: int, fractions: tuple[float, float, float] = (
     val = min(max(train + 1, round((fractions[0] + fractions[1]) * num_rows)), num_rows - 1)
     label = "/".join(f"{100 * fraction:g}" for fraction in fractions) + " by time"
     return Split(range(train), range(train, val), range(val, num_rows), label)
+
+
+def rolling_splits(
+    num_rows: int, folds: int, *, season: int | None = None, tested: float = 0.6, validated: float = 1 / 8
+) -> tuple[Split, ...]:
+    """Splits with rolling origins: each trains on all rows before its validation rows, and tests on the rows after.
+
+    The test rows of all folds follow each other without a gap up to the last row, and none is in two. They are whole
+    seasons where the season is known and there is one for each fold.
+
+    Args:
+        num_rows: Rows of the series.
+        folds: How many splits; at least 1.
+        season: Rows in a season; None: unknown.
+        tested: Share of the rows that is tested by one of the folds, at most; inside (0, 1). Default 0.6.
+        validated: Share of the rows before a fold's test rows that are its validation rows, the last of them. Default
+            1/8, as in a split of 70/10/20.
+
+    Returns:
+        A split for each fold, the earliest first.
+
+    Raises:
+        ValueError: `folds` below 1, a share outside (0, 1), or fewer rows than the folds need.
+
+    Source:
+        Tashman, "Out-of-sample tests of forecasting accuracy", 2000.
+
+    Example:
+        >>> for split in rolling_splits(100, 3, season=10):
+        ...     print(split.train, split.val, split.test)
+        range(0, 35) range(35, 40) range(40, 60)
+        range(0, 52) range(52, 60) range(60, 80)
+        range(0, 70) range(70, 80) range(80, 100)
+    """
+    if folds < 1:
+        raise ValueError(f"folds={folds}: must be at least 1")
+    for name, share in (("tested", tested), ("validated", validated)):
+        if not 0 < share < 1:
+            raise ValueError(f"{name}={share:g}: must be a share inside (0, 1)")
+    unit = season if season and int(tested * num_rows) // season >= folds else 1
+    units = int(tested * num_rows) // unit
+    if units < folds or num_rows - units * unit < 2:
+        raise ValueError(f"num_rows={num_rows}: too few for {folds} folds; give more rows, or fewer folds")
+    starts = [num_rows - unit * (units - units * fold // folds) for fold in range(folds + 1)]
+    splits = []
+    for fold, (start, stop) in enumerate(itertools.pairwise(starts)):
+        val = start - max(1, round(validated * start))
+        label = f"rolling origins, fold {fold + 1} of {folds}" if folds > 1 else "by time"
+        splits.append(Split(range(val), range(val, start), range(start, stop), label))
+    return tuple(splits)

@@ -1,37 +1,16 @@
-"""Paired tests over windows and seeds: is a difference of errors more than noise, and how large is it?"""
+"""The test of Diebold and Mariano over windows, with fixed smoothing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
-from scipy import special
 
 from gnnkit.statistics.bootstrap import seed_scores
+from gnnkit.statistics.paired import PairedTest, influence, paired_test
 
-__all__ = ["DieboldMariano", "Judged", "diebold_mariano", "holm", "judge_together"]
-
-
-@dataclass(frozen=True)
-class DieboldMariano:
-    """A Diebold-Mariano test of two forecasts' errors.
-
-    Args:
-        statistic: difference / deviation; infinite where a difference has no variance at all.
-        p_value: two-sided, from Student's t.
-        degrees: of freedom.
-        difference: score of a minus score of b.
-        deviation: standard error of the difference.
-    """
-
-    statistic: float
-    p_value: float
-    degrees: float
-    difference: float
-    deviation: float
+__all__ = ["diebold_mariano"]
 
 
 def diebold_mariano(
@@ -41,7 +20,7 @@ def diebold_mariano(
     *,
     lag: int,
     squared: bool = False,
-) -> DieboldMariano:
+) -> PairedTest:
     """Are two forecasts equally good? Student's t of the mean loss differential with a variance that knows of overlap.
 
     With d_w = n_w (a_w − b_w − mean) / mean(n), and c_j(w) = √(2 / W) cos(πj (w + ½) / W):
@@ -90,104 +69,11 @@ def diebold_mariano(
         raise ValueError(f"counts: {(counts > 0).sum()} windows have an observed target; a test needs at least 2")
     windows = len(counts)
     scores = [seed_scores(loss, counts, squared=squared) for loss in (a, b)]
-    difference = float(scores[0].mean() - scores[1].mean())
-    differential = _influence(a, counts, scores[0], squared) - _influence(b, counts, scores[1], squared)
+    differential = influence(a, counts, squared=squared) - influence(b, counts, squared=squared)
     cosines = _cosines(windows, lag)
     waves = cosines @ differential
-    parts = [(float((waves**2).mean() / _kept_variance(windows, lag)) / windows, float(len(cosines)))]
-    parts += [(float(s.var(ddof=1)) / len(s), len(s) - 1.0) for s in scores if len(s) > 1]
-    variance = sum(part for part, _ in parts)
-    if variance <= (1e-12 * max(float(s.mean()) for s in scores)) ** 2:  # what rounding leaves of a constant
-        equal = abs(difference) <= 1e-12 * max(float(s.mean()) for s in scores)
-        statistic = 0.0 if equal else float(np.copysign(np.inf, difference))
-        return DieboldMariano(statistic, float(equal), parts[0][1], difference, 0.0)
-    degrees = variance**2 / sum(part**2 / free for part, free in parts)
-    statistic = difference / variance**0.5
-    return DieboldMariano(
-        statistic, float(2 * special.stdtr(degrees, -abs(statistic))), degrees, difference, variance**0.5
-    )
-
-
-def holm(p_values: Sequence[float]) -> Float[np.ndarray, " M"]:
-    """p-values that hold for all M tests together: p̃_(i) = max over k ≤ i of (M − k + 1) p_(k), at most 1.
-
-    Source:
-        Holm, "A simple sequentially rejective multiple test procedure", 1979.
-
-    Example:
-        >>> holm([0.01, 0.04, 0.03]).tolist()
-        [0.03, 0.06, 0.06]
-    """
-    return np.minimum(np.asarray(p_values, dtype=np.float64) * _holm_factors(p_values), 1.0)
-
-
-def _holm_factors(p_values: Sequence[float]) -> Float[np.ndarray, " M"]:
-    """What Holm's correction multiplies each p with, before it is cut at 1."""
-    found = np.asarray(p_values, dtype=np.float64)
-    order = np.argsort(found, kind="stable")
-    places = np.arange(len(found), 0, -1, dtype=np.float64)
-    raised = np.maximum.accumulate(found[order] * places)
-    factors = np.empty_like(found)
-    factors[order] = np.divide(raised, found[order], out=places, where=found[order] > 0)
-    return factors
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A difference, and what one test says of it: `clear`, `p_value` and interval always agree.
-
-    Args:
-        difference: score of a minus score of b.
-        low, high: the interval of the test at the level that the correction leaves it.
-        p_value: after the correction.
-        clear: p is below 1 − confidence, and the interval excludes 0.
-    """
-
-    difference: float
-    low: float
-    high: float
-    p_value: float
-    clear: bool
-
-
-def judge_together(tests: Sequence[DieboldMariano], confidence: float) -> list[Judged]:
-    """Judge tests that answer one question: whichever of them stand out, the chance that one does so by noise is held.
-
-    p is Holm's. With f the factor by which Holm's correction raised a test's own p, and α = 1 − confidence,
-
-        interval = difference ± t_{1 − α / (2 f)} · deviation,     clear = (p · f < α)
-
-    so that an interval excludes 0 just where the corrected p is below α, and one number decides.
-
-    Args:
-        tests: all that the question looks at, shown or not.
-        confidence: of the intervals.
-
-    Returns:
-        What is said of each, in their order.
-
-    Example:
-        >>> weak = DieboldMariano(2.2, 0.04, 20.0, 0.22, 0.1)
-        >>> [judge_together([weak] * number, 0.95)[0].clear for number in (1, 2)]
-        [True, False]
-    """
-    alpha = 1 - confidence
-    factors = _holm_factors([test.p_value for test in tests])
-    found = []
-    for test, factor in zip(tests, factors.tolist(), strict=True):
-        reach = float(-special.stdtrit(test.degrees, alpha / (2 * factor))) * test.deviation if test.deviation else 0.0
-        p_value = min(1.0, test.p_value * factor)
-        low, high = test.difference - reach, test.difference + reach
-        found.append(Judged(test.difference, low, high, p_value, p_value < alpha))
-    return found
-
-
-def _influence(loss: np.ndarray, counts: np.ndarray, scores: np.ndarray, squared: bool) -> np.ndarray:
-    """[W]: what each window adds to the score's deviation from its mean, times W; averaged over seeds."""
-    centred = np.where(counts > 0, loss, 0.0) - (scores**2 if squared else scores)[:, None]
-    if squared:
-        centred = np.divide(centred, 2 * scores[:, None], out=np.zeros_like(centred), where=scores[:, None] > 0)
-    return (centred * counts / counts.mean()).mean(axis=0)
+    variance = float((waves**2).mean() / _kept_variance(windows, lag)) / windows
+    return paired_test(scores, variance, float(len(cosines)))
 
 
 @lru_cache(maxsize=8)

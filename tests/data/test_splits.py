@@ -1,6 +1,6 @@
 import pytest
 
-from gnnkit.data import Split, chronological_split
+from gnnkit.data import Split, chronological_split, rolling_splits
 
 
 def test_fractions_become_rows_in_order_of_time():
@@ -46,3 +46,33 @@ def test_fractions_must_be_three_positive_shares(fractions):
 def test_two_rows_cannot_be_split():
     with pytest.raises(ValueError, match="num_rows=2"):
         chronological_split(2)
+
+
+def test_rolling_splits_test_whole_seasons_that_follow_each_other_to_the_last_row():
+    splits = rolling_splits(2016, 4, season=288)
+    assert [split.test for split in splits] == [range(288 * day, 288 * (day + 1)) for day in (3, 4, 5, 6)]
+    assert [split.val.start for split in splits] == [756, 1008, 1260, 1512]
+    assert splits[1].label == "rolling origins, fold 2 of 4"
+
+
+def test_folds_of_unequal_length_where_seasons_cannot_be_shared_out():
+    assert [len(split.test) // 288 for split in rolling_splits(2016, 3, season=288)] == [1, 1, 2]
+
+
+@pytest.mark.parametrize("season", [None, 7])
+def test_a_short_series_is_cut_by_rows(season):
+    splits = rolling_splits(12, 3, season=season)
+    assert [split.test for split in splits] == [range(5, 7), range(7, 9), range(9, 12)]
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"folds": 0}, "folds=0: must be at least 1"),
+        ({"folds": 9}, "num_rows=12: too few for 9 folds; give more rows, or fewer folds"),
+        ({"folds": 2, "tested": 1.0}, "tested=1: must be a share inside"),
+    ],
+)
+def test_rolling_splits_that_cannot_be(given, text):
+    with pytest.raises(ValueError, match=text):
+        rolling_splits(12, **given)

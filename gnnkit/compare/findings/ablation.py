@@ -20,7 +20,7 @@ from gnnkit.compare.results import Results
 from gnnkit.report.numbers import format_number, format_p
 from gnnkit.report.sections import Drawing, Entry, Section, Sheet, Sheets, Statement
 from gnnkit.statistics.bootstrap import seed_scores
-from gnnkit.statistics.diebold_mariano import DieboldMariano, judge_together
+from gnnkit.statistics.paired import PairedTest, judge_together
 
 __all__ = ["ABLATION", "MARGIN", "Ablation", "GraphScore", "GraphTest", "judge_ablation"]
 
@@ -85,7 +85,7 @@ class Ablation:
 def judge_ablation(table: ErrorTable, words: Words) -> Ablation | None:
     """Say whether the given graph matters: the same models by the same recipe, on the given and on other graphs.
 
-    At the largest horizon every other graph is tested against the given one, by a Diebold-Mariano test with Holm's
+    At the largest horizon every other graph is tested against the given one (`ErrorTable.test`), with Holm's
     correction over all models and graphs (`judge_together`). It is paired over windows and over seeds: a seed has the
     same first weights and the same order of batches on every graph, so what is luck in them cancels, and the noise
     between seeds is that of the differences. With c the confidence:
@@ -178,7 +178,7 @@ class _Trial:
         return self.table.is_enough(self.horizon, self.words.confidence)
 
     @cached_property
-    def _paired(self) -> dict[tuple[str, Adjacency], DieboldMariano]:
+    def _paired(self) -> dict[tuple[str, Adjacency], PairedTest]:
         """A test of every gap over two seeds or more; none where windows are too few."""
         return {
             name: self.table.test(gap, np.zeros_like(gap[:1]), self.horizon)

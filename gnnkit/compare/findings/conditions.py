@@ -17,7 +17,7 @@ from gnnkit.compare.report.tables import confidence_label, horizon_label, sample
 from gnnkit.compare.results import Results
 from gnnkit.report.numbers import format_number
 from gnnkit.report.sections import Drawing, Entry, Section, Sheet, Sheets, Statement
-from gnnkit.statistics.diebold_mariano import judge_together
+from gnnkit.statistics.paired import judge_together
 
 __all__ = ["CONDITIONS", "Point", "judge_conditions"]
 

@@ -13,8 +13,8 @@ from gnnkit.compare.evidence import Evidence
 from gnnkit.data.spans import Step, steps_in_words
 from gnnkit.report.numbers import DASH, signed
 from gnnkit.report.sections import Entry
-from gnnkit.statistics.diebold_mariano import Judged
 from gnnkit.statistics.enough import fewest_spans, windows_needed
+from gnnkit.statistics.paired import Judged
 
 __all__ = ["AnyDifference", "Difference", "Words", "interval_entries", "judged_columns"]
 
@@ -119,6 +119,26 @@ class Words:
         """p = 0.01"""
         assert row.p is not None  # a verdict stands on a test
         return f"p = {row.p:.2g}" if row.p >= 0.001 else "p < 0.001"
+
+    def power(self, detectable: float | None, score: float, seen: float) -> str:
+        """What a test that found nothing could have found.
+
+        Args:
+            detectable: smallest true difference that it finds with a chance of 80%.
+            score: of the other model.
+            seen: the difference that was seen.
+
+        Example:
+            >>> Words("mph").power(0.12, 2.0, 0.04)
+            'A true difference of 0.12 mph (6%) would be found with a chance of 80%; this one, in 9 times the rows.'
+        """
+        if not detectable:
+            return ""
+        share = f" ({100 * detectable / score:.2g}%)" if score > 0 else ""
+        sentence = f"A true difference of {detectable:.2g}{self._unit()}{share} would be found with a chance of 80%"
+        times = (detectable / seen) ** 2 if seen else math.inf
+        more = f"; this one, in {times:.2g} times the rows" if 1 < times < 1000 else ""
+        return f"{sentence}{more}."
 
     def size(self, counts: np.ndarray, seeds: int) -> str:
         """n = 380 test windows, 3 seeds"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -277,10 +278,35 @@ def _score(
 
 
 def _find(evidence: Evidence) -> list[IntervalScore]:
-    spec, table = evidence.spec, evidence.table
-    targets = (table.true, table.mask, *evidence.windows.val.targets())
-    asked = {"coverage": spec.coverage, "levels": interval_levels(spec.coverage)}
-    return score_intervals(evidence.base, *targets, evidence.counted, **asked)
+    """Each fold is calibrated on its own validation windows."""
+    asked = {"coverage": evidence.spec.coverage, "levels": interval_levels(evidence.spec.coverage)}
+    found: dict[tuple[str, int, int], list[IntervalScore]] = {}
+    sizes = [len(fold.windows.test) for fold in evidence.folds]
+    true, mask = (torch.split(part, sizes) for part in (evidence.table.true, evidence.table.mask))
+    for number, fold in enumerate(evidence.folds):
+        outcomes = [parts[number] for parts in evidence.by_fold if parts[number].condition.is_base]
+        targets = (true[number], mask[number], *fold.windows.val.targets())
+        counted = {p: fold.windows.test.count(p) for p in evidence.spec.horizons}
+        for row in score_intervals(outcomes, *targets, counted, **asked):
+            found.setdefault((row.model, row.seed, row.horizon), []).append(row)
+    return [_pooled(rows) for rows in found.values() if len(rows) == len(evidence.folds)]
+
+
+def _pooled(rows: Sequence[IntervalScore]) -> IntervalScore:
+    """The scores of all folds as one: means over the observed targets."""
+    if len(rows) == 1:
+        return rows[0]
+    weights = np.array([row.observed for row in rows]) / sum(row.observed for row in rows)
+
+    def mean(values: Sequence[float | None]) -> float | None:
+        known = [value for value in values if value is not None]
+        return float(weights @ np.array(known)) if len(known) == len(rows) else None
+
+    names = ("coverage", "width", "crps", "raw_coverage", "raw_width")
+    figures: dict[str, Any] = {name: mean([getattr(row, name) for row in rows]) for name in names}
+    levels = rows[0].pinball or {}
+    figures["pinball"] = {level: mean([(row.pinball or {}).get(level) for row in rows]) for level in levels}
+    return dataclasses.replace(rows[0], **figures, observed=sum(row.observed for row in rows))
 
 
 def _section(results: Results, found: list[IntervalScore]) -> Section:

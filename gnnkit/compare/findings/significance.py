@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import combinations
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import AliasChoices, Field
 
 from gnnkit.compare.errors import METRICS, ErrorTable
 from gnnkit.compare.evidence import Evidence
@@ -28,8 +28,10 @@ from gnnkit.compare.report.tables import (
 from gnnkit.compare.results import Results
 from gnnkit.report.numbers import DASH, format_number, format_p, signed
 from gnnkit.report.sections import Drawing, Entry, Section, Sheet, Sheets
-from gnnkit.statistics.diebold_mariano import DieboldMariano, Judged, judge_together
+from gnnkit.statistics.paired import Judged, PairedTest, detectable, judge_together
 from gnnkit.statistics.ranks import block_scores, separate_blocks
+from gnnkit.statistics.spans import FEWEST_SEASONS, MOST_SPANS, SPANS, span_test
+from gnnkit.statistics.step_down import confidence_set, step_down
 
 __all__ = ["REFERENCES", "SIGNIFICANCE", "PairTest", "significance"]
 
@@ -44,23 +46,22 @@ _QUESTIONS = {
 }
 """What a test answers, in the table."""
 
-Pairs = list[tuple[str, str]]
-
 
 @dataclass(frozen=True, kw_only=True)
 class PairTest(Difference):
-    """A Diebold-Mariano test of two models.
+    """A paired test of two models.
 
     Args:
         question: that it answers: "families", "last-value", "seasonal-naive" or "best".
         horizon, metric: P, and "mae" or "rmse".
         model, against: whose errors are compared; the difference is that of `model` less that of `against`.
-        dm: its statistic.
-        comparisons: pairs that the question looks at, for which p is corrected.
+        statistic: Student's t; of an older gnnkit, Diebold-Mariano's.
+        comparisons: tests that the question looks at, for which p is corrected.
         seeds: of `model`.
         effect: mean difference over blocks of windows without a common target row, in deviations over them; None for
             fewer than two.
         skill: 1 − error of `model` / error of `against`.
+        detectable: the smallest true difference that this test finds with a chance of 80%.
     """
 
     question: str
@@ -68,11 +69,12 @@ class PairTest(Difference):
     metric: str
     model: str
     against: str
-    dm: float | None = None
+    statistic: Annotated[float | None, Field(validation_alias=AliasChoices("statistic", "dm"))] = None
     comparisons: int | None = None
     seeds: int | None = None
     effect: float | None = None
     skill: float | None = None
+    detectable: float | None = None
 
 
 def significance(
@@ -80,12 +82,14 @@ def significance(
 ) -> list[PairTest]:
     """Every test of a comparison, per horizon and for MAE and RMSE, by the question that it answers.
 
-    A Diebold-Mariano test decides each. What it is corrected for (`judge_together`) follows from the question:
+    Each is Student's t over spans of test windows (`gnnkit.statistics.spans`). What it is corrected for follows from
+    the question:
 
-    - `"families"`: the graph and the sequence model that the validation rows chose; one test, fixed beforehand.
-    - `"last-value"`, `"seasonal-naive"`: every trained model against that baseline; as many tests as trained models.
+    - `"families"`: the graph and the sequence model that the validation rows chose; one test at each horizon, fixed
+      beforehand, and corrected for the horizons together (`step_down`).
+    - `"last-value"`, `"seasonal-naive"`: every trained model against that baseline, corrected together in the same way.
     - `"best"`: the model with the lowest score against every other. Who that is is seen on the very windows that are
-      tested, so the correction is over all k (k − 1) / 2 pairs of the k models.
+      tested, so each other model is asked whether it is among the best (`confidence_set`).
 
     Args:
         table: the errors.
@@ -103,15 +107,21 @@ def significance(
         >>> [(test.question, test.model, test.against, test.skill) for test in found[:2]]
         [('last-value', 'gru', 'last-value', 0.5), ('best', 'gru', 'last-value', 0.5)]
     """
+    horizons = [p for p in table.horizons if table.is_enough(p, confidence)]
+    benches = {(p, metric): _Bench(table, p, metric, history) for p in horizons for metric in METRICS}
+    planned: dict[tuple[int, str], PairTest] = {}
+    for metric in METRICS if pair else ():
+        assert pair is not None  # for the type checker
+        asked = [(benches[p, metric], *pair) for p in horizons]
+        planned |= zip([(p, metric) for p in horizons], _together("families", asked, confidence), strict=True)
+    trained = [name for name in table.families if table.families[name] != "baseline"]
     found: list[PairTest] = []
-    for horizon in table.horizons:
-        if not table.is_enough(horizon, confidence):
-            continue
-        for metric in METRICS:
-            bench = _Bench(table, horizon, metric, history)
-            for question, shown, asked in _questions(bench, table.families, pair):
-                judged = dict(zip(asked, judge_together([bench.test(*two) for two in asked], confidence), strict=True))
-                found += [bench.row(question, *two, judged[two], len(asked)) for two in shown]
+    for key, bench in benches.items():
+        found += [planned[key]] if pair else []
+        for reference in REFERENCES if trained else ():
+            if reference in table.families:
+                found += _together(reference, [(bench, name, reference) for name in trained], confidence)
+        found += _against_all_others(bench, list(table.families), confidence)
     return found
 
 
@@ -119,29 +129,30 @@ class _Bench:
     """The errors of all models at one horizon and metric, and what is measured on a pair of them."""
 
     def __init__(self, table: ErrorTable, horizon: int, metric: str, history: int) -> None:
-        self.table, self.horizon, self.metric = table, horizon, metric
+        self.horizon, self.metric = horizon, metric
         counts = table.counts(horizon)
-        self.errors = {model: table.window_errors(model, horizon, metric) for model in table.models}
-        self.scores = {model: table.scores(model, horizon, metric) for model in table.models}
+        self.scores = {model: table.span_score(model, horizon, metric) for model in table.models}
+        self.noise = table.seed_noise(horizon, metric)
         blocks = separate_blocks(counts, horizon, history)
         self.blocks = {
-            name: block_scores(found, counts, blocks, metric == "rmse") for name, found in self.errors.items()
+            model: block_scores(table.window_errors(model, horizon, metric), counts, blocks, metric == "rmse")
+            for model in table.models
         }
-        self._tests: dict[tuple[str, str], DieboldMariano] = {}
 
-    def test(self, model: str, against: str) -> DieboldMariano:
-        """The test of a pair, made once whichever questions look at it."""
-        if (model, against) not in self._tests:
-            two = self.errors[model], self.errors[against]
-            self._tests[model, against] = self.table.test(*two, self.horizon, self.metric)
-        return self._tests[model, against]
+    def mean(self, model: str) -> float:
+        return float(self.scores[model].scores.mean())
 
-    def row(self, question: str, model: str, against: str, judged: Judged, comparisons: int) -> PairTest:
-        ours, theirs = self.scores[model], self.scores[against]
+    def test(self, model: str, against: str) -> PairedTest:
+        return span_test(self.scores[model], self.scores[against], seed_noise=self.noise)
+
+    def parts(self, model: str, against: str) -> np.ndarray:
+        """What each span adds to their difference."""
+        return self.scores[model].parts - self.scores[against].parts
+
+    def row(self, question: str, model: str, against: str, test: PairedTest, judged: Judged, number: int) -> PairTest:
         gaps = self.blocks[model] - self.blocks[against]
         deviation = float(gaps.std(ddof=1)) if len(gaps) > 1 else 0.0
         known = deviation > 1e-12 * float(self.blocks[against].mean()) if len(gaps) else False
-        statistic = self.test(model, against).statistic
         return PairTest(
             question=question,
             horizon=self.horizon,
@@ -149,27 +160,44 @@ class _Bench:
             model=model,
             against=against,
             **judged_columns(judged),
-            dm=statistic if np.isfinite(statistic) else None,
-            comparisons=comparisons,
-            seeds=len(ours),
+            statistic=test.statistic if np.isfinite(test.statistic) else None,
+            comparisons=number,
+            seeds=len(self.scores[model].scores),
             effect=float(gaps.mean()) / deviation if known else None,
-            skill=1 - float(ours.mean() / theirs.mean()) if theirs.mean() > 0 else None,
+            skill=1 - self.mean(model) / self.mean(against) if self.mean(against) > 0 else None,
+            detectable=detectable(test, level=judged.level),
         )
 
 
-def _questions(bench: _Bench, families: dict[str, str], pair: tuple[str, str] | None) -> list[tuple[str, Pairs, Pairs]]:
-    """Each question, the pairs that are shown for it, and all pairs that it looks at."""
-    trained = [name for name in families if families[name] != "baseline"]
-    found: list[tuple[str, Pairs, Pairs]] = [("families", [pair], [pair])] if pair else []
-    for reference in REFERENCES:
-        if reference in families and trained:
-            pairs = [(name, reference) for name in trained]
-            found.append((reference, pairs, pairs))
-    ranked = sorted(families, key=lambda name: float(bench.scores[name].mean()))
-    # The lower score first, so that the pairs of the best one are among them as they are shown.
-    every = list(combinations(ranked, 2))
-    best = [(ranked[0], name) for name in families if name != ranked[0]]
-    return [*found, ("best", best, every)] if best else found
+Asked = tuple[_Bench, str, str]
+"""A bench, and the two models that are compared on it."""
+
+
+def _together(question: str, asked: Sequence[Asked], confidence: float) -> list[PairTest]:
+    """Tests that answer one question, corrected together."""
+    tests = [bench.test(model, against) for bench, model, against in asked]
+    parts = [bench.parts(model, against) for bench, model, against in asked]
+    # At a far horizon the last windows of one split, and with them a span, may have no target.
+    corrected = step_down(tests, np.stack(parts)) if len({len(each) for each in parts}) == 1 else None
+    judged = judge_together(tests, confidence, corrected)
+    return [
+        bench.row(question, model, against, test, found, len(asked))
+        for (bench, model, against), test, found in zip(asked, tests, judged, strict=True)
+    ]
+
+
+def _against_all_others(bench: _Bench, names: Sequence[str], confidence: float) -> list[PairTest]:
+    """The model with the lowest score against every other, each asked whether it is among the best."""
+    best = min(names, key=bench.mean)
+    inside = dict(
+        zip(names, confidence_set([bench.scores[name] for name in names], seed_noise=bench.noise), strict=True)
+    )
+    found = []
+    for name in (name for name in names if name != best):
+        test = bench.test(best, name)
+        (judged,) = judge_together([test], confidence, [max(test.p_value, inside[name])])
+        found.append(bench.row("best", best, name, test, judged, len(names) - 1))
+    return found
 
 
 def _find(evidence: Evidence) -> list[PairTest]:
@@ -194,16 +222,13 @@ def _section(results: Results, tests: Sequence[PairTest]) -> Section:
         chosen = [test for test in tests if (test.horizon, test.metric) == (horizon, metric)]
         choices.append((f"{horizon_label(horizon, minutes)}, {metric.upper()}", _sheet(results, chosen)))
     tested = (
-        "Interval, p and colour are of one test, Diebold-Mariano's (DM: its statistic), corrected after Holm for the "
-        "pairs that the question looks at: one that the validation rows chose; as many as there are trained models "
-        "against a baseline; all pairs of models where the lowest score names the model. A pair that stands under two "
-        "questions has two intervals."
+        "Interval, p and colour are of one test, Student's t over spans of test windows, corrected together for what "
+        "the question looks at: the horizons, of the pair that the validation rows chose; all trained models, against "
+        "a baseline; all models, where the lowest score names the model. A pair that stands under two questions has "
+        "two intervals. Could find: the smallest true difference that the test finds with a chance of 80%."
     )
     if results.by_older_rules:
-        tested = (
-            "Interval and colour are of a bootstrap without a correction, p is of Diebold-Mariano's test (DM: its "
-            "statistic) after Holm over all pairs: the two may disagree."
-        )
+        tested = "Interval, p and colour are those of an older gnnkit."
     note = (
         f"Difference: error of the model minus that of the other; below zero the model is better. {tested} "
         "Effect: the mean difference over blocks of windows that share no row to predict, in deviations over them. "
@@ -223,7 +248,8 @@ def _sheet(results: Results, tests: Sequence[PairTest]) -> Sheet:
             *interval_entries(test, places),
             Entry(format_p(test.p), test.p),
             Entry(format_number(test.comparisons, 0), test.comparisons),
-            *(Entry(signed(value, 2), value) for value in (test.dm, test.effect)),
+            *(Entry(signed(value, 2), value) for value in (test.statistic, test.effect)),
+            Entry(format_number(test.detectable, places), test.detectable),
             Entry(DASH if test.skill is None else f"{signed(100 * test.skill, 1)} %", test.skill),
         )
         for test in tests
@@ -231,27 +257,26 @@ def _sheet(results: Results, tests: Sequence[PairTest]) -> Sheet:
     models = {name for test in tests for name in (test.model, test.against)}
     about = f"{with_unit(METRIC_NAMES[metric], results)} up to {ahead(results, horizon)}"
     interval = f"{confidence_label(results)} interval"
-    heads = ("question", "model", "against", "difference", interval, "p", "pairs", "DM", "effect", "skill")
+    pair = ("question", "model", "against")
+    heads = (*pair, "difference", interval, "p", "tests", "t", "effect", "could find", "skill")
     return Sheet(f"{about}; {sample_size(results, horizon, models)}", heads, lines, names=3)
 
 
 def _method(results: Results) -> str:
     if results.by_older_rules:
-        return (
-            "Marks of differences are those of an older gnnkit: they follow intervals of a moving-block bootstrap over "
-            "the test windows (Künsch, 1989). p is of another test, Diebold-Mariano's, after Holm (1979) over all "
-            "pairs of models at a horizon and metric. The two may disagree."
-        )
+        return "Marks, intervals and p of differences are those of an older gnnkit, which tested by other rules."
     return (
-        "Differences are tested by Diebold-Mariano: the mean difference of the windows' losses over its standard "
-        "error, two-sided, p from Student's t. The variance is a fixed-smoothing one (Lazarus et al., 2018; "
-        "Coroneo and Iacone, 2020) with the correction of Harvey, Leybourne and Newbold (1997) carried over, and "
-        "the noise between seeds added. One rule decides mark, interval, p and sentence: p after Holm (1979) is "
-        f"below {100 * (1 - results.confidence):g}%; the {confidence_label(results)} interval is that of the same test "
-        "at the level that the correction leaves it, so that it excludes zero just then. Corrected is for the pairs "
-        "that a question looks at: one pair that the validation rows chose; every trained model against a baseline; "
-        "all k (k − 1) / 2 pairs of k models where the lowest score names the model, as the windows that choose it are "
-        "those that test it."
+        "Differences are tested by Student's t over spans of test windows (Ibragimov and Müller, 2010): whole seasons "
+        f"where {FEWEST_SEASONS} or more are tested, joined to {MOST_SPANS} spans at most, else {SPANS} spans of equal "
+        "length, none of which reaches from one fold into another. Windows inside a span may depend on each other in "
+        "any way, and what is the same in each season is not taken for noise. The noise between seeds is added, its "
+        "variance pooled over the models. One rule decides mark, interval, p and sentence: the corrected p is below "
+        f"{100 * (1 - results.confidence):g}%, and the {confidence_label(results)} interval is that of the same test "
+        "at the level that the correction leaves it, so that it excludes zero just then. Tests that answer one "
+        "question are corrected together, by how much they depend on each other (Romano and Wolf, 2005; Westfall and "
+        "Young, 1993): the pair that the validation rows chose, over the horizons; every trained model against a "
+        "baseline. Where the lowest score names the model, each other one is asked whether it is among the best (model "
+        "confidence set; Hansen, Lunde and Nason, 2011), as the windows that choose it are those that test it."
     )
 
 

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from gnnkit.compare.folds import JoinedWindows
 from gnnkit.data import GraphSeries, Windows
 from gnnkit.data.spans import axis_unit
 
@@ -47,7 +48,7 @@ class Stratum:
     by_node: bool
 
 
-def make_strata(series: GraphSeries, test: Windows, count: int, horizon: int) -> list[Stratum]:
+def make_strata(series: GraphSeries, test: Windows | JoinedWindows, count: int, horizon: int) -> list[Stratum]:
     """The groups that mean something for these data.
 
     Step ahead; hour of the day and day of the week of the target (where the start is known); neighbours that a node
@@ -182,7 +183,7 @@ def _by_incident(series: GraphSeries, now: NDArray) -> Stratum | None:
     return _by_hops(series, sources, "incident", "Distance to an incident that is going on")
 
 
-def _by_missing_sensor(series: GraphSeries, test: Windows, now: NDArray) -> Stratum | None:
+def _by_missing_sensor(series: GraphSeries, test: Windows | JoinedWindows, now: NDArray) -> Stratum | None:
     observed = test.store.observed(torch.from_numpy(now).to(test.device))
     if observed is None:
         return None
@@ -196,7 +197,7 @@ def _by_hops(series: GraphSeries, sources: Bool[np.ndarray, "W N"], name: str, t
     return Stratum(name, title, "hops", labels, codes, by_node=True)
 
 
-def _by_level(series: GraphSeries, test: Windows, now: NDArray) -> Stratum | None:
+def _by_level(series: GraphSeries, test: Windows | JoinedWindows, now: NDArray) -> Stratum | None:
     last = test.store.filled[torch.from_numpy(now).to(test.device), :, 0].cpu().numpy()  # [W, N]
     bounds = _quarters(series.values[series.split.train.start : series.split.train.stop, :, 0].cpu().numpy())
     known = np.isfinite(bounds[0])
@@ -220,7 +221,7 @@ def _quarters(train: Float[np.ndarray, "L N"]) -> Float[np.ndarray, "3 N"]:
     return bounds
 
 
-def _by_missing_history(test: Windows, now: NDArray) -> Stratum | None:
+def _by_missing_history(test: Windows | JoinedWindows, now: NDArray) -> Stratum | None:
     if test.store.observed_bits is None:
         return None
     first = int(now.min()) - test.history + 1

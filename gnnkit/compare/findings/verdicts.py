@@ -134,8 +134,8 @@ class _Referee(NamedTuple):
         sentence = f"{self.when}, {best} has the lowest {self.metric.upper()} ({self._value(best)}), "
         sentence += f"not told apart from {', '.join(tied)}" if tied else "clearly below every other model"
         many = test.comparisons is not None and test.comparisons > 1
-        pairs = f", corrected for all {test.comparisons} pairs of models" if many else ""
-        sentence += f": against {against} {self.words.difference_with_p(test)}{pairs}."
+        choice = f", corrected for the choice among {len(others) + 1} models" if many else ""
+        sentence += f": against {against} {self.words.difference_with_p(test)}{choice}."
         return [self._verdict("winner", test, sentence, clear=not tied, tied=tied)]
 
     def persistence(self) -> list[Verdict]:
@@ -177,6 +177,8 @@ class _Referee(NamedTuple):
             f"{self.when}, {model} ({self._value(model)}) {answer} {rival} ({self._value(rival)}) in "
             f"{self.metric.upper()}: {self.words.difference_with_p(test)}."
         )
+        if not test.clear:
+            sentence += f" {self.words.power(test.detectable, self._score(rival), test.difference)}"
         families = self.table.families
         members = {best: [name for name in families if families[name] == families[best]] for best in (model, rival)}
         if any(len(names) > 1 for names in members.values()):

@@ -21,6 +21,7 @@ from gnnkit.compare.findings.difference import interval_entries
 from gnnkit.compare.findings.finding import Finding
 from gnnkit.compare.findings.plots_where import heat_map, strata_plot, windows_plot
 from gnnkit.compare.findings.strata import Stratum, make_strata, target_times
+from gnnkit.compare.folds import JoinedWindows
 from gnnkit.compare.report.tables import ahead, confidence_label, sample_size, score_places, with_unit
 from gnnkit.compare.results import Results
 from gnnkit.compare.scores import Outcome
@@ -126,7 +127,7 @@ def where_error_lives(
     table: ErrorTable,
     pair: tuple[str, str],
     series: GraphSeries,
-    test_windows: Windows,
+    test_windows: Windows | JoinedWindows,
     *,
     horizon: int,
     confidence: float,
@@ -230,7 +231,7 @@ def _pick(
     graph: Sequence[Outcome],
     sequence: Sequence[Outcome],
     series: GraphSeries,
-    test: Windows,
+    test: Windows | JoinedWindows,
     true: Tensor,
     mask: Tensor,
     rows: NDArray,
@@ -281,7 +282,7 @@ def _time(series: GraphSeries, row: int) -> str | None:
 def _find(evidence: Evidence) -> Where | None:
     if not evidence.beside or not evidence.judged:
         return None
-    given = (evidence.table, evidence.beside, evidence.series, evidence.windows.test)
+    given = (evidence.table, evidence.beside, evidence.series, evidence.test)
     draws = {"confidence": evidence.spec.confidence, "resamples": evidence.spec.resamples}
     found = where_error_lives(*given, horizon=max(evidence.judged), **draws)
     return found and replace(found, named=evidence.pair is None)

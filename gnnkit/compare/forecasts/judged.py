@@ -9,6 +9,7 @@ from os import PathLike
 from typing import Any
 
 from gnnkit.compare.evidence import Evidence
+from gnnkit.compare.folds import Fold
 from gnnkit.compare.forecasts.align import Aligned, align
 from gnnkit.compare.forecasts.read import read_forecasts
 from gnnkit.compare.judge import judge
@@ -85,7 +86,9 @@ def judge_forecasts(
     place = environment() | {"data_hash": series.digest(), "forecasts": aligned.digests}
     first, *others = inferred.sentences
     sentences = [first.replace(": models see", ": baselines see"), *others, *aligned.sentences]
-    evidence = Evidence(final, series, aligned.windows, [], {}, {}, place, aligned.checks, {}, sentences, aligned)
+    evidence = Evidence(
+        final, series, [Fold(series, aligned.windows)], [], {}, {}, place, aligned.checks, {}, sentences, aligned
+    )
     results = judge(evidence)
     results.spec = {name: value for name, value in results.spec.items() if name in JudgeFields.model_fields}
     results.environment |= {"wall_seconds": time.perf_counter() - start}

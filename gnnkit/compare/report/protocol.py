@@ -167,8 +167,9 @@ def caveats(results: Results) -> list[str]:
             f"Best epoch within the last tenth of the budget: {', '.join(late)}. More epochs may improve these rows."
         )
     windows = int(rows["windows"].min()) if rows["windows"].notna().any() else 0
+    split = "" if results.folds > 1 else " and one split by time"
     found.append(
-        f"One data set and one split by time: at least {windows:,} test windows, which overlap and so are not "
+        f"One data set{split}: at least {windows:,} test windows, which overlap and so are not "
         "independent. Other months or other places may rank the models differently."
     )
     missing = results.data.missing_share or 0

@@ -10,7 +10,8 @@ from gnnkit.compare.findings import ABLATION
 from gnnkit.compare.findings.ablation import MARGIN, judge_ablation
 from gnnkit.compare.findings.difference import Words
 from gnnkit.compare.scores import Outcome
-from gnnkit.statistics.diebold_mariano import diebold_mariano, judge_together
+from gnnkit.statistics.paired import judge_together
+from gnnkit.statistics.spans import span_numbers, span_score, span_test
 from tests.compare.findings.outcomes import COUNTS, MASK, TRUE, WINDOWS, hard, outcome
 from tests.compare.findings.sheets import line_of, section_of, sheet_of
 
@@ -27,6 +28,11 @@ def on_graphs(model: str, *, seeds=(0, 1, 2), **errors) -> list[Outcome]:
 def judged(outcomes, windows=None, mask=MASK, **options):
     given = {"unit": "mph", "step_minutes": 5.0}
     return judge_ablation(ErrorTable(outcomes, TRUE, mask, windows or {2: WINDOWS}), Words(**(given | options)))
+
+
+def compared(a, b):
+    spans = span_numbers([np.arange(WINDOWS)])
+    return span_test(*(span_score(errors, COUNTS, spans) for errors in (a, b)))
 
 
 def test_yes_by_hand():
@@ -67,13 +73,13 @@ def test_tests_are_paired_over_windows_and_seeds():
     tables = {kind: table.astype(np.float32).astype(float) for kind, table in tables.items()}
     nothing = np.zeros((1, WINDOWS))
     gaps = {test.adjacency: tables[test.adjacency] - tables["given"] for test in found.tests}
-    tests = [diebold_mariano(gap, nothing, COUNTS, lag=1) for gap in gaps.values()]
+    tests = [compared(gap, nothing) for gap in gaps.values()]
     for test, expected in zip(found.tests, judge_together(tests, 0.9), strict=True):
         assert (test.difference, test.low, test.high) == pytest.approx(
             (expected.difference, expected.low, expected.high), rel=1e-3
         )
         assert (test.p, test.clear) == (pytest.approx(expected.p_value, rel=1e-3), True)
-        unpaired = diebold_mariano(tables[test.adjacency], tables["given"], COUNTS, lag=1)
+        unpaired = compared(tables[test.adjacency], tables["given"])
         assert unpaired.p_value > 0.1
 
 

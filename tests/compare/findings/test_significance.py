@@ -1,6 +1,6 @@
 """Every test of a comparison, by the question that it answers, and the section that shows it."""
 
-import itertools
+import time
 
 import numpy as np
 import pytest
@@ -9,7 +9,8 @@ from scipy import stats
 from gnnkit.compare.errors import ErrorTable
 from gnnkit.compare.findings import SIGNIFICANCE
 from gnnkit.compare.findings.significance import significance
-from gnnkit.statistics.diebold_mariano import diebold_mariano, holm
+from gnnkit.statistics.spans import span_score, span_test
+from gnnkit.statistics.step_down import step_down
 from tests.compare.findings.sheets import line_of, section_of, sheet_of
 
 RNG = np.random.default_rng
@@ -35,7 +36,7 @@ def test_each_question_has_its_pairs_and_its_correction():
         ("families", "gcn", "lstm", 1),
         *(("last-value", name, "last-value", 3) for name in ("lstm", "tgcn", "gcn")),
         *(("seasonal-naive", name, "seasonal-naive", 3) for name in ("lstm", "tgcn", "gcn")),
-        *(("best", "tgcn", name, 10) for name in ("last-value", "seasonal-naive", "lstm", "gcn")),
+        *(("best", "tgcn", name, 4) for name in ("last-value", "seasonal-naive", "lstm", "gcn")),
     ]
     assert {(t.horizon, t.metric) for t in found} == {(3, "mae"), (3, "rmse")}
     assert not [t for t in significance(tables(), history=12) if t.question == "families"]
@@ -45,22 +46,26 @@ def test_each_question_has_its_pairs_and_its_correction():
 def test_every_figure_of_a_pair_is_that_of_its_own_function(metric):
     table, root = tables(seeds=6), metric == "rmse"
     found = [t for t in significance(table, history=12, pair=("gcn", "lstm")) if t.metric == metric]
-    n = table.counts(3)
     losses = {name: table.window_errors(name, 3, metric) for name in FAMILIES}
+    scores = {name: table.span_score(name, 3, metric) for name in FAMILIES}
 
-    def dm(a, b):
-        return diebold_mariano(losses[a], losses[b], n, lag=2, squared=root)
+    def t(a, b):
+        return span_test(scores[a], scores[b], seed_noise=table.seed_noise(3, metric))
 
-    every = {frozenset(pair): dm(*pair).p_value for pair in itertools.combinations(FAMILIES, 2)}
-    corrected = dict(zip(every, holm(list(every.values())), strict=True))
-    best = {t.against: t.p for t in found if t.question == "best"}
-    assert best == pytest.approx({name: corrected[frozenset(("tgcn", name))] for name in best})
-    against = [t.p for t in found if t.question == "last-value"]
-    assert against == pytest.approx(holm([dm(name, "last-value").p_value for name in ("lstm", "tgcn", "gcn")]))
-    test = found[0]
-    alone = dm("gcn", "lstm")
+    trained = ("lstm", "tgcn", "gcn")
+    parts = np.stack([scores[name].parts - scores["last-value"].parts for name in trained])
+    against = [test.p for test in found if test.question == "last-value"]
+    assert against == pytest.approx(step_down([t(name, "last-value") for name in trained], parts))
+    for test in found:
+        own = t(test.model, test.against)
+        assert (test.difference, test.statistic) == pytest.approx((own.difference, own.statistic))
+        assert own.p_value <= test.p <= 1
+    spread = {name: table.scores(name, 3, metric).var(ddof=1) for name in trained}
+    assert table.seed_noise(3, metric) == pytest.approx((np.mean(list(spread.values())), 15.0))
+    alone = t("gcn", "lstm")
     reach = stats.t.isf(0.025, alone.degrees) * alone.deviation
-    assert (test.difference, test.low, test.high, test.p, test.dm) == pytest.approx(
+    test = found[0]
+    assert (test.difference, test.low, test.high, test.p, test.statistic) == pytest.approx(
         (alone.difference, alone.difference - reach, alone.difference + reach, alone.p_value, alone.statistic)
     )
     a, b = losses["gcn"], losses["lstm"]
@@ -88,7 +93,7 @@ def test_too_few_windows_have_no_test(windows, tested):
     assert bool(significance(tables(windows=windows), history=12)) == tested
 
 
-def test_a_comparison_of_25_models_and_4_horizons_tests_each_pair_once(monkeypatch):
+def test_a_comparison_of_25_models_and_4_horizons_sums_each_model_once(monkeypatch):
     families = {f"model{i}": "graph" if i % 2 else "sequence" for i in range(21)}
     families |= dict.fromkeys(("last-value", "rolling-average", "historical-average", "seasonal-naive"), "baseline")
     table = tables(dict.fromkeys(families, 1.0), families, seeds=3, windows=400)
@@ -97,24 +102,25 @@ def test_a_comparison_of_25_models_and_4_horizons_tests_each_pair_once(monkeypat
         for metric in ("mae", "rmse")
     )
     many = ErrorTable.of_windows(absolute, squared, dict.fromkeys(range(3, 7), table.counts(3)), families)
-    tested = []
+    made = []
 
-    def counted(loss_a, loss_b, *arguments, **options):
-        tested.append((id(loss_a), id(loss_b), options["lag"], options["squared"]))
-        return diebold_mariano(loss_a, loss_b, *arguments, **options)
+    def counted(*arguments, **options):
+        made.append(arguments)
+        return span_score(*arguments, **options)
 
-    monkeypatch.setattr("gnnkit.compare.errors.diebold_mariano", counted)
-    significance(many, history=12)
-    pairs = 25 * 24 // 2  # at each horizon and metric; a few are looked at from both sides
-    assert 8 * 21 <= len(tested) <= 8 * (pairs + 24)
-    assert len(set(tested)) == len(tested)
+    monkeypatch.setattr("gnnkit.compare.errors.span_score", counted)
+    start = time.process_time()
+    found = significance(many, history=12, pair=("model1", "model0"))
+    assert time.process_time() - start < 60
+    assert len(made) == 25 * 4 * 2  # the errors of a model are summed once, whoever asks
+    assert len(found) == 8 * (1 + 2 * 21 + 24)
 
 
 def test_each_test_has_its_interval_p_values_effect_and_skill(rich_results):
     results = rich_results()
     chosen = {"horizon": 12, "metric": "mae", "model": "gru", "against": "last-value"}
-    numbers = {"difference": -0.2, "low": -0.3, "high": -0.1, "clear": True, "dm": -2.5, "p": 0.0123}
-    numbers |= {"effect": -0.8, "skill": 0.048}
+    numbers = {"difference": -0.2, "low": -0.3, "high": -0.1, "clear": True, "statistic": -2.5, "p": 0.0123}
+    numbers |= {"effect": -0.8, "skill": 0.048, "detectable": 0.15}
     next(test for test in results.findings["significance"] if chosen.items() <= test.items()).update(numbers)
     section = section_of(SIGNIFICANCE, results)
     sheet = sheet_of(section, "60 min, MAE")
@@ -122,6 +128,7 @@ def test_each_test_has_its_interval_p_values_effect_and_skill(rich_results):
     assert line_of(sheet, "against last-value", "gru", "last-value") == {
         "question": "against last-value", "model": "gru", "against": "last-value", "difference": "−0.200",
         "95% interval": "−0.300 to −0.100",
-        "p": ".012", "pairs": "5", "DM": "−2.50", "effect": "−0.80", "skill": "+4.8 %"}  # fmt: skip
+        "p": ".012", "tests": "5", "t": "−2.50", "effect": "−0.80", "could find": "0.150",
+        "skill": "+4.8 %"}  # fmt: skip
     assert section.sheets[0].choices[section.sheets[0].chosen][0] == "60 min, MAE"
     assert len(section.notes) == 1  # what a p is corrected for; no test stands beside it that decides nothing

@@ -1,0 +1,207 @@
+"""A test of two models' errors, and what is said of several such tests together: mark, interval and p agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy import special
+
+from gnnkit.statistics.bootstrap import seed_scores
+
+__all__ = ["Judged", "PairedTest", "detectable", "holm", "influence", "judge_together", "paired_test"]
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """A test of two models' errors.
+
+    Args:
+        statistic: difference / deviation; infinite where a difference has no variance at all.
+        p_value: two-sided, from Student's t.
+        degrees: of freedom.
+        difference: score of a minus score of b.
+        deviation: standard error of the difference.
+        between_seeds: share of the variance that is noise between seeds, and the degrees of freedom that it has.
+    """
+
+    statistic: float
+    p_value: float
+    degrees: float
+    difference: float
+    deviation: float
+    between_seeds: tuple[float, float] = (0.0, 1.0)
+
+
+def paired_test(
+    scores: Sequence[Float[np.ndarray, " S"]],
+    variance: float,
+    degrees: float,
+    *,
+    seed_noise: tuple[float, float] | None = None,
+) -> PairedTest:
+    """Student's t of the difference of two mean scores, from its variance over windows and that between seeds.
+
+    With the variance v of the mean over windows (ν degrees), and s² / S of the S scores of each model,
+
+        deviation² = v + Σ s² / S,     degrees = deviation⁴ / (v² / ν + Σ (s² / S)² / (S − 1))
+
+    One seed says nothing of the noise between seeds, and nothing is added for it.
+
+    Args:
+        scores: those of each model's seeds, first minus second.
+        variance: of the difference, over windows.
+        degrees: of freedom that it has.
+        seed_noise: s² of both models with several seeds, and its degrees of freedom, where it is known from more models
+            than these two (default None: each model's own).
+
+    Source:
+        Welch, "The generalization of 'Student's' problem", 1947; Satterthwaite, 1946.
+
+    Example:
+        >>> round(paired_test((np.array([2.0]), np.array([1.0])), 0.25, 9).p_value, 3)
+        0.077
+    """
+    difference = float(scores[0].mean() - scores[1].mean())
+    several = [found for found in scores if len(found) > 1]
+    noise = [(float(found.var(ddof=1)) / len(found), len(found) - 1.0) for found in several]
+    if several and seed_noise is not None:
+        noise = [(seed_noise[0] * sum(1 / len(found) for found in several), seed_noise[1])]
+    seeds = sum(part for part, _ in noise)
+    total = variance + seeds
+    rounding = 1e-12 * max(float(found.mean()) for found in scores)
+    if total <= rounding**2:  # what rounding leaves of a constant
+        equal = abs(difference) <= rounding
+        statistic = 0.0 if equal else float(np.copysign(np.inf, difference))
+        return PairedTest(statistic, float(equal), degrees, difference, 0.0)
+    free = total**2 / sum(part**2 / each for part, each in [(variance, degrees), *noise])
+    between = seeds**2 / sum(part**2 / each for part, each in noise) if seeds else 1.0
+    statistic = difference / total**0.5
+    p_value = float(2 * special.stdtr(free, -abs(statistic)))
+    return PairedTest(statistic, p_value, free, difference, total**0.5, (seeds / total, between))
+
+
+def influence(
+    loss: Float[np.ndarray, "S W"], counts: Float[np.ndarray, " W"], *, squared: bool
+) -> Float[np.ndarray, " W"]:
+    """What each window adds to the score's deviation from its mean, times W; averaged over seeds. Its mean is 0.
+
+    The score of mean squared errors is their root, by the delta method: a window adds its part over twice the root.
+
+    Args:
+        loss: mean error in each window; where n_w = 0 it is not read.
+        counts: n_w, observed targets in each window.
+        squared: losses are mean squared errors.
+
+    Example:
+        >>> influence(np.array([[1.0, 3.0]]), np.ones(2), squared=False)
+        array([-1.,  1.])
+    """
+    scores = seed_scores(loss, counts, squared=squared)
+    centred = np.where(counts > 0, loss, 0.0) - (scores**2 if squared else scores)[:, None]
+    if squared:
+        centred = np.divide(centred, 2 * scores[:, None], out=np.zeros_like(centred), where=scores[:, None] > 0)
+    return (centred * counts / counts.mean()).mean(axis=0)
+
+
+def detectable(test: PairedTest, *, level: float = 0.05, power: float = 0.8) -> float:
+    """The smallest true difference that a test like this one finds with a chance of `power`.
+
+        (t_{1 − level / 2} + t_{power}) · deviation
+
+    Args:
+        test: has a deviation and degrees of freedom.
+        level: two-sided, after any correction; inside (0, 1). Default 0.05.
+        power: chance to find it; inside (0, 1). Default 0.8.
+
+    Source:
+        Bloom, "Minimum detectable effects", 1995.
+
+    Example:
+        >>> round(detectable(PairedTest(1.0, 0.33, 20.0, 0.1, 0.1)), 3)
+        0.295
+    """
+    reach = special.stdtrit(test.degrees, 1 - level / 2) + special.stdtrit(test.degrees, power)
+    return float(reach) * test.deviation
+
+
+def holm(p_values: Sequence[float]) -> Float[np.ndarray, " M"]:
+    """p-values that hold for all M tests together: p̃_(i) = max over k ≤ i of (M − k + 1) p_(k), at most 1.
+
+    Source:
+        Holm, "A simple sequentially rejective multiple test procedure", 1979.
+
+    Example:
+        >>> holm([0.01, 0.04, 0.03]).tolist()
+        [0.03, 0.06, 0.06]
+    """
+    return np.minimum(np.asarray(p_values, dtype=np.float64) * _holm_factors(p_values), 1.0)
+
+
+def _holm_factors(p_values: Sequence[float]) -> Float[np.ndarray, " M"]:
+    """What Holm's correction multiplies each p with, before it is cut at 1."""
+    found = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(found, kind="stable")
+    places = np.arange(len(found), 0, -1, dtype=np.float64)
+    raised = np.maximum.accumulate(found[order] * places)
+    factors = np.empty_like(found)
+    factors[order] = np.divide(raised, found[order], out=places, where=found[order] > 0)
+    return factors
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A difference, and what one test says of it: `clear`, `p_value` and interval always agree.
+
+    Args:
+        difference: score of a minus score of b.
+        low, high: the interval of the test at the level that the correction leaves it.
+        p_value: after the correction.
+        level: of the interval, two-sided: what the correction leaves of 1 − confidence.
+        clear: p is below 1 − confidence, and the interval excludes 0.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    clear: bool
+    level: float
+
+
+def judge_together(
+    tests: Sequence[PairedTest], confidence: float, p_values: Sequence[float] | None = None
+) -> list[Judged]:
+    """Judge tests that answer one question: whichever of them stand out, the chance that one does so by noise is held.
+
+    With f the factor by which the correction raised a test's own p, and α = 1 − confidence,
+
+        interval = difference ± t_{1 − α / (2 f)} · deviation,     clear = (p · f < α)
+
+    so that an interval excludes 0 just where the corrected p is below α, and one number decides.
+
+    Args:
+        tests: all that the question looks at, shown or not.
+        confidence: of the intervals.
+        p_values: corrected, e.g. by `gnnkit.statistics.step_down`; none below the test's own. Default: Holm's.
+
+    Returns:
+        What is said of each, in their order.
+
+    Example:
+        >>> weak = PairedTest(2.2, 0.04, 20.0, 0.22, 0.1)
+        >>> [judge_together([weak] * number, 0.95)[0].clear for number in (1, 2)]
+        [True, False]
+    """
+    alpha, own = 1 - confidence, np.array([test.p_value for test in tests])
+    factors = _holm_factors(own) if p_values is None else np.divide(p_values, own, out=np.ones(len(own)), where=own > 0)
+    found = []
+    for test, factor in zip(tests, factors.tolist(), strict=True):
+        level = alpha / factor
+        reach = float(-special.stdtrit(test.degrees, level / 2)) * test.deviation if test.deviation else 0.0
+        p_value = min(1.0, test.p_value * factor)
+        low, high = test.difference - reach, test.difference + reach
+        found.append(Judged(test.difference, low, high, p_value, p_value < alpha, level))
+    return found

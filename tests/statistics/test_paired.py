@@ -1,0 +1,77 @@
+"""What is said of several tests together: mark, interval and p are one rule."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from gnnkit.statistics.paired import PairedTest, detectable, holm, judge_together, paired_test
+
+RNG = np.random.default_rng
+
+
+def test_holm_steps_down_and_never_falls_again():
+    assert holm([0.01, 0.04, 0.03, 0.005]).tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.8]).tolist() == [1.0, 1.0]
+    assert holm([0.04]).tolist() == [0.04]
+
+
+def made(p_value, degrees=20.0, deviation=0.1):
+    """A test with that p of its own."""
+    statistic = float(stats.t.isf(p_value / 2, degrees))
+    return PairedTest(statistic, p_value, degrees, statistic * deviation, deviation)
+
+
+def test_interval_p_and_mark_are_one_rule():
+    """Whatever the p values: the interval excludes 0 just where Holm's p is below 5%."""
+    for case in range(200):
+        rng = RNG(case)
+        tests = [made(float(p), float(rng.integers(1, 60))) for p in rng.beta(0.3, 2.0, size=rng.integers(1, 12))]
+        judged = judge_together(tests, 0.95)
+        assert [one.p_value for one in judged] == pytest.approx(holm([test.p_value for test in tests]))
+        for one in judged:
+            assert one.clear == (one.p_value < 0.05) == (one.low > 0 or one.high < 0)
+            assert one.low <= one.difference <= one.high
+
+
+def test_the_interval_is_that_of_the_test_at_the_level_that_holm_leaves_it():
+    alone = judge_together([made(0.03)], 0.95)[0]
+    reach = stats.t.isf(0.025, 20) * 0.1
+    assert (alone.difference - alone.low, alone.high - alone.difference) == pytest.approx((reach, reach))
+    first, second = judge_together([made(0.03), made(0.001)], 0.95)
+    assert (first.p_value, second.p_value) == pytest.approx((0.03, 0.002))
+    assert second.high - second.difference == pytest.approx(stats.t.isf(0.05 / 2 / 2, 20) * 0.1)
+    assert first.high - first.difference == pytest.approx(reach)  # what the step-down leaves it is its own level
+
+
+def test_what_has_no_variance_has_an_interval_without_width():
+    sure = judge_together([PairedTest(-math.inf, 0.0, 3.0, -0.5, 0.0)], 0.95)[0]
+    assert (sure.low, sure.high, sure.p_value, sure.clear) == (-0.5, -0.5, 0.0, True)
+    same = judge_together([PairedTest(0.0, 1.0, 3.0, 0.0, 0.0)], 0.95)[0]
+    assert (same.low, same.high, same.p_value, same.clear) == (0.0, 0.0, 1.0, False)
+
+
+def test_what_a_test_could_find_it_finds_in_eighty_of_a_hundred():
+    """20 000 worlds in which the true difference is the detectable one."""
+    rng, q, level = RNG(7), 9, 0.02
+    test = PairedTest(0.0, 1.0, q - 1.0, 0.0, 1 / q**0.5)  # q spans of deviation 1
+    draws = detectable(test, level=level) + rng.standard_normal((20_000, q))
+    found = stats.ttest_1samp(draws, 0, axis=1).pvalue < level
+    # The deviation of a test varies from draw to draw, so that the share is 80% but for a point or two.
+    assert found.mean() == pytest.approx(0.8, abs=0.02)
+
+
+def test_noise_between_seeds_may_be_known_from_more_models():
+    scores = (np.array([1.0, 1.2]), np.array([2.0, 2.0, 2.1]))
+    own, pooled = paired_test(scores, 0.01, 5.0), paired_test(scores, 0.01, 5.0, seed_noise=(0.03, 18.0))
+    assert own.deviation**2 == pytest.approx(0.01 + 0.02 / 2 + np.var(scores[1], ddof=1) / 3)
+    assert pooled.deviation**2 == pytest.approx(0.01 + 0.03 * (1 / 2 + 1 / 3))
+    share = 0.025 / 0.035
+    assert pooled.between_seeds == pytest.approx((share, 18.0))
+    assert pooled.degrees == pytest.approx(0.035**2 / (0.01**2 / 5 + 0.025**2 / 18))
+
+
+def test_one_seed_alone_gives_no_noise_between_seeds():
+    alone = (np.array([1.0]), np.array([2.0]))
+    assert paired_test(alone, 0.01, 5.0, seed_noise=(0.03, 18.0)) == paired_test(alone, 0.01, 5.0)
