@@ -60,7 +60,7 @@ def series_rows(labels: Any, series: GraphSeries, about: str) -> NDArray[np.int6
     Example:
         >>> from gnnkit.data import simulate_traffic
         >>> series = simulate_traffic(num_nodes=3, days=1)
-        >>> series_rows([str(series.start), "2015-01-01T01:00"], series, "forecasts a").tolist()
+        >>> series_rows([str(series.start), str(series.start + pd.Timedelta(hours=1))], series, "a").tolist()
         [0, 12]
     """
     values = np.asarray(labels)
