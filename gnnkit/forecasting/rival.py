@@ -282,4 +282,5 @@ def _check_no_peek(
 
 def _num_parameters(rival: Any) -> int:
     count: Any = getattr(rival, "num_parameters", 0)
-    return int(count() if callable(count) else count)
+    found: Any = count() if callable(count) else count
+    return int(found)
