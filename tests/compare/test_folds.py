@@ -80,7 +80,7 @@ def test_a_comparison_scores_all_folds_together_and_tests_the_days(week):
     assert test.difference == pytest.approx(gap.mean())
     scores = (ours * counts).sum(axis=1) / counts.sum()
     noise = scores.var(ddof=1) / 2
-    assert test.dm == pytest.approx(gap.mean() / np.sqrt(gap.var(ddof=1) / 4 + noise))
+    assert test.statistic == pytest.approx(gap.mean() / np.sqrt(gap.var(ddof=1) / 4 + noise))
     if noise < 1e-6 * gap.var(ddof=1):
         assert test.p == pytest.approx(stats.ttest_1samp(gap, 0).pvalue, rel=1e-3)
     assert "Student's t over spans" in SIGNIFICANCE.methods(results)
