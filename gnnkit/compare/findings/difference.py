@@ -88,7 +88,8 @@ class Words:
     def of(cls, evidence: Evidence) -> Words:
         """The words for the data of a comparison."""
         series = evidence.series
-        step, share = series.step_minutes or series.step_unit or None, len(series.split.test) / series.num_rows
+        step = series.step_minutes or series.step_unit or None
+        share = sum(len(fold.series.split.test) for fold in evidence.folds) / series.num_rows
         return cls(series.unit, step, evidence.spec.confidence, share)
 
     def ahead(self, horizon: int) -> str:
