@@ -34,6 +34,7 @@ def compare(
     name: str | None = None,
     out: str | Path | None = None,
     jobs: int = 1,
+    track: str | None = None,
     progress: bool = True,
     **settings: Any,
 ) -> Comparison:
@@ -51,6 +52,8 @@ def compare(
         out: folder for the results and the finished fits; one that was cut off goes on where it stopped. None
             (default): nothing is kept.
         jobs: fits at a time, each in a process of its own if there are more than one (default 1).
+        track: "tensorboard", "mlflow" or "wandb" logs each fit that is run there; what is written to a disk lies in
+            `track/` of `out` (`gnnkit.training.track`). None (default): nowhere.
         progress: True (default): bars in a notebook or on a terminal; False: quiet.
         settings: all else that `gnnkit compare` takes, by the names of `ComparisonSpec`: `seeds`, `epochs`,
             `ablate_graph`, `history`, `settings` …; and how the data are read: `target`, `time`, `node`, `unit`,
@@ -81,12 +84,14 @@ def compare(
     read = replace(read, name=name) if name else read
     if out is not None:
         check_output(out)
+    elif track is not None:
+        raise ValueError(f"track={track!r}: a tracker needs a folder that stays; give out")
     console = Console(stderr=True)
     # A line for each fit, as a log file gets, would be in the way of whoever reads a script's own output.
     shown = open_matrix(console) if progress and (console.is_terminal or console.is_jupyter) else nullcontext()
     with shown as bars:
         resume = out is not None and (Path(out) / "results.json").is_file()
-        found = run(spec, bars, series=read, jobs=jobs, directory=out, resume=resume)
+        found = run(spec, bars, series=read, jobs=jobs, directory=out, resume=resume, track=track)
     found.spec["command"] = _call(spec, fields, graph is not None)
     if out is not None:
         write_output(found, out)

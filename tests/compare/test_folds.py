@@ -160,9 +160,9 @@ def test_graph_and_season_are_of_rows_that_no_fold_tests(tmp_path):
     pd.DataFrame(values, columns=list("abcd")).to_csv(tmp_path / "own.csv", index=False)
     spec = _spec(series=tmp_path / "own.csv", graph_from="correlation", neighbours=1, folds=3)
     final, series, _ = settle_folds(spec, load_for(spec))
-    assert series.graph_rows == range(168)
+    assert series.graph_rows == range(163)
     assert set(zip(*series.edge_index.tolist(), strict=True)) == {(0, 1), (1, 0), (2, 3), (3, 2)}
-    assert [fold_series(final, series, fold).graph_rows for fold in range(3)] == [range(168)] * 3
+    assert [fold_series(final, series, fold).graph_rows for fold in range(3)] == [range(163)] * 3
     assert series.season is None
     whole = dataclasses.replace(series, split=chronological_split(hours), graph_rows=None)
     assert infer_settings(whole).season == DAY  # as 70% of the rows show
