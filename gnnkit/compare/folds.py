@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,11 +12,11 @@ from torch import Tensor
 
 from gnnkit.compare.scores import Outcome
 from gnnkit.compare.spec.comparison import ComparisonSpec, FinalSpec
-from gnnkit.data import GraphSeries, Windows, WindowSplits, rolling_splits
-from gnnkit.forecasting.settle import settle
+from gnnkit.data import FIRST_FOLD, GraphSeries, Windows, WindowSplits, infer_settings, rolling_splits
+from gnnkit.forecasting.settle import load_series, settle
 from gnnkit.training import FitResult
 
-__all__ = ["Fold", "JoinedWindows", "fold_series", "join_outcomes", "settle_folds"]
+__all__ = ["Fold", "JoinedWindows", "fold_series", "join_outcomes", "load_for", "read_split", "settle_folds"]
 
 
 @dataclass(frozen=True)
@@ -28,11 +27,26 @@ class Fold:
     windows: WindowSplits
 
 
+def read_split(spec: ComparisonSpec) -> tuple[float, float, float] | None:
+    """The shares that a series is read with: what is made of its training rows, as a graph, is made of these."""
+    return spec.split if spec.folds == 1 else FIRST_FOLD
+
+
+def load_for(spec: ComparisonSpec) -> GraphSeries:
+    """The data that a comparison names.
+
+    Raises:
+        ValueError: as `gnnkit.forecasting.load_series`.
+    """
+    return load_series(spec.model_copy(update={"split": read_split(spec)}))
+
+
 def settle_folds(spec: ComparisonSpec, series: GraphSeries) -> tuple[FinalSpec, GraphSeries, list[str]]:
     """Fill in what a spec leaves to the data, from rows that no fold tests.
 
-    With several folds the series has the split of the first: form, audit and tuning see no row that is tested. The
-    first histories of validation and test rows then lie in the rows before, so that the tested rows have no gap.
+    With several folds the series has the split of the first: season, form, audit and tuning see no row that is tested,
+    and nor does the choice of models by their validation errors (`join_outcomes`). The first histories of validation
+    and test rows then lie in the rows before, so that the tested rows have no gap.
 
     Returns:
         As `gnnkit.forecasting.settle`.
@@ -40,14 +54,15 @@ def settle_folds(spec: ComparisonSpec, series: GraphSeries) -> tuple[FinalSpec, 
     Raises:
         ValueError: as there; or too few rows for so many folds.
     """
-    final, settled, sentences = settle(spec, series, FinalSpec)
-    if spec.folds == 1:
-        return final, settled, sentences
-    first = rolling_splits(series.num_rows, spec.folds, season=settled.season)[0]
-    final, settled, sentences = settle(spec, dataclasses.replace(settled, split=first), FinalSpec)
+    if spec.folds == 1 or not isinstance(series, GraphSeries):
+        return settle(spec, series, FinalSpec)
+    early = dataclasses.replace(series, split=rolling_splits(series.num_rows, spec.folds)[0])
+    season = infer_settings(early, history=spec.history, horizons=spec.horizons).season
+    first = rolling_splits(series.num_rows, spec.folds, season=season)[0]
+    final, settled, sentences = settle(spec, dataclasses.replace(early, split=first, season=season), FinalSpec)
     tested = 100 * (series.num_rows - first.test.start) / series.num_rows
     about = f"{spec.folds} folds with rolling origins test the last {tested:.0f}% of the rows, each row once; what is"
-    sentences.append(f"{about} chosen for the data is chosen on the rows before the first of them.")
+    sentences.append(f"{about} chosen, for the data or among models, is chosen on the rows before the first of them.")
     return final.model_copy(update={"reach_back": True}), settled, sentences
 
 
@@ -109,7 +124,8 @@ class JoinedWindows:
 def join_outcomes(outcomes: Sequence[Outcome]) -> Outcome:
     """What one model predicted with one seed in all folds, as one outcome.
 
-    Epochs are those of the last fold, which has most rows; seconds are summed; the validation error is the mean.
+    Epochs are those of the last fold, which has most rows; seconds are summed. The validation error is that of the
+    first fold: later folds are validated on rows that earlier ones test, and a choice by these would have seen them.
 
     Args:
         outcomes: one for each fold, the earliest first.
@@ -133,7 +149,7 @@ def _joined(parts: Sequence[Tensor | None]) -> Tensor | None:
 def _joined_fit(fits: Sequence[FitResult]) -> FitResult:
     return dataclasses.replace(
         fits[-1],
-        best_val_mae=statistics.fmean(fit.best_val_mae for fit in fits),
+        best_val_mae=fits[0].best_val_mae,
         wall_seconds=sum(fit.wall_seconds for fit in fits),
         peak_memory_mb=max(fit.peak_memory_mb for fit in fits),
     )

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from gnnkit.compare.comparison import Comparison
+from gnnkit.compare.folds import read_split
 from gnnkit.compare.output import check_output, write_output
 from gnnkit.compare.runner import run
 from gnnkit.compare.spec.comparison import ComparisonSpec, make_spec
@@ -33,6 +34,7 @@ def compare(
     name: str | None = None,
     out: str | Path | None = None,
     jobs: int = 1,
+    track: str | None = None,
     progress: bool = True,
     **settings: Any,
 ) -> Comparison:
@@ -50,6 +52,8 @@ def compare(
         out: folder for the results and the finished fits; one that was cut off goes on where it stopped. None
             (default): nothing is kept.
         jobs: fits at a time, each in a process of its own if there are more than one (default 1).
+        track: "tensorboard", "mlflow" or "wandb" logs each fit that is run there; what is written to a disk lies in
+            `track/` of `out` (`gnnkit.training.track`). None (default): nowhere.
         progress: True (default): bars in a notebook or on a terminal; False: quiet.
         settings: all else that `gnnkit compare` takes, by the names of `ComparisonSpec`: `seeds`, `epochs`,
             `ablate_graph`, `history`, `settings` …; and how the data are read: `target`, `time`, `node`, `unit`,
@@ -76,16 +80,18 @@ def compare(
     """
     given, fields = _sorted(settings)
     spec = make_spec(**{**given, **({} if models is None else {"models": _listed(models)})}, horizons=horizons)
-    read = read_in_memory(series, graph, fields, split=spec.split)
+    read = read_in_memory(series, graph, fields, split=read_split(spec))
     read = replace(read, name=name) if name else read
     if out is not None:
         check_output(out)
+    elif track is not None:
+        raise ValueError(f"track={track!r}: a tracker needs a folder that stays; give out")
     console = Console(stderr=True)
     # A line for each fit, as a log file gets, would be in the way of whoever reads a script's own output.
     shown = open_matrix(console) if progress and (console.is_terminal or console.is_jupyter) else nullcontext()
     with shown as bars:
         resume = out is not None and (Path(out) / "results.json").is_file()
-        found = run(spec, bars, series=read, jobs=jobs, directory=out, resume=resume)
+        found = run(spec, bars, series=read, jobs=jobs, directory=out, resume=resume, track=track)
     found.spec["command"] = _call(spec, fields, graph is not None)
     if out is not None:
         write_output(found, out)

@@ -39,6 +39,7 @@ __all__ = [
     "job_windows",
     "plan_jobs",
     "run_job",
+    "unchanged_graphs",
 ]
 
 _TRAINING = {*TrainingSettings.model_fields} - {"seed", "device"}
@@ -149,6 +150,29 @@ def ablation_notes(spec: ComparisonSpec) -> list[str]:
     ]
 
 
+def unchanged_graphs(spec: ComparisonSpec, series: GraphSeries) -> dict[Adjacency, list[int]]:
+    """The seeds with which a wrong graph is the given one again, as a complete graph is that is shuffled.
+
+    Args:
+        spec: its seeds draw the graphs; there are none without an ablation.
+        series: has the given graph.
+
+    Example:
+        >>> from gnnkit.compare import make_spec
+        >>> from gnnkit.data import simulate_traffic
+        >>> pair = {"edge_index": torch.tensor([[0, 1], [1, 0]]), "edge_weight": torch.ones(2)}
+        >>> series = dataclasses.replace(simulate_traffic(num_nodes=2, days=1), **pair)
+        >>> unchanged_graphs(make_spec(models=["gcn"], ablate_graph=["gcn"], seeds=[0, 1]), series)
+        {'shuffled': [0, 1], 'random': [0, 1]}
+    """
+    given = series.edge_index, series.edge_weight
+    found: dict[Adjacency, list[int]] = {"shuffled": [], "random": []}
+    for kind, seed in itertools.product(found, spec.seeds if spec.ablate_graph else ()):
+        if _edges(*graph_variant(*given, series.num_nodes, kind, seed=seed)) == _edges(*given):
+            found[kind].append(seed)
+    return found
+
+
 def job_settings(spec: ComparisonSpec, job: Job) -> tuple[dict[str, Any], TrainingSettings]:
     """The settings of a job: those of its model, and those of its training.
 
@@ -244,6 +268,11 @@ def run_job(
     family = MODELS[job.model].family
     outcome = Outcome(job.model, family, job.seed, test, trained.result, job.condition, validation, **quantiles)
     return outcome, time.perf_counter() - start
+
+
+def _edges(edge_index: Tensor, edge_weight: Tensor) -> list[tuple[int, int, float]]:
+    """The edges in an order that is the same for the same graph."""
+    return sorted(zip(*edge_index.tolist(), edge_weight.tolist(), strict=True))
 
 
 def _file_name(model: str) -> str:

@@ -128,7 +128,8 @@ def _failures(evidence: Evidence) -> list[Failure]:
     for job in evidence.jobs:
         error = evidence.lost[job.key] if job.key in evidence.lost else evidence.stored[job].error
         if error is not None:
-            found.append(Failure(job.model, job.seed, error, job.condition.label))
+            place = [job.condition.label, f"fold {job.fold + 1}" if evidence.spec.folds > 1 else ""]
+            found.append(Failure(job.model, job.seed, error, ", ".join(filter(None, place))))
     return found
 
 

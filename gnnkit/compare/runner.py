@@ -17,7 +17,7 @@ from gnnkit.compare.budget import match_budget
 from gnnkit.compare.comparison import Comparison
 from gnnkit.compare.conditions import BASE
 from gnnkit.compare.evidence import Evidence, has_graph
-from gnnkit.compare.folds import Fold, fold_series, settle_folds
+from gnnkit.compare.folds import Fold, fold_series, load_for, settle_folds
 from gnnkit.compare.forecasts.judged import align_files
 from gnnkit.compare.jobs import Job, check_models, job_windows, plan_jobs
 from gnnkit.compare.judge import judge
@@ -28,7 +28,7 @@ from gnnkit.compare.spec.comparison import ComparisonSpec, FinalSpec
 from gnnkit.compare.store import JobStore, code_digest, fingerprint
 from gnnkit.compare.trials import check_trials, round_jobs, tune
 from gnnkit.data import GraphSeries
-from gnnkit.forecasting.settle import check_observed, fit_windows, load_series
+from gnnkit.forecasting.settle import check_observed, fit_windows
 from gnnkit.training import MatrixProgress, resolve_device
 from gnnkit.training.environment import environment
 from gnnkit.training.track import open_track
@@ -97,7 +97,7 @@ def run(
         raise ValueError(f"jobs is {jobs}; give a number of processes of at least 1")
     if track is not None and directory is None:
         raise ValueError(f"track: {track} needs a folder that stays; give a directory")
-    series = load_series(spec) if series is None else series
+    series = load_for(spec) if series is None else series
     final, series, sentences = settle_folds(spec, series)
     if spec.ablate_graph and not has_graph(series):
         raise ValueError(

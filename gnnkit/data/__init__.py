@@ -13,7 +13,7 @@ from gnnkit.data.relations import Triples, TripleSplit, check_no_leak, split_by_
 from gnnkit.data.scaling import SCALERS, MaxScaler, Scaler, StandardScaler, fit_scaler
 from gnnkit.data.series import GraphSeries
 from gnnkit.data.simulate import simulate_traffic
-from gnnkit.data.splits import Split, chronological_split, rolling_splits
+from gnnkit.data.splits import FIRST_FOLD, Split, chronological_split, rolling_splits
 from gnnkit.data.store import SeriesStore
 from gnnkit.data.text import TextSplit, TextWindows, WindowBatch, read_text, split_text, text_digest
 from gnnkit.data.triples import LoadedTriples, load_triples
@@ -21,6 +21,7 @@ from gnnkit.data.windows import Batch, Windows, WindowSplits, make_windows
 
 __all__ = [
     "DATASETS",
+    "FIRST_FOLD",
     "SCALERS",
     "Batch",
     "Combinations",

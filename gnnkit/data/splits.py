@@ -6,7 +6,12 @@ import itertools
 import math
 from dataclasses import dataclass
 
-__all__ = ["Split", "chronological_split", "rolling_splits"]
+__all__ = ["FIRST_FOLD", "Split", "chronological_split", "rolling_splits"]
+
+TESTED, VALIDATED = 0.6, 1 / 8
+FIRST_FOLD = (0.34, 0.06, 0.6)
+"""Shares of train, validation and test rows, all of whose training rows every fold of `rolling_splits` trains on,
+whatever the number of rows."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ def chronological_split(num_rows: int, fractions: tuple[float, float, float] = (
 
 
 def rolling_splits(
-    num_rows: int, folds: int, *, season: int | None = None, tested: float = 0.6, validated: float = 1 / 8
+    num_rows: int, folds: int, *, season: int | None = None, tested: float = TESTED, validated: float = VALIDATED
 ) -> tuple[Split, ...]:
     """Splits with rolling origins: each trains on all rows before its validation rows, and tests on the rows after.
 

@@ -1,16 +1,24 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy import stats
 
 from gnnkit.compare import make_spec, run
 from gnnkit.compare.findings.significance import SIGNIFICANCE
-from gnnkit.compare.folds import JoinedWindows, fold_series, join_outcomes, settle_folds
+from gnnkit.compare.folds import JoinedWindows, fold_series, join_outcomes, load_for, settle_folds
 from gnnkit.compare.jobs import job_windows
 from gnnkit.compare.scores import Outcome
-from gnnkit.data import GraphSeries, chronological_split, simulate_traffic
+from gnnkit.data import (
+    FIRST_FOLD,
+    GraphSeries,
+    chronological_split,
+    infer_settings,
+    rolling_splits,
+    simulate_traffic,
+)
 from gnnkit.training import FitResult
 
 DAY = 24
@@ -119,7 +127,7 @@ def test_what_folds_predicted_stands_in_order_of_time():
     assert join_outcomes([outcome]) is outcome
 
 
-def test_what_fits_cost_is_summed_over_folds():
+def test_what_fits_cost_is_summed_over_folds_and_models_are_chosen_on_rows_that_none_tests():
     fit = FitResult([], 3, 2.0, 10.0, 1.0, 50.0, 7, "epochs")
     outcomes = [
         Outcome("a", "sequence", 0, torch.zeros(1, 1, 1), dataclasses.replace(fit, best_val_mae=value))
@@ -127,7 +135,7 @@ def test_what_fits_cost_is_summed_over_folds():
     ]
     joined = join_outcomes(outcomes).fitted
     assert joined is not None
-    assert (joined.wall_seconds, joined.best_val_mae, joined.best_epoch) == (20.0, 2.0, 3)
+    assert (joined.wall_seconds, joined.best_val_mae, joined.best_epoch) == (20.0, 1.0, 3)
 
 
 def test_too_few_rows_and_two_ways_to_split_are_one_line():
@@ -136,3 +144,33 @@ def test_too_few_rows_and_two_ways_to_split_are_one_line():
         run(make_spec(models=["dlinear"], folds=40, history=12, horizons=[12]), series=short)
     with pytest.raises(ValueError, match="folds: 3 split the rows by themselves; leave split out, or give folds = 1"):
         make_spec(folds=3, split=(0.6, 0.2, 0.2))
+
+
+def _with_a_day(hours: int, *, until: int) -> np.ndarray:
+    """Four nodes in two pairs that go together up to a row; behind it others do, and a day begins."""
+    noise = np.random.default_rng(0).normal(size=(hours, 4))
+    noise[:until, 1], noise[:until, 3] = noise[:until, 0], noise[:until, 2]
+    noise[until:, 2], noise[until:, 3] = noise[until:, 0], noise[until:, 1]
+    day = 9 * np.sin(2 * np.pi * np.arange(hours) / DAY)[:, None]
+    return (10 + noise + np.where(np.arange(hours)[:, None] < until, 0, day)).astype(np.float32)
+
+
+def test_graph_and_season_are_of_rows_that_no_fold_tests(tmp_path):
+    values, hours = _with_a_day(480, until=192), 480
+    pd.DataFrame(values, columns=list("abcd")).to_csv(tmp_path / "own.csv", index=False)
+    spec = _spec(series=tmp_path / "own.csv", graph_from="correlation", neighbours=1, folds=3)
+    final, series, _ = settle_folds(spec, load_for(spec))
+    assert series.graph_rows == range(163)
+    assert set(zip(*series.edge_index.tolist(), strict=True)) == {(0, 1), (1, 0), (2, 3), (3, 2)}
+    assert [fold_series(final, series, fold).graph_rows for fold in range(3)] == [range(163)] * 3
+    assert series.season is None
+    whole = dataclasses.replace(series, split=chronological_split(hours), graph_rows=None)
+    assert infer_settings(whole).season == DAY  # as 70% of the rows show
+    assert settle_folds(_spec(folds=3), whole)[1].season is None
+
+
+@pytest.mark.parametrize("rows", [30, 97, 101, 168, 2016])
+@pytest.mark.parametrize("season", [None, 7, 24])
+def test_a_series_is_read_with_rows_that_each_fold_trains_on(rows, season):
+    read = chronological_split(rows, FIRST_FOLD)
+    assert read.train.stop <= rolling_splits(rows, 3, season=season)[0].train.stop

@@ -165,6 +165,7 @@ def test_a_run_that_is_kept_goes_on(tmp_path, monkeypatch):
         (FRAME, {"season": 1}, "season: 1 is not allowed: give at least 2"),
         (FRAME, {"time": "day", "time_column": "day"}, "time and time_column are one setting; give one of them"),
         (FRAME.head(8), {"history": 12}, "history=12 and horizon="),
+        (FRAME, {"track": "tensorboard"}, "track='tensorboard': a tracker needs a folder that stays; give out"),
     ],
 )
 def test_wrong_input_is_said_in_a_line(frame, settings, message):

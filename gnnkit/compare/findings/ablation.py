@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from gnnkit.compare.evidence import Evidence
 from gnnkit.compare.findings.difference import Difference, Words, interval_entries, judged_columns
 from gnnkit.compare.findings.finding import Finding, Headline
 from gnnkit.compare.findings.plots_significance import ablation_differences
+from gnnkit.compare.jobs import unchanged_graphs
 from gnnkit.compare.report.tables import ahead, confidence_label, sample_size, score_places, with_unit
 from gnnkit.compare.results import Results
 from gnnkit.report.numbers import format_number, format_p
@@ -82,7 +84,9 @@ class Ablation:
     notes: list[str]
 
 
-def judge_ablation(table: ErrorTable, words: Words) -> Ablation | None:
+def judge_ablation(
+    table: ErrorTable, words: Words, *, same: Mapping[Adjacency, Sequence[int]] = MappingProxyType({})
+) -> Ablation | None:
     """Say whether the given graph matters: the same models by the same recipe, on the given and on other graphs.
 
     At the largest horizon every other graph is tested against the given one (`ErrorTable.test`), with Holm's
@@ -105,6 +109,7 @@ def judge_ablation(table: ErrorTable, words: Words) -> Ablation | None:
     Args:
         table: the errors; those under other conditions than the graph's are passed over.
         words: for the sentences.
+        same: seeds with which another graph is the given one again (a complete graph, shuffled); those say nothing.
 
     Returns:
         None where no model saw another graph.
@@ -125,9 +130,9 @@ def judge_ablation(table: ErrorTable, words: Words) -> Ablation | None:
         nothing = "Open whether the given graph matters: no model was trained both on it and on another."
         found = {"horizon": max(table.horizons), "rows": [], "tests": [], "verdict": "open", "sentence": nothing}
         return Ablation(**found, notes=notes) if lost else None
-    *others, last = (_Trial(table, horizon, names, words) for horizon in table.horizons)
+    *others, last = (_Trial(table, horizon, names, words, same) for horizon in table.horizons)
     verdict, sentence = last.verdict()
-    notes += [trial.verdict()[1] for trial in reversed(others)] + last.notes()
+    notes += [trial.verdict()[1] for trial in reversed(others)] + last.notes() + _same_again(names, same)
     found = {"horizon": last.horizon, "rows": last.rows(), "tests": last.tests}
     return Ablation(**found, verdict=verdict, sentence=sentence, notes=notes)
 
@@ -140,6 +145,7 @@ class _Trial:
     horizon: int
     names: list[tuple[str, Adjacency]]
     words: Words
+    same: Mapping[Adjacency, Sequence[int]]
 
     @property
     def models(self) -> list[str]:
@@ -162,12 +168,12 @@ class _Trial:
 
     @cached_property
     def _gaps(self) -> dict[tuple[str, Adjacency], np.ndarray]:
-        """Errors on every other graph less those on the given one, seed by seed, [S, W]."""
+        """Errors on every other graph less those on the given one, seed by seed, [S, W]; without seeds of `same`."""
         gaps = {}
         for model, adjacency in self.names:
             conditions = Condition(adjacency=adjacency), BASE
             seeds, given = (self.table.seeds(model, condition) for condition in conditions)
-            both = [seed for seed in seeds if seed in given]
+            both = [seed for seed in seeds if seed in given and seed not in self.same.get(adjacency, ())]
             if adjacency != "given" and both:
                 ours, theirs = (self.table.window_errors(model, self.horizon, condition=c) for c in conditions)
                 gaps[model, adjacency] = ours[[seeds.index(s) for s in both]] - theirs[[given.index(s) for s in both]]
@@ -289,7 +295,20 @@ class _Trial:
 
 
 def _find(evidence: Evidence) -> Ablation | None:
-    return judge_ablation(evidence.table, Words.of(evidence))
+    same = unchanged_graphs(evidence.spec, evidence.series)
+    return judge_ablation(evidence.table, Words.of(evidence), same=same)
+
+
+def _same_again(names: Sequence[tuple[str, Adjacency]], same: Mapping[Adjacency, Sequence[int]]) -> list[str]:
+    """What is said of other graphs that are the given one."""
+    tried = {adjacency for _, adjacency in names}
+    found = []
+    for kind in (kind for kind, seeds in same.items() if seeds and kind in tried):
+        seeds = ", ".join(map(str, same[kind]))
+        one = len(same[kind]) == 1
+        which = f"seed {seeds}, which says" if one else f"seeds {seeds}, which say"
+        found.append(f"{IN_WORDS[kind].capitalize()} is the given one again with {which} nothing of it.")
+    return found
 
 
 def _statement(results: Results, found: Ablation) -> Statement:

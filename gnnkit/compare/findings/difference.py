@@ -88,7 +88,8 @@ class Words:
     def of(cls, evidence: Evidence) -> Words:
         """The words for the data of a comparison."""
         series = evidence.series
-        step, share = series.step_minutes or series.step_unit or None, len(series.split.test) / series.num_rows
+        step = series.step_minutes or series.step_unit or None
+        share = sum(len(fold.series.split.test) for fold in evidence.folds) / series.num_rows
         return cls(series.unit, step, evidence.spec.confidence, share)
 
     def ahead(self, horizon: int) -> str:
@@ -120,13 +121,14 @@ class Words:
         assert row.p is not None  # a verdict stands on a test
         return f"p = {row.p:.2g}" if row.p >= 0.001 else "p < 0.001"
 
-    def power(self, detectable: float | None, score: float, seen: float) -> str:
+    def power(self, detectable: float | None, score: float, seen: float, *, seeds: int = 1) -> str:
         """What a test that found nothing could have found.
 
         Args:
             detectable: smallest true difference that it finds with a chance of 80%.
             score: of the other model.
             seen: the difference that was seen.
+            seeds: of the models; the noise between several is in the test, and more rows alone do not lower it.
 
         Example:
             >>> Words("mph").power(0.12, 2.0, 0.04)
@@ -137,7 +139,8 @@ class Words:
         share = f" ({100 * detectable / score:.2g}%)" if score > 0 else ""
         sentence = f"A true difference of {detectable:.2g}{self._unit()}{share} would be found with a chance of 80%"
         times = (detectable / seen) ** 2 if seen else math.inf
-        more = f"; this one, in {times:.2g} times the rows" if 1 < times < 1000 else ""
+        what = "rows" if seeds == 1 else "rows and seeds"
+        more = f"; this one, in {times:.2g} times the {what}" if 1 < times < 1000 else ""
         return f"{sentence}{more}."
 
     def size(self, counts: np.ndarray, seeds: int) -> str:

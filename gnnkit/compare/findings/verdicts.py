@@ -178,7 +178,8 @@ class _Referee(NamedTuple):
             f"{self.metric.upper()}: {self.words.difference_with_p(test)}."
         )
         if not test.clear:
-            sentence += f" {self.words.power(test.detectable, self._score(rival), test.difference)}"
+            seeds = max(len(self.table.scores(name, self.horizon, self.metric)) for name in (model, rival))
+            sentence += f" {self.words.power(test.detectable, self._score(rival), test.difference, seeds=seeds)}"
         families = self.table.families
         members = {best: [name for name in families if families[name] == families[best]] for best in (model, rival)}
         if any(len(names) > 1 for names in members.values()):

@@ -27,7 +27,8 @@ def on_graphs(model: str, *, seeds=(0, 1, 2), **errors) -> list[Outcome]:
 
 def judged(outcomes, windows=None, mask=MASK, **options):
     given = {"unit": "mph", "step_minutes": 5.0}
-    return judge_ablation(ErrorTable(outcomes, TRUE, mask, windows or {2: WINDOWS}), Words(**(given | options)))
+    table, same = ErrorTable(outcomes, TRUE, mask, windows or {2: WINDOWS}), options.pop("same", {})
+    return judge_ablation(table, Words(**(given | options)), same=same)
 
 
 def compared(a, b):
@@ -244,6 +245,19 @@ def test_a_small_gain_on_every_window_is_found():
         judged(on_graphs("gcn", given=hard(s), identity=hard(s + 1) + 0.1, random=hard(s + 2) + 0.1)) for s in range(9)
     ]
     assert {found.verdict for found in gains} == {"yes"}
+
+
+def test_another_graph_that_is_the_given_one_says_nothing():
+    base = hard(0)
+    tried = on_graphs("gcn", given=base, identity=base + 1, shuffled=base + 1, random=base)
+    assert judged(tried).verdict == "no"  # a gain of 0 over a graph that is thought to be another
+    found = judged(tried, same={"random": [0, 1, 2], "shuffled": []})
+    assert found.verdict == "yes"
+    assert [test.adjacency for test in found.tests] == ["identity", "shuffled"]
+    assert found.notes == ["A random graph is the given one again with seeds 0, 1, 2, which say nothing of it."]
+    one = judged(tried, same={"shuffled": [1], "random": [0, 1, 2]})
+    assert "with seed 1, which says" in one.notes[0]
+    assert one.verdict == "yes"
 
 
 def test_what_is_not_about_the_graph_is_left_out():

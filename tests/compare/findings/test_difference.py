@@ -26,3 +26,8 @@ def test_a_difference_has_its_interval_only_where_it_was_tested():
     ]  # fmt: skip
     assert [entry.text for entry in interval_entries(Difference(difference=0.5), 2)] == ["+0.50", "–"]
     assert [entry.text for entry in interval_entries(None, 2)] == ["–", "–"]
+
+
+def test_more_rows_alone_do_not_lower_the_noise_between_seeds():
+    assert Words().power(0.2, 2.0, 0.1).endswith("; this one, in 4 times the rows.")
+    assert Words().power(0.2, 2.0, 0.1, seeds=3).endswith("; this one, in 4 times the rows and seeds.")
