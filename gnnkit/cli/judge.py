@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from gnnkit.cli.options import help_text, named_option, takes
-
-if TYPE_CHECKING:
-    from gnnkit.settings.declared import Settings
 
 __all__ = ["app", "judge"]
 
@@ -52,13 +49,7 @@ prediction intervals:
 """
 
 
-def _settings() -> type[Settings]:
-    from gnnkit.settings.judging import JudgeFields
-
-    return JudgeFields
-
-
-@app.command(help=help_text(_HELP), short_help=_PURPOSE, cls=takes(_settings))
+@app.command(help=help_text(_HELP), short_help=_PURPOSE, cls=takes("gnnkit.settings.judging:JudgeFields"))
 def judge(
     ctx: typer.Context,
     out: Annotated[

@@ -6,14 +6,22 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 import gnnkit
-from gnnkit.cli import main
+from gnnkit.cli import app, main
 from gnnkit.data import DATASETS
 from gnnkit.data.nodes import NODE_DATASETS
 from gnnkit.temporal import MODELS
 
 ROOT = Path(gnnkit.__file__).parents[1]
+
+
+def verbs(group, before=()):
+    """The words of each verb, from the top."""
+    for name, command in group.commands.items():
+        yield (*before, name)
+        yield from verbs(command, (*before, name)) if hasattr(command, "commands") else ()
 
 
 def call(*words):
@@ -54,6 +62,12 @@ def test_no_verb_shows_the_help_and_an_unknown_one_is_an_error(capsys):
     assert "compare" in capsys.readouterr().out
     assert call("compere") == 2
     assert capsys.readouterr().err.startswith("gnnkit: No such command 'compere'")
+
+
+@pytest.mark.parametrize("verb", sorted(verbs(get_command(app))), ids=" ".join)
+def test_every_verb_shows_its_help(verb, capsys):
+    assert call(*verb, "--help") == 0
+    assert f"Usage: gnnkit {' '.join(verb)}" in capsys.readouterr().out
 
 
 def test_the_parser_loads_nothing_heavy():
