@@ -296,6 +296,8 @@ def _uses_graph(spec: ComparisonSpec, model: str) -> bool:
     if entry.is_own:  # its constructor may mind made-up sizes; what its class says holds for all of them
         return entry.family == "graph" and bool(getattr(core_of(entry.build), "uses_graph", True))
     own = {name: value for name, value in spec.settings.get(model, {}).items() if name not in _TRAINING}
+    if entry.fits_itself:
+        return bool(entry.make({}, own).uses_graph)
     sizes = {"hidden_channels": spec.hidden_channels, "history": spec.history or 12, "num_nodes": 4}
     sizes |= {"edge_index": torch.zeros(2, 0, dtype=torch.int64)}
     with isolated_seed(0):

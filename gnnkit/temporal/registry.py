@@ -25,6 +25,7 @@ from gnnkit.temporal.graph_wavenet import GraphWaveNet
 from gnnkit.temporal.mtgnn import MTGNN
 from gnnkit.temporal.quantile import QuantileForecaster
 from gnnkit.temporal.residual import ResidualForecaster
+from gnnkit.temporal.ridge import Ridge
 from gnnkit.temporal.stgcn import STGCN
 from gnnkit.temporal.stid import STID
 from gnnkit.temporal.target_only import TargetOnlyForecaster, reads_features
@@ -43,6 +44,15 @@ _MTGNN: tuple[tuple[str, Literal["learned", "given", "both"], str], ...] = (
     ("mtgnn", "learned", "a graph that it learns"),
     ("mtgnn-given", "given", "the given graph"),
     ("mtgnn-both", "both", "the given graph and a learned one"),
+)
+
+_RIDGE: tuple[tuple[str, Literal["sequence", "graph"], str, dict[str, Any], str], ...] = (
+    ("ridge", "sequence", "a node's last values", {"hops": 0, "seasonal": False}, "Hoerl & Kennard (1970)"),
+    (
+        *("ridge-seasonal", "sequence", "a node's last values less the mean at their place in the season"),
+        *({"hops": 0, "seasonal": True}, "Hoerl & Kennard (1970)"),
+    ),
+    ("ridge-graph", "graph", "a node's last values and its neighbours'", {}, "Hoerl & Kennard (1970)"),
 )
 
 _ENTRIES = (
@@ -66,6 +76,12 @@ _ENTRIES = (
             paper,
         )
         for name, title, model, paper in _SEQUENCE
+    ),
+    *(
+        ModelEntry(
+            name, family, f"ridge regression on {of}, in closed form", partial(Ridge, **fixed), paper, fits_itself=True
+        )
+        for name, family, of, fixed, paper in _RIDGE
     ),
     ModelEntry(
         "dlinear",
