@@ -34,8 +34,8 @@ from gnnkit.data import GraphSeries, los_loop, make_windows
 from gnnkit.forecasting import FitSettings, FittedForecaster, evaluate_forecaster, train_forecaster
 from gnnkit.forecasting.baselines import BASELINES
 from gnnkit.report.markdown import markdown_table
-from gnnkit.statistics.bootstrap import paired_interval
-from gnnkit.statistics.diebold_mariano import diebold_mariano, holm
+from gnnkit.statistics.paired import judge_together
+from gnnkit.statistics.spans import SPANS, span_numbers, span_score, span_test
 from gnnkit.temporal import MODELS
 from gnnkit.training import predict
 
@@ -280,34 +280,34 @@ def _scores(rows: pd.DataFrame, score: str, with_published: bool) -> str:
 
 def _tests(errors: pd.DataFrame) -> str:
     """The pairs of `PAIRS`, tested window by window."""
-    lines, p_values = [], []
+    lines, tests = [], []
     for name, against in PAIRS:
         if not {name, against} <= set(errors["model"]):
             continue
         for horizon, part in errors[errors["model"].isin([name, against])].groupby("horizon"):
             counts = part.drop_duplicates("window").sort_values("window")["targets"].to_numpy(dtype=np.float64)
+            spans = span_numbers([np.arange(len(counts))])
             for metric, column in (("MAE", "mae"), ("RMSE", "mse")):
                 tables = [
                     part[part["model"] == one].pivot_table(index="seed", columns="window", values=column).to_numpy()
                     for one in (name, against)
                 ]
-                squared = metric == "RMSE"
-                interval = paired_interval(*tables, counts, block=12 + horizon, squared=squared, resamples=10_000)
-                p_values.append(diebold_mariano(*tables, counts, lag=horizon - 1, squared=squared).p_value)
-                difference = f"{interval.difference:+.4f} ({interval.low:+.4f} to {interval.high:+.4f})"
+                scores = [span_score(table, counts, spans, squared=metric == "RMSE") for table in tables]
+                tests.append(span_test(*scores))
                 seeds = " and ".join(str(len(table)) for table in tables)
-                lines.append(
-                    [f"`{name}` less `{against}`", f"{5 * horizon} min", metric, difference, seeds, str(len(counts))]
-                )
+                lines.append([f"`{name}` less `{against}`", f"{5 * horizon} min", metric, seeds, str(len(counts))])
     if not lines:
         return ""
-    adjusted = holm(p_values)
-    lines = [[*line, f"{p:.2g}", f"{q:.2g}"] for line, p, q in zip(lines, p_values, adjusted, strict=True)]
-    titles = ["pair", "up to", "error", "difference (95%)", "seeds", "windows", "p", f"p, Holm over these {len(lines)}"]
+    judged = judge_together(tests, 0.95)
+    lines = [
+        [*line, f"{found.difference:+.4f} ({found.low:+.4f} to {found.high:+.4f})", f"{found.p_value:.2g}"]
+        for line, found in zip(lines, judged, strict=True)
+    ]
+    titles = ["pair", "up to", "error", "seeds", "windows", "difference (95%)", f"p, Holm over these {len(lines)}"]
     return (
         "\n## With neighbours and without, tested window by window\n\nOne model with its neighbours' histories and "
-        "without them. Intervals are of a moving-block bootstrap over windows, with the noise between seeds added; p "
-        "is Diebold and Mariano's with fixed smoothing, the noise between seeds included.\n\n"
+        f"without them: Student's t over {SPANS} spans of test windows (Ibragimov and Müller, 2010), the noise between "
+        "seeds added. Interval and p are of one test, corrected for all of these.\n\n"
         + markdown_table(titles, lines)
         + "\n"
     )
