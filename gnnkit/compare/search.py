@@ -61,9 +61,10 @@ def search_space(spec: FinalSpec, model: str) -> dict[str, Interval | Choice]:
 
     For every model: the learning rate (log-uniform, from an eighth to four times the spec's), the weight decay (none,
     1e-5, 1e-4 or 1e-3) and, where it has one, the width (half, once, twice, four times the spec's) and the dropout
-    (uniform, 0 to 0.5); a rival that fits itself has neither rate nor decay of the spec's. What the model declares (`search_space` of its class) is added or takes their place, and what
-    `spec.search` says takes the place of both. What `spec.settings` gives is not drawn. A range is widened where it
-    does not hold what the first trial has: the settings as given.
+    (uniform, 0 to 0.5); a rival that fits itself has neither rate nor decay of the spec's. What the model declares
+    (`search_space` of its class) is added or takes their place, and what `spec.search` says takes the place of both.
+    What `spec.settings` gives is not drawn. A range is widened where it does not hold what the first trial has: the
+    settings as given.
 
     Raises:
         ValueError: a model declares what is no range, or no setting of its own; or nothing is left to draw.
