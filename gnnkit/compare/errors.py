@@ -164,16 +164,6 @@ class ErrorTable:
             self._span_scores[key] = self._by_span(self.window_errors(model, horizon, metric), horizon, metric)
         return self._span_scores[key]
 
-    def seed_noise(self, horizon: int, metric: str = "mae") -> tuple[float, float] | None:
-        """The variance of scores between seeds, the mean over all models of several seeds, and its degrees of freedom.
-
-        Of three seeds a variance has two degrees, and is known badly; of three seeds of each of nine models it has 18.
-        """
-        scores = [self.span_score(model, horizon, metric).scores for model in self.models]
-        several = [found for found in scores if len(found) > 1]
-        degrees = sum(len(found) - 1.0 for found in several)
-        return (float(np.mean([found.var(ddof=1) for found in several])), degrees) if several else None
-
     def test(
         self, a: Float[np.ndarray, "S W"], b: Float[np.ndarray, "Z W"], horizon: int, metric: str = "mae"
     ) -> PairedTest:

@@ -61,9 +61,10 @@ def search_space(spec: FinalSpec, model: str) -> dict[str, Interval | Choice]:
 
     For every model: the learning rate (log-uniform, from an eighth to four times the spec's), the weight decay (none,
     1e-5, 1e-4 or 1e-3) and, where it has one, the width (half, once, twice, four times the spec's) and the dropout
-    (uniform, 0 to 0.5). What the model declares (`search_space` of its class) is added or takes their place, and what
-    `spec.search` says takes the place of both. What `spec.settings` gives is not drawn. A range is widened where it
-    does not hold what the first trial has: the settings as given.
+    (uniform, 0 to 0.5); a rival that fits itself has neither rate nor decay of the spec's. What the model declares
+    (`search_space` of its class) is added or takes their place, and what `spec.search` says takes the place of both.
+    What `spec.settings` gives is not drawn. A range is widened where it does not hold what the first trial has: the
+    settings as given.
 
     Raises:
         ValueError: a model declares what is no range, or no setting of its own; or nothing is left to draw.
@@ -76,10 +77,10 @@ def search_space(spec: FinalSpec, model: str) -> dict[str, Interval | Choice]:
         (['learning_rate', 'weight_decay', 'window'], Interval(low=5, high=25, log=False))
     """
     entry, width = MODELS[model], asked_width(spec, model)
-    declared: dict[str, Any] = {
-        "learning_rate": ("log", *(spec.learning_rate * factor for factor in _RATES)),
-        "weight_decay": ("choice", *_DECAYS),
-    }
+    declared: dict[str, Any] = {}
+    if not entry.fits_itself:
+        declared["learning_rate"] = ("log", *(spec.learning_rate * factor for factor in _RATES))
+        declared["weight_decay"] = ("choice", *_DECAYS)
     if width:
         declared["hidden_channels"] = ("choice", *dict.fromkeys(max(1, round(width * factor)) for factor in _WIDTHS))
     if isinstance(entry.settings.get("dropout"), float):
@@ -96,6 +97,11 @@ def search_space(spec: FinalSpec, model: str) -> dict[str, Interval | Choice]:
         except ValueError as error:
             raise ValueError(f"search_space of {model}: {name}: {error}") from None
         space[name] = found.holding(given[name]) or found if name in given else found
+    if not space and entry.fits_itself:
+        raise ValueError(
+            f"trials: nothing says what {model} draws; give its class a search_space, or a range (--search "
+            f"'{model}.SETTING=[low, high]'), or leave it out"
+        )
     if not space:
         raise ValueError(f"trials: settings of {model} leave nothing to draw; leave one of them out")
     return space
@@ -106,6 +112,7 @@ def given_settings(spec: FinalSpec, model: str) -> dict[str, Any]:
     own = {name: value for name, value in MODELS[model].settings.items() if value is not inspect.Parameter.empty}
     width = asked_width(spec, model)
     shared = {"learning_rate": spec.learning_rate, "weight_decay": spec.weight_decay}
+    shared = {} if MODELS[model].fits_itself else shared
     return own | shared | ({"hidden_channels": width} if width else {}) | spec.settings.get(model, {})
 
 

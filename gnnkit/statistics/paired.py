@@ -35,27 +35,21 @@ class PairedTest:
     between_seeds: tuple[float, float] = (0.0, 1.0)
 
 
-def paired_test(
-    scores: Sequence[Float[np.ndarray, " S"]],
-    variance: float,
-    degrees: float,
-    *,
-    seed_noise: tuple[float, float] | None = None,
-) -> PairedTest:
+def paired_test(scores: Sequence[Float[np.ndarray, " S"]], variance: float, degrees: float) -> PairedTest:
     """Student's t of the difference of two mean scores, from its variance over windows and that between seeds.
 
     With the variance v of the mean over windows (ν degrees), and s² / S of the S scores of each model,
 
         deviation² = v + Σ s² / S,     degrees = deviation⁴ / (v² / ν + Σ (s² / S)² / (S − 1))
 
-    One seed says nothing of the noise between seeds, and nothing is added for it.
+    One seed says nothing of the noise between seeds, and nothing is added for it. A variance over few seeds is known
+    badly, and its degrees say so. It is not pooled with that of other models: some are a hundred times less steady than
+    others, and one of them would blur all, and be told apart from its like by luck.
 
     Args:
         scores: those of each model's seeds, first minus second.
         variance: of the difference, over windows.
         degrees: of freedom that it has.
-        seed_noise: s² of both models with several seeds, and its degrees of freedom, where it is known from more models
-            than these two (default None: each model's own).
 
     Source:
         Welch, "The generalization of 'Student's' problem", 1947; Satterthwaite, 1946.
@@ -67,11 +61,9 @@ def paired_test(
     difference = float(scores[0].mean() - scores[1].mean())
     several = [found for found in scores if len(found) > 1]
     noise = [(float(found.var(ddof=1)) / len(found), len(found) - 1.0) for found in several]
-    if several and seed_noise is not None:
-        noise = [(seed_noise[0] * sum(1 / len(found) for found in several), seed_noise[1])]
     seeds = sum(part for part, _ in noise)
     total = variance + seeds
-    rounding = 1e-12 * max(float(found.mean()) for found in scores)
+    rounding = 1e-12 * max(abs(float(found.mean())) for found in scores)
     if total <= rounding**2:  # what rounding leaves of a constant
         equal = abs(difference) <= rounding
         statistic = 0.0 if equal else float(np.copysign(np.inf, difference))

@@ -68,7 +68,7 @@ def span_score(
     return SpanScore(seed_scores(loss, counts, squared=squared), np.bincount(place, added) / len(counts))
 
 
-def span_test(a: SpanScore, b: SpanScore, *, seed_noise: tuple[float, float] | None = None) -> PairedTest:
+def span_test(a: SpanScore, b: SpanScore) -> PairedTest:
     """Are two forecasts equally good? Student's t of the mean differences of q spans of windows.
 
     With d_k what span k adds to the difference of the scores, which is s² / q of the spans' means where they are
@@ -82,7 +82,6 @@ def span_test(a: SpanScore, b: SpanScore, *, seed_noise: tuple[float, float] | N
 
     Args:
         a, b: scores on the same windows and spans.
-        seed_noise: see `paired_test`.
 
     Source:
         Ibragimov and Müller, "t-statistic based correlation and heterogeneity robust inference", 2010. Not from them:
@@ -97,7 +96,7 @@ def span_test(a: SpanScore, b: SpanScore, *, seed_noise: tuple[float, float] | N
     """
     q = len(a.parts)
     variance = q / (q - 1) * float(np.square(a.parts - b.parts).sum())
-    return paired_test((a.scores, b.scores), variance, q - 1.0, seed_noise=seed_noise)
+    return paired_test((a.scores, b.scores), variance, q - 1.0)
 
 
 def span_numbers(rows: Sequence[Int[np.ndarray, " W"]], *, season: int | None = None) -> Int[np.ndarray, " W"]:

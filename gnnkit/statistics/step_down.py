@@ -60,13 +60,7 @@ def step_down(
     return np.minimum(found, holm(own))
 
 
-def confidence_set(
-    scores: Sequence[SpanScore],
-    *,
-    seed_noise: tuple[float, float] | None = None,
-    draws: int = DRAWS,
-    seed: int = 0,
-) -> Float[np.ndarray, " K"]:
+def confidence_set(scores: Sequence[SpanScore], *, draws: int = DRAWS, seed: int = 0) -> Float[np.ndarray, " K"]:
     """p of "this model is among the best", for each of K models: those with p ≥ α are the model confidence set.
 
     While more than one model is left, all of them are asked together whether they are equal: the smallest p of all
@@ -76,7 +70,6 @@ def confidence_set(
 
     Args:
         scores: of each model on the same windows and spans.
-        seed_noise: see `gnnkit.statistics.paired.paired_test`.
         draws, seed: as for `step_down`.
 
     Returns:
@@ -94,7 +87,7 @@ def confidence_set(
     """
     left, found, reached = list(range(len(scores))), np.ones(len(scores)), 0.0
     pairs = list(itertools.combinations(left, 2))
-    tests = [span_test(scores[i], scores[j], seed_noise=seed_noise) for i, j in pairs]
+    tests = [span_test(scores[i], scores[j]) for i, j in pairs]
     if not tests:
         return found
     drawn = _drawn(tests, np.stack([scores[i].parts - scores[j].parts for i, j in pairs]), draws, seed)

@@ -97,3 +97,27 @@ def test_draws_are_of_the_ranges_and_of_the_seed():
         assert float(f"{each['rate']:.3g}") == each["rate"]
         assert each["layers"] in (1, 2, 3)
         assert each["kind"] in ("a", "b")
+
+
+class Drift:
+    """A rival that knows no rate and no decay."""
+
+    def __init__(self, *, damping: float = 1.0): ...
+
+    def fit(self, train, validation): ...
+
+    def predict(self, windows): ...
+
+
+def test_a_rival_draws_settings_of_its_own_alone():
+    MODELS["drift"] = Drift
+    try:
+        spec = FinalSpec(models=["drift"], trials=2, search={"drift": {"damping": [0.1, 0.9]}})
+        assert search_space(spec, "drift") == {"damping": Interval(0.1, 1.0)}
+        assert given_settings(spec, "drift") == {"damping": 1.0}
+        with pytest.raises(
+            ValueError, match=r"^trials: nothing says what drift draws; give its class a search_space, or"
+        ):
+            space_of("drift")
+    finally:
+        del MODELS["drift"]

@@ -62,16 +62,25 @@ def test_what_a_test_could_find_it_finds_in_eighty_of_a_hundred():
     assert found.mean() == pytest.approx(0.8, abs=0.02)
 
 
-def test_noise_between_seeds_may_be_known_from_more_models():
-    scores = (np.array([1.0, 1.2]), np.array([2.0, 2.0, 2.1]))
-    own, pooled = paired_test(scores, 0.01, 5.0), paired_test(scores, 0.01, 5.0, seed_noise=(0.03, 18.0))
-    assert own.deviation**2 == pytest.approx(0.01 + 0.02 / 2 + np.var(scores[1], ddof=1) / 3)
-    assert pooled.deviation**2 == pytest.approx(0.01 + 0.03 * (1 / 2 + 1 / 3))
-    share = 0.025 / 0.035
-    assert pooled.between_seeds == pytest.approx((share, 18.0))
-    assert pooled.degrees == pytest.approx(0.035**2 / (0.01**2 / 5 + 0.025**2 / 18))
+def test_the_noise_between_seeds_is_each_models_own():
+    steady, wild = np.array([1.0, 1.001, 1.002]), np.array([1.0, 2.0, 3.0])
+    assert paired_test((steady, np.array([1.2])), 1e-6, 5.0).p_value < 0.001
+    found = paired_test((wild, steady), 0.01, 5.0)
+    parts = [(0.01, 5.0), (1 / 3, 2.0), (1e-6 / 3, 2.0)]
+    assert found.deviation**2 == pytest.approx(sum(part for part, _ in parts))
+    assert found.degrees == pytest.approx(found.deviation**4 / sum(part**2 / free for part, free in parts))
+    assert found.between_seeds == pytest.approx((1 - 0.01 / found.deviation**2, 2.0), rel=1e-5)
+
+
+@pytest.mark.parametrize("spread", [1.0, 10.0])
+def test_equal_models_of_three_seeds_are_seldom_told_apart_whatever_their_noise(spread):
+    rng = RNG(0)
+    luck = rng.normal(10, [[[0.1]], [[0.1 * spread]]], (2, 1000, 3))
+    pairs = [(luck[first, draw], luck[1, draw - 1]) for first in (0, 1) for draw in range(1000)]
+    called = [paired_test(pair, 1e-6, 5.0).p_value < 0.05 for pair in pairs]
+    assert 0.01 < np.mean(called) < 0.06
 
 
 def test_one_seed_alone_gives_no_noise_between_seeds():
     alone = (np.array([1.0]), np.array([2.0]))
-    assert paired_test(alone, 0.01, 5.0, seed_noise=(0.03, 18.0)) == paired_test(alone, 0.01, 5.0)
+    assert paired_test(alone, 0.01, 5.0).deviation == pytest.approx(0.1)

@@ -132,7 +132,6 @@ class _Bench:
         self.horizon, self.metric = horizon, metric
         counts = table.counts(horizon)
         self.scores = {model: table.span_score(model, horizon, metric) for model in table.models}
-        self.noise = table.seed_noise(horizon, metric)
         blocks = separate_blocks(counts, horizon, history)
         self.blocks = {
             model: block_scores(table.window_errors(model, horizon, metric), counts, blocks, metric == "rmse")
@@ -143,7 +142,7 @@ class _Bench:
         return float(self.scores[model].scores.mean())
 
     def test(self, model: str, against: str) -> PairedTest:
-        return span_test(self.scores[model], self.scores[against], seed_noise=self.noise)
+        return span_test(self.scores[model], self.scores[against])
 
     def parts(self, model: str, against: str) -> np.ndarray:
         """What each span adds to their difference."""
@@ -189,9 +188,7 @@ def _together(question: str, asked: Sequence[Asked], confidence: float) -> list[
 def _against_all_others(bench: _Bench, names: Sequence[str], confidence: float) -> list[PairTest]:
     """The model with the lowest score against every other, each asked whether it is among the best."""
     best = min(names, key=bench.mean)
-    inside = dict(
-        zip(names, confidence_set([bench.scores[name] for name in names], seed_noise=bench.noise), strict=True)
-    )
+    inside = dict(zip(names, confidence_set([bench.scores[name] for name in names]), strict=True))
     found = []
     for name in (name for name in names if name != best):
         test = bench.test(best, name)
@@ -269,8 +266,8 @@ def _method(results: Results) -> str:
         "Differences are tested by Student's t over spans of test windows (Ibragimov and Müller, 2010): whole seasons "
         f"where {FEWEST_SEASONS} or more are tested, joined to {MOST_SPANS} spans at most, else {SPANS} spans of equal "
         "length, none of which reaches from one fold into another. Windows inside a span may depend on each other in "
-        "any way, and what is the same in each season is not taken for noise. The noise between seeds is added, its "
-        "variance pooled over the models. One rule decides mark, interval, p and sentence: the corrected p is below "
+        "any way, and what is the same in each season is not taken for noise. The noise between each model's seeds is "
+        "added (Welch, 1947). One rule decides mark, interval, p and sentence: the corrected p is below "
         f"{100 * (1 - results.confidence):g}%, and the {confidence_label(results)} interval is that of the same test "
         "at the level that the correction leaves it, so that it excludes zero just then. Tests that answer one "
         "question are corrected together, by how much they depend on each other (Romano and Wolf, 2005; Westfall and "
