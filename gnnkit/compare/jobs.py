@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -166,8 +166,9 @@ def unchanged_graphs(spec: ComparisonSpec, series: GraphSeries) -> dict[Adjacenc
         {'shuffled': [0, 1], 'random': [0, 1]}
     """
     given = series.edge_index, series.edge_weight
-    found: dict[Adjacency, list[int]] = {"shuffled": [], "random": []}
-    for kind, seed in itertools.product(found, spec.seeds if spec.ablate_graph else ()):
+    kinds: tuple[Literal["shuffled", "random"], ...] = ("shuffled", "random")
+    found: dict[Adjacency, list[int]] = {kind: [] for kind in kinds}
+    for kind, seed in itertools.product(kinds, spec.seeds if spec.ablate_graph else ()):
         if _edges(*graph_variant(*given, series.num_nodes, kind, seed=seed)) == _edges(*given):
             found[kind].append(seed)
     return found
@@ -261,7 +262,7 @@ def run_job(
     trained = train_one(spec, series, name, settings, windows=windows, predict_on=parts, **options)
     validation = trained.predicted["val"]
     test = trained.predicted.get("test", validation[:0])
-    quantiles: dict[str, Tensor] = {}
+    quantiles: dict[str, Any] = {}
     if settings.quantiles:
         quantiles = {"quantiles": test, "validation_quantiles": validation}
         test, validation = (part[..., settings.quantiles.index(0.5)].contiguous() for part in (test, validation))

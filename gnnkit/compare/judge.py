@@ -57,7 +57,7 @@ def judge(evidence: Evidence) -> Results:
         node_errors=table.per_node(),
         traces=_traces(evidence),
         notes=[
-            *baseline_notes(series, evidence.test),
+            *baseline_notes(evidence.folds[-1].series, evidence.folds[-1].windows.test),
             *ablation_notes(spec),
             *_tuning_notes(evidence),
             *_forecast_notes(evidence),

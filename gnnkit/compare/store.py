@@ -222,7 +222,9 @@ class JobStore:
         if record["error"] is None:
             with safe_open(str(self.path(job)), framework="pt", device="cpu") as file:
                 there = set(file.keys())
-                tensors = {name: file.get_tensor(name) if name in there else None for name in _TENSORS[1:]}
+                tensors: dict[str, Any] = {
+                    name: file.get_tensor(name) if name in there else None for name in _TENSORS[1:]
+                }
                 predicted = file.get_tensor("predicted")
             fitted = _fitted(record["fitted"])
             outcome = Outcome(job.model, record["family"], job.seed, predicted, fitted, job.condition, **tensors)

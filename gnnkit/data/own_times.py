@@ -84,7 +84,7 @@ def are_times(cells: Sequence[str]) -> bool:
     """Tell whether most cells of a column, below what may be its name, are times."""
     first = 1 if len(cells) > 1 else 0
     sample = np.unique(np.linspace(first, len(cells) - 1, min(len(cells) - first, _SAMPLED)).astype(int))
-    times = sum(is_time(cells[row]) for row in sample)
+    times = sum(is_time(cells[int(row)]) for row in sample)
     return times > 0 and 2 * times >= len(sample)
 
 

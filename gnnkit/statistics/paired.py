@@ -119,7 +119,7 @@ def detectable(test: PairedTest, *, level: float = 0.05, power: float = 0.8) -> 
     return float(reach) * test.deviation
 
 
-def holm(p_values: Sequence[float]) -> Float[np.ndarray, " M"]:
+def holm(p_values: Sequence[float] | Float[np.ndarray, " M"]) -> Float[np.ndarray, " M"]:
     """p-values that hold for all M tests together: p̃_(i) = max over k ≤ i of (M − k + 1) p_(k), at most 1.
 
     Source:
@@ -132,7 +132,7 @@ def holm(p_values: Sequence[float]) -> Float[np.ndarray, " M"]:
     return np.minimum(np.asarray(p_values, dtype=np.float64) * _holm_factors(p_values), 1.0)
 
 
-def _holm_factors(p_values: Sequence[float]) -> Float[np.ndarray, " M"]:
+def _holm_factors(p_values: Sequence[float] | Float[np.ndarray, " M"]) -> Float[np.ndarray, " M"]:
     """What Holm's correction multiplies each p with, before it is cut at 1."""
     found = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(found, kind="stable")
@@ -164,7 +164,7 @@ class Judged:
 
 
 def judge_together(
-    tests: Sequence[PairedTest], confidence: float, p_values: Sequence[float] | None = None
+    tests: Sequence[PairedTest], confidence: float, p_values: Sequence[float] | Float[np.ndarray, " M"] | None = None
 ) -> list[Judged]:
     """Judge tests that answer one question: whichever of them stand out, the chance that one does so by noise is held.
 

@@ -122,16 +122,16 @@ class Ridge:
 
     def _matrices(self, windows: Any) -> list[Any]:
         """The mean of those that a node hears, and where edges have a direction, of those that hear it."""
-        from scipy.sparse import csr_matrix, diags
+        from scipy.sparse import csr_matrix
 
         edge_index, edge_weight = windows.edge_index, windows.edge_weight
         nodes, (source, target) = len(windows.node_names), edge_index
         other = source != target
         into = csr_matrix((edge_weight[other].astype(np.float64), (target[other], source[other])), shape=(nodes, nodes))
-        both = [into] if abs(into - into.T).max() < 1e-9 else [into, into.T.tocsr()]
-        sums = [np.asarray(each.sum(axis=1)).ravel() for each in both]
-        scale = [np.divide(1.0, total, out=np.zeros_like(total), where=total > 0) for total in sums]
-        return [(diags(each) @ matrix).toarray() for each, matrix in zip(scale, both, strict=True)]
+        heard = into.toarray()
+        both = [heard] if np.allclose(heard, heard.T) else [heard, heard.T]
+        sums = [each.sum(axis=1, keepdims=True) for each in both]
+        return [np.divide(e, total, out=np.zeros_like(e), where=total > 0) for e, total in zip(both, sums, strict=True)]
 
     def _targets(self, windows: Any) -> Float[np.ndarray, "M P"]:
         y = windows.y.astype(np.float64) - self._base(windows)  # [W, P, N]

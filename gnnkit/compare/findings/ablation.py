@@ -303,10 +303,11 @@ def _same_again(names: Sequence[tuple[str, Adjacency]], same: Mapping[Adjacency,
     """What is said of other graphs that are the given one."""
     tried = {adjacency for _, adjacency in names}
     found = []
-    for kind in (kind for kind, seeds in same.items() if seeds and kind in tried):
-        seeds = ", ".join(map(str, same[kind]))
-        one = len(same[kind]) == 1
-        which = f"seed {seeds}, which says" if one else f"seeds {seeds}, which say"
+    for kind, seeds in same.items():
+        if not seeds or kind not in tried:
+            continue
+        numbers = ", ".join(map(str, seeds))
+        which = f"seed {numbers}, which says" if len(seeds) == 1 else f"seeds {numbers}, which say"
         found.append(f"{IN_WORDS[kind].capitalize()} is the given one again with {which} nothing of it.")
     return found
 
