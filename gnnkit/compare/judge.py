@@ -44,7 +44,7 @@ def judge(evidence: Evidence) -> Results:
 
     The predictions lie in files that are mapped into memory; each is read when its turn comes.
     """
-    spec, series, table = evidence.spec, evidence.series, evidence.table
+    spec, table = evidence.spec, evidence.table
     base = evidence.base
     return Results(
         spec=spec.to_json(),
