@@ -258,6 +258,8 @@ def test_rerun_command(fake_results):
     results.spec = {"data": "los-loop", "allow_leaks": ["scaler", "mask"], "split": [0.6, 0.2, 0.2], "residual": False}
     flags = "--data los-loop --allow-leaks scaler,mask --split 0.6,0.2,0.2 --no-residual"
     assert rerun_command(results) == f"gnnkit compare {flags}"
+    results.spec = {"models": ["gru"], "search": {"gru": {"dropout": [0, 0.3]}}, "trials": 2}
+    assert rerun_command(results) == "gnnkit compare --spec spec.toml"
     results.spec = {"command": "gnnkit compare --spec mine.toml"}
     assert rerun_command(results) == "gnnkit compare --spec mine.toml"
 
