@@ -17,7 +17,7 @@ from gnnkit.metrics import mae, rmse
 from gnnkit.statistics.bootstrap import seed_scores
 from gnnkit.statistics.enough import is_enough
 from gnnkit.statistics.paired import PairedTest
-from gnnkit.statistics.spans import SpanScore, span_numbers, span_score, span_test
+from gnnkit.statistics.spans import FEWEST_SEASONS, SPANS, SpanScore, span_numbers, span_score, span_test
 
 __all__ = ["METRICS", "ErrorTable", "Fit", "PairSums", "sum_errors"]
 
@@ -77,6 +77,7 @@ class ErrorTable:
         squared: Mapping[str, Mapping[Any, Any]],
         counts: Mapping[Any, Any],
         families: Mapping[str, str],
+        spans: Mapping[Any, Any] | None = None,
     ) -> ErrorTable:
         """A table of the base condition from its means, without the predictions: it knows windows, not steps and nodes.
 
@@ -85,10 +86,12 @@ class ErrorTable:
             squared: mean squared errors, the same way.
             counts: observed targets, `[horizon]` → `[window]`.
             families: of the models.
+            spans: the span of each window, the same way; None: parts of equal length.
         """
         table = cls([], torch.zeros(0, 0, 0), torch.zeros(0, 0, 0, dtype=torch.bool), {})
         table.families, table.horizons = dict(families), sorted(int(p) for p in counts)
         table._counts = {int(p): np.array(found, dtype=np.float64) for p, found in counts.items()}
+        table._spans = {int(p): np.array(found, dtype=np.int64) for p, found in (spans or {}).items()}
         for model in absolute:
             tables = zip(METRICS, (absolute[model], squared.get(model, {})), strict=True)
             table._errors[model, BASE] = {
@@ -104,7 +107,9 @@ class ErrorTable:
             {model: {p: self.window_errors(model, p, metric) for p in self.horizons} for model in self.models}
             for metric in METRICS
         )
-        return self.of_windows(absolute, squared, self._counts, self.families)
+        return self.of_windows(
+            absolute, squared, self._counts, self.families, {p: self.spans(p) for p in self.horizons}
+        )
 
     def knows(self, model: str, horizon: int, metric: str) -> bool:
         """Whether the table of the base condition has these errors."""
@@ -155,6 +160,9 @@ class ErrorTable:
         """The span of each window, over whose means models are tested."""
         if horizon not in self._spans:
             self._spans[horizon] = span_numbers([np.arange(len(self._counts[horizon]))])
+        seen = self._counts[horizon] > 0
+        if len(np.unique(self._spans[horizon][seen])) < FEWEST_SEASONS:  # long gaps: parts of what is there
+            self._spans[horizon] = np.maximum(np.cumsum(seen) - 1, 0) * SPANS // max(1, int(seen.sum()))
         return self._spans[horizon]
 
     def span_score(self, model: str, horizon: int, metric: str = "mae") -> SpanScore:
@@ -211,8 +219,9 @@ class ErrorTable:
         # Windows without a target are the same for all seeds.
         mean = {m: {p: np.mean(rows, axis=0).tolist() for p, rows in found.items()} for m, found in absolute.items()}
         counts = {str(p): found.astype(int).tolist() for p, found in self._counts.items()}
-        names = ("window_errors", "seed_window_errors", "seed_window_squared", "window_counts")
-        return dict(zip(names, (mean, absolute, squared, counts), strict=True))
+        spans = {str(p): self.spans(p).tolist() for p in self.horizons}
+        names = ("window_errors", "seed_window_errors", "seed_window_squared", "window_counts", "window_spans")
+        return dict(zip(names, (mean, absolute, squared, counts, spans), strict=True))
 
     def _base(self) -> list[Outcome]:
         return [outcome for (_, condition), found in self.fits.items() if condition.is_base for outcome in found]

@@ -259,8 +259,8 @@ class Results:
         own["failures"] = [_record(Failure, failure) for failure in own["failures"]]
         families = dict(zip(rows["model"], rows["family"], strict=True))
         absolute, squared, counts = (dict(document[name]) for name in _ERRORS)
-        errors = ErrorTable.of_windows(absolute, squared, counts, families)
-        known = {"format", "gnnkit_results", "window_errors", *_OWN, *_ERRORS}
+        errors = ErrorTable.of_windows(absolute, squared, counts, families, document.get("window_spans"))
+        known = {"format", "gnnkit_results", "window_errors", "window_spans", *_OWN, *_ERRORS}
         findings = {name: found for name, found in document.items() if name not in known}
         return cls(rows=rows, errors=errors, findings=findings, **own)
 

@@ -82,3 +82,11 @@ def test_sums_of_two_models():
     assert found.node_difference.tolist() == [[1.5, 1.5], [0, 2]]
     assert found.heat is not None
     assert found.heat[:3].tolist() == [[0.5, 1.5], [1, 0], [0, 2]]
+
+
+def test_where_long_gaps_leave_few_spans_the_windows_that_are_there_are_cut_into_some():
+    counts = {1: [1] * 12 + [0] * 600}
+    errors = {"gru": {1: [[1.0] * 612]}, "gcn": {1: [[2.0, 2.5] * 306]}}
+    table = ErrorTable.of_windows(errors, errors, counts, {"gru": "sequence", "gcn": "graph"})
+    assert table.spans(1)[:12].tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+    assert len(table.span_score("gcn", 1).parts) == 6

@@ -148,7 +148,7 @@ def test_what_is_not_a_result_is_refused(tmp_path):
     small().save(tmp_path)
     document = json.loads((tmp_path / "results.json").read_text())
     (tmp_path / "results.json").write_text(json.dumps(document | {"format": 99}))
-    with pytest.raises(ValueError, match="has layout 99; this gnnkit reads up to 3: update gnnkit"):
+    with pytest.raises(ValueError, match="has layout 99; this gnnkit reads up to 4: update gnnkit"):
         Results.load(tmp_path)
     (tmp_path / "results.json").write_text("[1]")
     with pytest.raises(ValueError, match="was not written by `gnnkit compare`"):
@@ -200,7 +200,7 @@ def test_results_of_an_earlier_layout_do_not_claim_the_rules_of_today(tmp_path):
     assert older.by_older_rules
     (found,) = SIGNIFICANCE.of(older)
     assert (found.p, found.question) == (0.5, "last-value")
-    assert "The two may disagree." in FINDINGS.methods(older)[0]
+    assert "are those of an older gnnkit, which tested by other rules" in FINDINGS.methods(older)[0]
     assert not any("One rule decides" in sentence for sentence in FINDINGS.methods(older))
     older.save(tmp_path / "again")
     again = Results.load(tmp_path / "again")

@@ -115,12 +115,12 @@ def rerun_command(results: Results) -> str:
 
     Returns:
         `spec["command"]` where the run noted it; else the spec's fields as flags, or, where single models have
-        settings, the command for the spec's file.
+        settings or ranges, the command for the spec's file.
     """
     spec = results.spec
     if spec.get("command"):
         return str(spec["command"])
-    if spec.get("settings"):
+    if spec.get("settings") or spec.get("search"):
         return "gnnkit compare --spec spec.toml"
     if _is_judged(results) and not spec["forecasts"]:  # of what was in memory there is no command
         return "gnnkit.compare.judge_forecasts(series, forecasts, ...)"

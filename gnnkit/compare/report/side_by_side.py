@@ -15,12 +15,12 @@ from gnnkit.compare.results import Results
 from gnnkit.report.html import render_page, section_view
 from gnnkit.report.numbers import DASH, decimals, format_number, signed
 from gnnkit.report.sections import Entry, Sheet, Sheets, Statement
-from gnnkit.statistics.bootstrap import Interval, paired_interval
+from gnnkit.statistics.paired import Judged, judge_together
 
 __all__ = ["differences", "score_sheets", "write_side_by_side"]
 
 _METRICS = ("mae", "rmse")
-_RESAMPLES = 2000
+_CONFIDENCE = 0.95
 #: What makes two runs differ and is worth a line: data and environment; of the spec every field is.
 _DATA = ("name", "source", "unit", "step_minutes", "season", "rows", "nodes", "missing_share", "split")
 _ENVIRONMENT = (
@@ -152,13 +152,13 @@ def _score_sheet(
     """The table, and the models whose error is clearly lower or higher in the second, None where nothing is paired."""
     scores = [_scores(results, horizon, metric) for results in (first, second)]
     places = decimals((mean for table in scores for mean, _ in table.values()), 4)
-    lines, lower, higher, any_pair = [], [], [], False
+    tests = _tests(first, second, horizon, metric, models)
+    lines, lower, higher = [], [], []
     for model in models:
         if model not in scores[0] or model not in scores[1]:
             continue
         (ours, spread), (theirs, other_spread) = scores[0][model], scores[1][model]
-        interval = _interval(first, second, model, horizon, metric)
-        any_pair = any_pair or interval is not None
+        interval = (tests or {}).get(model)
         mark = ""
         if interval is not None and interval.clear:
             mark = "good" if interval.difference < 0 else "bad"
@@ -178,7 +178,7 @@ def _score_sheet(
     sizes = [sample_size(results, horizon, models) for results in (first, second)]
     about = f"{with_unit(metric.upper(), first)}, first: {sizes[0]}; second: {sizes[1]}; difference: second − first"
     heads = ("model", "first", "second", "difference", "95% interval", "relative")
-    return Sheet(about, heads, tuple(lines)), (lower, higher) if any_pair else None
+    return Sheet(about, heads, tuple(lines)), None if tests is None else (lower, higher)
 
 
 def _scores(results: Results, horizon: int, metric: str) -> dict[str, tuple[float, float | None]]:
@@ -192,20 +192,20 @@ def _scores(results: Results, horizon: int, metric: str) -> dict[str, tuple[floa
     return found
 
 
-def _interval(first: Results, second: Results, model: str, horizon: int, metric: str) -> Interval | None:
-    """The paired interval of second − first, where both have the errors of the very same windows."""
-    known = all(results.errors.knows(model, horizon, metric) for results in (first, second))
+def _tests(first: Results, second: Results, horizon: int, metric: str, models: list[str]) -> dict[str, Judged] | None:
+    """What the test over spans says of second − first, corrected for the models, where both scored the same windows.
+
+    None where they did not, or these are too few. A model that has the same errors in both is not asked about.
+    """
+    known = [m for m in models if all(found.errors.knows(m, horizon, metric) for found in (first, second))]
     if not known or not _same_windows(first, second, horizon) or _too_few_windows(first, second, horizon):
         return None
-    history = max(int(base_rows(results)["history"].max()) for results in (first, second))
-    return paired_interval(
-        second.errors.window_errors(model, horizon, metric),
-        first.errors.window_errors(model, horizon, metric),
-        first.errors.counts(horizon),
-        block=history + horizon,
-        squared=metric == "rmse",
-        resamples=_RESAMPLES,
-    )
+    tests = {}
+    for model in known:
+        ours, theirs = (results.errors.window_errors(model, horizon, metric) for results in (first, second))
+        if not np.array_equal(ours, theirs, equal_nan=True):
+            tests[model] = first.errors.test(theirs, ours, horizon, metric)
+    return dict(zip(tests, judge_together(list(tests.values()), _CONFIDENCE), strict=True))
 
 
 def _same_windows(first: Results, second: Results, horizon: int) -> bool:
@@ -219,7 +219,7 @@ def _same_windows(first: Results, second: Results, horizon: int) -> bool:
 
 def _too_few_windows(first: Results, second: Results, horizon: int) -> bool:
     """Whether both scored the same windows, and these are not enough to judge."""
-    return _same_windows(first, second, horizon) and not first.errors.is_enough(horizon, 0.95)
+    return _same_windows(first, second, horizon) and not first.errors.is_enough(horizon, _CONFIDENCE)
 
 
 def _sentence(clear: tuple[list[str], list[str]], ahead: str) -> str:
@@ -248,5 +248,5 @@ def _with_spread(mean: float, spread: float | None, places: int) -> str:
     return text if spread is None else f"{text} ± {format_number(spread, places)}"
 
 
-def _bounds(interval: Interval | None, places: int) -> str:
+def _bounds(interval: Judged | None, places: int) -> str:
     return DASH if interval is None else f"{signed(interval.low, places)} to {signed(interval.high, places)}"

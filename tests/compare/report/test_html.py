@@ -258,6 +258,8 @@ def test_rerun_command(fake_results):
     results.spec = {"data": "los-loop", "allow_leaks": ["scaler", "mask"], "split": [0.6, 0.2, 0.2], "residual": False}
     flags = "--data los-loop --allow-leaks scaler,mask --split 0.6,0.2,0.2 --no-residual"
     assert rerun_command(results) == f"gnnkit compare {flags}"
+    results.spec = {"models": ["gru"], "search": {"gru": {"dropout": [0, 0.3]}}, "trials": 2}
+    assert rerun_command(results) == "gnnkit compare --spec spec.toml"
     results.spec = {"command": "gnnkit compare --spec mine.toml"}
     assert rerun_command(results) == "gnnkit compare --spec mine.toml"
 
@@ -317,17 +319,16 @@ def test_methods_are_those_that_were_used(fake_results, rich_results):
 
     (needs,) = names(fake_results())
     assert needs.startswith("A verdict needs test windows that hold 6 spans of the horizon without a common row")
-    tests = ["Differences are tested by Diebold-Mariano", "Mean ranks", "Ablation"]
+    tests = ["Differences are tested by Student's t over spans of test windows", "Mean ranks", "Ablation"]
     rest = ["Conditions", "Intervals of groups of targets", "Prediction intervals"]
     assert names(rich_results()) == [*tests, needs, *rest]
 
 
-def test_methods_say_how_the_best_is_judged_and_over_which_pairs_holm_is(rich_results):
+def test_methods_say_how_the_best_is_judged_and_at_what_level(rich_results):
     results = rich_results()
     results.spec["confidence"] = 0.9
     tests, _, _, spans = FINDINGS.methods(results)[:4]
-    assert (
-        "One rule decides mark, interval, p and sentence: p after Holm (1979) is below 10%; the 90% interval" in tests
-    )
-    assert "all k (k − 1) / 2 pairs of k models where the lowest score names the model" in tests
+    rule = "One rule decides mark, interval, p and sentence: the corrected p is below 10%, and the 90% interval is"
+    assert rule in tests
+    assert "whether it is among the best (model confidence set; Hansen, Lunde and Nason, 2011)" in tests
     assert "hold 5 spans of the horizon" in spans
