@@ -81,6 +81,8 @@ class Registry(MutableMapping[str, Record]):
         place, colon, attribute = str(name).rpartition(":")
         if colon:
             return self._locate(str(name), place, attribute)
+        if str(name).endswith(".py"):
+            raise UnknownName(f"{self.kind} {name!r} is a file; name the class or function in it, as {name}:NAME")
         raise UnknownName(f"unknown {self.kind} {name!r}{nearest(str(name), self)}")
 
     def __setitem__(self, name: str, value: Any) -> None:

@@ -152,6 +152,7 @@ def test_a_module_and_a_file_name_a_class(package, fresh, monkeypatch):
         ("{0}/wrong.py:Net", r"wrong.py cannot be imported \(ZeroDivisionError: division by zero\)$"),
         ("no.such.module:Net", r"no.such.module cannot be imported \(ModuleNotFoundError: No module named 'no'\)$"),
         ("{0}/net.py:broken", r"net.py:broken' is 3, and should be a class of torch.nn.Module"),
+        ("{0}/net.py", r"net.py' is a file; name the class or function in it, as .*net.py:NAME$"),
         ("{0}/net.py:LastPlusBia", r"has no 'LastPlusBia'; did you mean 'LastPlusBias'\?"),
     ],
 )

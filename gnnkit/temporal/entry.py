@@ -59,7 +59,7 @@ class ModelEntry:
         core = core_of(model)
         if not isinstance(core, type):
             hint = "; give its class" if isinstance(core, nn.Module) or _fits_itself(type(core)) else ""
-            shown = f"a {type(core).__name__}" if hint else repr(core)
+            shown = f"a {type(core).__name__}" if hint or callable(core) else repr(core)
             raise ValueError(f"model {name!r} is {shown}, and should be {_FORMS}{hint}")
         has_forward = issubclass(core, nn.Module) and core.forward is not nn.Module.forward
         if has_forward:
@@ -70,7 +70,7 @@ class ModelEntry:
             rival: Any = core
             reads_graph = bool({"edge_index", "edge_weight"} & {*_names(core), *_names(rival.fit)})
         else:
-            raise ValueError(f"model {name!r} is {core!r}, and should be {_FORMS}")
+            raise ValueError(f"model {name!r} is the class {core.__name__}, and should be {_FORMS}")
         uses_graph = getattr(core, "uses_graph", reads_graph)
         family = "graph" if uses_graph or getattr(core, "learns_graph", False) else "sequence"
         # A dataclass without a docstring has its signature as one.
@@ -134,7 +134,8 @@ class ModelEntry:
         if needed:
             raise ValueError(
                 f"model {self.name!r} needs a value for {', '.join(needed)}, which no data have; set it: "
-                f"--set '{self.name}.{needed[0]}=…', in Python settings={{{self.name!r}: {{{needed[0]!r}: …}}}}"
+                f"--set '{self.name}.{needed[0]}=…', where one model alone is named --set {needed[0]}=…, in Python "
+                f"settings={{{self.name!r}: {{{needed[0]!r}: …}}}}"
             )
         given = {size: value for size, value in sizes.items() if size in self.arguments}
         return self.build(**given, **settings)

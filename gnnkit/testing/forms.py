@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from gnnkit.testing.report import Found
-from gnnkit.testing.subject import ModelError, Refused, Sizes, Subject, difference, make_inputs
+from gnnkit.testing.subject import ModelError, Refused, Sizes, Subject, difference, make_inputs, own_name
 
 __all__ = ["call", "float64", "odd_sizes"]
 
@@ -28,7 +28,7 @@ ODD = (
 def call(subject: Subject) -> Found:
     """It is built and called as in training, in prediction, without gaps, and with the time where it asks for that."""
     model, inputs = subject.build(), subject.inputs
-    lazy = [name for name, each in model.named_parameters() if nn.parameter.is_lazy(each)]
+    lazy = [own_name(model, name) for name, each in model.named_parameters() if nn.parameter.is_lazy(each)]
     if lazy:
         return Found("fault", f"{lazy[0]} has no shape before the first call, and the optimiser is made before that.")
     calls = {

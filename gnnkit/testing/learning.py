@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gnnkit.testing.report import Found
-from gnnkit.testing.subject import ModelError, Refused, Sizes, Subject, make_inputs
+from gnnkit.testing.subject import ModelError, Refused, Sizes, Subject, make_inputs, own_name
 
 __all__ = ["cost", "gradients"]
 
@@ -26,10 +26,11 @@ def gradients(subject: Subject) -> Found:
     names: dict[str, bool] = {}
     for seed, progress in ((0, 0.0), (1, 1.0), (2, 0.0), (3, 1.0)):
         model = subject.build(seed=seed)
-        names = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
+        parameters = {own_name(model, name): parameter for name, parameter in model.named_parameters()}
+        names = {name: parameter.requires_grad for name, parameter in parameters.items()}
         inputs = make_inputs(subject.sizes, seed=seed).to(subject.dtype)
         subject.step(model, inputs, progress=progress, seed=seed)
-        alive |= {name for name, each in model.named_parameters() if each.grad is not None and bool(each.grad.any())}
+        alive |= {name for name, each in parameters.items() if each.grad is not None and bool(each.grad.any())}
     dead = [name for name, trained in names.items() if trained and name not in alive]
     if dead:
         more = f" and {len(dead) - 4} more" if len(dead) > 4 else ""

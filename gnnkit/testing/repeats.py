@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gnnkit.testing.report import Found
-from gnnkit.testing.subject import ROUNDING, ModelError, Sizes, Subject, difference, make_inputs
+from gnnkit.testing.subject import ROUNDING, ModelError, Sizes, Subject, difference, make_inputs, own_name
 from gnnkit.training import load_checkpoint, save_checkpoint
 
 __all__ = ["inputs_kept", "no_state", "repeatable", "saves_and_loads"]
@@ -27,7 +27,8 @@ def repeatable(subject: Subject) -> Found:
         subject.call(model, inputs, seed=seed) for model, seed in zip(models, (2, 2, 3), strict=True)
     )
     if other:
-        return Found("fault", f"Two builds with one seed have another {other[0]}: it is not drawn from torch's seed.")
+        name = own_name(models[0], other[0])
+        return Found("fault", f"Two builds with one seed have another {name}: it is not drawn from torch's seed.")
     if (apart := difference(first, again)) > ROUNDING:
         return Found("fault", f"Two builds with one seed differ by {apart:.2g} of the largest value.")
     if (apart := difference(first, drawn)) > ROUNDING:
@@ -62,6 +63,7 @@ def no_state(subject: Subject) -> Found:
         )
     for name, value in model.state_dict().items():
         if name not in before or difference(value, before[name]) > 0:
+            name = own_name(model, name)
             return Found("fault", f"A call in evaluation mode changes {name}, which is saved with the weights.")
     model, outs = subject.build(), []
     try:
@@ -144,4 +146,4 @@ def _loose(model: nn.Module, *, trained: bool = False) -> Iterator[str]:
     for path, module in model.named_modules():
         for name, value in vars(module).items():
             if name not in ("_parameters", "_buffers", "_modules") and not name.endswith("_hooks"):
-                yield from walk(value, f"{path}.{name}".lstrip("."))
+                yield from walk(value, own_name(model, f"{path}.{name}".lstrip(".")))

@@ -17,8 +17,20 @@ import torch
 from torch import Tensor, nn
 
 from gnnkit.temporal import MODELS, build_forecaster
+from gnnkit.temporal.wrapper import ForecasterWrapper
 
-__all__ = ["ROUNDING", "Inputs", "ModelError", "Refused", "Sizes", "Subject", "difference", "make_inputs", "seeded"]
+__all__ = [
+    "ROUNDING",
+    "Inputs",
+    "ModelError",
+    "Refused",
+    "Sizes",
+    "Subject",
+    "difference",
+    "make_inputs",
+    "own_name",
+    "seeded",
+]
 
 HIDDEN = 16
 ROUNDING = 1e-6
@@ -103,6 +115,13 @@ def difference(one: Tensor, other: Tensor) -> float:
     one, other = one.nan_to_num(posinf=0, neginf=0).double(), other.nan_to_num(posinf=0, neginf=0).double()
     scale = max(float(one.abs().max()), float(other.abs().max()), 1e-12) if one.numel() else 1.0
     return float((one - other).abs().max()) / scale if one.numel() else 0.0
+
+
+def own_name(model: nn.Module, name: str) -> str:
+    """The name of a weight or a part as the model's own code has it, without the wrappers that it was built into."""
+    while isinstance(model, ForecasterWrapper):
+        model, name = model.forecaster, name.removeprefix("forecaster.")
+    return name
 
 
 @contextmanager

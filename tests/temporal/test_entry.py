@@ -94,7 +94,11 @@ def test_what_is_neither_is_refused(model, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({}, r"^model 'a.py:Lags' needs a value for depth, which no data have; set it: --set 'a.py:Lags.depth=…', in "),
+        (
+            {},
+            r"^model 'a.py:Lags' needs a value for depth, which no data have; set it: --set 'a.py:Lags.depth=…', where "
+            r"one model alone is named --set depth=…, in Python settings={'a.py:Lags': {'depth': …}}$",
+        ),
         ({"depth": 1, "width": 2}, r"^model 'a.py:Lags' has no setting 'width'; it accepts: learning_rate, depth$"),
     ],
 )

@@ -75,6 +75,17 @@ class DeadWeight(Sound):
         self.spare = nn.Linear(2, 2)
 
 
+class DeadWeightOfOneFeature(nn.Module):
+    """It sees feature 0 alone, so that it is built into a wrapper."""
+
+    def __init__(self, history, horizon):
+        super().__init__()
+        self.linear, self.spare = nn.Linear(history, horizon), nn.Linear(2, 2)
+
+    def forward(self, x):
+        return self.linear(x[..., 0].transpose(1, 2)).transpose(1, 2)
+
+
 class NodeNumbers(Sound):
     def forward(self, x, *inputs, **more):
         return super().forward(x + torch.arange(x.size(2)).view(-1, 1), *inputs, **more)
@@ -205,6 +216,7 @@ def test_a_sound_model_has_no_fault():
         (FirstGraph, "no state", "It keeps something of the first call: windows on another graph differ by "),
         (Peeking, "no peeking", "In evaluation mode the target changes the forecast, by "),
         (DeadWeight, "gradients", "No gradient reaches spare.weight, spare.bias: 2 of 8 weights."),
+        (DeadWeightOfOneFeature, "gradients", "No gradient reaches spare.weight, spare.bias: 2 of 4 weights."),
         (Spoilt, "gradients", "Its backward pass raises RuntimeError: one of the variables needed for gradient"),
         (NodeNumbers, "node order", "and no weight belongs to a single node: does a view"),
         (ReadsGaps, "gaps", "It says skips_gaps, and values that were not observed change the forecast by "),

@@ -52,6 +52,8 @@ def _rich_table(table: ScoreTable, horizons: range, wide: bool) -> Table:
             head = table.labels[at] if number == 0 else ""
             heads.append(f"{head}\n{name}" if wide else head)
     grid = terminal_table([*heads, *(("\nparams", "\ns/epoch") if wide else ("params", "s/ep"))])
+    if any(line.target_only for line in table.lines):
+        grid.columns[0].max_width = WORDS_WIDTH + len(_MARK)
     places = {metric: max(0, places - 1) for metric, places in table.places.items()}
     for index, line in enumerate(table.lines):
         cells = [text for at in horizons for text in _cells(table, line, at, places, wide)]
@@ -60,7 +62,7 @@ def _rich_table(table: ScoreTable, horizons: range, wide: bool) -> Table:
         seconds = line.epoch_seconds
         speed = format_number(seconds, decimals([seconds], 2) if seconds else 0)
         grid.add_row(
-            Text(_shown(line.model) + (" †" if line.target_only else "")),
+            Text(_shown(line.model) + (_MARK if line.target_only else "")),
             *cells,
             _count(line.parameters),
             speed,
@@ -68,6 +70,10 @@ def _rich_table(table: ScoreTable, horizons: range, wide: bool) -> Table:
             end_section=following != line.family,
         )
     return grid
+
+
+_MARK = " †"
+"""Behind the name of a model that sees no covariate."""
 
 
 def _shown(model: str) -> str:

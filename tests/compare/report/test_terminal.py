@@ -45,6 +45,13 @@ def test_one_horizon_has_mape(fake_results):
     assert "8.2" in text
 
 
+def test_a_name_with_the_mark_of_the_target_alone_is_whole(fake_results):
+    results = fake_results()
+    results.data.target_only = ["last-value", "historical-average"]
+    lines = [line.split("  ")[0].strip() for line in printed(results).splitlines()]
+    assert {"last-value †", "historical-average †"} <= set(lines)
+
+
 def test_no_mark_without_a_clear_winner(fake_results):
     text = printed(fake_results(clear=False))
     assert "*" not in text
