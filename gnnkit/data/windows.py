@@ -13,15 +13,13 @@ from torch import Tensor
 
 from gnnkit.data.clock import TIME_CHANNELS
 from gnnkit.data.degrade import hide_values
+from gnnkit.data.known_ahead import known_channels, known_rows
 from gnnkit.data.scaling import SCALERS, Scaler, fit_scaler
 from gnnkit.data.series import GraphSeries
 from gnnkit.data.splits import Split, chronological_split
 from gnnkit.data.store import SeriesStore
 
-__all__ = [
-    "Batch", "SeriesStore", "Split", "WindowSplits", "Windows", "chronological_split", "known_channels", "known_rows",
-    "make_windows",
-]  # fmt: skip
+__all__ = ["Batch", "SeriesStore", "Split", "WindowSplits", "Windows", "chronological_split", "make_windows"]
 
 
 class Batch(NamedTuple):
@@ -40,33 +38,6 @@ class Batch(NamedTuple):
     mask: Tensor | None
     y: Tensor
     y_mask: Tensor
-
-
-def known_rows(x_rows: Int[Tensor, "*B T"], history: int, reach: int) -> Int[Tensor, "*B T M"]:
-    """The later rows at which what is known ahead stands beside each history row, as features of any model.
-
-    Beside the history rows t − T + 1 … t stand the rows t + P − T + 1 … t + P, the horizon's; where P is larger than T,
-    also the T rows before those, and so on: all P rows of the horizon are there.
-
-    Args:
-        x_rows: The history's rows.
-        history: T.
-        reach: P, rows from the last history row to the last target.
-
-    Returns:
-        For each history row M = ⌈P / T⌉ later ones, the latest first.
-
-    Example:
-        >>> known_rows(torch.tensor([0, 1]), history=2, reach=3).T.tolist()  # the horizon is rows 2, 3 and 4
-        [[3, 4], [1, 2]]
-    """
-    blocks = torch.arange(known_channels(1, history, reach), device=x_rows.device)
-    return x_rows[..., None] + reach - history * blocks
-
-
-def known_channels(features: int, history: int, reach: int) -> int:
-    """How many channels `known_rows` makes of so many features that are known ahead."""
-    return features * math.ceil(reach / history)
 
 
 class Windows:

@@ -17,9 +17,9 @@ from gnnkit._registry import UnknownName
 from gnnkit.data import GraphSeries, Scaler, WindowSplits
 from gnnkit.data.arrays import check_ids
 from gnnkit.data.clock import TIME_CHANNELS
+from gnnkit.data.known_ahead import known_channels
 from gnnkit.data.scaling import training_values
 from gnnkit.data.spans import a_step, steps_in_words
-from gnnkit.data.windows import known_channels
 from gnnkit.forecasting.features import arrange_features
 from gnnkit.forecasting.intervals import KEPT_LEVELS, conformal_table, interval_offsets
 from gnnkit.forecasting.rival import FittedRival, keeps_itself

@@ -13,8 +13,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gnnkit.data import GraphSeries, clock_features, read_own, row_time
+from gnnkit.data.known_ahead import known_rows
 from gnnkit.data.tables import is_text
-from gnnkit.data.windows import known_rows
 from gnnkit.forecasting.features import known_over_horizon
 from gnnkit.forecasting.fitted import FittedForecaster
 from gnnkit.forecasting.rival import forecast_rival

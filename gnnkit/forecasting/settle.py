@@ -22,7 +22,7 @@ from gnnkit.data import (
     read_own,
 )
 from gnnkit.data.clock import TIME_CHANNELS
-from gnnkit.data.windows import known_channels
+from gnnkit.data.known_ahead import known_channels
 from gnnkit.forecasting.forms import choose_form
 from gnnkit.forecasting.settings import FitSettings
 

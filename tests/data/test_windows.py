@@ -18,7 +18,7 @@ from gnnkit.data import (
     make_windows,
     simulate_traffic,
 )
-from gnnkit.data.windows import known_channels
+from gnnkit.data.known_ahead import known_channels
 
 NAN = float("nan")
 
