@@ -8,6 +8,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -175,15 +176,35 @@ def _import_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     _STAMPS[name] = _stamp(path)
     sys.modules[name] = module  # before it runs: its classes look themselves up there
-    sys.path.insert(0, str(path.parent))
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    finally:
-        sys.path.remove(str(path.parent))
+    with _beside(path.parent):
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
     return module
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[None]:
+    """Let imports find what lies in a folder, not what was imported by the same name from beside another file."""
+    others = {name: sys.modules.pop(name) for name, home in _HOMES.items() if home != folder and name in sys.modules}
+    before = set(sys.modules)
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        for name in set(sys.modules) - before:
+            file = Path(getattr(sys.modules[name], "__file__", None) or "")
+            top = folder / name.partition(".")[0]  # not what an environment inside the folder has
+            if file == top.with_suffix(".py") or file.is_relative_to(top):
+                _HOMES.setdefault(name, folder)
+        sys.modules.update(others)
+
+
+_HOMES: dict[str, Path] = {}
+"""Of each module that lay beside a file and was imported by it first, the folder of that file."""
 
 
 _STAMPS: dict[str, tuple[int, int]] = {}

@@ -168,6 +168,19 @@ def test_a_place_that_has_none_says_why_in_a_line(name, message, package):
     assert isinstance(caught.value, KeyError)
 
 
+def test_files_of_two_folders_import_each_what_lies_beside_it(tmp_path):
+    folders = {"one": 1, "two": 2, "three": 3}
+    for folder, width in folders.items():
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "sizes.py").write_text(f"WIDTH = {width}\n")
+        for file in ("net.py", "again.py"):
+            (tmp_path / folder / file).write_text(MODEL)
+    for file in ("net.py", "again.py"):
+        for folder, width in folders.items():
+            build = MODELS[f"{tmp_path / folder / file}:LastPlusBias"].build
+            assert build(horizon=2, history=1).bias.shape == (2, width)
+
+
 @pytest.mark.slow
 def test_what_a_package_adds_is_compared_and_trained_by_its_name(package):
     environment = {**os.environ, "PYTHONPATH": f"{package}{os.pathsep}{ROOT}"}
