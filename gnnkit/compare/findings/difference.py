@@ -140,7 +140,7 @@ class Words:
         sentence = f"A true difference of {detectable:.2g}{self._unit()}{share} would be found with a chance of 80%"
         times = (detectable / seen) ** 2 if seen else math.inf
         what = "rows" if seeds == 1 else "rows and seeds"
-        more = f"; this one, in {times:.2g} times the {what}" if 1 < times < 1000 else ""
+        more = f"; this one, in {float(f'{times:.2g}'):g} times the {what}" if 1 < times < 1000 else ""
         return f"{sentence}{more}."
 
     def size(self, counts: np.ndarray, seeds: int) -> str:

@@ -108,6 +108,8 @@ def align(
     true, mask = judged.test.targets()
     seen = mask if covered is None else covered
     sentences = [sentence for found in placed.values() for sentence in found.sentences]
+    if len(test) < len(windows.test):
+        sentences.append(f"{len(test):,} of {len(windows.test):,} test windows are judged: those that forecasts have.")
     if covered is not None:
         sentences.append(
             f"{int((mask & ~covered).sum()):,} of {int(mask.sum()):,} observed targets, which a forecast lacks, are "

@@ -114,8 +114,8 @@ def from_arrays(
         twice = np.flatnonzero(np.diff(rows[order]) == 0)
         if len(twice):
             raise ValueError(
-                f"{about}: {len(twice):,} origins come twice, the first of them row {rows[order][twice[0]]}; leave "
-                f"one window of each"
+                f"{about}: origins come twice, {len(twice):,} in all, the first of them row {rows[order][twice[0]]}; "
+                f"leave one window of each"
             )
         if not (order == np.arange(len(order))).all():
             rows, table = rows[order], table[:, order]

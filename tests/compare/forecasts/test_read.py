@@ -94,7 +94,7 @@ def test_wrong_arrays(tiny, test_forecasts, tmp_path):
         r"shape \[17, 2\]; give \[windows, steps, nodes\] or \[seeds, windows, steps, nodes\]": values[..., 0],
         "<U1 is no type of numbers": np.full((2, 2, 3), "x"),
         "3 origins for 17 windows": {"forecasts": values, "origins": [1, 2, 3]},
-        "1 origins come twice, the first of them row 5": {"forecasts": values[:2], "origins": [5, 5]},
+        "origins come twice, 1 in all, the first of them row 5": {"forecasts": values[:2], "origins": [5, 5]},
         "node 'z' is none of tiny; its nodes are a, b, c": {"forecasts": values, "nodes": list("abz")},
         "node 'a' comes twice": {"forecasts": values, "nodes": list("aab")},
         "1 levels for 2 quantiles": {"quantiles": np.zeros((17, 2, 3, 2)), "levels": [0.5]},
