@@ -85,8 +85,8 @@ def foresight(series: GraphSeries, windows: WindowSplits, reads: ReadsOfSplits) 
         return Found(
             f"Held against targets up to {leads} row{'' if leads == 1 else 's'} later, of their own node and of "
             f"others{among}, over all rows{parts}, no feature tells {100 * SHARE:g}% or more of what the past leaves "
-            f"open, but for what tells as much of the target of its own row, repeats itself"
-            f"{', or is said to be known ahead' if series.known_ahead else ''}."
+            f"open, but for what tells as much of the target of its own row, "
+            f"{'repeats itself, or is said to be known ahead' if series.known_ahead else 'or repeats itself'}."
         )
     worst = max(found, key=lambda one: (one.is_leak, one.share))
     names = series.node_names
@@ -242,7 +242,9 @@ class _Stretch:
 
 def _clearest(stretch: _Stretch, scores: Tensor) -> tuple[int, int, int, bool, float, float] | None:
     """The clearest sign of the future that regressions out of fold confirm, with R² of the past and beside it."""
-    signs = sorted(_own(stretch, scores) + _of_others(stretch, scores), reverse=True)
+    found = _own(stretch, scores) + _of_others(stretch, scores)
+    # What tells the target tells how far it is from its median too: of two that are alike to rounding, the plain one.
+    signs = sorted(found, key=lambda sign: (round(sign[0], 3), not sign[4], sign[1:4]), reverse=True)
     for _, node, other, lead, sizes in signs[:6]:
         past, beside = _out_of_fold(stretch, scores, node, other, lead, sizes)
         share = (beside - past) / max(1 - past, 1e-9)

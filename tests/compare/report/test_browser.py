@@ -60,7 +60,7 @@ def test_the_committed_comparisons_open_like_any_report(browser, name, data_root
     """The spec of the benchmark, cut down to two models and a second a fit: what it finds is real."""
     monkeypatch.setenv("GNNKIT_DATA", str(data_root))
     path = SPECS / f"{name}.toml"
-    assert set(read_spec(path).models) == set(MODELS)
+    assert set(read_spec(path).models) == {name for name, entry in MODELS.items() if not entry.fits_itself}
     small = {"models": ["gru", "gcn"], "seeds": [0], "max_seconds": 1, "ablate_graph": ["gcn"], "resamples": 200}
     results = run(read_spec(path, small))
     page = tmp_path / "report.html"
