@@ -12,8 +12,10 @@ from safetensors.numpy import load_file, save_file
 
 __all__ = ["Ridge"]
 
-_PENALTIES = tuple(10.0**power for power in range(-6, 2))
+_PENALTIES = tuple(10.0**power for power in range(-6, 4))
 """What is tried, in mean squares of a feature."""
+_FARTHEST = 10.0
+"""Training deviations at which another feature is cut off, as modules see it."""
 
 
 class Ridge:
@@ -22,12 +24,13 @@ class Ridge:
     With m the mean of a node (with `seasonal`, at that position of the season) over the training windows, and u_k the
     k-th value before the forecast less the mean at its row,
 
-        ŷ_p = m_p + b_p + Σ_k a_{p,k} u_k + Σ_h Σ_k c_{p,h,k} (Aʰ u_k) + Σ_f d_{p,f} x_f,
-        (a, b, c, d) = (XᵀX / M + λS)⁻¹ Xᵀ(y − m) / M,   S the mean squares of the columns of X [M, D]
+        ŷ_p = m_p + u_0 + b_p + Σ_k a_{p,k} u_k + Σ_h Σ_k c_{p,h,k} (Aʰ u_k) + Σ_f d_{p,f} x_f,
+        (a, b, c, d) = (XᵀX / M + λS)⁻¹ Xᵀ(y − m − u_0) / M,   S the mean squares of the columns of X [M, D]
 
     A is the graph, its rows divided by their sums: the mean of the nodes that a node hears, and with `hops = 2` of
     those that these hear. A directed graph gives the nodes that hear it as well. x_f are the other features at the
-    forecast. λ is the one of eight with the lowest MAE on the validation windows.
+    forecast, scaled, and cut off far from where they were in training. λ is the one of ten with the lowest MAE on the
+    validation windows; a large one leaves the last value.
 
     Args:
         hops: how far a node hears its neighbours; 0: no graph. Default 1.
@@ -53,7 +56,7 @@ class Ridge:
         if hops < 0:
             raise ValueError(f"hops={hops}: must be 0 (no graph) or more")
         self.hops, self.seasonal = int(hops), bool(seasonal)
-        self.means = np.zeros((1, 1))
+        self.means, self.others = np.zeros((1, 1)), np.zeros((2, 0))
         self.weights = np.zeros((0, 0))
         self.penalty = 0.0
 
@@ -70,6 +73,9 @@ class Ridge:
     def fit(self, train: Any, validation: Any) -> None:
         """Learn the means from the training windows, and the coefficients; the penalty from the validation windows."""
         self.means = _means(train, train.season if self.seasonal and train.season else 1)
+        others = train.filled[:, -1, :, 1:].astype(np.float64)
+        spread = others.std(axis=(0, 1))
+        self.others = np.stack([others.mean(axis=(0, 1)), np.where(spread > 0, spread, 1.0)])
         y = self._targets(train)
         if not np.isfinite(y).any(axis=0).all():
             raise ValueError("of a step ahead no target of the training windows was observed")
@@ -88,9 +94,8 @@ class Ridge:
     def save(self, folder: str | Path) -> None:
         """Write `ridge.safetensors` and `ridge.json`."""
         folder = Path(folder)
-        save_file(
-            {"means": self.means, "weights": np.ascontiguousarray(self.weights)}, str(folder / "ridge.safetensors")
-        )
+        tensors = {"means": self.means, "others": self.others, "weights": np.ascontiguousarray(self.weights)}
+        save_file(tensors, str(folder / "ridge.safetensors"))
         said = {"hops": self.hops, "seasonal": self.seasonal, "penalty": self.penalty}
         (folder / "ridge.json").write_text(json.dumps(said) + "\n", encoding="utf-8")
 
@@ -100,7 +105,8 @@ class Ridge:
         folder = Path(folder)
         said, tensors = json.loads((folder / "ridge.json").read_text("utf-8")), load_file(folder / "ridge.safetensors")
         found = cls(hops=said["hops"], seasonal=said["seasonal"])
-        found.means, found.weights, found.penalty = tensors["means"], tensors["weights"], said["penalty"]
+        found.means, found.others, found.weights = (tensors[name] for name in ("means", "others", "weights"))
+        found.penalty = said["penalty"]
         return found
 
     def _inputs(self, windows: Any) -> Float[np.ndarray, "M D"]:
@@ -115,7 +121,8 @@ class Ridge:
                 heard = heard @ matrix.T
                 parts.append(heard)
         stacked = np.concatenate(parts, axis=1).transpose(0, 2, 1)  # [W, N, D]
-        others = windows.filled[:, -1, :, 1:].astype(np.float64)
+        center, spread = self.others
+        others = np.clip((windows.filled[:, -1, :, 1:] - center) / spread, -_FARTHEST, _FARTHEST)
         ones = np.ones((*stacked.shape[:2], 1))
         found = np.concatenate([stacked, others, ones], axis=2)
         return found.reshape(-1, found.shape[2])
@@ -138,8 +145,10 @@ class Ridge:
         return y.transpose(0, 2, 1).reshape(-1, y.shape[1])
 
     def _base(self, windows: Any) -> Float[np.ndarray, "W P N"]:
+        """The last value, moved as the means move."""
         rows = windows.rows[:, None] + windows.lead + np.arange(windows.horizon)
-        return self.means[rows % len(self.means)]
+        last = windows.filled[:, -1, :, 0] - self.means[windows.rows % len(self.means)]
+        return self.means[rows % len(self.means)] + last[:, None]
 
     def _forecast(self, inputs: np.ndarray, weights: np.ndarray, windows: Any) -> Float[np.ndarray, "W P N"]:
         change = (inputs @ weights).reshape(len(windows), -1, weights.shape[1]).transpose(0, 2, 1)
@@ -151,7 +160,8 @@ class _Regression:
 
     def __init__(self, x: Float[np.ndarray, "M D"], y: Float[np.ndarray, "M K"]) -> None:
         gram = x.T @ x
-        self.scale = np.sqrt(np.maximum(np.diag(gram), 1e-300) / len(x))[:, None]
+        size = np.sqrt(np.diag(gram) / len(x))[:, None]
+        self.scale = np.where(size > 0, size, 1.0)  # a column of zeros has no coefficient
         self.values, self.vectors = np.linalg.eigh(gram / (self.scale * self.scale.T * len(x)))
         self.turned = self.vectors.T @ (x.T @ y / (self.scale * len(x)))
 

@@ -48,7 +48,7 @@ def test_coefficients_are_those_of_a_library_at_the_chosen_penalty():
     found.fit(train, val)
     mean = train.x[:, -1, :, 0].mean(axis=0)
     x = (train.x[..., 0] - mean).transpose(0, 2, 1).reshape(-1, 4)
-    y = (train.y - mean).transpose(0, 2, 1).reshape(-1, 2)
+    y = (train.y - train.x[:, -1:, :, 0]).transpose(0, 2, 1).reshape(-1, 2)
     x = np.concatenate([x, np.ones((len(x), 1))], axis=1)
     scale = np.sqrt(np.square(x).mean(axis=0))
     peer = Peer(alpha=found.penalty * len(x), fit_intercept=False).fit(x / scale, y)
@@ -56,7 +56,10 @@ def test_coefficients_are_those_of_a_library_at_the_chosen_penalty():
     own = (test.x[..., 0] - mean).transpose(0, 2, 1).reshape(-1, 4)
     expected = peer.predict(np.concatenate([own, np.ones((len(own), 1))], axis=1) / scale)
     np.testing.assert_allclose(
-        found.predict(test), expected.reshape(len(test), NODES, 2).transpose(0, 2, 1) + mean, rtol=1e-5, atol=1e-5
+        found.predict(test),
+        expected.reshape(len(test), NODES, 2).transpose(0, 2, 1) + test.x[:, -1:, :, 0],
+        rtol=1e-5,
+        atol=1e-5,
     )
     assert found.num_parameters == 5 * 2 + NODES
     assert not found.uses_graph
@@ -129,6 +132,21 @@ def test_it_comes_back_from_its_files(tmp_path):
     again = Ridge.load(tmp_path)
     np.testing.assert_array_equal(again.predict(test), found.predict(test))
     assert (again.hops, again.penalty) == (2, found.penalty)
+
+
+def test_another_feature_that_training_hardly_knew_moves_no_forecast_far():
+    """Rain that falls after training alone, and a covariate that is a hundred times larger then."""
+    values = np.repeat(walk()[..., None], 3, axis=2)
+    values[..., 1] = 0
+    values[260:, :, 1] = 5
+    values[..., 2] = np.random.default_rng(4).standard_normal((ROWS, NODES))
+    values[260:, :, 2] *= 100
+    series = dataclasses.replace(made(walk()), values=torch.as_tensor(values, dtype=torch.float32))
+    train, val, test = parts(series)
+    found = Ridge(hops=1)
+    found.fit(train, val)
+    true = series.values[test.rows[:, None] + np.arange(1, 3), :, 0].numpy()
+    assert np.abs(found.predict(test) - true).max() < 10
 
 
 def test_what_cannot_be_is_refused():
