@@ -4,7 +4,7 @@ import typing
 
 import torch
 from torch import Tensor
-from torch_geometric.nn import GATConv
+from torch_geometric.nn import GATConv, MessagePassing
 from torch_geometric.typing import OptPairTensor, Size
 from torch_geometric.utils.sparse import set_sparse_value
 
@@ -60,6 +60,10 @@ class GATLayer(GATConv):
         >>> layer(torch.randn(6, 16), six_node_graph().edge_index).shape
         torch.Size([6, 8])
     """
+
+    # Else the layer would inherit what PyG generated for its own class, and explanations would be passed over.
+    propagate = MessagePassing.propagate
+    edge_updater = MessagePassing.edge_updater
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ import typing
 
 import torch
 from torch import Tensor
-from torch_geometric.nn import GCNConv
+from torch_geometric.nn import GCNConv, MessagePassing
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.typing import Adj
 from torch_geometric.utils import is_torch_sparse_tensor
@@ -62,6 +62,9 @@ class GCNLayer(NeighbourSumLayer, GCNConv):
         >>> layer(torch.randn(6, 16), six_node_graph().edge_index).shape
         torch.Size([6, 4])
     """
+
+    # Else the layer would inherit what PyG generated for its own class, and explanations would be passed over.
+    propagate = MessagePassing.propagate
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ import typing
 
 import torch
 from torch import Tensor
-from torch_geometric.nn import GCN2Conv
+from torch_geometric.nn import GCN2Conv, MessagePassing
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.typing import Adj
 
@@ -53,6 +53,9 @@ class GCN2Layer(NeighbourSumLayer, GCN2Conv):
         >>> GCN2Layer(4, alpha=0.1, theta=0.5, layer=1)(x, x, six_node_graph().edge_index).shape
         torch.Size([6, 4])
     """
+
+    # Else the layer would inherit what PyG generated for its own class, and explanations would be passed over.
+    propagate = MessagePassing.propagate
 
     def __init__(
         self,

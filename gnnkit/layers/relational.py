@@ -4,7 +4,7 @@ import typing
 
 import torch
 from torch import Tensor
-from torch_geometric.nn import RGCNConv
+from torch_geometric.nn import MessagePassing, RGCNConv
 
 from gnnkit.graph.checks import check_edge_index, check_edge_weight
 from gnnkit.layers._checks import check_features, refuse_torchscript
@@ -60,6 +60,9 @@ class RelationalGCNLayer(RGCNConv):
         >>> layer(torch.randn(3, 8), torch.tensor([[0, 1, 1], [1, 2, 0]]), torch.tensor([0, 1, 1])).shape
         torch.Size([3, 4])
     """
+
+    # Else the layer would inherit what PyG generated for its own class, and explanations would be passed over.
+    propagate = MessagePassing.propagate
 
     def __init__(
         self,

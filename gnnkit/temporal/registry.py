@@ -47,11 +47,7 @@ _MTGNN: tuple[tuple[str, Literal["learned", "given", "both"], str], ...] = (
 )
 
 _RIDGE: tuple[tuple[str, Literal["sequence", "graph"], str, dict[str, Any], str], ...] = (
-    ("ridge", "sequence", "a node's last values", {"hops": 0, "seasonal": False}, "Hoerl & Kennard (1970)"),
-    (
-        *("ridge-seasonal", "sequence", "a node's last values less the mean at their place in the season"),
-        *({"hops": 0, "seasonal": True}, "Hoerl & Kennard (1970)"),
-    ),
+    ("ridge", "sequence", "a node's last values", {"hops": 0}, "Hoerl & Kennard (1970)"),
     ("ridge-graph", "graph", "a node's last values and its neighbours'", {}, "Hoerl & Kennard (1970)"),
 )
 
@@ -204,6 +200,8 @@ def _registered(name: str, model: Any, is_same: Any) -> str:
     """The name under which a model is in this process: the wanted one, or with a number where it is taken."""
     number, wanted = 1, name
     while wanted in MODELS.names():
+        if MODELS[wanted] == model:  # it is there, and keeps its place
+            return wanted
         if is_same(MODELS[wanted]):
             # What is defined anew, as when a notebook's cell runs again, takes its own place.
             del MODELS[wanted]

@@ -50,7 +50,7 @@ class Ridge:
         ('graph', 'sequence')
     """
 
-    search_space: ClassVar[dict[str, tuple]] = {"hops": (1, 2)}
+    search_space: ClassVar[dict[str, tuple]] = {"hops": (1, 2), "seasonal": ("choice", False, True)}
 
     def __init__(self, *, hops: int = 1, seasonal: bool = False) -> None:
         if hops < 0:

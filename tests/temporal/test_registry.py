@@ -365,3 +365,9 @@ def test_what_is_found_nowhere_is_registered_for_this_process(added):
     assert model_name(other) == "Local-2"
     with pytest.raises(ValueError, match=r"^model 'Linear' is a Linear, and should be .*; give its class$"):
         model_name(nn.Linear(1, 1))
+
+
+def test_an_entry_that_is_there_keeps_its_place():
+    before = list(MODELS)
+    assert model_name(MODELS["tgcn"]) == "tgcn"
+    assert list(MODELS) == before

@@ -155,8 +155,7 @@ def test_what_cannot_be_is_refused():
 
 
 def test_the_registry_has_it_with_and_without_neighbours():
-    assert MODELS["ridge"].settings == {}
+    assert MODELS["ridge"].settings == {"seasonal": False}
     assert MODELS["ridge-graph"].settings == {"hops": 1, "seasonal": False}
-    assert [MODELS[name].make({}, {}).uses_graph for name in ("ridge", "ridge-seasonal", "ridge-graph")] == [
-        False, False, True
-    ]  # fmt: skip
+    assert [MODELS[name].make({}, {}).uses_graph for name in ("ridge", "ridge-graph")] == [False, True]
+    assert MODELS["ridge"].search_space == {"seasonal": ("choice", False, True)}
