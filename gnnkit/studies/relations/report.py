@@ -201,7 +201,7 @@ def _answers(rows: pd.DataFrame, differences: pd.DataFrame) -> list[str]:
     fits = "; one fit of each, the noise between fits not counted" if once else ""
     said = "Not measured: it takes the runs `decagon` and `no-graph`."
     if len(words) == len(found):
-        budget = "time" if rows["most_epochs"].isna().all() else "passes"
+        budget = "passes" if len(rows["most_epochs"].dropna()) else "time"
         said = (
             f"{words[0][0]}: AUPRC with graph convolution less without it is {words[0][1]} at one budget of {budget}, "
             f"{words[1][1]} against hard negatives{fits}."
