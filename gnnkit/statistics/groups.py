@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
+from scipy import special
 
 from gnnkit.statistics.bootstrap import kept_variance
 
@@ -50,7 +50,7 @@ def group_intervals(
     # A resample without a target of the group has no difference, and does not count.
     nothing = np.where(known, np.full_like(drawn, np.nan), 0.0)
     drawn = np.divide(drawn, seen, out=nothing, where=(seen > 0) & known)
-    ratio = stats.t.ppf(1 - tail, blocks - 1) / stats.norm.ppf(1 - tail)
+    ratio = special.stdtrit(blocks - 1, 1 - tail) / special.ndtri(1 - tail)
     # What blocks lose because windows overlap: the same for a group as for all windows (`paired_interval`).
     windows = len(targets)
     lost = (1 - block / windows) / kept_variance(windows, block, block // 2)
