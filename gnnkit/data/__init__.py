@@ -3,7 +3,7 @@
 from gnnkit.data.clock import clock_features, row_time, told_weekdays
 from gnnkit.data.combinations import Combinations, EndlessCombinations, RandomCombinations, random_combinations
 from gnnkit.data.decagon import DecagonData, load_decagon
-from gnnkit.data.defaults import Inferred, infer_settings
+from gnnkit.data.defaults import Inferred, infer_settings, window_sizes
 from gnnkit.data.degrade import hide_in_outages, hide_values, latest_training_rows
 from gnnkit.data.detectors import kernel_graph
 from gnnkit.data.node_features import read_node_features
@@ -13,7 +13,7 @@ from gnnkit.data.relations import Triples, TripleSplit, check_no_leak, split_by_
 from gnnkit.data.scaling import SCALERS, MaxScaler, Scaler, StandardScaler, fit_scaler
 from gnnkit.data.series import GraphSeries
 from gnnkit.data.simulate import simulate_traffic
-from gnnkit.data.splits import FIRST_FOLD, Split, chronological_split, rolling_splits
+from gnnkit.data.splits import Split, chronological_split, rolling_splits
 from gnnkit.data.store import SeriesStore
 from gnnkit.data.text import TextSplit, TextWindows, WindowBatch, read_text, split_text, text_digest
 from gnnkit.data.triples import LoadedTriples, load_triples
@@ -21,7 +21,6 @@ from gnnkit.data.windows import Batch, Windows, WindowSplits, make_windows
 
 __all__ = [
     "DATASETS",
-    "FIRST_FOLD",
     "SCALERS",
     "Batch",
     "Combinations",
@@ -71,4 +70,5 @@ __all__ = [
     "split_text",
     "text_digest",
     "told_weekdays",
+    "window_sizes",
 ]
