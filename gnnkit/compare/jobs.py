@@ -124,7 +124,7 @@ def plan_jobs(spec: ComparisonSpec, chosen: Mapping[str, Mapping[str, Any]] | No
     for name, condition in pairs:
         own = {**spec.settings.get(name, {}), **(chosen or {}).get(name, {})}
         width, trials = own.pop("hidden_channels", spec.hidden_channels), own.pop("trials", 0)
-        for seed, fold in itertools.product(spec.seeds, range(spec.folds)):
+        for seed, fold in itertools.product(spec.seeds, range(spec.folds or 1)):
             job = Job(name, seed, condition, width if MODELS[name].has_width else 0, own, trials, fold=fold)
             jobs.setdefault(job.key, job)  # a share of 1 is the base, which is there
     return list(jobs.values())

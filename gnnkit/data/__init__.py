@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from gnnkit.data.clock import clock_features, row_time, told_weekdays
     from gnnkit.data.combinations import Combinations, EndlessCombinations, RandomCombinations, random_combinations
     from gnnkit.data.decagon import DecagonData, load_decagon
-    from gnnkit.data.defaults import Inferred, infer_settings
+    from gnnkit.data.defaults import Inferred, infer_settings, window_sizes
     from gnnkit.data.degrade import hide_in_outages, hide_values, latest_training_rows
     from gnnkit.data.detectors import kernel_graph
     from gnnkit.data.node_features import read_node_features
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gnnkit.data.scaling import SCALERS, MaxScaler, Scaler, StandardScaler, fit_scaler
     from gnnkit.data.series import GraphSeries
     from gnnkit.data.simulate import simulate_traffic
-    from gnnkit.data.splits import FIRST_FOLD, Split, chronological_split, rolling_splits
+    from gnnkit.data.splits import Split, chronological_split, rolling_splits
     from gnnkit.data.store import SeriesStore
     from gnnkit.data.text import TextSplit, TextWindows, WindowBatch, read_text, split_text, text_digest
     from gnnkit.data.triples import LoadedTriples, load_triples
@@ -28,7 +28,6 @@ else:
 
 __all__ = [
     "DATASETS",
-    "FIRST_FOLD",
     "SCALERS",
     "Batch",
     "Combinations",
@@ -78,4 +77,5 @@ __all__ = [
     "split_text",
     "text_digest",
     "told_weekdays",
+    "window_sizes",
 ]

@@ -83,7 +83,7 @@ def judge_forecasts(
     series = replace(series, season=inferred.season)
     aligned = align(given, validation, _candidates(series, inferred.history, max(horizons)), series, asked)
     final = FinalSpec.model_construct(
-        **{**dict(asked), "models": (), "history": inferred.history, "horizons": horizons, "residual": True}
+        **{**dict(asked), "models": (), "history": inferred.history, "horizons": horizons, "residual": True, "folds": 1}
     )
     place = environment() | {"data_hash": series.digest(), "forecasts": aligned.digests}
     first, *others = inferred.sentences
