@@ -228,6 +228,7 @@ def pair_kernels(double: bool, wide: bool, dot: bool, constant_heads: int, const
                     prefetch_row(query, ahead * row, row)
                     prefetch_row(grad, ahead * row, row)
                     prefetch_row(target, ahead * 3 * heads, 3 * heads)
+                    prefetch_row(change, np.intp(perm_t[p + _AHEAD]) * heads, heads)
                 i, position = np.intp(rows_of[p]), np.intp(perm_t[p])
                 e = np.intp(perm[position]) if permuted else position
                 if not dot and has_edge:

@@ -11,7 +11,8 @@ from gnnkit.ops.autograd import Kernels, gradients
 from gnnkit.ops.backends import situation_of
 from gnnkit.ops.dispatch import backend_for
 from gnnkit.ops.pair_attention.options import PairInputs, PairOptions
-from gnnkit.ops.pair_attention.torch import NATIVE, pair_attention_backward as native_backward
+from gnnkit.ops.pair_attention.torch import NATIVE
+from gnnkit.ops.pair_attention.torch import pair_attention_backward as native_backward
 from gnnkit.ops.structure.compress import compress
 from gnnkit.ops.structure.edges import EdgeList
 from gnnkit.ops.structure.graph import CompressedGraph
