@@ -14,7 +14,7 @@ from gnnkit.compare.errors import ErrorTable
 
 __all__ = ["CURVE_COLUMNS", "OLDER_RULES", "ROW_COLUMNS", "STEP_COLUMNS", "DataFacts", "Failure", "Results", "Traces"]
 
-FORMAT = 4
+FORMAT = 5
 """Version of the layout of `results.json`."""
 
 OLDER_RULES = (

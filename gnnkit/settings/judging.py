@@ -79,8 +79,8 @@ class SureFields(Settings, frozen=True):
     coverage: float = Field(default=0.9, gt=0, lt=1)
     """Share of the targets that a prediction interval should hold."""
     resamples: int = Field(default=2000, ge=100)
-    """Bootstrap resamples for the intervals of groups of targets: where the errors of two models differ."""
-    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    """Draws by which groups of targets are corrected together: where the errors of two models differ."""
+    confidence: float = Field(default=0.95, gt=0.5, le=0.999)
     """Confidence of the intervals of differences."""
 
 
