@@ -7,11 +7,14 @@ from gnnkit.layers.feature_dropout import FeatureDropout, feature_dropout
 from gnnkit.layers.gat import GATLayer
 from gnnkit.layers.gcn import GCNLayer
 from gnnkit.layers.gcn2 import GCN2Layer
+from gnnkit.layers.gin import GINLayer
+from gnnkit.layers.graph_conv import GraphConvLayer
 from gnnkit.layers.graph_learning import GraphLearningLayer
 from gnnkit.layers.mixhop import MixHopLayer, mixing_matrix
 from gnnkit.layers.node_classifier import NodeClassifier
 from gnnkit.layers.pair_norm import PairNorm
 from gnnkit.layers.relational import RelationalGCNLayer
+from gnnkit.layers.sage import SAGELayer
 from gnnkit.layers.seed_stack import SeedStack
 
 __all__ = [
@@ -22,11 +25,14 @@ __all__ = [
     "GATLayer",
     "GCN2Layer",
     "GCNLayer",
+    "GINLayer",
+    "GraphConvLayer",
     "GraphLearningLayer",
     "MixHopLayer",
     "NodeClassifier",
     "PairNorm",
     "RelationalGCNLayer",
+    "SAGELayer",
     "SeedStack",
     "feature_dropout",
     "mixing_matrix",

@@ -66,7 +66,12 @@ def check_graph_input(edge_index: Tensor, num_nodes: tuple[int, int], *, ids: bo
 
 
 def check_weighted_graph(
-    edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int, *, normalize: bool, ids: bool = True
+    edge_index: Tensor,
+    edge_weight: Tensor | None,
+    num_nodes: int | tuple[int, int],
+    *,
+    normalize: bool,
+    ids: bool = True,
 ) -> tuple[Tensor, Tensor | None]:
     """Check a graph and the weights of its edges, and bring them into the form that the layers compute with.
 
@@ -75,7 +80,8 @@ def check_weighted_graph(
     warning.
     """
     edge_index = _without_csc(edge_index)
-    num_edges = check_graph_input(edge_index, (num_nodes, num_nodes), ids=ids)
+    sizes = (num_nodes, num_nodes) if isinstance(num_nodes, int) else num_nodes
+    num_edges = check_graph_input(edge_index, sizes, ids=ids)
     if edge_weight is None:
         return edge_index, None
     if edge_index.layout != torch.strided:

@@ -29,6 +29,9 @@ TWINS = {
     "GATConv": "GATLayer",
     "GCN2Conv": "GCN2Layer",
     "RGCNConv": "RelationalGCNLayer",
+    "SAGEConv": "SAGELayer",
+    "GraphConv": "GraphConvLayer",
+    "GINConv": "GINLayer",
     "PairNorm": "PairNorm",
 }
 MODELS = ("GCN", "GAT", "GraphUNet", "SGFormer", "Polynormer", "RECT_L", "AttentiveFP", "AntiSymmetricConv")
