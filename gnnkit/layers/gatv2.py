@@ -12,7 +12,7 @@ from gnnkit.layers._attend import replace_loops
 from gnnkit.layers._checks import (
     check_attention_call,
     check_attention_settings,
-    check_graph_input,
+    check_pair_ids,
     refuse_edge_features,
     refuse_torchscript,
 )
@@ -122,17 +122,23 @@ class GATv2Layer(GATv2Conv):
         refuse_edge_features(self, edge_attr)
         maps = (self.lin_l, self.lin_r)
         edge_index, edge_attr, _ = check_attention_call(self, x, edge_index, edge_attr, None, maps=maps)
-        # Row 0 of the edges names nodes of `left` and row 1 those of `right`, whichever way the messages flow.
-        left, right = self._transform(x)
-        sends = (left, right) if self.flow == "source_to_target" else (right, left)
-        if not return_attention_weights and pairs_fused(self, edge_index, edge_attr, left, right):
-            return self._combine_heads(attend_dynamically(self, *sends, edge_index, edge_attr), x)
-        check_graph_input(edge_index, (left.size(0), right.size(0)))
-        edge_index, edge_attr = self._prepare_graph(left, right, edge_index, edge_attr)
+        source, target = self._transform(x)
+        out = None
+        dropped = return_attention_weights and self.training and self.dropout > 0  # which the op does not tell
+        # Of a pair whose flow is reversed PyG takes the number of targets to be that of sources.
+        known = self.flow == "source_to_target" or source.size(0) == target.size(0)
+        if known and not dropped and pairs_fused(self, edge_index, edge_attr, source, target):
+            out = self._combine_heads(attend_dynamically(self, source, target, edge_index, edge_attr), x)
+            if not return_attention_weights:
+                return out
+        if known:
+            check_pair_ids(self, source, target, edge_index)
+        edge_index, edge_attr = self._prepare_graph(source, target, edge_index, edge_attr)
         # edge_updater_type: (x: PairTensor, edge_attr: typing.Optional[Tensor])
-        alpha = self.edge_updater(edge_index, x=(left, right), edge_attr=edge_attr)
-        # propagate_type: (x: PairTensor, alpha: Tensor)
-        out = self._combine_heads(self.propagate(edge_index, x=(left, right), alpha=alpha), x)
+        alpha = self.edge_updater(edge_index, x=(source, target), edge_attr=edge_attr)
+        if out is None:
+            # propagate_type: (x: PairTensor, alpha: Tensor)
+            out = self._combine_heads(self.propagate(edge_index, x=(source, target), alpha=alpha), x)
         if not return_attention_weights:
             return out
         return out, (edge_index if edge_index.layout == torch.strided else set_sparse_value(edge_index, alpha), alpha)
@@ -141,18 +147,16 @@ class GATv2Layer(GATv2Conv):
         """Map the features of both sides: `[N, K, C]` each."""
         shape = (-1, self.heads, self.out_channels)
         source, target = (x, x) if isinstance(x, Tensor) else x
-        left = self.lin_l(source).view(shape)
+        sent = self.lin_l(source).view(shape)
         if source is target and self.share_weights:
-            return left, left
-        return left, self.lin_r(target).view(shape)
+            return sent, sent
+        return sent, self.lin_r(target).view(shape)
 
-    def _prepare_graph(self, left: Tensor, right: Tensor, edge_index: Tensor, edge_attr: Tensor | None):
+    def _prepare_graph(self, source: Tensor, target: Tensor, edge_index: Tensor, edge_attr: Tensor | None):
         """Take out self-loops and give one to each node that is source and target at once."""
-        return (
-            replace_loops(self, (left, right), edge_index, edge_attr, None)
-            if self.add_self_loops
-            else (edge_index, edge_attr)
-        )
+        if not self.add_self_loops:
+            return edge_index, edge_attr
+        return replace_loops(self, (source, target), edge_index, edge_attr, None)
 
     def _combine_heads(self, out: Tensor, x: Tensor | PairTensor) -> Tensor:
         # out: [N, K, C]

@@ -9,7 +9,7 @@ from torch_geometric.typing import PairTensor
 from gnnkit.layers._checks import (
     check_attention_call,
     check_attention_settings,
-    check_graph_input,
+    check_pair_ids,
     has_edge_values,
 )
 from gnnkit.layers._fused import has_own_hooks
@@ -110,15 +110,16 @@ class TransformerLayer(TransformerConv):
         shape = (-1, self.heads, self.out_channels)
         query = self.lin_query(target).view(shape)
         key, value = self.lin_key(source).view(shape), self.lin_value(source).view(shape)
-        wants_weights = isinstance(return_attention_weights, bool)
-        if not values and not wants_weights and pairs_fused(self, edge_index, edge_attr, query, key, value):
-            return self._combine(attend_by_products(self, query, key, value, edge_index, edge_attr), target)
-        sizes = (key.size(0), query.size(0))
-        check_graph_input(edge_index, sizes if self.flow == "source_to_target" else sizes[::-1])
+        wants_weights, out = isinstance(return_attention_weights, bool), None
+        if not values and pairs_fused(self, edge_index, edge_attr, query, key, value):
+            out = self._combine(attend_by_products(self, query, key, value, edge_index, edge_attr), target)
+            if not wants_weights:
+                return out
+        check_pair_ids(self, key, query, edge_index)
         # propagate_type: (query: Tensor, key: Tensor, value: Tensor, edge_attr: typing.Optional[Tensor])
-        out = self.propagate(edge_index, query=query, key=key, value=value, edge_attr=edge_attr)
+        sums = self.propagate(edge_index, query=query, key=key, value=value, edge_attr=edge_attr)
         alpha, self._alpha = self._alpha, None
-        out = self._combine(out, target)
+        out = self._combine(sums, target) if out is None else out
         return (out, (edge_index, alpha)) if wants_weights else out
 
     def _combine(self, out: Tensor, target: Tensor) -> Tensor:

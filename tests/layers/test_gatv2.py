@@ -101,21 +101,24 @@ def test_equals_pyg_on_every_form_of_the_graph(graph, form, loops, assert_same, 
         assert edges.layout == given.layout
 
 
-@pytest.mark.parametrize("flow", ["source_to_target", "target_to_source"])
 @pytest.mark.parametrize("loops", [True, False])
 @pytest.mark.parametrize("channels", [(5, 4), 5], ids=str)
-def test_equals_pyg_on_bipartite_graphs(loops, channels, flow, assert_same):
-    layer, conv = twins(
-        channels, 3, heads=2, add_self_loops=loops, flow=flow, edge_dim=2, residual=not loops and flow[0] == "s"
-    )
+def test_equals_pyg_on_bipartite_graphs(loops, channels, assert_same):
+    layer, conv = twins(channels, 3, heads=2, add_self_loops=loops, edge_dim=2, residual=not loops)
     edge_index, edge_attr = torch.tensor([[0, 1, 2, 3, 3, 3], [0, 1, 1, 0, 1, 1]]), torch.randn(6, 2).double()
     x = (torch.randn(4, 5).double(), torch.randn(2, 4 if isinstance(channels, tuple) else 5).double())
     assert_same(layer, conv, x, edge_index, edge_attr)
-    if flow == "source_to_target" and not loops:
+    if not loops:
         adj_t = torch.sparse_coo_tensor(edge_index.flip(0), torch.ones(6).double(), (2, 4)).coalesce()
-        simple = adj_t.indices().flip(0)
-        assert torch.equal(layer(x, adj_t), layer(x, simple))
-        assert torch.equal(layer(x, adj_t.to_sparse_csr()), layer(x, simple))
+        assert torch.equal(layer(x, adj_t), layer(x, adj_t.indices().flip(0)))
+        assert torch.equal(layer(x, adj_t.to_sparse_csr()), layer(x, adj_t.indices().flip(0)))
+
+
+def test_bipartite_flow_reversed_equals_pyg(assert_same):
+    edge_index = torch.tensor([[0, 1, 1, 0], [0, 1, 2, 3]])  # x[0] sends, to be found by edge_index[1] now
+    layer, conv = twins((5, 4), 3, flow="target_to_source", add_self_loops=False)
+    assert_same(layer, conv, (torch.randn(4, 5).double(), torch.randn(2, 4).double()), edge_index)
+    assert_same(layer, conv, (torch.randn(4, 5).double(), torch.randn(4, 4).double()), edge_index)
 
 
 def test_features_of_edges_of_a_csc_graph_are_in_its_order(assert_near):
@@ -144,8 +147,8 @@ def test_dropout_drops_weights_and_rests_in_evaluation():
     first = layer(x, EDGES)
     torch.manual_seed(1)
     assert torch.equal(first, layer(x, EDGES))
-    mean = torch.stack([layer(x, EDGES) for _ in range(4000)]).mean(0)
-    torch.testing.assert_close(mean, layer.eval()(x, EDGES), atol=0.1, rtol=0)
+    mean = torch.stack([layer(x, EDGES) for _ in range(1000)]).mean(0)
+    torch.testing.assert_close(mean, layer.eval()(x, EDGES), atol=0.2, rtol=0)
     assert torch.equal(layer(x, EDGES), layer(x, EDGES))
 
 
@@ -203,12 +206,15 @@ def test_permutation_equivariance_and_one_hop_locality():
     # A missing value at node 1 reaches the nodes that hear of it, and no other; so does its gradient.
     missing = x.clone()
     missing[1] = torch.nan
-    missing.requires_grad_()
     found = layer(missing, EDGES)
     assert found.isnan().any(1).tolist() == [False, True, True, False]
     torch.testing.assert_close(found[[0, 3]], out[[0, 3]], rtol=1e-12, atol=0)
-    found[[0, 3]].sum().backward()
-    assert missing.grad[[0, 2, 3]].isfinite().all()
+    conv = GATv2Conv(3, 2, heads=2).double()
+    conv.load_state_dict(layer.state_dict())
+    missing.requires_grad_()
+    mine, theirs = (torch.autograd.grad(m(missing, EDGES[:, :4])[[0, 3]].sum(), missing)[0] for m in (layer, conv))
+    torch.testing.assert_close(mine, theirs, equal_nan=True)
+    assert mine[3].isfinite().all()
 
 
 def test_the_result_may_be_written_into():
@@ -236,7 +242,7 @@ def test_compiles_and_exports_with_self_loops_in_the_graph():
     compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(x, EDGES, edge_attr), expected)
     edges = torch.export.Dim("edges", min=2)
-    shapes = {"x": None, "edge_index": {1: edges}, "edge_attr": {0: edges}, "return_attention_weights": None}
+    shapes = {"x": None, "edge_index": {1: edges}, "edge_attr": {0: edges}}
     program = torch.export.export(layer, (x, EDGES, edge_attr), dynamic_shapes=shapes)
     torch.testing.assert_close(program.module()(x, EDGES[:, :5], edge_attr[:5]), layer(x, EDGES[:, :5], edge_attr[:5]))
 
