@@ -27,6 +27,8 @@ from pathlib import Path
 TWINS = {
     "GCNConv": "GCNLayer",
     "GATConv": "GATLayer",
+    "GATv2Conv": "GATv2Layer",
+    "TransformerConv": "TransformerLayer",
     "GCN2Conv": "GCN2Layer",
     "RGCNConv": "RelationalGCNLayer",
     "SAGEConv": "SAGELayer",
