@@ -38,9 +38,10 @@ ALLOWED: dict[str, set[str]] = {
     "training": {"ops", "data", "metrics", "settings"},
     "studies": _BELOW_FORECASTING,
     "forecasting": _BELOW_FORECASTING,
+    "export": {*_BELOW_FORECASTING, "forecasting"},
     "compare": {*_BELOW_FORECASTING, "forecasting"},
     "testing": {"settings", "temporal", "training", "report", "forecasting"},
-    "cli": {*_BELOW_FORECASTING, "studies", "forecasting", "compare", "testing"},
+    "cli": {*_BELOW_FORECASTING, "studies", "forecasting", "export", "compare", "testing"},
 }
 EVERYWHERE = {"_lazy", "_optional", "_user_cache", "_registry", "kept_files"}
 
