@@ -21,6 +21,7 @@ _NUMBERS = {"metrics", "ranking", "statistics"}
 _BELOW_FORECASTING = {*_MODELS, *_NUMBERS, "loader", "settings", "data", "training", "report"}
 ALLOWED: dict[str, set[str]] = {
     "kept_files": set(),
+    "kept_tensors": set(),
     "settings": set(),
     "_registry": {"settings"},
     "metrics": set(),
@@ -43,7 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     "testing": {"settings", "temporal", "training", "report", "forecasting"},
     "cli": {*_BELOW_FORECASTING, "studies", "forecasting", "export", "compare", "testing"},
 }
-EVERYWHERE = {"_lazy", "_optional", "_user_cache", "_registry", "kept_files"}
+EVERYWHERE = {"_lazy", "_optional", "_user_cache", "_registry", "kept_files", "kept_tensors"}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -30,6 +30,7 @@ from gnnkit.compare.store import JobStore, code_digest, fingerprint
 from gnnkit.compare.trials import check_trials, round_jobs, tune
 from gnnkit.data import GraphSeries
 from gnnkit.forecasting.settle import check_observed, fit_windows, load_series
+from gnnkit.kept_files import locked_folder
 from gnnkit.training import MatrixProgress, resolve_device
 from gnnkit.training.environment import environment
 from gnnkit.training.track import open_track
@@ -120,7 +121,7 @@ def run(
     data_hash = series.digest()
     with _folder(directory) as folder:
         store = JobStore(folder / "jobs")
-        with store.locked():
+        with locked_folder(folder):
             check_kept(spec, folder, data_hash=data_hash)
             # The threads that an earlier run had are kept, whatever `jobs` is now: its jobs stay comparable.
             threads = spec.threads or kept_threads(folder) or max(1, torch.get_num_threads() // jobs)
