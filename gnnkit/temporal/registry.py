@@ -30,6 +30,7 @@ from gnnkit.temporal.stgcn import STGCN
 from gnnkit.temporal.stid import STID
 from gnnkit.temporal.target_only import TargetOnlyForecaster, reads_features
 from gnnkit.temporal.tgcn import TGCN
+from gnnkit.temporal.var import VAR
 
 __all__ = ["MODELS", "build_forecaster", "model_name"]
 
@@ -46,9 +47,16 @@ _MTGNN: tuple[tuple[str, Literal["learned", "given", "both"], str], ...] = (
     ("mtgnn-both", "both", "the given graph and a learned one"),
 )
 
-_RIDGE: tuple[tuple[str, Literal["sequence", "graph"], str, dict[str, Any], str], ...] = (
-    ("ridge", "sequence", "a node's last values", {"hops": 0}, "Hoerl & Kennard (1970)"),
-    ("ridge-graph", "graph", "a node's last values and its neighbours'", {}, "Hoerl & Kennard (1970)"),
+_RIDGE: tuple[tuple[str, Literal["sequence", "graph"], str, dict[str, Any], str | None], ...] = (
+    ("ridge", "sequence", "a node's last values", {"hops": 0}, None),
+    (
+        "seasonal-ridge",
+        "sequence",
+        "how a node's last values differ from its daily or weekly profile",
+        {"hops": 0, "seasonal": True},
+        None,
+    ),
+    ("ridge-graph", "graph", "a node's last values and its neighbours'", {}, "ridge"),
 )
 
 _ENTRIES = (
@@ -75,9 +83,23 @@ _ENTRIES = (
     ),
     *(
         ModelEntry(
-            name, family, f"ridge regression on {of}, in closed form", partial(Ridge, **fixed), paper, fits_itself=True
+            name,
+            family,
+            f"ridge regression on {of}, in closed form",
+            partial(Ridge, **fixed),
+            "Hoerl & Kennard (1970)",
+            fits_itself=True,
+            graphless_twin=twin,
         )
-        for name, family, of, fixed, paper in _RIDGE
+        for name, family, of, fixed, twin in _RIDGE
+    ),
+    ModelEntry(
+        "var",
+        "sequence",
+        "vector autoregression: ridge regression on the last values of all nodes, of low rank where these are many",
+        VAR,
+        "Lütkepohl (2005)",
+        fits_itself=True,
     ),
     ModelEntry(
         "dlinear",
@@ -99,6 +121,7 @@ _ENTRIES = (
         "STID that also sees its neighbours' histories, two steps along and against the edges; gnnkit's own",
         partial(STID, diffusion_steps=2),
         "Shao et al. (2022)",
+        graphless_twin="stid",
     ),
     ModelEntry(
         "gcn",
