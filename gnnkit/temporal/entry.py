@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from torch import nn
 
+from gnnkit._optional import optional_import
 from gnnkit.temporal.call import check_forward
 from gnnkit.temporal.target_only import reads_features
 
@@ -92,6 +93,16 @@ class ModelEntry:
         """Whether it reads feature 0 and no other; a rival has all of them before it, and says by `target_only`."""
         core = core_of(self.build)
         return bool(getattr(core, "target_only", False)) if self.fits_itself else not reads_features(self.arguments)
+
+    def check_installed(self) -> None:
+        """Import the library that the model stands on, where its class names one and its extra by `needs`.
+
+        Raises:
+            ImportError: it is not installed; one line names the extra.
+        """
+        needs = getattr(core_of(self.build), "needs", None)
+        if needs is not None:
+            optional_import(needs[0], purpose=f"model {self.name!r}", extra=needs[1])
 
     @property
     def is_deterministic(self) -> bool:

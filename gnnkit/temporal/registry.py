@@ -30,6 +30,7 @@ from gnnkit.temporal.stgcn import STGCN
 from gnnkit.temporal.stid import STID
 from gnnkit.temporal.target_only import TargetOnlyForecaster, reads_features
 from gnnkit.temporal.tgcn import TGCN
+from gnnkit.temporal.trees import BoostedTrees
 from gnnkit.temporal.var import VAR
 
 __all__ = ["MODELS", "build_forecaster", "model_name"]
@@ -57,6 +58,11 @@ _RIDGE: tuple[tuple[str, Literal["sequence", "graph"], str, dict[str, Any], str 
         None,
     ),
     ("ridge-graph", "graph", "a node's last values and its neighbours'", {}, "ridge"),
+)
+
+_TREES: tuple[tuple[str, Literal["sequence", "graph"], str, dict[str, Any], str | None], ...] = (
+    ("lightgbm", "sequence", "a node's last values", {"hops": 0}, None),
+    ("lightgbm-graph", "graph", "a node's last values, its neighbours'", {}, "lightgbm"),
 )
 
 _ENTRIES = (
@@ -100,6 +106,18 @@ _ENTRIES = (
         VAR,
         "Lütkepohl (2005)",
         fits_itself=True,
+    ),
+    *(
+        ModelEntry(
+            name,
+            family,
+            f"gradient-boosted trees on {of} and the clock; pip install gnnkit[trees]",
+            partial(BoostedTrees, **fixed),
+            "Ke et al. (2017)",
+            fits_itself=True,
+            graphless_twin=twin,
+        )
+        for name, family, of, fixed, twin in _TREES
     ),
     ModelEntry(
         "dlinear",

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from numpy.lib.stride_tricks import sliding_window_view
 from safetensors.numpy import load_file, save_file
 
+from gnnkit.temporal.neighbour_means import neighbour_means
 from gnnkit.temporal.profile import Profile, deviations, last_values, node_levels, season_lengths
 from gnnkit.temporal.ridge_sums import PENALTIES, RidgeSums
 
@@ -21,8 +22,6 @@ _FARTHEST = 10.0
 """Training deviations at which another feature is cut off, as modules see it."""
 _CHUNK = 4_000_000
 """Numbers of the table of inputs that are held at once."""
-_SPARSE = 0.05
-"""Share of all pairs below which a sparse product is faster than a dense one."""
 
 
 class Ridge:
@@ -157,7 +156,7 @@ class Ridge:
         profile, the other features, and 1."""
         values = deviations(windows, self.level)  # [R, N]
         parts = [values]
-        for matrix in self._matrices(windows) if self.hops else ():
+        for matrix in neighbour_means(windows) if self.hops else ():
             heard = values
             for _ in range(self.hops):
                 heard = (matrix @ heard.T).T
@@ -176,21 +175,6 @@ class Ridge:
             usual = self.profile.at(windows.rows[part, None] + ahead, training=training).transpose(0, 2, 1)  # [w, N, j]
             found = np.concatenate([*(each[part] for each in seen), usual, others, ones], axis=2)
             yield part, found.reshape(-1, columns)
-
-    def _matrices(self, windows: Any) -> list[Any]:
-        """The mean of those that a node hears, and where edges have a direction, of those that hear it."""
-        from scipy.sparse import csr_matrix, diags_array
-
-        nodes, (source, target) = len(windows.node_names), windows.edge_index
-        other = source != target
-        weight = windows.edge_weight[other].astype(np.float64)
-        heard = csr_matrix((weight, (target[other], source[other])), shape=(nodes, nodes))
-        turned = heard.T.tocsr()
-        both = [heard] if abs(heard - turned).max() <= 1e-8 + 1e-5 * heard.max() else [heard, turned]
-        sums = [np.asarray(each.sum(axis=1)).ravel() for each in both]
-        shares = [np.divide(1.0, total, out=np.zeros(nodes), where=total > 0) for total in sums]
-        found = [diags_array(share) @ each for share, each in zip(shares, both, strict=True)]
-        return [each if each.nnz < _SPARSE * nodes**2 else each.toarray() for each in found]
 
 
 _NOUGHT = {"hops": "no graph", "lags": "the whole history"}

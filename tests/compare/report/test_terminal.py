@@ -61,7 +61,7 @@ def test_no_mark_without_a_clear_winner(fake_results):
 
 def test_verdicts_come_before_the_table(fake_results):
     text = " ".join(printed(fake_results()).split())
-    assert text.index("• At 15 minutes ahead, tgcn is better than gru") < text.index("historical-average")
+    assert text.index("• At 15 minutes ahead, tgcn is better than gru") < text.rindex("historical-average")
     assert (
         "• 15 min: better in MAE than the last value: lstm, gru, tgcn; not told apart from the last value: bilstm; "
         "worse than the last value: gcn." in text
