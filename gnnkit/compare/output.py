@@ -209,7 +209,8 @@ def kept_spec(directory: str | Path) -> ComparisonSpec:
     kept = _kept(directory)
     if kept is None:
         raise ValueError(f"{directory / 'spec.json'} was not written by `gnnkit compare`; give one of its folders")
-    return make_spec(**{"folds": 1, **kept["spec"]})  # before there were folds there was one split
+    before = {"folds": 1, "rivals": False}  # what a run had when there was neither setting
+    return make_spec(**{**before, **kept["spec"]})
 
 
 def kept_threads(directory: str | Path) -> int | None:

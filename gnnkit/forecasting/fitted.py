@@ -243,8 +243,9 @@ class FittedForecaster(nn.Module):
 
     def learned_edges(self) -> tuple[Tensor, Tensor] | None:
         """The learned graph as `edge_index` and `edge_weight`; None where the model learns none."""
-        adjacency = self.learned_adjacency()
+        from gnnkit.graph import from_dense
 
+        adjacency = self.learned_adjacency()
         return None if adjacency is None else from_dense(adjacency, rows="target")
 
 
