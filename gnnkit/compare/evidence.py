@@ -140,7 +140,8 @@ class Evidence:
                 validation.setdefault(outcome.model, []).append(outcome.fitted.best_val_mae)
         there = {outcome.model for outcome in self.base if outcome.family != "baseline"}
         without = {outcome.model for outcome in self.outcomes if outcome.condition == Condition(adjacency=NO_GRAPH)}
-        twins = {name: _twin(name) for name in self.table.models if name in there}
+        # Of forecasts made elsewhere a name says nothing.
+        twins = {name: _twin(name) for name in self.table.models if name in validation}
         return planned_questions(
             self.pair,
             {name: twin for name, twin in twins.items() if twin in there},
