@@ -45,7 +45,7 @@ def compare(
         graph: its graph: a networkx graph (an undirected edge counts both ways; the attribute weight), a frame of edges
             (source, target, weight) or a matrix with names, a scipy sparse matrix, an array or tensor `[N, N]`, an
             `edge_index` or PyG's `Data`; names of nodes are columns of the series. None (default): none.
-        models: names of `gnnkit list`, or registered classes (default: lstm, bilstm, gru, gcn, tgcn).
+        models: names of `gnnkit list`, or registered classes (default: lstm, gru, stid, gcn, tgcn, stid-graph).
         horizons: steps ahead that are scored (default: chosen for the data).
         name: of the data, for the report (default: "series").
         out: folder for the results and the finished fits; one that was cut off goes on where it stopped. None

@@ -33,10 +33,10 @@ def neighbour_means(windows: Any) -> list[Any]:
     nodes, (source, target) = len(windows.node_names), windows.edge_index
     other = source != target
     weight = windows.edge_weight[other].astype(np.float64)
-    heard = csr_matrix((weight, (target[other], source[other])), shape=(nodes, nodes))
+    heard: Any = csr_matrix((weight, (target[other], source[other])), shape=(nodes, nodes))
     turned = heard.T.tocsr()
     both = [heard] if abs(heard - turned).max() <= 1e-8 + 1e-5 * heard.max() else [heard, turned]
     sums = [np.asarray(each.sum(axis=1)).ravel() for each in both]
     shares = [np.divide(1.0, total, out=np.zeros(nodes), where=total > 0) for total in sums]
-    found = [diags_array(share) @ each for share, each in zip(shares, both, strict=True)]
+    found: list[Any] = [diags_array(share) @ each for share, each in zip(shares, both, strict=True)]
     return [each if each.nnz < _SPARSE * nodes**2 else each.toarray() for each in found]
