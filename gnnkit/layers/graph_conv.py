@@ -4,7 +4,6 @@ import typing
 
 import torch
 from torch import Tensor
-from torch_geometric import EdgeIndex
 from torch_geometric.nn import GraphConv, MessagePassing
 from torch_geometric.typing import Adj, OptPairTensor, Size
 
