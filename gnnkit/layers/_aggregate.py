@@ -117,23 +117,23 @@ def _extreme(layer: Any, x: Tensor, edge_index: Tensor, edge_weight: Tensor | No
     """The largest (or smallest) of what is heard; edge lists share the gradient and sparse matrices do not, as PyG."""
     if edge_index.layout != torch.strided:
         return neighbour_max(edge_index, x, num_dst=num_dst, reduce=layer.aggr, ties="first")
-    is_small = x.dim() == 2 and edge_index.size(1) * x.size(1) <= MOST_WORK_OF_A_CALL
-    if (
-        is_small
-        and edge_weight is None
-        and x.device.type == "cpu"
-        and not is_traced()
-        and is_one_pass(plain(edge_index))
-    ):
-        if x.dtype in (torch.float32, torch.float64):
-            if chosen("neighbour_max", "cpu", x.dtype, requested_backend("neighbour_max"))[0] == "numba":
-                from gnnkit.ops.neighbour_max.numba_nodes import node_max
+    if edge_weight is None and _is_small(x, edge_index):
+        from gnnkit.ops.neighbour_max.numba_nodes import node_max
 
-                graph = _sorted(edge_index, x.size(-2), num_dst, layer.flow)
-                if graph.col.dtype == torch.int32:
-                    return node_max(graph, x, MaxOptions(layer.aggr == "max", True))
+        graph = _sorted(edge_index, x.size(-2), num_dst, layer.flow)
+        if graph.col.dtype == torch.int32:
+            return node_max(graph, x, MaxOptions(layer.aggr == "max", True))
     edges = towards_targets(edge_index, layer.flow)
     return neighbour_max(edges, x, edge_weight, num_dst=num_dst, reduce=layer.aggr)
+
+
+def _is_small(x: Tensor, edge_index: Tensor) -> bool:
+    """Whether all of it may be one compiled call: a small graph on the CPU, and no wish for another backend."""
+    if is_traced() or x.dim() != 2 or edge_index.size(1) * x.size(1) > MOST_WORK_OF_A_CALL:
+        return False
+    if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64) or not is_one_pass(plain(edge_index)):
+        return False
+    return chosen("neighbour_max", "cpu", x.dtype, requested_backend("neighbour_max"))[0] == "numba"
 
 
 def _sorted(edge_index: Tensor, num_src: int, num_dst: int, flow: str) -> CompressedGraph:

@@ -29,7 +29,8 @@ def _kernels(double: bool, options: MaxOptions) -> tuple[Callable[..., None], ..
     def forward(sources, targets, edges, channels, pointers, neighbours, x, out, places):
         gather(
             0, targets, carray(int32s(pointers), (targets + 1,)), carray(int32s(neighbours), (edges,)),
-            carray(reals(x), (0,)), carray(reals(x), (1, sources, channels)), carray(reals(out), (1, targets, channels)),
+            carray(reals(x), (0,)), carray(reals(x), (1, sources, channels)),
+            carray(reals(out), (1, targets, channels)),
             carray(int32s(places), (1, targets, channels)),
         )  # fmt: skip
 
@@ -37,7 +38,8 @@ def _kernels(double: bool, options: MaxOptions) -> tuple[Callable[..., None], ..
     def backward(sources, targets, edges, channels, pointers, neighbours, x, out, places, grad, grad_x):
         scatter(
             0, channels, carray(int32s(pointers), (targets + 1,)), carray(int32s(neighbours), (edges,)),
-            carray(reals(x), (0,)), carray(reals(x), (1, sources, channels)), carray(reals(out), (1, targets, channels)),
+            carray(reals(x), (0,)), carray(reals(x), (1, sources, channels)),
+            carray(reals(out), (1, targets, channels)),
             carray(int32s(places), (1, targets, channels)), carray(reals(grad), (1, targets, channels)),
             carray(reals(grad_x), (1, sources, channels)), carray(int32s(places), (0,)), carray(reals(x), (0, 0)), 1,
         )  # fmt: skip
