@@ -117,7 +117,10 @@ Side = tuple[Callable[[], Any], Callable[[], Any]]
 
 
 def seconds(sides: Sequence[Side], device: torch.device) -> list[float]:
-    """The shortest time of each side, which other work on the machine spoils least, all of them in turns; a side is what is done first, and what is timed."""
+    """The shortest time of each side, all of them in turns; a side is what is done first, and what is timed.
+
+    The shortest is what other work on the machine spoils least.
+    """
     taken: list[list[float]] = [[] for _ in sides]
     for number in range(_ROUNDS + 1):
         for (prepare, run), times in zip(sides, taken, strict=True):
