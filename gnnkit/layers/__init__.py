@@ -1,5 +1,6 @@
 """Graph layers: graph in, features out; one layer a file."""
 
+from gnnkit.layers.appnp import APPNPLayer
 from gnnkit.layers.chebyshev import ChebyshevLayer
 from gnnkit.layers.dagnn import DAGNNLayer
 from gnnkit.layers.diffusion import DiffusionLayer, transition_matrices
@@ -17,9 +18,12 @@ from gnnkit.layers.pair_norm import PairNorm
 from gnnkit.layers.relational import RelationalGCNLayer
 from gnnkit.layers.sage import SAGELayer
 from gnnkit.layers.seed_stack import SeedStack
+from gnnkit.layers.sg import SGLayer
+from gnnkit.layers.tag import TAGLayer
 from gnnkit.layers.transformer import TransformerLayer
 
 __all__ = [
+    "APPNPLayer",
     "ChebyshevLayer",
     "DAGNNLayer",
     "DiffusionLayer",
@@ -36,7 +40,9 @@ __all__ = [
     "PairNorm",
     "RelationalGCNLayer",
     "SAGELayer",
+    "SGLayer",
     "SeedStack",
+    "TAGLayer",
     "TransformerLayer",
     "feature_dropout",
     "mixing_matrix",

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from torch_geometric import EdgeIndex
 
 from gnnkit.layers._checks import check_features, check_graph_input, check_weighted_graph
-from gnnkit.layers._fused import add_up, runs_fused, towards_targets
+from gnnkit.layers._fused import MOST_WORK_OF_A_CALL, add_up, chosen, runs_fused, towards_targets
 from gnnkit.layers._linear import is_autocast, is_plain
 from gnnkit.ops import CompressedGraph, neighbour_max, remember, spmm
+from gnnkit.ops.dispatch import requested_backend
+from gnnkit.ops.neighbour_max.options import MaxOptions
 from gnnkit.ops.structure.compress import is_one_pass, is_sorted_anew, sort_edges
 from gnnkit.ops.structure.edges import plain
 from gnnkit.ops.tracing import is_traced
@@ -97,11 +99,7 @@ def aggregate(layer: Any, x: Tensor, edge_index: Tensor, edge_weight: Tensor | N
     with torch.autocast(x.device.type, enabled=False) if is_autocast(x) else nullcontext():
         kind = layer.aggr
         if kind in EXTREME:
-            is_list = edge_index.layout == torch.strided
-            graph = towards_targets(edge_index, layer.flow) if is_list else edge_index
-            # As PyG's own ways: edge lists share, sparse matrices do not.
-            ties = "shared" if is_list else "first"
-            return neighbour_max(graph, x, edge_weight, num_dst=num_dst, reduce=kind, ties=ties)
+            return _extreme(layer, x, edge_index, edge_weight, num_dst)
         reduce = "mean" if kind == "mean" else "sum"
         kept = not (is_traced() or edge_weight is not None) and x.dtype in (torch.float32, torch.float64)
         if edge_index.layout != torch.strided:
@@ -113,6 +111,48 @@ def aggregate(layer: Any, x: Tensor, edge_index: Tensor, edge_weight: Tensor | N
             return spmm(towards_targets(edge_index, layer.flow), x, edge_weight, num_dst=num_dst, reduce=reduce)
         graph = _counted(edge_index, x, num_dst, layer.flow, mean=reduce == "mean")
         return add_up((graph, graph.weight, None), x)
+
+
+def _extreme(layer: Any, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None, num_dst: int) -> Tensor:
+    """The largest (or smallest) of what is heard; edge lists share the gradient and sparse matrices do not, as PyG."""
+    if edge_index.layout != torch.strided:
+        return neighbour_max(edge_index, x, num_dst=num_dst, reduce=layer.aggr, ties="first")
+    if edge_weight is None and _is_small(x, edge_index):
+        from gnnkit.ops.neighbour_max.numba_nodes import node_max
+
+        graph = _sorted(edge_index, x.size(-2), num_dst, layer.flow)
+        if graph.col.dtype == torch.int32:
+            return node_max(graph, x, MaxOptions(layer.aggr == "max", True))
+    edges = towards_targets(edge_index, layer.flow)
+    return neighbour_max(edges, x, edge_weight, num_dst=num_dst, reduce=layer.aggr)
+
+
+def _is_small(x: Tensor, edge_index: Tensor) -> bool:
+    """Whether all of it may be one compiled call: a small graph on the CPU, and no wish for another backend."""
+    if is_traced() or x.dim() != 2 or edge_index.size(1) * x.size(1) > MOST_WORK_OF_A_CALL:
+        return False
+    if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64) or not is_one_pass(plain(edge_index)):
+        return False
+    return chosen("neighbour_max", "cpu", x.dtype, requested_backend("neighbour_max"))[0] == "numba"
+
+
+def _sorted(edge_index: Tensor, num_src: int, num_dst: int, flow: str) -> CompressedGraph:
+    """The sorted graph of a short edge list, for which nothing is given per edge."""
+    edges = plain(edge_index)
+
+    def build() -> CompressedGraph:
+        from gnnkit.ops.structure.numba_build import build_graph
+
+        graph = build_graph(edges, num_dst, num_src, None, flow, ordered=False)
+        if graph is not None:
+            return graph
+        sizes = (num_src, num_dst)
+        check_graph_input(edge_index, sizes if flow == "source_to_target" else sizes[::-1])
+        return sort_edges(towards_targets(edges, flow), num_dst, num_src)
+
+    if is_sorted_anew(edges):
+        return build()
+    return remember(("sorted pairs", num_src, num_dst, flow), (edge_index,), build)
 
 
 def _counted(edge_index: Tensor, x: Tensor, num_dst: int, flow: str, *, mean: bool) -> CompressedGraph:
@@ -175,7 +215,7 @@ def convolve_pair(
     """W_1 aggregate(x_j) + W_2 x_i: where the aggregation is linear, the narrower of x and W_1 x is aggregated."""
     source, target = pair
     target = None if root_map is None else target
-    if maps_first(layer, source, edge_index, edge_weight, neighbour_map):
+    if maps_first(layer, source, edge_weight, neighbour_map):
         weight, bias = neighbour_map.weight, neighbour_map.bias
         out = aggregate(layer, F.linear(source, weight), edge_index, edge_weight, num_dst)  # pyright: ignore
         if target is not None and is_plain(root_map):
@@ -193,7 +233,7 @@ def _adds_product(out: Tensor, x: Tensor) -> bool:
     return out.dim() == x.dim() == 2 and out.dtype == x.dtype in (torch.float32, torch.float64) and not is_autocast(x)
 
 
-def maps_first(layer: Any, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None, lin: Any) -> bool:
+def maps_first(layer: Any, x: Tensor, edge_weight: Tensor | None, lin: Any) -> bool:
     """Whether the map comes before the aggregation, which costs its width, and again backwards where it has one."""
     if layer.aggr not in LINEAR or not is_plain(lin, biased=True) or is_autocast(x):
         return False

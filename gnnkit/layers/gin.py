@@ -81,7 +81,7 @@ class GINLayer(GINConv):
 
     def _fused(self, pair: OptPairTensor, edge_index: Tensor, num_dst: int, first: nn.Module | None) -> Tensor:
         source, target = pair
-        if first is None or not maps_first(self, source, edge_index, None, first):
+        if first is None or not maps_first(self, source, None, first):
             return self.nn(add_root(self, aggregate(self, source, edge_index, None, num_dst), target))
         h = F.linear(source, first.weight)  # pyright: ignore[reportArgumentType]
         own = h if target is source else None if target is None else F.linear(target, first.weight)  # pyright: ignore

@@ -34,6 +34,9 @@ TWINS = {
     "SAGEConv": "SAGELayer",
     "GraphConv": "GraphConvLayer",
     "GINConv": "GINLayer",
+    "SGConv": "SGLayer",
+    "APPNP": "APPNPLayer",
+    "TAGConv": "TAGLayer",
     "PairNorm": "PairNorm",
 }
 MODELS = ("GCN", "GAT", "GraphUNet", "SGFormer", "Polynormer", "RECT_L", "AttentiveFP", "AntiSymmetricConv")

@@ -94,7 +94,9 @@ def neighbour_max(
 
     options = MaxOptions(reduce == "max", ties == "shared")
     if is_traced() and not is_transformed():
-        return max_op(edge_tensor(graph), x, weight, num_dst, *options)[0]
+        return max_op(edge_tensor(graph), x, weight, num_dst, options.largest, options.shared)[0]
+    if not (torch.is_grad_enabled() and (x.requires_grad or (weight is not None and weight.requires_grad))):
+        options = options._replace(keep=False)
     edges = as_graph(graph, num_dst, num_src, (("x", x), ("weight", weight)))
     backend = backend_for("neighbour_max", situation_of(edges, x, is_transformed(x, weight)))
     return backend(MaxInputs(x, weight), edges, options)

@@ -40,11 +40,13 @@ _WEIGHT_PARTS = 4
 
 
 @cache
-def max_kernels(double: bool, weighted: bool, largest: bool, shared: bool, ahead: int):
+def max_kernels(double: bool, weighted: bool, largest: bool, shared: bool, keep: bool, ahead: int):
     """Kernels for a type and the settings, that ask for rows so far ahead."""
     real = np.float64 if double else np.float32
     lanes = vector_lanes(double)
-    max_8, max_4, max_2, max_1 = (row_max(vectors, weighted, largest, shared, ahead) for vectors in (8, 4, 2, 1))
+    max_8, max_4, max_2, max_1 = (
+        row_max(vectors, weighted, largest, shared and keep, keep, ahead) for vectors in (8, 4, 2, 1)
+    )
 
     # Comparisons must mean what they say: no freedom in how products and NaN are treated.
     @njit(nogil=True)
@@ -88,9 +90,12 @@ def max_kernels(double: bool, weighted: bool, largest: bool, shared: bool, ahead
             max_1(x, start + c, channels, neighbours, weight, first, last, out, places, to + c)
         elif c < channels:
             for c in range(channels):
-                out[to + c], places[to + c] = entry(x, start, channels, neighbours, weight, first, last, c)
+                found, place = entry(x, start, channels, neighbours, weight, first, last, c)
+                out[to + c] = found
+                if keep:
+                    places[to + c] = place
 
-    @compiled(double, weighted, largest, shared, ahead, fastmath=False)
+    @compiled(double, weighted, largest, shared, keep, ahead, fastmath=False)
     def gather(start, stop, pointers, neighbours, weight, x, out, places):
         channels, nodes, targets = x.shape[2], x.shape[1], out.shape[1]
         values, results, kept = x.reshape(-1), out.reshape(-1), places.reshape(-1)
@@ -99,7 +104,7 @@ def max_kernels(double: bool, weighted: bool, largest: bool, shared: bool, ahead
                 first, last, to = pointers[i], pointers[i + 1], (batch * targets + i) * channels
                 take(values, batch * nodes * channels, channels, neighbours, weight, first, last, results, kept, to)
 
-    @compiled(double, weighted, largest, shared, ahead, fastmath=False)
+    @compiled(double, weighted, largest, shared, keep, ahead, fastmath=False)
     def scatter(
         start, stop, pointers, neighbours, weight, x, out, places, grad, grad_x, slots, grad_weight, weight_chunk
     ):
@@ -162,14 +167,14 @@ def forward(inputs: MaxInputs, graph: CompressedGraph, options: MaxOptions) -> t
     x, values = inputs.x, _as_batch(inputs.x)
     batch, _, channels = values.shape
     out = empty(batch, graph.num_dst, channels, dtype=values.dtype)
-    places = empty(batch, graph.num_dst, channels, dtype=graph.col.dtype)
+    places = empty(batch * options.keep, graph.num_dst, channels, dtype=graph.col.dtype)
     gather, _ = _choose(values, inputs.weight is not None, options)
     run_chunks(
         gather, graph_chunks(graph, batch * channels), graph.rowptr.numpy(), graph.col.numpy(),
         _weights(graph, inputs).numpy(), values.numpy(), out.numpy(), places.numpy(),
     )  # fmt: skip
     shape = (*x.shape[:-2], graph.num_dst, channels)
-    return out.view(shape).to(x.dtype), places.view(shape)
+    return out.view(shape).to(x.dtype), places.view(shape) if options.keep else places
 
 
 def backward(

@@ -13,7 +13,7 @@ from gnnkit.ops.kernels.llvm import VECTOR_BYTES, address, fill, load, prefetch_
 __all__ = ["row_max"]
 
 
-def row_max(vectors: int, weighted: bool, largest: bool, shared: bool, ahead: int) -> Callable[..., None]:
+def row_max(vectors: int, weighted: bool, largest: bool, shared: bool, keep: bool, ahead: int) -> Callable[..., None]:
     """Make the largest (or smallest) of some rows of a matrix, over so many vectors of columns, and where it stands.
 
     Args:
@@ -21,6 +21,7 @@ def row_max(vectors: int, weighted: bool, largest: bool, shared: bool, ahead: in
         weighted: Whether each row has a weight.
         largest: Whether the largest is looked for, else the smallest.
         shared: Whether rows that tie share the gradient: see `options.shares` for what then stands in `places`.
+        keep: Whether the places are written; else nothing is shared.
         ahead: Ask for the row that is needed so many rows later; 0: the rows are taken to be in a cache.
 
     Returns:
@@ -117,7 +118,8 @@ def row_max(vectors: int, weighted: bool, largest: bool, shared: bool, ahead: in
                     place = builder.select(builder.fcmp_unordered("uno", value, value), degree, place)
                 offset = [builder.mul(lanes, ir.Constant(integer, number))]
                 store(builder, value, builder.gep(values_at, offset))
-                store(builder, place, builder.gep(places_at, offset))
+                if keep:
+                    store(builder, place, builder.gep(places_at, offset))
             return context.get_dummy_value()
 
         i = types.intp

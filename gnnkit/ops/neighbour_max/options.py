@@ -23,10 +23,12 @@ class MaxOptions(NamedTuple):
     Args:
         largest: The largest value is taken, else the smallest.
         shared: Values that tie share the gradient; else the first edge has all of it.
+        keep: Whether a backward pass is to follow.
     """
 
     largest: bool
     shared: bool
+    keep: bool = True
 
 
 def shares(places: Tensor, dtype: torch.dtype) -> Tensor:

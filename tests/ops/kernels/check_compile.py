@@ -17,13 +17,15 @@ from gnnkit.ops.attention import triton as attention
 from gnnkit.ops.attention.options import AttentionInputs, AttentionOptions
 from gnnkit.ops.bfs import triton as bfs
 from gnnkit.ops.kernels import pieces
+from gnnkit.ops.neighbour_max import triton as neighbour_max
+from gnnkit.ops.neighbour_max.options import MaxInputs, MaxOptions
 from gnnkit.ops.recurrence import triton as recurrence
 from gnnkit.ops.spmm import triton as spmm
 
 H100 = GPUTarget("cuda", 90, 32)
 # What one program may have on all GPUs of the last years.
 SHARED_MEMORY = 99 * 1024
-MODULES = (pieces, spmm, attention, recurrence, bfs)
+MODULES = (pieces, spmm, neighbour_max, attention, recurrence, bfs)
 TYPES = {
     torch.float32: "*fp32",
     torch.float16: "*fp16",
@@ -73,6 +75,14 @@ def test_spmm(dtype: torch.dtype, graph, compiled: set[str]) -> None:
     spmm.forward(graph, x, weight)
     spmm.backward(graph, x, x, weight, True)
     assert compiled == {"_gather", "_sum_parts"}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_neighbour_max(dtype: torch.dtype, graph, compiled: set[str]) -> None:
+    inputs, options = MaxInputs(torch.zeros(9, 128, dtype=dtype), torch.zeros(100, dtype=dtype)), MaxOptions(True, True)
+    kept = neighbour_max.forward(inputs, graph, options)
+    neighbour_max.backward(kept[0], inputs, kept, (True, True), graph, options)
+    assert compiled == {"_compare", "_join_parts", "_share_out", "_sum_parts"}
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
