@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from attention_sides import model_sides, molecule_model_sides
 from contest import Case, Side
 from sides import (
     ARXIV,
@@ -74,6 +75,29 @@ def _arxiv_cases() -> list[Case]:
         layer = options["layer"]
         build = partial(graph_sides, csr=True, **options, **ARXIV)
         cases.append(Case(f"{layer}-arxiv-csr", f"{layer.upper()}Layer, 2.3 M edges, CSR adj_t", build))
+    return cases
+
+
+def _pair_attention_cases() -> list[Case]:
+    cases = []
+    for layer, title in (("gatv2", "GATv2"), ("transformer", "Transformer")):
+        cora = partial(model_sides, layer=layer, sizes=(64, 8, 8, 7), **CORA)
+        arxiv = partial(model_sides, layer=layer, sizes=(128, 16, 8, 40), **ARXIV)
+        few = partial(molecule_model_sides, layer=layer, count=128)
+        text, memory = f"{title} model of two layers, training step", layer == "gatv2"
+        cases += [
+            Case(f"{layer}-model-cora", f"{text}, Cora's size", cora, 1.5, 3),
+            Case(
+                f"{layer}-model-arxiv",
+                f"{text}, 2.3 M edges",
+                arxiv,
+                4,
+                8,
+                memory=memory,
+                warm_up=f"{layer}-model-cora",
+            ),
+            Case(f"{layer}-model-molecules", f"{text}, 128 molecules, fresh edge_index", few, 1.5, 3, devices=("cpu",)),
+        ]
     return cases
 
 
@@ -165,6 +189,7 @@ CASES = _named(
     [
         *_cora_cases(),
         *_arxiv_cases(),
+        *_pair_attention_cases(),
         *_temporal_cases(),
         Case("hop-levels", "hop levels, 1024 sources, 169 k nodes", hop_sides, 10, 50, gate=0, devices=("cpu",)),
         Case("windows", "windows of 207 × 34,272", window_sides, timed=False, memory=True, gate=None, devices=("cpu",)),

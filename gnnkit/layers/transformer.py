@@ -145,6 +145,6 @@ class TransformerLayer(TransformerConv):
 
     def __prepare_scriptable__(self) -> TransformerConv:
         """What `torch.jit.script` compiles in the place of this layer: PyG's, on the same parameters."""
-        twin = TransformerConv.__new__(TransformerConv)
+        twin = TransformerConv(1, 1)  # PyG writes what a class needs when one is made
         twin.__dict__ = dict(vars(self))
         return twin

@@ -29,6 +29,12 @@ def _address(tensor: Tensor | None) -> int:
     return 0 if tensor is None else tensor.data_ptr()
 
 
+def _indices(graph: CompressedGraph, *, outgoing: bool) -> list[Tensor | None]:
+    """The graph's index tensors in one type, contiguous; those of a graph that somebody has put together may differ."""
+    tensors = [graph.rowptr, graph.col, graph.perm, *((graph.colptr, graph.row, graph.perm_t) if outgoing else ())]
+    return [None if x is None else x.to(graph.col.dtype).contiguous() for x in tensors]
+
+
 class _Call:
     """What all kernels of one call take: in plain form, held for as long as they run."""
 
@@ -56,11 +62,12 @@ def forward(inputs: PairInputs, graph: CompressedGraph, options: PairOptions) ->
     call = _Call(inputs, graph, options)
     out = empty(*inputs.query.shape, dtype=call.real)
     stats = empty(graph.num_dst, 2, call.sizes[0], dtype=call.real)
-    addresses = (_address(graph.rowptr), _address(graph.col), _address(graph.perm))
+    indices = _indices(graph, outgoing=False)
     chunks = graph_chunks(graph, call.width + call.row if call.is_dot else call.width)
     run_chunks(
-        call.kernels.forward, chunks, call.sizes, addresses, call.inputs, call.numbers, out.data_ptr(), stats.data_ptr()
-    )
+        call.kernels.forward, chunks, call.sizes, tuple(map(_address, indices)), call.inputs, call.numbers,
+        out.data_ptr(), stats.data_ptr(),
+    )  # fmt: skip
     return out.to(inputs.key.dtype), stats
 
 
@@ -88,7 +95,7 @@ def backward(
     grad_value = empty(*shape, dtype=real) if call.is_dot else None
     grad_query = empty(*inputs.query.shape, dtype=real)
     grad_edge = empty(graph.num_edges, features, dtype=real) if needed[4] and features else None
-    indices = (graph.rowptr, graph.col, graph.perm, graph.colptr, graph.row, graph.perm_t)
+    indices = _indices(graph, outgoing=True)
     graph_at = tuple(map(_address, indices))
     run_chunks(
         kernels.outgoing, graph_chunks(graph, 2 * call.row, outgoing=True), sizes, graph_at, call.inputs, call.numbers,
