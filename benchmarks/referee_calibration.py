@@ -27,6 +27,7 @@ import itertools
 import os
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 # Read when torch is loaded: threads that wait sleep, in place of spinning.
@@ -209,10 +210,10 @@ def draw(found: pd.DataFrame) -> Any:
     return figure
 
 
-def page(table: pd.DataFrame) -> str:
+def page(table: pd.DataFrame, folder: Path) -> str:
     """The page, from the rows and nothing else; the figure is written beside it."""
     found = summary(table)
-    draw(found).savefig(RESULTS / "referee_calibration.png", dpi=110)
+    draw(found).savefig(folder / "referee_calibration.png", dpi=110)
     null = found[found["world"] != "connected"]
     worst = null.loc[null["now"].idxmax()]
     told = (
@@ -231,7 +232,7 @@ def page(table: pd.DataFrame) -> str:
         for _, row in found.iterrows()
     )
     sheet = Sheet('Share of the worlds in which a planned question says "helps"', heads, lines, names=3)
-    picture = Picture("referee_calibration.png", "Share of worlds in which the graph is said to help", RESULTS)
+    picture = Picture("referee_calibration.png", "Share of worlds in which the graph is said to help", folder)
     notes = (
         "True gain: the mean over the worlds, with its standard error. Before: Diebold and Mariano's test after Holm "
         "over all pairs of models, the rule of commit 31abac4. At equal size: each rule's power where its level is "
@@ -273,10 +274,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--worlds", type=int, help="at most so many of each kind (default: all)")
     parser.add_argument("--write-only", action="store_true", help="only the page, from the rows that are there")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of rows, page and figure")
     options = parser.parse_args()
     if options.worlds is not None and options.worlds < 1:
         parser.error(f"--worlds is {options.worlds}: give at least 1")
-    rows = Rows(RESULTS / "referee_calibration.csv", ["world", "share", "folds", "first"], "cpu")
+    rows = Rows(options.out / "referee_calibration.csv", ["world", "share", "folds", "first"], "cpu")
     for case in [] if options.write_only else cases(options.worlds):
         if rows.has(**case):
             continue
@@ -291,7 +293,7 @@ def main() -> None:
         print(*case.values(), f"helps in {helped} of {BATCH}, {seconds:.1f} s a world", flush=True)
     if rows.table.empty:
         parser.error("there are no rows yet; leave --write-only out")
-    (RESULTS / "referee_calibration.md").write_text(page(rows.table), encoding="utf-8")
+    (options.out / "referee_calibration.md").write_text(page(rows.table, options.out), encoding="utf-8")
 
 
 if __name__ == "__main__":
