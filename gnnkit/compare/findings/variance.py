@@ -73,12 +73,21 @@ def variance_sources(
             components = variance_components([spans.means(side) for side in sides], spans.folds) if sides else None
             if components is None or not components.shares:
                 continue
-            seeds = min(len(side) for side in sides)
-            sizes = {"seeds": seeds, "folds": len(np.unique(spans.folds)), "spans": len(spans.folds)}
-            shares = {name: components.shares.get(name) for name in _MORE}
-            sentence = _sentence(words, question, horizon, components)
-            names = {"model": question.model, "against": question.against, "horizon": horizon}
-            found.append(VarianceSource(**names, **sizes, **shares, sentence=sentence))
+            shares = components.shares
+            found.append(
+                VarianceSource(
+                    model=question.model,
+                    against=question.against,
+                    horizon=horizon,
+                    seeds=min(len(side) for side in sides),
+                    folds=len(np.unique(spans.folds)),
+                    spans=len(spans.folds),
+                    seed=shares.get("seed"),
+                    fold=shares.get("fold"),
+                    window=shares.get("window"),
+                    sentence=_sentence(words, question, horizon, components),
+                )
+            )
     return found
 
 
