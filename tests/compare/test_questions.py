@@ -8,7 +8,6 @@ from gnnkit.compare import make_spec, run
 from gnnkit.compare.findings import SIGNIFICANCE, VERDICTS
 from gnnkit.compare.questions import Question, planned_questions, without_edges
 from gnnkit.data import simulate_traffic
-from gnnkit.temporal import MODELS
 
 VALIDATION = {"gcn": 2.0, "tgcn": 1.0}
 
@@ -28,17 +27,7 @@ def test_of_several_ablated_models_the_validation_rows_choose_one(pair, ablated,
     assert [question.kind for question in found[1:]] == (["families"] if pair else [])
 
 
-@pytest.fixture
-def twin(monkeypatch):
-    """The registry in which ridge-graph says that ridge is the same without neighbours."""
-    entry = MODELS["ridge-graph"]
-    if getattr(entry, "graphless_twin", None) is None:
-        kind = type("Entry", (type(entry),), {"graphless_twin": "ridge"})
-        values = {field.name: getattr(entry, field.name) for field in dataclasses.fields(entry)}
-        monkeypatch.setitem(MODELS._records, "ridge-graph", kind(**values))
-
-
-def test_all_planned_questions_of_a_run_are_one_family(twin):
+def test_all_planned_questions_of_a_run_are_one_family():
     series = simulate_traffic(num_nodes=6, days=3, seed=1)
     spec = make_spec(
         models=["ridge", "dlinear", "ridge-graph", "gcn"],

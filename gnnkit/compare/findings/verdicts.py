@@ -15,7 +15,7 @@ from gnnkit.compare.findings.difference import Difference, Words
 from gnnkit.compare.findings.finding import OMITTED, Finding, Headline
 from gnnkit.compare.findings.significance import SIGNIFICANCE, PairTest
 from gnnkit.compare.questions import PLANNED
-from gnnkit.compare.report.tables import horizon_label, sample_size, step_of
+from gnnkit.compare.report.tables import horizon_label, sample_sizes, step_of
 from gnnkit.compare.results import Results
 from gnnkit.report.sections import Statement
 from gnnkit.statistics.enough import fewest_spans
@@ -261,11 +261,11 @@ def _headlines(results: Results, found: list[Verdict]) -> list[Headline]:
     if not found:
         nothing = "No two models were compared, so there is no verdict; the scores stand alone."
         return [Headline("", [Statement(nothing)])]
-    found = sorted(found, key=lambda verdict: verdict.horizon)
+    found, size = sorted(found, key=lambda verdict: verdict.horizon), sample_sizes(results)
     told: dict[str, list[Statement]] = {"too-few": [], "planned": [], "winner": [], "rest": []}
     for each in found:
         if isinstance(each, PairVerdict):
-            sample = sample_size(results, each.horizon, (each.model, each.against))
+            sample = size(each.horizon, (each.model, each.against))
             place = "planned" if each.planned else "winner" if (each.kind, each.metric) == ("winner", "mae") else "rest"
             told[place].append(Statement(each.sentence, each.clear, sample))
         elif each.kind == "too-few":

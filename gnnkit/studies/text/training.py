@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import time
@@ -14,12 +13,11 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from rich.console import Console
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 import gnnkit
 from gnnkit.data import TextWindows, read_text, split_text, text_digest
-from gnnkit.kept_files import claim_folder, read_json, replace_file, write_json, write_text
+from gnnkit.kept_files import claim_folder, read_json, sha256_of, write_json, write_text
+from gnnkit.kept_tensors import read_record, save_tensors
 from gnnkit.sequence import CharCodec, CharLSTM, LSTMState, Sampling, count_parameters
 from gnnkit.studies.text.progress import TextProgress
 from gnnkit.studies.text.settings import TextSettings
@@ -109,7 +107,11 @@ def train_text(
 
 
 def train_step(
-    model: CharLSTM, optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Parameter], clip: float
+    model: CharLSTM,
+    optimizer: torch.optim.Optimizer,
+    parameters: list[torch.nn.Parameter],
+    clip: float,
+    precision: str = "32-true",
 ) -> Callable[[torch.Tensor, torch.Tensor, LSTMState | None], tuple[torch.Tensor, LSTMState]]:
     """One step of training: read windows, predict each next character, follow the clipped gradient.
 
@@ -118,6 +120,8 @@ def train_step(
         optimizer: Over its parameters.
         parameters: Those that are learned.
         clip: Largest norm of the gradient.
+        precision: "32-true" (default), or "bf16-mixed": matrix products in bfloat16; weights, loss, gradients of the
+            weights and the state that is carried are single.
 
     Returns:
         A function of tokens `[B, T]`, target `[B, T]` and the state before them, which gives loss (nats) and accuracy
@@ -125,8 +129,9 @@ def train_step(
     """
 
     def step(tokens: torch.Tensor, target: torch.Tensor, state: LSTMState | None) -> tuple[torch.Tensor, LSTMState]:
-        logits, after = model(tokens, state)
-        logits = logits.transpose(0, 1).flatten(0, 1)  # as they lie in memory: nothing is copied
+        with torch.autocast(tokens.device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
+            logits, after = model(tokens, state)
+        logits = logits.transpose(0, 1).flatten(0, 1).float()  # as they lie in memory: nothing is copied
         goal = target.t().flatten()
         loss = F.cross_entropy(logits, goal)
         optimizer.zero_grad(set_to_none=True)
@@ -134,7 +139,7 @@ def train_step(
         torch.nn.utils.clip_grad_norm_(parameters, clip)
         optimizer.step()
         accuracy = (logits.detach().argmax(dim=1) == goal).float().mean()
-        return torch.stack([loss.detach(), accuracy]), LSTMState(after.h.detach(), after.c.detach())
+        return torch.stack([loss.detach(), accuracy]), LSTMState(after.h.detach().float(), after.c.detach().float())
 
     return step
 
@@ -187,7 +192,7 @@ class TextTraining:
         self.optimizer = adam(
             parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=device.type != "mps"
         )
-        self._train_step = train_step(self.model, self.optimizer, parameters, settings.clip)
+        self._train_step = train_step(self.model, self.optimizer, parameters, settings.clip, settings.precision)
         self.state = self.model.zero_state(settings.batch_size) if settings.stateful else None
         self._lower = {"learning_rate": settings.learning_rate, "clip": settings.clip}
         self.context = context_before(text[: split.train.stop]) if settings.stateful else ""
@@ -284,6 +289,7 @@ class TextTraining:
         }
         for name, table in (("curve", curve), ("validation", pd.DataFrame(self.validations))):
             write_text(self.out / f"{name}.csv", table.to_csv(index=False, float_format="%.6g"))
+        row["files"] = {name: sha256_of(self.out / name) for name in ("curve.csv", "validation.csv")}
         write_json(self.out / "row.json", row)
         (self.out / _SNAPSHOT).unlink(missing_ok=True)
         return row
@@ -303,11 +309,8 @@ class TextTraining:
     def _keep(self, name: str, accuracy: float | None = None) -> None:
         folder = self.out / "stages"
         folder.mkdir(exist_ok=True)
-        # One entry: the order of several in the file would be another each time.
-        header = {"stage": json.dumps({"step": self.step, "accuracy": accuracy})}
-        weights = {key: tensor.detach().contiguous() for key, tensor in self.model.state_dict().items()}
-        with replace_file(folder / f"{name}.safetensors") as part:
-            save_file(weights, str(part), metadata=header)
+        record = {"step": self.step, "accuracy": accuracy}
+        save_tensors(folder / f"{name}.safetensors", self.model.state_dict(), record)
 
     def _validate(self, progress: TextProgress) -> None:
         score = score_stream(self.model, self.val)
@@ -324,12 +327,12 @@ class TextTraining:
         """The thirds of the steps, and the marks nearest to the thirds of the final accuracy; other marks go."""
         folder = self.out / "stages"
         marks = [path for path in folder.glob("mark-*.safetensors") if int(path.stem.split("-")[1]) <= self.mark]
-        found = {path: _header(path) for path in marks}
+        found = {path: read_record(path) for path in marks}
         stages, kept = [], set()
         for third in (1, 2):
             path = folder / f"step-{third}.safetensors"
             if path.exists():  # a run of a step or two has no thirds
-                step = _header(path)["step"]
+                step = read_record(path)["step"]
                 near = float(self.history[max(0, step - _BLOCK) : step, 1].mean())
                 stages.append(Stage("steps", third, step, near, path.name))
         for third in (1, 2):
@@ -340,8 +343,3 @@ class TextTraining:
         for path in set(folder.glob("mark-*.safetensors")) - kept:
             path.unlink()
         return stages
-
-
-def _header(path: Path) -> dict[str, Any]:
-    with safe_open(str(path), framework="pt") as file:
-        return json.loads(file.metadata()["stage"])
