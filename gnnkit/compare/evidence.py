@@ -166,7 +166,7 @@ class Evidence:
 
 def _twin(name: str) -> str:
     """The registry's name of the same model without neighbours; empty where there is none."""
-    return getattr(MODELS[name], "graphless_twin", None) or "" if name in MODELS else ""
+    return (MODELS[name].graphless_twin or "") if name in MODELS else ""
 
 
 def has_graph(series: GraphSeries) -> bool:

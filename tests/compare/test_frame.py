@@ -69,7 +69,7 @@ def test_models_are_compared_on_the_frame(found):
     assert found.horizons == [2, 3]
     assert {"dlinear", "gcn"} < set(found.models)
     assert found.spec["ablate_graph"] == ["gcn"]
-    assert found.verdict().startswith("Open whether the given graph matters up to 3 hours")
+    assert found.verdict().startswith("Open whether the given graph helps up to 3 hours")
 
 
 def test_the_report_says_how_it_is_called(found):

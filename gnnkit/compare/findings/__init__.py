@@ -8,6 +8,7 @@ from gnnkit.compare.findings.finding import Finding, Findings, Headline
 from gnnkit.compare.findings.intervals import INTERVALS
 from gnnkit.compare.findings.ranks import RANKS
 from gnnkit.compare.findings.significance import SIGNIFICANCE
+from gnnkit.compare.findings.variance import VARIANCE
 from gnnkit.compare.findings.verdicts import VERDICTS
 from gnnkit.compare.findings.where import WHERE
 
@@ -20,6 +21,7 @@ __all__ = [
     "INTERVALS",
     "RANKS",
     "SIGNIFICANCE",
+    "VARIANCE",
     "VERDICTS",
     "WHERE",
     "Finding",
@@ -27,5 +29,5 @@ __all__ = [
     "Headline",
 ]
 
-FINDINGS = Findings([SIGNIFICANCE, RANKS, ABLATION, VERDICTS, CONDITIONS, WHERE, INTERVALS, BUDGET, AUDIT])
+FINDINGS = Findings([SIGNIFICANCE, RANKS, ABLATION, VERDICTS, CONDITIONS, WHERE, VARIANCE, INTERVALS, BUDGET, AUDIT])
 """All findings of a comparison, in the order of the report."""

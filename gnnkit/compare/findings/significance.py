@@ -265,7 +265,8 @@ def _section(results: Results, tests: Sequence[PairTest]) -> Section:
         "a baseline; all models, where the lowest score names the model. Planned questions were fixed before training; "
         "all others are exploratory: what they find is a hint that other data must confirm. A pair that stands under "
         "two questions has two intervals. Could find: the smallest true difference that the test finds with a chance "
-        "of 80%."
+        "of 80%. An interval holds the noise of test windows and of the seeds that were run, each model's own; it does "
+        "not hold what other training rows or another search of settings would change, nor seeds where there is one."
     )
     if results.by_older_rules:
         tested = "Interval, p and colour are those of an older gnnkit."
@@ -314,7 +315,8 @@ def _method(results: Results) -> str:
         f"where {FEWEST_SEASONS} or more are tested, joined to {MOST_SPANS} spans at most, else {SPANS} spans of equal "
         "length, none of which reaches from one fold into another. Windows inside a span may depend on each other in "
         "any way, and what is the same in each season is not taken for noise. The noise between each model's seeds is "
-        "added (Welch, 1947). One rule decides mark, interval, p and sentence: the corrected p is below "
+        "added (Welch, 1947); it is not pooled over models, which tells equal ones apart too often where one is less "
+        "steady than the others. One rule decides mark, interval, p and sentence: the corrected p is below "
         f"{100 * (1 - results.confidence):g}%, and the {confidence_label(results)} interval is that of the same test "
         "at the level that the correction leaves it, so that it excludes zero just then. p counts as it is printed, "
         "with three decimals. Planned questions are fixed before training, or by the validation rows: one model with "
