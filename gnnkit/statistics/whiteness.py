@@ -99,7 +99,7 @@ def sign_sums(
         return found
 
     ones = csr_matrix((np.ones_like(matrix.data), matrix.indices, matrix.indptr), shape=matrix.shape)
-    pairs = int(round(summed(ones, there).sum()))
+    pairs = round(summed(ones, there).sum())
     return SignSums(summed(matrix, signs), summed(matrix, there), summed(matrix.multiply(matrix).tocsr(), there), pairs)
 
 
@@ -224,7 +224,7 @@ def _matrix(edge_index: np.ndarray, edge_weight: np.ndarray | None, nodes: int, 
     wrong = ~(np.isfinite(weights) & (weights >= 0))
     if wrong.any():
         raise ValueError(f"edge_weight holds {weights[wrong][0]:g}; give finite weights of 0 or more")
-    if count and not (0 <= edge_index.min() and edge_index.max() < nodes):
+    if count and not (edge_index.min() >= 0 and edge_index.max() < nodes):
         wrong_node = edge_index.min() if edge_index.min() < 0 else edge_index.max()
         raise ValueError(f"edge_index names node {wrong_node}; residuals have nodes 0 to {nodes - 1}")
     kept = (edge_index[0] != edge_index[1]) & (weights > 0)

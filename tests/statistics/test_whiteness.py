@@ -95,7 +95,7 @@ def test_white_residuals_are_refused_as_often_as_the_level_says(kind, part):
 
 def test_what_neighbours_share_is_found():
     rng = np.random.default_rng(4)
-    edges, found = ring(10), {part: 0 for part in ("both", *PARTS)}
+    edges, found = ring(10), dict.fromkeys(("both", *PARTS), 0)
     for _ in range(50):
         noise = rng.standard_normal((81, 10))
         x = noise[1:] + 0.4 * noise[:-1][:, np.roll(np.arange(10), 1)]  # a node follows the one before it by a row
