@@ -84,8 +84,8 @@ def sign_sums(
     there = np.abs(signs)
     if part == "time":
         products, weights = signs[1:] * signs[:-1], there[1:] * there[:-1]
-        sums = (products.sum(axis=1), weights.sum(axis=1), weights.sum(axis=1))
-        return SignSums(*(np.concatenate([[0.0], each]) for each in sums), int(weights.sum()))
+        summed_products, count = (np.concatenate([[0.0], each.sum(axis=1)]) for each in (products, weights))
+        return SignSums(summed_products, count, count, int(weights.sum()))
     if part not in PARTS:
         raise ValueError(f"part={part!r}: choose one of {', '.join(PARTS)}")
     if edge_index is None:

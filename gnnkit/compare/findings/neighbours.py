@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gnnkit.compare.evidence import Evidence, has_graph
 from gnnkit.compare.findings.finding import Finding
-from gnnkit.compare.neighbours.fits import MOST_BYTES, fit_ridges, memory_of
+from gnnkit.compare.neighbours.fits import MOST_BYTES, fit_ridges, memory_of, too_large
 from gnnkit.compare.neighbours.judged import judge_neighbours
 from gnnkit.compare.neighbours.record import Neighbours
 from gnnkit.compare.neighbours.section import METHOD, neighbours_section
@@ -21,8 +21,12 @@ def _find(evidence: Evidence) -> Neighbours | None:
     Finished fits of the two models are taken as they are, and the others are fitted.
     """
     spec, series = evidence.spec, evidence.series
-    if not evidence.jobs or not has_graph(series) or memory_of(spec, series) > MOST_BYTES:
+    if not evidence.jobs or not has_graph(series):
         return None
+    needed = memory_of(spec, series)
+    if needed > MOST_BYTES:
+        text = f"The quick look was left out: {too_large(series, needed)}."
+        return Neighbours(kind="left-out", sentence=text, answers=[], gains=[])
     return judge_neighbours(fit_ridges(spec, series, known=evidence.stored))
 
 

@@ -18,7 +18,17 @@ from gnnkit.data import GraphSeries
 from gnnkit.graph import graph_variant
 from gnnkit.settings.quick import SHUFFLES
 
-__all__ = ["MOST_BYTES", "ONE_GRAPH", "SHUFFLED", "WITH", "WITHOUT", "fit_ridges", "memory_of", "shuffle_seeds"]
+__all__ = [
+    "MOST_BYTES",
+    "ONE_GRAPH",
+    "SHUFFLED",
+    "WITH",
+    "WITHOUT",
+    "fit_ridges",
+    "memory_of",
+    "shuffle_seeds",
+    "too_large",
+]
 
 WITHOUT, WITH = "ridge", "ridge-graph"
 """The two models; with no edge the second is the first."""
@@ -34,6 +44,14 @@ def memory_of(spec: FinalSpec, series: GraphSeries) -> int:
     """About how many bytes the inputs of the largest regression take: a row for each window and node."""
     columns = 3 * spec.history + series.num_features
     return 8 * series.num_rows * series.num_nodes * columns
+
+
+def too_large(series: GraphSeries, needed: int) -> str:
+    """Why nothing is fitted, in words."""
+    size = f"{series.num_rows:,} rows of {series.num_nodes:,} nodes"
+    return (
+        f"ridge regression on {size} needs about {needed / 2**30:.0f} GB of memory, more than {MOST_BYTES / 2**30:.0f}"
+    )
 
 
 def shuffle_seeds(series: GraphSeries, wanted: int = SHUFFLES) -> list[int]:
@@ -82,10 +100,7 @@ def fit_ridges(
     """
     needed = memory_of(spec, series)
     if needed > MOST_BYTES:
-        raise ValueError(
-            f"{series.name}: ridge regression on {series.num_rows:,} rows of {series.num_nodes:,} nodes needs about "
-            f"{needed / 2**30:.0f} GB; give fewer rows or nodes, or a shorter history"
-        )
+        raise ValueError(f"{series.name}: {too_large(series, needed)}; give fewer rows or nodes, or a shorter history")
     own = spec.model_copy(update={"settings": {}, "models": (WITHOUT, WITH), "intervals": "conformal"})
     folds = [Fold(*job_windows(own, series, fold=number)) for number in range(own.folds)]
     named = [(WITHOUT, 0, BASE), (WITH, 0, BASE), *((WITH, seed, SHUFFLED) for seed in shuffle_seeds(series, shuffles))]

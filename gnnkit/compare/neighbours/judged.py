@@ -46,11 +46,11 @@ def judge_neighbours(evidence: Evidence) -> Neighbours:
         kind: Kind = _kind(own) if horizon in judged else "too-few"
         shortage = "" if horizon in judged else words.shortage(table.counts(horizon), horizon)
         answers.append(Answer(horizon=horizon, kind=kind, sentence=answer_at(kind, own, words, shortage)))
-    kind, sentence = answer_of(answers, gains, words)
+    whole, sentence = answer_of(answers, gains, words)
     left = what_is_left(evidence)
     longest = table.horizons[-1]
     return Neighbours(
-        kind=kind,
+        kind=whole,
         sentence=sentence,
         answers=answers,
         gains=gains,

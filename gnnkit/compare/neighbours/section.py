@@ -38,18 +38,18 @@ def neighbours_section(found: Neighbours, *, unit: str, step: Step, confidence: 
         step: minutes of a step, or what it is.
         confidence: of the intervals.
     """
+    title = "In a minute: do neighbours' values help ridge regression?"
+    if not found.answers:
+        return Section("neighbours", title, (Statement(found.sentence),))
     statements = tuple(
         Statement(each.sentence, clear=each.kind in ("graph", "harms", "no"), warning=each.kind == "too-few")
         for each in found.answers
     )
-    tables = [("scores", _scores(found, unit, step, confidence))]
-    sheets = [Sheets("Ridge regression on several graphs", tuple(tables))]
+    sheets = [Sheets("Ridge regression on several graphs", (("all", _scores(found, unit, step, confidence)),))]
     if found.left:
         sheets.append(Sheets("What is left in the errors", (("all", _left(found)),)))
     notes = tuple(filter(None, (found.left_sentence, *found.notes)))
-    return Section(
-        "neighbours", "In a minute: do neighbours' values help ridge regression?", statements, (), tuple(sheets), notes
-    )
+    return Section("neighbours", title, statements, (), tuple(sheets), notes)
 
 
 def _scores(found: Neighbours, unit: str, step: Step, confidence: float) -> Sheet:

@@ -13,11 +13,10 @@ from gnnkit.report.numbers import format_p
 __all__ = ["SHORT", "answer_at", "answer_of", "interval_in_percent", "left_in_words", "percent"]
 
 SHORT = {
-    "graph": "Yes: ridge regression gains by its neighbours, and shuffled ones do not give it that",
-    "nodes": "Not shown: ridge regression gains by other nodes, and not clearly more by its neighbours than by shuffled "
-    "ones",
+    "graph": "Yes: ridge regression gains by its neighbours, and shuffled neighbours do not give it that",
+    "nodes": "Not shown: other nodes help ridge regression, but its neighbours not clearly more than shuffled ones",
     "harms": "No: the neighbours' values make ridge regression worse",
-    "no": "No: ridge regression gains less than 1% by its neighbours",
+    "no": "No: a gain of 1% by its neighbours is ruled out for ridge regression",
     "open": "Open: ridge regression is not told apart with and without its neighbours",
     "too-few": "Open: the test windows are too few",
 }
