@@ -3,6 +3,7 @@
     python benchmarks/decagon.py --minutes 10                                        every model and ablation
     python benchmarks/decagon.py --runs popularity popularity-by-effect              baselines, no training
     python benchmarks/decagon.py --seeds 0 1 2                                       three fits of each
+    python benchmarks/decagon.py --epochs 30 --minutes 120                           equal passes, on a busy machine too
     python benchmarks/decagon.py --report                                            only the report, from what is there
     python benchmarks/decagon.py --page                                              only README.md, from --results
 
@@ -112,6 +113,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--runs", nargs="*", default=[*BASELINES, *RUNS], help="default: all")
     parser.add_argument("--minutes", type=float, default=10.0, help="of each run's training (default: 10)")
+    parser.add_argument("--epochs", type=int, default=None, help="passes of each run, within --minutes (no bound)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="a fit of each run from each (default: 0)")
     parser.add_argument("--threads", type=int, default=None, help="torch's (default: as they are)")
     parser.add_argument("--device", default="cpu")
@@ -137,7 +139,7 @@ def main() -> None:
             seeds=options.seeds,
             threads=options.threads,
             device=options.device,
-            changes={"validations": options.validations},
+            changes={"validations": options.validations, "epochs": options.epochs},
             keep=(KEPT,),
             source={"data": "decagon", "min_pairs": 500, "strict": False, "symmetric": False, "seed": 0},
             say=lambda line: print(line, flush=True),

@@ -58,6 +58,9 @@ def main() -> None:
     choices = [*groups, *(run.folder for run in RUNS if run.folder not in groups)]
     parser.add_argument("--only", action="append", choices=choices, help="a group or a run; repeatable (all)")
     parser.add_argument("--device", default="auto")
+    parser.add_argument(
+        "--precision", default="32-true", help='or bf16-mixed; a run keeps its own (default: "32-true")'
+    )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of torch on the CPU")
     parser.add_argument("--out", type=Path, default=WORK / "text", help="folder of the runs")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the rows and the study's page")
@@ -76,7 +79,9 @@ def main() -> None:
         if options.only and not {run.group, run.folder} & set(options.only):
             continue
         steps = min(run.steps, options.steps_at_most or run.steps)
-        settings = TextSettings(**{**preset(run.preset), "steps": steps, "device": options.device})
+        settings = TextSettings(
+            **{**preset(run.preset), "steps": steps, "device": options.device, "precision": options.precision}
+        )
         console.print(f"{run.folder}: {run.preset}, {steps:,} steps", highlight=False)
         row = train_text(data / f"{run.book}.txt", settings, options.out / run.folder, console=console)
         del row["stages"]

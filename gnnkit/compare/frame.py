@@ -11,7 +11,6 @@ from typing import Any
 from rich.console import Console
 
 from gnnkit.compare.comparison import Comparison
-from gnnkit.compare.folds import read_split
 from gnnkit.compare.output import check_output, write_output
 from gnnkit.compare.runner import run
 from gnnkit.compare.spec.comparison import ComparisonSpec, make_spec
@@ -80,7 +79,7 @@ def compare(
     """
     given, fields = _sorted(settings)
     spec = make_spec(**{**given, **({} if models is None else {"models": _listed(models)})}, horizons=horizons)
-    read = read_in_memory(series, graph, fields, split=read_split(spec))
+    read = read_in_memory(series, graph, fields, split=spec.split)
     read = replace(read, name=name) if name else read
     if out is not None:
         check_output(out)

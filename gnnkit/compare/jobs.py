@@ -25,7 +25,6 @@ from gnnkit.data import GraphSeries, WindowSplits, hide_in_outages, latest_train
 from gnnkit.forecasting import fit_windows, train_one
 from gnnkit.forecasting.dry_run import dry_run
 from gnnkit.forecasting.model_settings import FIT_SETTINGS
-from gnnkit.graph import graph_variant
 from gnnkit.statistics.conformal import interval_levels
 from gnnkit.temporal import MODELS, build_forecaster
 from gnnkit.temporal.entry import core_of
@@ -125,7 +124,7 @@ def plan_jobs(spec: ComparisonSpec, chosen: Mapping[str, Mapping[str, Any]] | No
     for name, condition in pairs:
         own = {**spec.settings.get(name, {}), **(chosen or {}).get(name, {})}
         width, trials = own.pop("hidden_channels", spec.hidden_channels), own.pop("trials", 0)
-        for seed, fold in itertools.product(spec.seeds, range(spec.folds)):
+        for seed, fold in itertools.product(spec.seeds, range(spec.folds or 1)):
             job = Job(name, seed, condition, width if MODELS[name].has_width else 0, own, trials, fold=fold)
             jobs.setdefault(job.key, job)  # a share of 1 is the base, which is there
     return list(jobs.values())
@@ -169,7 +168,11 @@ def unchanged_graphs(spec: ComparisonSpec, series: GraphSeries) -> dict[Adjacenc
     given = series.edge_index, series.edge_weight
     kinds: tuple[Literal["shuffled", "random"], ...] = ("shuffled", "random")
     found: dict[Adjacency, list[int]] = {kind: [] for kind in kinds}
-    for kind, seed in itertools.product(kinds, spec.seeds if spec.ablate_graph else ()):
+    if not spec.ablate_graph:
+        return found
+    from gnnkit.graph import graph_variant  # PyG: who changes no graph needs none
+
+    for kind, seed in itertools.product(kinds, spec.seeds):
         other = _sorted_edges(*graph_variant(*given, series.num_nodes, kind, seed=seed))
         if all(torch.equal(one, two) for one, two in zip(other, _sorted_edges(*given), strict=True)):
             found[kind].append(seed)
@@ -224,6 +227,8 @@ def job_windows(
         series = latest_training_rows(series, condition.train_share)
     hidden = hide_in_outages(series, condition.hidden_share, seed=seed) if condition.hidden_share > 0 else None
     if condition.adjacency not in ("given", "learned"):
+        from gnnkit.graph import graph_variant
+
         edge_index, edge_weight = graph_variant(
             series.edge_index, series.edge_weight, series.num_nodes, condition.adjacency, seed=seed
         )

@@ -13,6 +13,7 @@ from typing import Any
 from gnnkit.compare.report.html import write_report
 from gnnkit.compare.report.latex import write_latex
 from gnnkit.compare.report.markdown import write_markdown
+from gnnkit.compare.report.paired_tests import write_tests
 from gnnkit.compare.results import Results
 from gnnkit.compare.spec.comparison import ComparisonSpec, make_spec
 from gnnkit.kept_files import check_folder, write_json
@@ -29,7 +30,7 @@ __all__ = [
     "write_output",
 ]
 
-OUTPUT_FILES = ("rows.csv", "rows.parquet", "report.html", "report.md", "tables.tex", "results.json")
+OUTPUT_FILES = ("rows.csv", "rows.parquet", "tests.csv", "report.html", "report.md", "tables.tex", "results.json")
 _KEPT = ("spec.json", "jobs", "track")
 """What a run that is not over has: what it goes on from, and what its tracker wrote."""
 _GROWING = ("models", "seeds", "train_shares", "hidden_shares", "ablate_graph")
@@ -61,7 +62,7 @@ def check_output(directory: str | Path) -> Path:
 
 
 def write_output(results: Results, directory: str | Path) -> Path:
-    """Write rows, `results.json` and `report.html`; earlier results in the folder are replaced.
+    """Write rows, tests, `results.json` and the reports; earlier results in the folder are replaced.
 
     All files are made in a folder beside it first, so that an error on the way leaves the folder as it was.
 
@@ -81,6 +82,7 @@ def write_output(results: Results, directory: str | Path) -> Path:
     work = Path(tempfile.mkdtemp(prefix=f".{directory.absolute().name}-", dir=parent))
     try:
         results.save(work)
+        write_tests(results, work / "tests.csv")
         write_report(results, work / "report.html")
         write_markdown(results, work / "report.md")
         write_latex(results, work / "tables.tex")
@@ -190,7 +192,7 @@ def kept_spec(directory: str | Path) -> ComparisonSpec:
     kept = _kept(directory)
     if kept is None:
         raise ValueError(f"{directory / 'spec.json'} was not written by `gnnkit compare`; give one of its folders")
-    return make_spec(**kept["spec"])
+    return make_spec(**{"folds": 1, **kept["spec"]})  # before there were folds there was one split
 
 
 def kept_threads(directory: str | Path) -> int | None:

@@ -4,6 +4,7 @@ from gnnkit.ops.attention import edge_attention
 from gnnkit.ops.bfs import hop_levels
 from gnnkit.ops.dispatch import Choice, explain_backend, use_backend
 from gnnkit.ops.grouped import grouped_matmul
+from gnnkit.ops.pair_attention import dot_attention, dynamic_attention
 from gnnkit.ops.recurrence import gated_recurrence
 from gnnkit.ops.segment import segment_max, segment_mean, segment_softmax, segment_sum
 from gnnkit.ops.spmm import spmm
@@ -15,6 +16,8 @@ __all__ = [
     "Choice",
     "CompressedGraph",
     "compress",
+    "dot_attention",
+    "dynamic_attention",
     "edge_attention",
     "explain_backend",
     "forget",

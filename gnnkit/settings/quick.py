@@ -20,7 +20,7 @@ class AskedQuickly(Settings, frozen=True):
 
     panel: ClassVar[str] = "What is asked"
 
-    folds: Annotated[int | None, Written(shown="chosen for the data")] = Field(default=None, ge=1, le=50)
+    folds: Annotated[int | None, Written(shown="3 where the rows allow it, else 1")] = Field(default=None, ge=1, le=50)
     """Rolling origins: each fold trains on the rows before its test rows, and the test rows of all folds follow each
     other over most of the series. 1: one split."""
     shuffles: int = Field(default=SHUFFLES, ge=1, le=100)

@@ -15,9 +15,9 @@ from gnnkit.compare.neighbours.fits import ONE_GRAPH, SHUFFLED, WITH, WITHOUT
 from gnnkit.compare.neighbours.left import what_is_left
 from gnnkit.compare.neighbours.record import Answer, Gain, Kind, Neighbours
 from gnnkit.compare.neighbours.words import answer_at, answer_of, left_in_words
-from gnnkit.statistics.paired import PairedTest, detectable, holm, judge_together
-from gnnkit.statistics.spans import span_score, span_test
-from gnnkit.statistics.step_down import step_down
+from gnnkit.statistics.paired import detectable
+from gnnkit.statistics.spans import Compared
+from gnnkit.statistics.step_down import judge_family
 
 __all__ = ["MARGIN", "judge_neighbours"]
 
@@ -31,7 +31,7 @@ def judge_neighbours(evidence: Evidence) -> Neighbours:
 
     At each horizon, ridge with the given graph is tested against ridge without neighbours, and against ridge with
     shuffled graphs: a t over spans of windows (`span_test`), in which the shuffled graphs count as seeds. All these
-    tests are one family (`step_down`). A gain is the graph's only where both tests stand out.
+    tests are one family (`judge_family`). A gain is the graph's only where both tests stand out.
 
     Args:
         evidence: from `gnnkit.compare.neighbours.fits.fit_ridges`.
@@ -66,34 +66,21 @@ def judge_neighbours(evidence: Evidence) -> Neighbours:
 
 def _gains(table: ErrorTable, confidence: float, others: Sequence[Any]) -> list[Gain]:
     rows: list[dict[str, Any]] = []
-    tests: list[PairedTest] = []
-    parts: list[np.ndarray] = []
+    asked: list[Compared] = []
     tested: list[int] = []
     for horizon in table.horizons:
         for against in others:
             model, condition = _OTHERS[against]
             mae, other = table.score(WITH, horizon), table.score(model, horizon, condition=condition)
             if table.is_enough(horizon, confidence):
-                counts, spans = table.counts(horizon), table.spans(horizon)
                 errors = table.window_errors(WITH, horizon), table.window_errors(model, horizon, condition=condition)
-                one, two = (span_score(each, counts, spans) for each in errors)
                 tested.append(len(rows))
-                tests.append(span_test(one, two))
-                parts.append(one.parts - two.parts)
+                asked.append(table.compare(*errors, horizon))
             found = {"difference": mae - other, "mae": mae, "other": other}
             rows.append({"horizon": horizon, "against": against, **found})
-    for place, judged, test in zip(tested, _judged(tests, parts, confidence), tests, strict=True):
-        rows[place] |= judged_columns(judged) | {"detectable": detectable(test, level=judged.level)}
+    for place, judged, one in zip(tested, judge_family(asked, confidence), asked, strict=True):
+        rows[place] |= judged_columns(judged) | {"detectable": detectable(one.test, level=judged.level)}
     return [Gain(**row) for row in rows]
-
-
-def _judged(tests: Sequence[PairedTest], parts: Sequence[np.ndarray], confidence: float) -> list[Any]:
-    """All tests as one family; where they have not the same spans, nothing tells how they depend on each other."""
-    if not tests:
-        return []
-    alike = len({len(each) for each in parts}) == 1
-    p_values = step_down(tests, np.stack(parts)) if alike else holm([test.p_value for test in tests])
-    return judge_together(tests, confidence, p_values)
 
 
 def _kind(own: dict[str, Gain]) -> Kind:

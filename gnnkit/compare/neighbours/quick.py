@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from gnnkit.compare.evidence import has_graph
-from gnnkit.compare.folds import load_for, read_split, settle_folds
+from gnnkit.compare.folds import settle_folds
 from gnnkit.compare.neighbours.fits import WITH, WITHOUT, fit_ridges
 from gnnkit.compare.neighbours.judged import judge_neighbours
 from gnnkit.compare.neighbours.result import Quick
-from gnnkit.compare.spec.comparison import ComparisonSpec, FinalSpec, make_spec
-from gnnkit.data import GraphSeries, rolling_splits
+from gnnkit.compare.spec.comparison import ComparisonSpec, make_spec
+from gnnkit.data import GraphSeries
 from gnnkit.forecasting.in_memory import MEMORY_FIELDS, read_in_memory, renamed_fields
+from gnnkit.forecasting.settle import load_series
 from gnnkit.settings.problems import nearest
 from gnnkit.settings.quick import QuickFields
 from gnnkit.training.environment import environment
@@ -25,8 +26,6 @@ __all__ = ["quick", "quick_of"]
 _OF_FILES = ("data", "data_root", "data_options", "series", "graph")
 _OWN = ("shuffles",)
 """Settings that a comparison does not have."""
-FOLDS = 3
-"""Where the rows allow it."""
 
 
 def quick(
@@ -80,7 +79,7 @@ def quick(
     asked, fields = _apart(settings, MEMORY_FIELDS)
     asked = QuickFields(**asked, horizons=horizons)
     spec = _spec(asked)
-    read = read_in_memory(series, graph, fields, split=_read_split(spec))
+    read = read_in_memory(series, graph, fields, split=spec.split)
     return _look(asked, spec, replace(read, name=name) if name else read, start, out)
 
 
@@ -101,7 +100,7 @@ def quick_of(asked: QuickFields, *, out: str | Path | None = None) -> Quick:
     """
     start = time.perf_counter()
     spec = _spec(asked)
-    return _look(asked, spec, load_for(spec.model_copy(update={"folds": 2 if spec.split is None else 1})), start, out)
+    return _look(asked, spec, load_series(spec), start, out)
 
 
 def _apart(settings: Mapping[str, Any], names: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -116,17 +115,13 @@ def _spec(asked: QuickFields) -> ComparisonSpec:
     return make_spec(models=(WITHOUT, WITH), **given)
 
 
-def _read_split(spec: ComparisonSpec) -> tuple[float, float, float] | None:
-    return spec.split or read_split(spec.model_copy(update={"folds": 2}))
-
-
 def _look(asked: QuickFields, spec: ComparisonSpec, series: GraphSeries, start: float, out: Any) -> Quick:
     if not has_graph(series):
         raise ValueError(
             f"{series.name} has no edge between two nodes, so there is no graph to ask about; give one (graph), or "
             f"have one made (places, graph_from)"
         )
-    final, series, sentences = _settled(asked, spec, series)
+    final, series, sentences = settle_folds(spec, series)
     found = judge_neighbours(fit_ridges(final, series, shuffles=asked.shuffles))
     source, target = series.edge_index
     edges = int(((source != target) & (series.edge_weight != 0)).sum())
@@ -148,23 +143,3 @@ def _look(asked: QuickFields, spec: ComparisonSpec, series: GraphSeries, start: 
     if out is not None:
         result.save(out)
     return result
-
-
-def _settled(asked: QuickFields, spec: ComparisonSpec, series: GraphSeries) -> tuple[FinalSpec, GraphSeries, list[str]]:
-    """Folds as asked; else several where the rows allow it, unless the rows are split by hand."""
-    if asked.folds is not None or asked.split is not None:
-        return settle_folds(spec, series)
-    try:
-        final, settled, sentences = settle_folds(spec.model_copy(update={"folds": FOLDS}), series)
-        _check_whole(final, settled)
-    except ValueError:
-        return settle_folds(spec, series)
-    return final, settled, sentences
-
-
-def _check_whole(final: FinalSpec, series: GraphSeries) -> None:
-    """Refuse folds of which one cannot hold a window in each part."""
-    longest = max(final.horizons)
-    for split in rolling_splits(series.num_rows, final.folds, season=series.season):
-        if len(split.train) < final.history + longest or min(len(split.val), len(split.test)) < longest:
-            raise ValueError("too few rows for so many folds")

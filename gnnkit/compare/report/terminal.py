@@ -112,13 +112,15 @@ def _sentences(results: Results, table: ScoreTable) -> list[tuple[str, str]]:
     shown = [table.metrics.index(metric) for metric in (table.metrics if wide else ("mae",))]
     starred = any(row[at].winner for line in table.lines for row in line.cells for at in shown)
     nobody = f"No model is best{'' if wide else ' in MAE'} by more than the noise."
-    legend = "* best, by more than the noise" if starred else nobody
+    legend = "* best, by more than the noise (exploratory)" if starred else nobody
     judged = any(cell.winner or cell.tied for line in table.lines for row in line.cells for cell in row)
     sentences = [(legend, "dim")] if judged else []
     sentences += [(f"† {TARGET_ONLY}", "dim")] if any(line.target_only for line in table.lines) else []
     # No mark stands for the answer: a tick beside "worse" would be read as a yes.
-    said = [statement for group in FINDINGS.headlines(results) if not group.folded for statement in group.statements]
-    sentences += [(f"! {each.text}", "yellow") if each.warning else (f"• {each.text}", "") for each in said]
+    for group in FINDINGS.headlines(results):
+        for each in group.statements if not group.folded else ():
+            text = f"Exploratory: {each.text}" if group.exploratory else each.text
+            sentences.append((f"! {text}", "yellow") if each.warning else (f"• {text}", ""))
     if not any(family != "baseline" for family in families(results).values()):
         failed = bool(results.failures)
         sentences.append(("No fit came to its end: these are baselines." if failed else "Only baselines were run.", ""))

@@ -45,7 +45,15 @@ _DEVIATIONS = (
     "Single-drug effects are nodes with edges to their drugs; in the paper they are features of the drugs.",
 )
 #: What only trained runs have.
-_OF_TRAINING = ("minutes", "seconds_to_published", "epochs", "parameters", "peak_memory_mb", "unpaired_hard_negatives")
+_OF_TRAINING = (
+    "minutes",
+    "most_epochs",
+    "seconds_to_published",
+    "epochs",
+    "parameters",
+    "peak_memory_mb",
+    "unpaired_hard_negatives",
+)
 
 
 def run_differences(out: str | Path, *, minutes: float, seeds: Sequence[int] = (0,)) -> pd.DataFrame:
@@ -149,7 +157,6 @@ def _head(rows: pd.DataFrame, differences: pd.DataFrame) -> list[str]:
     first = rows.iloc[0]
     fits = max(int(row["seeds"]) for row in records(rows))
     several = f" Where a run has several fits (up to {fits}), scores are mean ± deviation over them." * (fits > 1)
-    budgets = ", ".join(f"{value:g}" for value in sorted(rows["minutes"].dropna().unique())) or "no"
     loading = ""
     if "cached_load_seconds" in rows:
         loading = f"; from the cache the data are there in {first['cached_load_seconds']:.2f} s"
@@ -157,7 +164,7 @@ def _head(rows: pd.DataFrame, differences: pd.DataFrame) -> list[str]:
         "# Which side effect will two drugs have together? Decagon's task on the full graph",
         f"Written by a command from rows.csv, differences.csv and relations.csv; do not edit. {first['entities']:.0f} "
         f"drugs, {first['relations']:.0f} side effects, {first['links']:,.0f} links, data {first['data_hash']}; "
-        f"{budgets} minutes of training a run, validation included{loading}. Intervals are 95%, a "
+        f"{_budget(rows)} of training a run{loading}. Intervals are 95%, a "
         f"bootstrap over side effects.{several} {_noise(differences)}".rstrip(),
         "Side effects of at least 500 drug pairs are taken. The paper counts 964 of them and 4,576,785 links; the "
         "published files hold 963 and 4,576,287. The next side effect in the files has 498 pairs, and the difference "
@@ -165,6 +172,14 @@ def _head(rows: pd.DataFrame, differences: pd.DataFrame) -> list[str]:
         "Each side effect's pairs are split 80/10/10, both directions of a pair into one part. Published figures "
         "were read in the papers; all others were measured here.",
     ]
+
+
+def _budget(rows: pd.DataFrame) -> str:
+    """What each run was given: passes, where they were counted, else minutes."""
+    passes, minutes = (sorted(rows[name].dropna().unique()) for name in ("most_epochs", "minutes"))
+    if passes:
+        return f"{' or '.join(f'{value:g}' for value in passes)} passes"
+    return f"{', '.join(f'{value:g}' for value in minutes) or 'no'} minutes, validation included,"
 
 
 def _answers(rows: pd.DataFrame, differences: pd.DataFrame) -> list[str]:
@@ -186,8 +201,9 @@ def _answers(rows: pd.DataFrame, differences: pd.DataFrame) -> list[str]:
     fits = "; one fit of each, the noise between fits not counted" if once else ""
     said = "Not measured: it takes the runs `decagon` and `no-graph`."
     if len(words) == len(found):
+        budget = "passes" if len(rows["most_epochs"].dropna()) else "time"
         said = (
-            f"{words[0][0]}: AUPRC with graph convolution less without it is {words[0][1]} at one budget of time, "
+            f"{words[0][0]}: AUPRC with graph convolution less without it is {words[0][1]} at one budget of {budget}, "
             f"{words[1][1]} against hard negatives{fits}."
         )
     return ["\n".join([*lines, f"- **Does the graph help here?** {said}"])]

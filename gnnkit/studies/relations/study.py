@@ -222,6 +222,7 @@ def _one(
         make_fitted(model, task, settings).save(folder, {**extra, "training": settings.as_json()})
     row |= {
         "minutes": settings.minutes,
+        "most_epochs": settings.epochs,
         "seed": settings.seed,
         **scores,
         **ranked,

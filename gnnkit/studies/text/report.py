@@ -113,6 +113,7 @@ def _scores(runs: Sequence[dict[str, Any]]) -> Sheets:
             f"{', tied' if row['tied'] else ''}; {row['steps']:,} steps of {row['batch_size']} × {row['window']}, "
             f"{windows}; dropout {row['dropout']:g}, rate {row['learning_rate']:g}, warm-up {row['warmup']:g}, weight "
             f"decay {row['weight_decay']:g}, clip {row['clip']:g}, seed {row['seed']}"
+            f"{'; matrix products in bfloat16' if row.get('precision') == 'bf16-mixed' else ''}"
         )
 
     lines = (
@@ -206,7 +207,10 @@ def _by_size(runs: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list
     large = [run for run in runs if run["row"]["characters"] == longest]
 
     def alike(one: dict[str, Any], other: dict[str, Any]) -> int:
-        return sum(one["row"][name] == other["row"][name] for name in _RECIPE)
+        return sum(one["row"][name] == other["row"][name] for name in _RECIPE) + (
+            # Runs of before there was a choice do not say it.
+            one["row"].get("precision", "32-true") == other["row"].get("precision", "32-true")
+        )
 
     return small, [max(large, key=lambda run: alike(run, one)) for one in small]
 

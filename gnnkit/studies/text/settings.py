@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -65,6 +65,9 @@ class TextSettings(Settings, frozen=True):
     """Steps between two validations."""
     checkpoint_every: Count = 250
     """Steps between two checkpoints."""
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    """Numbers in training: single, or bfloat16 in matrix products (some times faster where the processor has it: AMX,
+    AVX-512 BF16, CUDA). Weights, loss and all scores are single."""
     device: str = "auto"
     """Where to train: auto, cpu, cuda, cuda:1, mps."""
 

@@ -109,7 +109,11 @@ def train_text(
 
 
 def train_step(
-    model: CharLSTM, optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Parameter], clip: float
+    model: CharLSTM,
+    optimizer: torch.optim.Optimizer,
+    parameters: list[torch.nn.Parameter],
+    clip: float,
+    precision: str = "32-true",
 ) -> Callable[[torch.Tensor, torch.Tensor, LSTMState | None], tuple[torch.Tensor, LSTMState]]:
     """One step of training: read windows, predict each next character, follow the clipped gradient.
 
@@ -118,6 +122,8 @@ def train_step(
         optimizer: Over its parameters.
         parameters: Those that are learned.
         clip: Largest norm of the gradient.
+        precision: "32-true" (default), or "bf16-mixed": matrix products in bfloat16; weights, loss, gradients of the
+            weights and the state that is carried are single.
 
     Returns:
         A function of tokens `[B, T]`, target `[B, T]` and the state before them, which gives loss (nats) and accuracy
@@ -125,8 +131,9 @@ def train_step(
     """
 
     def step(tokens: torch.Tensor, target: torch.Tensor, state: LSTMState | None) -> tuple[torch.Tensor, LSTMState]:
-        logits, after = model(tokens, state)
-        logits = logits.transpose(0, 1).flatten(0, 1)  # as they lie in memory: nothing is copied
+        with torch.autocast(tokens.device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
+            logits, after = model(tokens, state)
+        logits = logits.transpose(0, 1).flatten(0, 1).float()  # as they lie in memory: nothing is copied
         goal = target.t().flatten()
         loss = F.cross_entropy(logits, goal)
         optimizer.zero_grad(set_to_none=True)
@@ -134,7 +141,7 @@ def train_step(
         torch.nn.utils.clip_grad_norm_(parameters, clip)
         optimizer.step()
         accuracy = (logits.detach().argmax(dim=1) == goal).float().mean()
-        return torch.stack([loss.detach(), accuracy]), LSTMState(after.h.detach(), after.c.detach())
+        return torch.stack([loss.detach(), accuracy]), LSTMState(after.h.detach().float(), after.c.detach().float())
 
     return step
 
@@ -187,7 +194,7 @@ class TextTraining:
         self.optimizer = adam(
             parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=device.type != "mps"
         )
-        self._train_step = train_step(self.model, self.optimizer, parameters, settings.clip)
+        self._train_step = train_step(self.model, self.optimizer, parameters, settings.clip, settings.precision)
         self.state = self.model.zero_state(settings.batch_size) if settings.stateful else None
         self._lower = {"learning_rate": settings.learning_rate, "clip": settings.clip}
         self.context = context_before(text[: split.train.stop]) if settings.stateful else ""

@@ -69,5 +69,7 @@ def test_a_seed_of_a_comparison_is_taken_for_what_draws_nothing(settled, fitted)
 
 def test_what_does_not_fit_into_memory_is_refused(settled, monkeypatch):
     monkeypatch.setattr(fits, "MOST_BYTES", 1000)
-    with pytest.raises(ValueError, match=r"simulated: ridge regression on 576 rows of 6 nodes needs about 0 GB of memory"):
+    with pytest.raises(
+        ValueError, match=r"simulated: ridge regression on 576 rows of 6 nodes needs about 0 GB of memory"
+    ):
         fit_ridges(*settled)

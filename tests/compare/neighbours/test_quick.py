@@ -95,7 +95,7 @@ def test_too_few_rows_say_how_many_are_needed():
         (world(), None, "series has no edge between two nodes, so there is no graph to ask about; give one"),
         (world(nodes=1), np.ones((1, 1)), "series has no edge between two nodes"),
         (world(), np.eye(8), "series has no edge between two nodes"),
-        (world(rows=4), ring(8), "too short|too few"),
+        (world(rows=3), ring(8), "too short|too few"),
     ],
 )
 def test_nonsense_is_an_error(frame, graph, text):

@@ -62,8 +62,8 @@ def test_verdicts_follow_the_table(fake_results):
     text = " ".join(printed(fake_results()).split())
     assert text.index("historical-average") < text.index("• At 15 minutes ahead, tgcn is better than gru")
     assert (
-        "• 15 min: better in MAE than the last value: lstm, gru, tgcn; not told apart from the last value: bilstm; "
-        "worse than the last value: gcn." in text
+        "• Exploratory: 15 min: better in MAE than the last value: lstm, gru, tgcn; not told apart from "
+        "the last value: bilstm; worse than the last value: gcn." in text
     )
 
 
@@ -83,19 +83,21 @@ def test_odd_results_are_shown(fake_results, odd):
 def test_inferred_settings_ablation_and_audit_are_told(rich_results):
     text = " ".join(printed(rich_results()).split())
     assert text.startswith("history 12: inferred as one hour of 5-minute rows. season 288")
-    assert "• The given graph matters to tgcn up to 60 minutes ahead: without edges the MAE rises by 0.21." in text
+    assert "• The given graph helps tgcn up to 60 minutes ahead: without edges the MAE rises by 0.21." in text
     assert "! Leak (shared-target-rows), allowed by name: rows 1400 to 1410 are targets of two splits." in text
     assert "! Warning (constant-series): 2 nodes never change: node 3, node 9." in text
     assert "scaler-fitted-on-test" not in text  # a check that passed needs no line
 
 
-@pytest.mark.parametrize("verdict", ["yes", "no", "open"])
-def test_no_mark_can_be_read_as_an_answer(rich_results, verdict):
-    """A tick beside "does not help" reads as a yes: every sentence has the same bullet."""
+@pytest.mark.parametrize("planned", [True, False])
+def test_no_mark_can_be_read_as_an_answer(rich_results, planned):
+    """A tick beside "is not told apart" reads as a yes: every sentence has the same bullet."""
     results = rich_results()
-    results.findings["ablation"] |= {"verdict": verdict, "sentence": "What was found of the graph."}
+    results.findings["verdicts"][-1] |= {"planned": planned, "sentence": "What was found of the graph."}
+    results.findings["ablation"]["notes"] = ["What was found of wrong graphs."]
     text = printed(results)
-    assert "• What was found of the graph." in text
+    assert ("• What was found of the graph." in text) == planned
+    assert "• Exploratory: What was found of wrong graphs." in text
     assert not set("✓✗✔·") & set(text)
     assert max(map(len, text.splitlines())) <= 100
 

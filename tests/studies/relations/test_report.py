@@ -191,3 +191,14 @@ def test_the_model_that_is_kept_answers(study):
     fitted, extra = load_fitted(out / "models" / "best-0.02min-seed0")
     assert extra["source"] == {"data": "toy"}
     assert len(rank_relations(fitted, "CID100", "CID101")) == 6
+
+
+def test_a_budget_of_passes_is_called_that(study, tmp_path):
+    out, rows = study
+    text = report(out, rows, tmp_path / "minutes.md")
+    assert "; 0.02 minutes, validation included, of training a run. Intervals" in text
+    assert "at one budget of time, " in text
+    text = report(out, rows.assign(most_epochs=rows["minutes"] * 1500), tmp_path / "passes.md")
+    assert "; 30 passes of training a run. Intervals" in text
+    assert "at one budget of passes, " in text
+    assert "minutes" not in text.split("Intervals")[0]

@@ -204,6 +204,28 @@ def test_the_run_depends_on_its_seed_alone(tmp_path, book):
     assert (tmp_path / "a" / "curve.csv").read_bytes() == (tmp_path / "b" / "curve.csv").read_bytes()
 
 
+def test_bfloat16_rounds_the_products_and_nothing_else(tmp_path, book):
+    torch.manual_seed(0)
+    tokens, target = torch.randint(9, (8, 20)), torch.randint(9, (8, 20))
+    found = {}
+    for precision in ("32-true", "bf16-mixed"):
+        torch.manual_seed(1)
+        model = CharLSTM(9, 32, embedding_channels=16)
+        ours = list(filter(lambda parameter: parameter.requires_grad, model.parameters()))
+        step = train_step(model, torch.optim.SGD(ours, lr=0.1), ours, 5.0, precision)
+        figures, state = step(tokens, target, model.zero_state(8))
+        assert {figures.dtype, state.h.dtype, state.c.dtype, *(p.dtype for p in ours)} == {torch.float32}
+        found[precision] = torch.cat([p.grad.flatten() for p in ours]), figures[0], state.h
+    for exact, rounded, tolerance in zip(*found.values(), (0.02, 1e-3, 0.01), strict=True):
+        assert not torch.equal(exact, rounded)
+        assert (exact - rounded).norm() < tolerance * exact.norm()
+    row = train_text(book, settings(precision="bf16-mixed"), tmp_path / "out")
+    assert row["precision"] == "bf16-mixed"
+    assert {tensor.dtype for tensor in load_file(tmp_path / "out" / "weights.safetensors").values()} == {torch.float32}
+    with pytest.raises(ValueError, match=r'precision \("bf16-mixed" there, and "32-true" now\)'):
+        train_text(book, settings(), tmp_path / "out")
+
+
 def test_another_recipe_or_book_is_refused(tmp_path, book):
     out = tmp_path / "out"
     train_text(book, settings(), out)
