@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from typing import Any
 
 from gnnkit.compare.neighbours.record import Gain, Neighbours
 from gnnkit.compare.neighbours.result import Quick
@@ -13,7 +14,7 @@ from gnnkit.report.numbers import DASH, decimals, format_number
 __all__ = ["WIDTH", "screen"]
 
 WIDTH, LINES = 80, 24
-_MOST_HORIZONS = 6
+_MOST_HORIZONS = 4
 _BASIS = {"graph": "Yes", "nodes": "Not shown", "harms": "No, worse", "no": "No", "open": "Open", "too-few": "Too few"}
 
 
@@ -29,11 +30,12 @@ def screen(quick: Quick) -> list[str]:
     table = ["", *_table(found, facts)]
     left = ["", *textwrap.wrap(found.left_sentence, WIDTH)] if found.left_sentence else []
     parts = [*lines, *table, *left, "", *tail]
-    # The room is short only where names or sentences are long: what the table repeats goes first.
-    return parts if len(parts) <= LINES else [line for line in parts if line][:LINES]
+    if len(parts) > LINES:  # names and sentences may be long: gaps go first
+        parts = [line for line in parts if line]
+    return parts[:LINES]
 
 
-def _table(found: Neighbours, facts: dict) -> list[str]:
+def _table(found: Neighbours, facts: dict[str, Any]) -> list[str]:
     places = decimals([gain.mae for gain in found.gains], 4)
     unit = f" ({facts['unit']})" if facts["unit"] else ""
     shown = found.answers[-_MOST_HORIZONS:]

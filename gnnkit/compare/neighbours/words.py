@@ -140,4 +140,9 @@ def _short(horizon: int, words: Words) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
+    """15, 30 and 60 minutes"""
+    *others, last = names
+    unit = last.partition(" ")[2].removesuffix("s")
+    if all(name.partition(" ")[2].removesuffix("s") == unit for name in others):
+        names = [*(name.partition(" ")[0] for name in others), last]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
