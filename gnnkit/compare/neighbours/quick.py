@@ -64,7 +64,8 @@ def quick(
         >>> rng = np.random.default_rng(0)
         >>> source = rng.standard_normal(401)
         >>> frame = pd.DataFrame({"a": source[1:], "b": source[:-1], "c": rng.standard_normal(400)})
-        >>> found = quick(frame, [[0, 1, 0], [0, 0, 0], [0, 0, 0]], horizons=[1], history=2, folds=2)
+        >>> graph = np.array([[0, 1, 0], [0, 0, 0], [0, 0, 0]])  # a → b
+        >>> found = quick(frame, graph, horizons=[1], history=2, folds=2)
         >>> found.kind, list(found.table().columns)[:3]
         ('graph', ['none', 'given', 'shuffled'])
     """

@@ -18,8 +18,8 @@ def test_an_answer_at_a_horizon_has_its_numbers():
     gains = {"none": gain("none", -0.2, 4.0, clear=True, p=0.01), "shuffled": gain("shuffled", -0.1, 3.9, p=0.3)}
     assert answer_at("nodes", gains, WORDS) == (
         "Up to 15 minutes (3 steps) ahead: Not shown: other nodes help ridge regression, but its neighbours not "
-        "clearly more than shuffled ones: MAE 3.8 mph with the neighbours of the given graph, 4 mph without (−5.0%, 95% "
-        "interval −7.5% to −2.5%, p = 0.010) and 3.9 mph with shuffled ones (−2.6%, 95% interval −5.1% to 0.0%, "
+        "clearly more than shuffled ones: MAE 3.8 mph with the neighbours of the given graph, 4 mph without (−5.0%, "
+        "95% interval −7.5% to −2.5%, p = 0.010) and 3.9 mph with shuffled ones (−2.6%, 95% interval −5.1% to 0.0%, "
         "p = 0.300). A true difference of 0.3 mph (7.7%) would be found with a chance of 80%; this one, in 9 times the "
         "rows."
     )
