@@ -1,6 +1,6 @@
 """Files are whole or not there; a folder is one process's at a time and takes no results made from something else."""
 
-import json
+import errno
 import os
 import signal
 import subprocess
@@ -12,6 +12,7 @@ import pytest
 from gnnkit.kept_files import (
     check_claim,
     claim_folder,
+    damage_named,
     locked_folder,
     read_json,
     replace_file,
@@ -30,7 +31,7 @@ def claim(out, finished=True, **changes):
 def test_the_same_goes_on(tmp_path):
     claim(tmp_path / "out")
     claim(tmp_path / "out")
-    assert json.loads((tmp_path / "out" / "run.json").read_text()) == MADE_FROM
+    assert read_json(tmp_path / "out" / "run.json") == MADE_FROM
     check_claim(tmp_path / "out", "run.json", {"data": "cora"}, "a run", finished=lambda: True)
 
 
@@ -60,15 +61,15 @@ def test_what_differs_is_named(tmp_path, changes, message):
     claim(tmp_path / "out")
     with pytest.raises(ValueError, match=message):
         claim(tmp_path / "out", **changes)
-    assert json.loads((tmp_path / "out" / "run.json").read_text()) == MADE_FROM
+    assert read_json(tmp_path / "out" / "run.json") == MADE_FROM
     # Without a result nothing can be mixed.
     claim(tmp_path / "out", finished=False, **changes)
-    assert json.loads((tmp_path / "out" / "run.json").read_text()) == {**MADE_FROM, **changes}
+    assert read_json(tmp_path / "out" / "run.json") == {**MADE_FROM, **changes}
 
 
 def test_files_that_are_none_of_a_study(tmp_path):
     (tmp_path / "note.txt").write_text("mine")
-    with pytest.raises(ValueError, match="holds other files; give a new or an empty folder"):
+    with pytest.raises(ValueError, match=r"holds other files \(note.txt\); give a new or an empty folder"):
         claim(tmp_path)
     with pytest.raises(ValueError, match=r"note.txt is a file; give a folder"):
         claim(tmp_path / "note.txt")
@@ -76,7 +77,7 @@ def test_files_that_are_none_of_a_study(tmp_path):
     with pytest.raises(ValueError, match=r"run.json is damaged"):
         claim(tmp_path)
     (tmp_path / "run.json").write_text("[]")
-    with pytest.raises(ValueError, match=r"run.json is damaged; give another folder"):
+    with pytest.raises(ValueError, match=r"run.json is damaged \(it holds a list, not a dict\); remove it"):
         claim(tmp_path)
     with pytest.raises(ValueError, match=r"note.txt is damaged"):
         read_json(tmp_path / "note.txt")
@@ -116,7 +117,7 @@ def test_what_json_cannot_hold_leaves_the_file_before(tmp_path):
     write_json(tmp_path / "a.json", {"a": 1}, indent=None)
     with pytest.raises(TypeError, match="not JSON serializable"):
         write_json(tmp_path / "a.json", {"a": {1}})
-    assert (tmp_path / "a.json").read_bytes() == b'{"a": 1}\n'
+    assert read_json(tmp_path / "a.json") == {"a": 1}
 
 
 def test_a_file_is_open_to_whom_new_files_are(tmp_path):
@@ -171,3 +172,55 @@ def test_a_lock_that_its_holder_has_just_removed_is_none(tmp_path, monkeypatch):
         assert len(taken) == 2
         assert (tmp_path / "lock").read_text().startswith(f"process {os.getpid()} on ")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_is_stopped_says_how_it_goes_on(tmp_path):
+    def stopped():
+        with claim_folder(tmp_path / "out", "run.json", MADE_FROM, "a run", finished=lambda: False):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match=r"kept in .*out, and the same command goes on from there"):
+        stopped()
+
+
+def test_nothing_of_others_is_removed(tmp_path):
+    (tmp_path / "movie.part").write_text("mine")
+    (tmp_path / "row.json.7-1.part").write_text("{")
+    (tmp_path / "output.7-1.part").mkdir()
+    with locked_folder(tmp_path):
+        pass
+    assert [file.name for file in tmp_path.iterdir()] == ["movie.part"]
+    with pytest.raises(ValueError, match=r"holds other files \(movie.part\)"):
+        claim(tmp_path)
+
+
+def test_every_changed_number_of_a_json_file_is_noticed(tmp_path):
+    write_json(tmp_path / "a.json", {"rows": [0.125, 3], "name": "ü", "nan": float("nan")})
+    text = (tmp_path / "a.json").read_text()
+    (tmp_path / "a.json").write_text(text.replace("0.125", "0.126"))
+    with pytest.raises(ValueError, match=r"a.json is damaged \(its checksum does not fit, so it was changed after"):
+        read_json(tmp_path / "a.json")
+    (tmp_path / "a.json").write_text(text)
+    assert read_json(tmp_path / "a.json")["rows"] == [0.125, 3]
+
+
+def test_whatever_content_does_is_damage_of_its_file():
+    for error, said in ((EOFError(), "it ends too early"), (KeyError("rows"), "'rows' is missing")):
+        with pytest.raises(ValueError, match=rf"a is damaged \({said}\); leave it"), damage_named("a", "leave it"):
+            raise error
+    with pytest.raises(FileNotFoundError), damage_named("a"):
+        raise FileNotFoundError
+
+
+def test_a_disk_that_is_full_is_named_and_leaves_the_file_before(tmp_path):
+    write_text(tmp_path / "a", "before")
+
+    def full():
+        with replace_file(tmp_path / "a") as part:
+            part.write_text("half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match=r"No space left on device: '.*a'"):
+        full()
+    assert (tmp_path / "a").read_text() == "before"
+    assert [file.name for file in tmp_path.iterdir()] == ["a"]

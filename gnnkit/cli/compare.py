@@ -130,12 +130,11 @@ def _compare(
         with open_matrix(Console(stderr=True)) as progress:
             results = run(spec, progress, jobs=jobs, directory=out, resume=replace, track=track)
         page = write_output(results, out)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         kept = sum(1 for _ in (out / "jobs").glob("*.safetensors"))
         fits = "1 finished fit is" if kept == 1 else f"{kept} finished fits are"
         text = f"{fits} kept in {out}; `gnnkit compare --resume {out}` goes on from there"
-        typer.echo(f"gnnkit: stopped; {text if kept else 'no fit was finished'}", err=True)
-        raise typer.Exit(130) from None
+        raise type(stopped)(text if kept else "no fit was finished") from None
     # A pipe has no width of its own; tables get the room that they ask for.
     render_terminal(results, console if console.is_terminal else Console(width=200))
     for failure in results.failures:

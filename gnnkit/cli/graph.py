@@ -42,12 +42,15 @@ def report(
     import networkx as nx
 
     from gnnkit.data.edges import read_edges
-    from gnnkit.graph import report_graph, write_report
+    from gnnkit.graph import check_report_folder, report_graph, write_report
+    from gnnkit.kept_files import replace_file
 
+    check_report_folder(out)  # before a large graph is looked at
     graph = read_edges(edges, undirected=undirected)
     found = report_graph(graph, hidden_channels=hidden, samples=samples, edge_samples=edge_samples, seed=seed)
     write_report(found, out)
     if save_edges:
-        nx.write_graphml(found.to_networkx(), out / "graph.graphml")
+        with replace_file(out / "graph.graphml") as part:
+            nx.write_graphml(found.to_networkx(), part)
     typer.echo("\n".join(found.lines()))
     typer.echo(f"Report: {out / 'report.png'}")

@@ -10,6 +10,7 @@ import typer
 from typer import Option
 
 from gnnkit.cli.options import help_text, parse_names, parse_options
+from gnnkit.kept_files import write_text
 
 if TYPE_CHECKING:
     from gnnkit.studies.relations.fitted import FittedLinks
@@ -149,7 +150,7 @@ def evaluate(
         typer.echo(f"{label} by AUPRC")
         typer.echo(_table(part[["title", "links", *METRICS]]))
     if csv is not None:
-        table.to_csv(csv, index=False, float_format="%.6g")
+        write_text(csv, table.to_csv(index=False, float_format="%.6g"))
         typer.echo(f"Scores by relation: {csv}")
 
 
@@ -179,7 +180,7 @@ def predict(
         table = table[~table["known"]].reset_index(drop=True)
     typer.echo(_table(table.head(top)))
     if csv is not None:
-        table.to_csv(csv, index=False, float_format="%.6g")
+        write_text(csv, table.to_csv(index=False, float_format="%.6g"))
         typer.echo(f"All {len(table)} rows: {csv}")
 
 

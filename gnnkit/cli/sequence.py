@@ -44,13 +44,7 @@ def sequence(
     from gnnkit.studies.combinations.study import run_study
 
     settings = CombinationsSettings(**ctx.obj)
-    try:
-        rows = run_study(settings, out, console=Console(stderr=True))
-    except KeyboardInterrupt:
-        typer.echo(
-            f"gnnkit: stopped; finished runs are kept in {out}, and the same command goes on from there", err=True
-        )
-        raise typer.Exit(130) from None
+    rows = run_study(settings, out, console=Console(stderr=True))
     console = Console()
     # A pipe has no width of its own; tables get the room that they ask for.
     render_terminal(rows, console if console.is_terminal else Console(width=200))

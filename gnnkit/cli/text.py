@@ -66,13 +66,7 @@ def train(
     from gnnkit.studies.text.training import train_text
 
     settings = TextSettings(**{**settings_of(preset), **ctx.obj})
-    try:
-        row = train_text(book, settings, out, encoding=encoding, console=Console(stderr=True))
-    except KeyboardInterrupt:
-        typer.echo(
-            f"gnnkit: stopped; the last checkpoint is kept in {out}, and the same command goes on from there", err=True
-        )
-        raise typer.Exit(130) from None
+    row = train_text(book, settings, out, encoding=encoding, console=Console(stderr=True))
     typer.echo(
         f"{row['steps']:,} steps, {row['parameters']:,} parameters, {row['seconds']:.0f} s on {row['hardware']}\n"
         f"training, last {min(500, row['steps'])} steps: accuracy {row['accuracy']:.4f}, {row['nats']:.4f} nats a "

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,17 @@ from gnnkit.compare.report.markdown import write_markdown
 from gnnkit.compare.report.paired_tests import write_tests
 from gnnkit.compare.results import Results
 from gnnkit.compare.spec.comparison import ComparisonSpec, make_spec
-from gnnkit.kept_files import check_folder, write_json
+from gnnkit.kept_files import (
+    LOCK,
+    check_folder,
+    check_own_files,
+    half_written,
+    json_of,
+    locked_folder,
+    new_name,
+    part_of,
+    write_json,
+)
 from gnnkit.settings.judging import ForecastFields
 
 __all__ = [
@@ -52,11 +61,12 @@ def check_output(directory: str | Path) -> Path:
         ValueError: it is a file, holds something else, or cannot be written.
     """
     directory = check_folder(directory)
-    if directory.is_dir():
-        foreign = sorted(path.name for path in directory.iterdir() if path.name not in (*OUTPUT_FILES, *_KEPT))
-        if foreign:
-            raise ValueError(f"out: {directory} holds other files ({foreign[0]}); give a new or an empty folder")
-        if any(directory.iterdir()) and not _is_result(directory):
+    waiting = [new_name(Path(name)).name for name in OUTPUT_FILES]
+    check_own_files(directory, (*OUTPUT_FILES, *waiting, *_KEPT))
+    if directory.is_dir() and not _is_result(directory):
+        there = {path.name for path in directory.iterdir() if path.name != LOCK and not half_written(path)}
+        # A run that was cut off before it had written what it is keeps nothing that could be lost.
+        if there - {"jobs", "track"} or any((directory / "jobs").glob("*.safetensors")):
             raise ValueError(f"out: {directory} is not empty and not a former result; give a new or an empty folder")
     return directory
 
@@ -64,7 +74,8 @@ def check_output(directory: str | Path) -> Path:
 def write_output(results: Results, directory: str | Path) -> Path:
     """Write rows, tests, `results.json` and the reports; earlier results in the folder are replaced.
 
-    All files are made in a folder beside it first, so that an error on the way leaves the folder as it was.
+    All files are made in a folder inside it first, so that an error on the way leaves the folder as it was, and
+    `results.json` makes those that it belongs to count: cut off at any moment, the former results or these are there.
 
     Args:
         results: what to write.
@@ -74,27 +85,33 @@ def write_output(results: Results, directory: str | Path) -> Path:
         The path of the report.
 
     Raises:
-        ValueError: see `check_output`.
+        ValueError: see `check_output`; or another run writes to it.
     """
     directory = check_output(directory)
-    parent = directory.absolute().parent
-    parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{directory.absolute().name}-", dir=parent))
+    is_new = not directory.exists()
     try:
-        results.save(work)
-        write_tests(results, work / "tests.csv")
-        write_report(results, work / "report.html")
-        write_markdown(results, work / "report.md")
-        write_latex(results, work / "tables.tex")
-        if directory.is_dir():
-            # File by file: the folder itself may be a mount point or somebody's working directory.
-            for name in OUTPUT_FILES:
-                os.replace(work / name, directory / name)
-        else:
-            work.chmod(0o755)  # mkdtemp's folders are closed to everyone else
-            work.rename(directory)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        with locked_folder(directory):
+            work = part_of(directory / "output")
+            work.mkdir()
+            try:
+                results.save(work)
+                write_tests(results, work / "tests.csv")
+                write_report(results, work / "report.html")
+                write_markdown(results, work / "report.md")
+                write_latex(results, work / "tables.tex")
+                # File by file: the folder itself may be a mount point or somebody's working directory.
+                *others, last = OUTPUT_FILES
+                for name in others:
+                    os.replace(work / name, new_name(directory / name))
+                os.replace(work / last, directory / last)
+                for name in others:
+                    os.replace(new_name(directory / name), directory / name)
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
+    except BaseException:
+        if is_new and directory.is_dir() and not any(directory.iterdir()):
+            directory.rmdir()
+        raise
     return directory / "report.html"
 
 
@@ -192,7 +209,8 @@ def kept_spec(directory: str | Path) -> ComparisonSpec:
     kept = _kept(directory)
     if kept is None:
         raise ValueError(f"{directory / 'spec.json'} was not written by `gnnkit compare`; give one of its folders")
-    return make_spec(**{"folds": 1, **kept["spec"]})  # before there were folds there was one split
+    before = {"folds": 1, "rivals": False}  # what a run had when there was neither setting
+    return make_spec(**{**before, **kept["spec"]})
 
 
 def kept_threads(directory: str | Path) -> int | None:
@@ -209,7 +227,7 @@ def kept_forecasts(directory: str | Path) -> dict[str, str]:
 
 def _kept(directory: Path) -> dict[str, Any] | None:
     try:
-        document = json.loads((directory / "spec.json").read_text(encoding="utf-8"))
+        document = json_of((directory / "spec.json").read_bytes())
     except (OSError, ValueError):
         return None
     return document if isinstance(document, dict) and document.get("gnnkit_spec") is True else None

@@ -11,8 +11,11 @@ import numpy as np
 import pandas as pd
 
 from gnnkit.compare.errors import ErrorTable
+from gnnkit.kept_files import current_file, damage_named, json_of, new_name, sha256_of, with_checksum
 
 __all__ = ["CURVE_COLUMNS", "OLDER_RULES", "ROW_COLUMNS", "STEP_COLUMNS", "DataFacts", "Failure", "Results", "Traces"]
+
+_WAY_OUT = "finish the run (gnnkit compare --resume DIR), or judge it again (gnnkit report DIR --judge)"
 
 FORMAT = 5
 """Version of the layout of `results.json`."""
@@ -217,7 +220,8 @@ class Results:
         document |= {name: getattr(self, name) for name in _OWN}
         # A record that was not made is an empty object.
         document |= {name: {} if found is None else found for name, found in self.findings.items()}
-        text = json.dumps(_plain(document), allow_nan=False, separators=(",", ":"))
+        document["rows_sha256"] = sha256_of(directory / "rows.csv")
+        text = json.dumps(with_checksum(_plain(document)), allow_nan=False, separators=(",", ":"))
         (directory / "results.json").write_text(text + "\n", encoding="utf-8")
 
     @classmethod
@@ -226,23 +230,36 @@ class Results:
 
         Raises:
             FileNotFoundError: `directory` has no `results.json` or no `rows.csv`.
-            ValueError: `results.json` is not one of gnnkit's, or is of a later layout.
+            ValueError: `results.json` is not one of gnnkit's, or is of a later layout; or a file is damaged.
         """
         directory = Path(directory)
         for name in ("results.json", "rows.csv"):
-            if not (directory / name).is_file():
+            if not any(path.is_file() for path in (directory / name, new_name(directory / name))):
                 raise FileNotFoundError(f"{directory} holds no {name}: it is not the output of `gnnkit compare`")
-        document: Any = json.loads((directory / "results.json").read_text(encoding="utf-8"))
+        with damage_named(directory / "results.json", _WAY_OUT):
+            document: Any = json_of((directory / "results.json").read_bytes())
         if not isinstance(document, dict) or document.get("gnnkit_results") is not True:
             raise ValueError(
                 f"{directory / 'results.json'} was not written by `gnnkit compare`; give one of its folders"
             )
+        if not isinstance(document.get("format"), int):
+            raise ValueError(f"{directory / 'results.json'} is damaged (it has no format); {_WAY_OUT}")
         if document["format"] > FORMAT:
             raise ValueError(
                 f"{directory / 'results.json'} has layout {document['format']}; this gnnkit reads up to {FORMAT}: "
                 f"update gnnkit"
             )
-        rows = pd.read_csv(directory / "rows.csv", dtype="str", keep_default_na=False)
+        digest = document.pop("rows_sha256", None)  # earlier ones kept none
+        table = directory / "rows.csv"
+        if digest is not None:
+            table = current_file(table, digest, _WAY_OUT)
+        with damage_named(table, _WAY_OUT):
+            return cls._of(table, document)
+
+    @classmethod
+    def _of(cls, table: Path, document: Any) -> "Results":
+        """Results of the two files that keep them."""
+        rows = pd.read_csv(table, dtype="str", keep_default_na=False)
         for name in rows.columns.difference(_TEXT_COLUMNS):
             rows[name] = _numbers(rows[name].tolist())
         for name, value in _ADDED_COLUMNS.items():

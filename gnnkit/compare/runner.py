@@ -26,10 +26,12 @@ from gnnkit.compare.leakage.audit import audit
 from gnnkit.compare.output import check_kept, keep_spec, kept_forecasts, kept_threads
 from gnnkit.compare.pool import Work, run_jobs
 from gnnkit.compare.spec.comparison import ComparisonSpec, FinalSpec
+from gnnkit.compare.standing import standing_rivals, standing_sentence
 from gnnkit.compare.store import JobStore, code_digest, fingerprint
 from gnnkit.compare.trials import check_trials, round_jobs, tune
 from gnnkit.data import GraphSeries
 from gnnkit.forecasting.settle import check_observed, fit_windows, load_series
+from gnnkit.kept_files import locked_folder
 from gnnkit.training import MatrixProgress, resolve_device
 from gnnkit.training.environment import environment
 from gnnkit.training.track import open_track
@@ -88,7 +90,7 @@ def run(
     Example:
         >>> from gnnkit.compare import make_spec
         >>> small = {"num_nodes": 8, "days": 2}
-        >>> spec = make_spec(data_options=small, models=["gru"], seeds=[0], epochs=1, horizons=[3])
+        >>> spec = make_spec(data_options=small, models=["gru"], rivals=False, seeds=[0], epochs=1, horizons=[3])
         >>> results = run(spec)
         >>> results.models
         ['last-value', 'rolling-average', 'historical-average', 'seasonal-naive', 'gru']
@@ -109,7 +111,9 @@ def run(
     for fold in range(final.folds):
         one = fold_series(final, series, fold)
         check_observed(one, fit_windows(final, one, whole=True))
-    planned = plan_jobs(final, match_budget(final, series).chosen)
+    rivals = standing_rivals(final, series)
+    sentences += [standing_sentence(rivals)] if rivals else []
+    planned = plan_jobs(final, match_budget(final, series).chosen, rivals)
     if not only_judge:
         check_trials(final, series)
     folds = [Fold(*job_windows(final, series, fold=number)) for number in range(final.folds)]
@@ -120,7 +124,7 @@ def run(
     data_hash = series.digest()
     with _folder(directory) as folder:
         store = JobStore(folder / "jobs")
-        with store.locked():
+        with locked_folder(folder):
             check_kept(spec, folder, data_hash=data_hash)
             # The threads that an earlier run had are kept, whatever `jobs` is now: its jobs stay comparable.
             threads = spec.threads or kept_threads(folder) or max(1, torch.get_num_threads() // jobs)
@@ -138,7 +142,7 @@ def run(
             began = time.perf_counter()
             tuning = tune(work, store, left, workers=jobs, progress=progress, kept=only_judge) if final.trials else []
             budget = match_budget(final, series, tuning)
-            planned = plan_jobs(final, budget.chosen)
+            planned = plan_jobs(final, budget.chosen, rivals)
             missing = left(planned)
             if progress:
                 to_run = {job for job, _ in missing}

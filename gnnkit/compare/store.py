@@ -6,15 +6,12 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 import gnnkit
@@ -24,14 +21,14 @@ from gnnkit.compare.model_code import UNKNOWN, model_digest
 from gnnkit.compare.scores import Outcome
 from gnnkit.compare.spec.comparison import FinalSpec
 from gnnkit.data import GraphSeries
-from gnnkit.kept_files import locked_folder, replace_file
+from gnnkit.kept_tensors import load_tensors, read_record, save_tensors
 from gnnkit.temporal import MODELS
 from gnnkit.training import EpochRecord, FitResult, resolve_device
 from gnnkit.training.environment import hardware
 
 __all__ = ["JobStore", "StoredJob", "code_digest", "fingerprint"]
 
-FORMAT = "1"
+FORMAT = "2"
 _TENSORS = ("predicted", "validation", "quantiles", "validation_quantiles")
 _TRIAL = ("settings", "hidden_channels", "limits")
 """What the trials before it made of a trial."""
@@ -132,16 +129,6 @@ class JobStore:
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep others from writing to the folder, and remove what a run that was cut off left half written.
-
-        Raises:
-            ValueError: another run writes to it.
-        """
-        with locked_folder(self.directory, of=self.directory.parent):
-            yield
-
     def path(self, job: Job) -> Path:
         """The file of a job."""
         return self.directory / f"{job.key}.safetensors"
@@ -192,6 +179,10 @@ class JobStore:
                         return "was made with code of the model that cannot be told from other code"
                     return f"was made with other {what} (SHA-256 {str(there)[:12]}…, now {str(here)[:12]}…)"
                 return f"was made with {name} {there}, and this run has {here}"
+        try:
+            load_tensors(self.path(job))
+        except ValueError as error:
+            return _without_path(error, self.path(job))
         return None
 
     def save(
@@ -218,22 +209,19 @@ class JobStore:
             ValueError: the file is damaged, or of a later layout.
         """
         record = _read_record(self.path(job))
+        _, there = load_tensors(self.path(job))
         outcome = None
         if record["error"] is None:
-            with safe_open(str(self.path(job)), framework="pt", device="cpu") as file:
-                there = set(file.keys())
-                tensors: dict[str, Any] = {
-                    name: file.get_tensor(name) if name in there else None for name in _TENSORS[1:]
-                }
-                predicted = file.get_tensor("predicted")
+            tensors: dict[str, Any] = {name: there.get(name) for name in _TENSORS[1:]}
             fitted = _fitted(record["fitted"])
-            outcome = Outcome(job.model, record["family"], job.seed, predicted, fitted, job.condition, **tensors)
+            outcome = Outcome(
+                job.model, record["family"], job.seed, there["predicted"], fitted, job.condition, **tensors
+            )
         return StoredJob(outcome, record["error"], record["seconds"], record["made"])
 
     def _write(self, job: Job, record: Mapping[str, Any], tensors: Mapping[str, Tensor | None]) -> None:
-        kept = {name: tensor.contiguous() for name, tensor in tensors.items() if tensor is not None}
-        with replace_file(self.path(job)) as part:
-            save_file(kept, str(part), metadata={"format": FORMAT, "record": json.dumps(record)})
+        kept = {name: tensor for name, tensor in tensors.items() if tensor is not None}
+        save_tensors(self.path(job), kept, {"format": FORMAT, **record})
 
 
 def _rows(series: GraphSeries) -> list[list[int]]:
@@ -256,18 +244,25 @@ def _clock(spec: FinalSpec, job: Job, series: GraphSeries) -> dict[str, Any]:
 
 
 def _read_record(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such job")
     try:
-        with safe_open(str(path), framework="pt", device="cpu") as file:
-            header = file.metadata() or {}
-    except SafetensorError as error:
-        raise ValueError(f"is damaged ({error})") from None
-    if "record" not in header:
+        record = read_record(path)
+        _check_layout(record)
+        return record
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: there is no such job") from None
+    except ValueError as error:
+        raise ValueError(_without_path(error, path)) from None
+
+
+def _check_layout(record: dict[str, Any]) -> None:
+    if "fingerprint" not in record:
         raise ValueError("is not a job of `gnnkit compare`")
-    if header.get("format") != FORMAT:
-        raise ValueError(f"has layout {header.get('format')}, and this gnnkit reads {FORMAT}")
-    return json.loads(header["record"])
+    if record.get("format") != FORMAT:
+        raise ValueError(f"has layout {record.get('format')}, and this gnnkit reads {FORMAT}")
+
+
+def _without_path(error: ValueError, path: Path) -> str:
+    return str(error).removeprefix(f"{path} ")
 
 
 def _fitted(record: dict[str, Any] | None) -> FitResult | None:

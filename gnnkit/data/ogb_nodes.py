@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
 import os
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -133,7 +136,8 @@ def _read_raw(name: str, meta: Mapping[str, Any], place: Path) -> tuple[Data, di
         listed = str(meta[f"additional {kind} files"])
         return [] if listed == "None" else listed.split(",")
 
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):  # it prints a bar
+    quiet = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())  # it prints a bar
+    with quiet[0], quiet[1], _damage_named(raw):
         data = read_graph_pyg(
             str(raw),
             add_inverse_edge=str(meta["add_inverse_edge"]) == "True",
@@ -141,14 +145,49 @@ def _read_raw(name: str, meta: Mapping[str, Any], place: Path) -> tuple[Data, di
             additional_edge_files=extra("edge"),
             binary=binary,
         )[0]
-    if binary:
-        with np.load(raw / "node-label.npz", allow_pickle=False) as file:
-            label = file["node_label"]
-    else:
-        label = pd.read_csv(raw / "node-label.csv.gz", header=None).to_numpy()
+    with _damage_named(raw):
+        if binary:
+            with np.load(raw / "node-label.npz", allow_pickle=False) as file:
+                label = file["node_label"]
+        else:
+            label = pd.read_csv(raw / "node-label.csv.gz", header=None).to_numpy()
     data.num_nodes = int(data.num_nodes or 0)
     data.y = torch.from_numpy(label)
-    return data, _read_split(place / "split" / str(meta["split"]))
+    folder = place / "split" / str(meta["split"])
+    with _damage_named(folder):
+        return data, _read_split(folder)
+
+
+@contextlib.contextmanager
+def _damage_named(folder: Path) -> Iterator[None]:
+    """Name the file that is damaged, as readers of archives do not; a file that ends early is no Ctrl-D."""
+    try:
+        yield
+    except (FileNotFoundError, MemoryError):
+        raise
+    except Exception as error:  # whatever a parser comes to
+        reason = " ".join(str(error).split()) or "it ends too early"
+        raise ValueError(
+            f"{_damaged_in(folder) or folder} is damaged ({type(error).__name__}: {reason[:200]}); fetch OGB's archive "
+            "of the data set again, and unpack it"
+        ) from None
+
+
+def _damaged_in(folder: Path) -> Path | None:
+    """The first compressed file of a folder that cannot be read to its end."""
+    for path in sorted(folder.iterdir()):
+        try:
+            if path.suffix == ".gz":
+                with gzip.open(path) as file:
+                    while file.read(2**20):
+                        pass
+            elif path.suffix == ".npz":
+                with zipfile.ZipFile(path) as archive:
+                    if archive.testzip() is not None:
+                        return path
+        except (OSError, EOFError, zlib.error, zipfile.BadZipFile):
+            return path
+    return None
 
 
 def _read_split(folder: Path) -> dict[str, Tensor]:

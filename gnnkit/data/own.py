@@ -18,7 +18,7 @@ from gnnkit.data.own_grid import Grid, equal_steps, put_on_grid, season_of
 from gnnkit.data.own_layout import SUM_TITLES
 from gnnkit.data.own_long import Asked, near_name
 from gnnkit.data.own_made import CorrelationGraph
-from gnnkit.data.own_remarks import value_remarks
+from gnnkit.data.own_remarks import check_single, value_remarks
 from gnnkit.data.own_series import ReadSeries, read_series_source
 from gnnkit.data.own_settled import settle_graph
 from gnnkit.data.series import GraphSeries
@@ -181,6 +181,7 @@ def read_own(
     )  # fmt: skip
     put_in = f", {grid.added} rows of missing values put in where rows are left out" if grid.added else ""
     what = f"series {name}" if _is_path(series) else "a series in memory"
+    check_single(found.values, names, found.names, name)
     return GraphSeries(
         name=Path(name).stem.removesuffix(".csv"),
         values=torch.from_numpy(found.values.astype(np.float32)),

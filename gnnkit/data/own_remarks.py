@@ -2,17 +2,49 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["value_remarks"]
+__all__ = ["check_single", "value_remarks"]
 
 _CODES = (*(-1, -9, -99, -999, -9999, -99999, -999999, -200, -888, -8888, -777, -7777, -32768, -99.9, -999.9, -9999.9),
           *(99, 999, 9999, 99999, 999999, 99.9, 999.9, 9999.9, 32767, 65535, 1e20, 1e30))  # fmt: skip
 """Numbers that people write for missing values."""
 _SHOWN = 3
+_ROUNDED = 0.01
+"""Of how far values are apart, the share that rounding them to single precision may take."""
+
+
+def check_single(values: NDArray[np.float64], names: Sequence[str], features: Sequence[str], name: str) -> None:
+    """Refuse values that differ by so little, beside their size, that single precision does not tell them apart.
+
+    Args:
+        values: `[rows, nodes, features]`.
+        names: Of the nodes.
+        features: Their names; may be empty.
+        name: Of the file.
+
+    Raises:
+        ValueError: Rounding a node's values changes them by more than a hundredth of their deviation; names the node.
+    """
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of a node without any value
+        spread = np.nanstd(values, axis=0)  # [N, F]
+        rounded = np.sqrt(np.nanmean((values - values.astype(np.float32)) ** 2, axis=0))
+    lost = np.argwhere((spread > 0) & (rounded > _ROUNDED * spread))
+    if len(lost):
+        node, feature = lost[0]
+        column = values[:, node, feature]
+        what = f", {features[feature]!r}" if len(features) > 1 else ""
+        others = f" (and {len(lost) - 1} more)" if len(lost) > 1 else ""
+        raise ValueError(
+            f"{name}: the values of {names[node]!r}{what}{others} lie near {np.nanmean(column):.6g} and differ by "
+            f"{spread[node, feature]:.2g}; single precision rounds them by {rounded[node, feature]:.2g}, so nothing "
+            f"could be learned of them: subtract {np.nanmin(column):.10g} from each, and read the rest"
+        )
 
 
 def value_remarks(

@@ -100,7 +100,8 @@ class GraphSeries:
         if torch.isinf(self.values).any():
             row, node, feature = torch.isinf(self.values).nonzero()[0].tolist()
             raise ValueError(
-                f"values: infinite at row {row}, node {node}, feature {feature}; mark missing values as NaN"
+                f"values: infinite at row {row}, node {node}{self._called(node)}, feature {feature}; mark missing "
+                f"values as NaN"
             )
         self._check_graph()
         if len(self.node_names) != self.num_nodes or len(set(self.node_names)) != self.num_nodes:
@@ -130,6 +131,9 @@ class GraphSeries:
                 f"{self.graph_rows.stop - 1}, and the training rows end at row {self.split.train.stop - 1}; make it of "
                 f"training rows alone: series.with_split(split) does"
             )
+
+    def _called(self, node: int) -> str:
+        return f" ({self.node_names[node]!r})" if node < len(self.node_names) else ""
 
     def _check_features(self) -> None:
         names, known = self.feature_names, self.known_ahead

@@ -23,9 +23,10 @@ from gnnkit.data.spans import a_step, steps_in_words
 from gnnkit.forecasting.features import arrange_features
 from gnnkit.forecasting.intervals import KEPT_LEVELS, conformal_table, interval_offsets
 from gnnkit.forecasting.rival import FittedRival, keeps_itself
+from gnnkit.kept_files import replace_file, write_text
 from gnnkit.temporal import MODELS, build_forecaster
 from gnnkit.temporal.entry import core_of
-from gnnkit.training import load_checkpoint, save_checkpoint
+from gnnkit.training import kept_beside, load_checkpoint, save_checkpoint
 
 __all__ = ["FittedForecaster", "load_fitted", "save_fitted"]
 
@@ -242,9 +243,9 @@ class FittedForecaster(nn.Module):
 
     def learned_edges(self) -> tuple[Tensor, Tensor] | None:
         """The learned graph as `edge_index` and `edge_weight`; None where the model learns none."""
-        adjacency = self.learned_adjacency()
         from gnnkit.graph import from_dense
 
+        adjacency = self.learned_adjacency()
         return None if adjacency is None else from_dense(adjacency, rows="target")
 
 
@@ -278,20 +279,22 @@ def save_fitted(fitted: FittedForecaster, directory: str | Path) -> Path:
             f"{fitted.config['model']} is not kept: weights of torch are kept as safetensors, and what it learned is "
             "none; give its class save(self, folder) and a classmethod load(cls, folder)"
         )
-    save_checkpoint(directory, fitted, fitted.config)
-    if fitted.rival is not None:
-        (directory / _RIVAL).mkdir(exist_ok=True)
-        fitted.rival.save(directory / _RIVAL)
+
+    def save_rival(folder: Path) -> None:
+        folder.mkdir()
+        fitted.rival.save(folder)
+
+    save_checkpoint(directory, fitted, fitted.config, {} if fitted.rival is None else {_RIVAL: save_rival})
     for ending in ("csv", "png"):
         (directory / f"learned_graph.{ending}").unlink(missing_ok=True)
     adjacency = fitted.learned_adjacency()
     if adjacency is not None:
         names = fitted.config["node_names"]
         table = pd.DataFrame(adjacency.t().cpu().numpy(), index=names, columns=names)
-        table.to_csv(directory / "learned_graph.csv", float_format="%.6g")
-        draw_adjacency(adjacency, names, title=f"{fitted.config['model']}: the graph that it learned").savefig(
-            directory / "learned_graph.png", dpi=150
-        )
+        write_text(directory / "learned_graph.csv", table.to_csv(float_format="%.6g"))
+        figure = draw_adjacency(adjacency, names, title=f"{fitted.config['model']}: the graph that it learned")
+        with replace_file(directory / "learned_graph.png") as part:
+            figure.savefig(part, dpi=150, format="png")
     return directory
 
 
@@ -324,7 +327,7 @@ def load_fitted(directory: str | Path) -> FittedForecaster:
     assert isinstance(module, FittedForecaster)  # for the type checker: it is what was built
     if isinstance(module.forecaster, FittedRival):
         kind = core_of(MODELS[module.forecaster.model].build)
-        module.forecaster.rival = kind.load(Path(directory) / _RIVAL)
+        module.forecaster.rival = kind.load(kept_beside(directory, _RIVAL))
     edge_index: Any = module.edge_index
     check_ids(
         edge_index.numpy(), len(module.config["node_names"]), f"{Path(directory) / 'weights.safetensors'}: edge_index"

@@ -13,11 +13,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gnnkit.data import GraphSeries, clock_features, read_own, row_time
-from gnnkit.data.known_ahead import known_rows
 from gnnkit.data.tables import is_text
 from gnnkit.forecasting.features import known_over_horizon
 from gnnkit.forecasting.fitted import FittedForecaster
 from gnnkit.forecasting.rival import forecast_rival
+from gnnkit.forecasting.unit import UnitForecast, fill_gaps
 
 __all__ = ["check_length", "forecast_next", "read_latest", "read_series"]
 
@@ -148,32 +148,15 @@ def _of_rival(fitted: FittedForecaster, series: GraphSeries) -> Float[Tensor, "P
 
 
 def _of_module(fitted: FittedForecaster, series: GraphSeries) -> Float[Tensor, "P N"]:
-    config, rows = fitted.config, []
-    for row in series.values:
-        known = rows[-1] if rows else fitted.fill
-        rows.append(torch.where(row.isnan(), known, row))
+    config = fitted.config
     history = config["history"]
-    x = fitted.scaler.transform(torch.stack(rows[-history:])).unsqueeze(0)  # [1, T, N, F]
-    mask = ~series.values[-history:].isnan().unsqueeze(0)
-    if config["known_ahead"]:
-        ahead = known_over_horizon(series, config["horizon"])
-        known = torch.cat([torch.stack(rows[-history:])[..., config["known_ahead"]], ahead])  # [T + P, N, K]
-        later = known_rows(torch.arange(history), history, config["horizon"])  # [T, M]
-        features = config["known_ahead"]
-        scaled = fitted.scaler.transform(known, features)
-        seen = torch.cat([mask[0][..., features], torch.ones_like(ahead, dtype=torch.bool)])
-        x, mask = (
-            torch.cat([first, values[later].transpose(1, 2).flatten(2).unsqueeze(0)], dim=-1)
-            for first, values in ((x, scaled), (mask, seen))
-        )
+    latest = series.values[-history:]
+    # A gap is filled from all rows that the series has, not from those of the history alone.
+    filled = fill_gaps(series.values[None], fitted.fill)[:, -history:]
+    ahead = known_over_horizon(series, config["horizon"])[None] if config["known_ahead"] else None
+    clock = None
     if config["time_features"]:
-        time = (
-            clock_features(series, weekdays=config["weekdays"])[-history:]
-            .view(1, history, 1, -1)
-            .expand(-1, -1, x.size(2), -1)
-        )
-        x, mask = torch.cat([x, time], dim=-1), torch.cat([mask, torch.ones_like(time, dtype=torch.bool)], dim=-1)
+        clock = clock_features(series, weekdays=config["weekdays"])[None, -history:]
     fitted.eval()
     with torch.no_grad():
-        scaled = fitted.forecaster(x, fitted.edge_index, fitted.edge_weight, mask=mask)
-    return fitted.scaler.inverse_target(scaled)[0]
+        return UnitForecast(fitted).of_filled(filled, ~latest.isnan()[None], ahead, clock)[0]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from gnnkit.graph.depth import DepthSuggestion, ReceptiveFields, receptive_field_sizes, suggest_depth
     from gnnkit.graph.diagnostics import LayerSmoothness, dirichlet_energy, mean_average_distance, smoothness_by_layer
     from gnnkit.graph.draw import draw_adjacency, draw_receptive_field
-    from gnnkit.graph.draw_report import draw_report, write_report
+    from gnnkit.graph.draw_report import check_report_folder, draw_report, write_report
     from gnnkit.graph.formats import as_data, from_csr, from_networkx, to_csr, to_networkx
     from gnnkit.graph.generate import six_node_graph
     from gnnkit.graph.influence import count_hops, influence_by_hop
@@ -43,6 +43,7 @@ __all__ = [
     "check_edge_index",
     "check_edge_weight",
     "check_graph",
+    "check_report_folder",
     "correlations",
     "count_hops",
     "diameter_bounds",

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from gnnkit.graph.report import GraphReport
+from gnnkit.kept_files import check_own_files, read_json, replace_file, write_json, write_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw_report", "write_report"]
+__all__ = ["check_report_folder", "draw_report", "write_report"]
+
+REPORT_FILES = ("report.txt", "report.json", "report.png", "graph.graphml")
 
 _COLOUR = "#1f77b4"
 _MARK = "#d62728"
@@ -102,16 +104,41 @@ def write_report(report: GraphReport, out: str | Path) -> None:
 
     Args:
         report: What `report_graph` returned.
-        out: The folder.
+        out: The folder; a former report in it is replaced.
 
     Raises:
-        ValueError: `out` is a file.
+        ValueError: see `check_report_folder`.
+    """
+    out = check_report_folder(out)
+    out.mkdir(parents=True, exist_ok=True)
+    # First: it tells that the folder is a report's.
+    write_json(out / "report.json", {"gnnkit_graph_report": True, **report.to_json()})
+    write_text(out / "report.txt", "\n".join(report.lines()) + "\n")
+    with replace_file(out / "report.png") as part:
+        # No software version inside: the same report gives the same file.
+        figure = draw_report(report)
+        figure.savefig(part, format="png", dpi=110, facecolor="white", metadata={"Software": None})
+
+
+def check_report_folder(out: str | Path) -> Path:
+    """Refuse a folder that a report must not be written to.
+
+    Args:
+        out: A folder that is missing, empty, or holds a former report and nothing else.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ValueError: `out` is a file, holds something else, or cannot be written to.
     """
     out = Path(out)
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"out: {out} is a file; give a folder")
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "report.txt").write_text("\n".join(report.lines()) + "\n", encoding="utf-8")
-    (out / "report.json").write_text(json.dumps(report.to_json(), indent=2) + "\n", encoding="utf-8")
-    # No software version inside: the same report gives the same file.
-    draw_report(report).savefig(out / "report.png", dpi=110, facecolor="white", metadata={"Software": None})
+    check_own_files(out, REPORT_FILES)
+    if out.is_dir() and any((out / name).exists() for name in REPORT_FILES):
+        try:
+            is_report = read_json(out / "report.json", dict).get("gnnkit_graph_report") is True
+        except (OSError, ValueError):
+            is_report = False
+        if not is_report:
+            raise ValueError(f"out: {out} holds other files (report.*); give a new or an empty folder")
+    return out

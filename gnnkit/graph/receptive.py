@@ -105,8 +105,11 @@ def k_hop_nodes(
         source, target = target, source
     reached = torch.zeros(num_nodes, dtype=torch.bool, device=source.device)
     reached[_node_ids(nodes, num_nodes, "nodes").to(source.device)] = True
-    for _ in range(num_hops):
+    for _ in range(min(num_hops, num_nodes)):
+        before = int(reached.sum())
         reached[target[reached[source]]] = True
+        if int(reached.sum()) == before:
+            break
     return reached.nonzero().view(-1)
 
 

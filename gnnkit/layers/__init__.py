@@ -5,14 +5,19 @@ from gnnkit.layers.dagnn import DAGNNLayer
 from gnnkit.layers.diffusion import DiffusionLayer, transition_matrices
 from gnnkit.layers.feature_dropout import FeatureDropout, feature_dropout
 from gnnkit.layers.gat import GATLayer
+from gnnkit.layers.gatv2 import GATv2Layer
 from gnnkit.layers.gcn import GCNLayer
 from gnnkit.layers.gcn2 import GCN2Layer
+from gnnkit.layers.gin import GINLayer
+from gnnkit.layers.graph_conv import GraphConvLayer
 from gnnkit.layers.graph_learning import GraphLearningLayer
 from gnnkit.layers.mixhop import MixHopLayer, mixing_matrix
 from gnnkit.layers.node_classifier import NodeClassifier
 from gnnkit.layers.pair_norm import PairNorm
 from gnnkit.layers.relational import RelationalGCNLayer
+from gnnkit.layers.sage import SAGELayer
 from gnnkit.layers.seed_stack import SeedStack
+from gnnkit.layers.transformer import TransformerLayer
 
 __all__ = [
     "ChebyshevLayer",
@@ -20,14 +25,19 @@ __all__ = [
     "DiffusionLayer",
     "FeatureDropout",
     "GATLayer",
+    "GATv2Layer",
     "GCN2Layer",
     "GCNLayer",
+    "GINLayer",
+    "GraphConvLayer",
     "GraphLearningLayer",
     "MixHopLayer",
     "NodeClassifier",
     "PairNorm",
     "RelationalGCNLayer",
+    "SAGELayer",
     "SeedStack",
+    "TransformerLayer",
     "feature_dropout",
     "mixing_matrix",
     "transition_matrices",

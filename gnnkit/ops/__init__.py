@@ -4,6 +4,7 @@ from gnnkit.ops.attention import edge_attention
 from gnnkit.ops.bfs import hop_levels
 from gnnkit.ops.dispatch import Choice, explain_backend, use_backend
 from gnnkit.ops.grouped import grouped_matmul
+from gnnkit.ops.neighbour_max import neighbour_max
 from gnnkit.ops.pair_attention import dot_attention, dynamic_attention
 from gnnkit.ops.recurrence import gated_recurrence
 from gnnkit.ops.segment import segment_max, segment_mean, segment_softmax, segment_sum
@@ -24,6 +25,7 @@ __all__ = [
     "gated_recurrence",
     "grouped_matmul",
     "hop_levels",
+    "neighbour_max",
     "remember",
     "segment_max",
     "segment_mean",

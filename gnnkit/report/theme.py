@@ -217,6 +217,10 @@ def inline_svg(figure: Figure, name: str, styles: Mapping[str, ModelStyle], *, l
     buffer = io.StringIO()
     with mpl.rc_context({**STYLE, "svg.hashsalt": name}):
         metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        # Laid out here, and once: `savefig` would draw the whole figure for the layout, and then again.
+        if (layout := figure.get_layout_engine()) is not None:
+            layout.execute(figure)
+            figure.set_layout_engine("none")
         figure.savefig(buffer, format="svg", transparent=True, metadata=metadata)  # pyright: ignore[reportArgumentType]
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]

@@ -16,7 +16,7 @@ __all__ = ["DEFAULT_MODELS", "AskedFields", "BudgetFields", "ComparedFields", "C
 Share = Annotated[float, Field(allow_inf_nan=False)]
 BudgetKind = Literal["epochs", "seconds", "parameters", "trials"]
 
-DEFAULT_MODELS = ("lstm", "bilstm", "gru", "gcn", "tgcn")
+DEFAULT_MODELS = ("lstm", "gru", "stid", "gcn", "tgcn", "stid-graph")
 
 
 class ComparedFields(Settings, frozen=True):
@@ -32,9 +32,13 @@ class ComparedFields(Settings, frozen=True):
     """Settings of single models, by model: hidden_channels, learning_rate, weight_decay, or the model's own."""
     seeds: Annotated[tuple[int, ...], Written(counted=True)] = (0, 1, 2)
     """Seeds; every model is trained once with each."""
-    folds: Annotated[int | None, Written(shown="3 where the rows allow it, else 1")] = Field(default=None, ge=1, le=50)
+    rivals: bool = True
+    """Simple rivals that cost seconds stand beside the models: ridge, seasonal-ridge, var and, where there is a graph,
+    ridge-graph."""
+    folds: int | None = Field(default=None, ge=1, le=50)
     """Rolling origins: each fold trains on the rows before its test rows, and the test rows of all folds follow each
-    other over most of the series. 1: one split, that of the data set where it has one of its own."""
+    other over most of the series; none: 3 where the rows allow it, else 1, which is one split, that of the data set
+    where it has one of its own."""
 
     @field_validator("seeds")
     @classmethod

@@ -18,6 +18,8 @@ from gnnkit.temporal.ridge import Ridge
 from gnnkit.temporal.stgcn import STGCN
 from gnnkit.temporal.stid import STID
 from gnnkit.temporal.tgcn import TGCN
+from gnnkit.temporal.trees import BoostedTrees
+from gnnkit.temporal.var import VAR
 
 __all__ = ["ENTRIES"]
 
@@ -34,9 +36,21 @@ _MTGNN: tuple[tuple[str, Literal["learned", "given", "both"], str], ...] = (
     ("mtgnn-both", "both", "the given graph and a learned one"),
 )
 
-_RIDGE: tuple[tuple[str, Literal["sequence", "graph"], str, dict[str, Any], str], ...] = (
-    ("ridge", "sequence", "a node's last values", {"hops": 0}, "Hoerl & Kennard (1970)"),
-    ("ridge-graph", "graph", "a node's last values and its neighbours'", {}, "Hoerl & Kennard (1970)"),
+_RIDGE: tuple[tuple[str, Literal["sequence", "graph"], str, dict[str, Any], str | None], ...] = (
+    ("ridge", "sequence", "a node's last values", {"hops": 0}, None),
+    (
+        "seasonal-ridge",
+        "sequence",
+        "how a node's last values differ from its daily or weekly profile",
+        {"hops": 0, "seasonal": True},
+        None,
+    ),
+    ("ridge-graph", "graph", "a node's last values and its neighbours'", {}, "ridge"),
+)
+
+_TREES: tuple[tuple[str, Literal["sequence", "graph"], str, dict[str, Any], str | None], ...] = (
+    ("lightgbm", "sequence", "a node's last values", {"hops": 0}, None),
+    ("lightgbm-graph", "graph", "a node's last values, its neighbours'", {}, "lightgbm"),
 )
 
 ENTRIES = (
@@ -63,9 +77,35 @@ ENTRIES = (
     ),
     *(
         ModelEntry(
-            name, family, f"ridge regression on {of}, in closed form", partial(Ridge, **fixed), paper, fits_itself=True
+            name,
+            family,
+            f"ridge regression on {of}, in closed form",
+            partial(Ridge, **fixed),
+            "Hoerl & Kennard (1970)",
+            fits_itself=True,
+            graphless_twin=twin,
         )
-        for name, family, of, fixed, paper in _RIDGE
+        for name, family, of, fixed, twin in _RIDGE
+    ),
+    ModelEntry(
+        "var",
+        "sequence",
+        "vector autoregression: ridge regression on the last values of all nodes, of low rank where these are many",
+        VAR,
+        "Lütkepohl (2005)",
+        fits_itself=True,
+    ),
+    *(
+        ModelEntry(
+            name,
+            family,
+            f"gradient-boosted trees on {of} and the clock; pip install gnnkit[trees]",
+            partial(BoostedTrees, **fixed),
+            "Ke et al. (2017)",
+            fits_itself=True,
+            graphless_twin=twin,
+        )
+        for name, family, of, fixed, twin in _TREES
     ),
     ModelEntry(
         "dlinear",
@@ -87,6 +127,7 @@ ENTRIES = (
         "STID that also sees its neighbours' histories, two steps along and against the edges; gnnkit's own",
         partial(STID, diffusion_steps=2),
         "Shao et al. (2022)",
+        graphless_twin="stid",
     ),
     ModelEntry(
         "gcn",

@@ -7,7 +7,7 @@ from gnnkit._lazy import import_lazily
 if TYPE_CHECKING:
     from gnnkit.kept_files import replace_file
     from gnnkit.training.budget import BudgetFit, BudgetSettings, fit_within_budget
-    from gnnkit.training.checkpoint import load_checkpoint, save_checkpoint
+    from gnnkit.training.checkpoint import kept_beside, load_checkpoint, save_checkpoint
     from gnnkit.training.fit import EpochRecord, FitResult, TrainingSettings, fit, predict, resolve_device
     from gnnkit.training.progress import (
         FitListeners,
@@ -37,6 +37,7 @@ __all__ = [
     "fit",
     "fit_within_budget",
     "isolated_seed",
+    "kept_beside",
     "load_checkpoint",
     "load_snapshot",
     "open_matrix",

@@ -10,6 +10,7 @@ from typer.main import get_command
 
 import gnnkit
 from gnnkit.cli import app, main
+from gnnkit.cli.streams import Terminated
 from gnnkit.data import DATASETS
 from gnnkit.data.nodes import NODE_DATASETS
 from gnnkit.temporal import MODELS
@@ -131,3 +132,27 @@ def test_sequence_that_is_stopped_says_how_to_go_on(tmp_path, capsys, monkeypatc
     monkeypatch.setattr(combinations, "train", stop)
     assert call("sequence", *TINY_STUDY, "--out", tmp_path / "out") == 130
     assert "the same command goes on from there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("stop", "code", "said"), [(KeyboardInterrupt, 130, "stopped;"), (Terminated, 143, "by SIGTERM;")]
+)
+def test_a_verb_that_is_stopped_says_so(capsys, monkeypatch, stop, code, said):
+    from gnnkit.compare import output
+
+    def stopped(*args, **options):
+        raise stop
+
+    monkeypatch.setattr(output, "kept_spec", stopped)
+    monkeypatch.setattr("gnnkit.compare.kept_spec", stopped)
+    assert call("report", "somewhere", "--judge") == code
+    assert said in capsys.readouterr().err
+
+
+def test_a_file_that_ends_too_early_is_no_control_c(capsys, monkeypatch):
+    def short(*args, **options):
+        raise EOFError("Compressed file ended before the end-of-stream marker was reached")
+
+    monkeypatch.setattr("gnnkit.compare.kept_spec", short)
+    assert call("report", "somewhere", "--judge") == 2
+    assert "gnnkit: a file that is read ends too early: Compressed file ended" in capsys.readouterr().err

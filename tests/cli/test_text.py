@@ -55,7 +55,7 @@ def test_a_training_that_is_stopped_says_how_to_go_on(model, tmp_path, capsys, m
     def stop(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(text, "train_text", stop)
+    monkeypatch.setattr(text.TextTraining, "run", stop)
     assert call("train", model.parent / "book.txt", "--out", tmp_path / "out") == 130
     assert "the same command goes on from there" in capsys.readouterr().err
 

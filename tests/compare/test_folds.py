@@ -33,7 +33,16 @@ def week() -> GraphSeries:
 
 def _spec(**more):
     return make_spec(
-        **{"models": ["dlinear"], "seeds": [0, 1], "epochs": 1, "history": 6, "horizons": [1, 3], "folds": 4} | more
+        **{
+            "models": ["dlinear"],
+            "rivals": False,
+            "seeds": [0, 1],
+            "epochs": 1,
+            "history": 6,
+            "horizons": [1, 3],
+            "folds": 4,
+        }
+        | more
     )
 
 

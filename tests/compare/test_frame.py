@@ -19,6 +19,7 @@ WAVES = np.sin(np.arange(240)[:, None] * 2 * np.pi / 24 + np.arange(3)) + np.ran
 FRAME = pd.DataFrame(WAVES, index=HOURS, columns=["a", "b", "c"])
 EDGES = pd.DataFrame({"source": ["a", "b"], "target": ["b", "c"], "weight": [0.5, 2.0]})
 QUICK = {
+    "rivals": False,
     "epochs": 1,
     "hidden_channels": 4,
     "history": 6,

@@ -126,3 +126,18 @@ def test_a_run_with_results_or_without_a_finished_fit_loses_nothing(half):
     (half / "jobs" / "gru-seed0.safetensors").unlink()
     keep_spec(make_spec(**BEGUN, epochs=7), half, data_hash="c" * 64)
     assert kept_spec(half).epochs == 7
+
+
+def test_what_a_kill_leaves_is_no_other_file(tmp_path):
+    out = tmp_path / "out"
+    (out / "jobs").mkdir(parents=True)
+    for name in ("lock", "spec.json.7-1.part"):
+        (out / name).write_text("{")
+    (out / "output.7-1.part").mkdir()
+    assert check_output(out) == out
+    (out / "movie.part").write_text("mine")
+    with pytest.raises(ValueError, match=r"holds other files \(movie.part\)"):
+        check_output(out)
+    (out / "movie.part").unlink()
+    write_output(Saved(), out)
+    assert names(out) == sorted((*module.OUTPUT_FILES, "jobs"))

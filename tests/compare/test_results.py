@@ -12,6 +12,7 @@ from gnnkit.compare.findings import ABLATION, AUDIT, BUDGET, FINDINGS, INTERVALS
 from gnnkit.compare.findings.significance import PairTest
 from gnnkit.compare.findings.verdicts import PairVerdict, Verdict
 from gnnkit.compare.results import CURVE_COLUMNS, ROW_COLUMNS, STEP_COLUMNS, DataFacts, Failure, Results
+from gnnkit.kept_files import read_json
 
 
 def small():
@@ -146,7 +147,7 @@ def test_what_is_not_a_result_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"holds no results.json: it is not the output of `gnnkit compare`"):
         Results.load(tmp_path)
     small().save(tmp_path)
-    document = json.loads((tmp_path / "results.json").read_text())
+    document = read_json(tmp_path / "results.json")
     (tmp_path / "results.json").write_text(json.dumps(document | {"format": 99}))
     with pytest.raises(ValueError, match="has layout 99; this gnnkit reads up to 5: update gnnkit"):
         Results.load(tmp_path)
@@ -163,9 +164,9 @@ def test_parquet_holds_the_same_rows(tmp_path):
 
 def test_the_first_layout_is_read_with_what_it_lacks_empty(tmp_path):
     small().save(tmp_path)
-    document = json.loads((tmp_path / "results.json").read_text())
+    document = read_json(tmp_path / "results.json")
     added = ("significance", "ranks", "ablation", "conditions", "where", "intervals", "audit", "budget", "inferred")
-    first = {name: value for name, value in document.items() if name not in added} | {"format": 1}
+    first = {name: value for name, value in document.items() if name not in (*added, "rows_sha256")} | {"format": 1}
     (tmp_path / "results.json").write_text(json.dumps(first))
     columns = ["adjacency", "train_share", "hidden_share", "leak", "hidden_channels", "trials"]
     rows = pd.read_csv(tmp_path / "rows.csv", dtype="str", keep_default_na=False).drop(columns=columns)
@@ -180,10 +181,10 @@ def test_the_first_layout_is_read_with_what_it_lacks_empty(tmp_path):
 
 def test_a_field_that_this_layout_must_have_is_missed(tmp_path):
     small().save(tmp_path)
-    document = json.loads((tmp_path / "results.json").read_text())
+    document = read_json(tmp_path / "results.json")
     lacking = {name: value for name, value in document.items() if name != "window_counts"}
     (tmp_path / "results.json").write_text(json.dumps(lacking))
-    with pytest.raises(KeyError, match="window_counts"):
+    with pytest.raises(ValueError, match=r"is damaged \('window_counts' is missing\); finish the run"):
         Results.load(tmp_path)
     del document["significance"]  # found nothing, or was written before there was such a finding
     (tmp_path / "results.json").write_text(json.dumps(document))
@@ -192,7 +193,7 @@ def test_a_field_that_this_layout_must_have_is_missed(tmp_path):
 
 def test_results_of_an_earlier_layout_do_not_claim_the_rules_of_today(tmp_path):
     small().save(tmp_path)
-    document = json.loads((tmp_path / "results.json").read_text())
+    document = read_json(tmp_path / "results.json")
     test = {"model": "gru", "against": "last-value", "horizon": 3, "metric": "mae", "dm_p_holm": 0.5, "clear": True,
             "difference": -0.5, "low": -0.6, "high": -0.4}  # fmt: skip
     (tmp_path / "results.json").write_text(json.dumps(document | {"format": 2, "significance": [test]}))

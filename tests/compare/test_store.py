@@ -15,6 +15,7 @@ from gnnkit.compare.scores import Outcome
 from gnnkit.compare.spec.comparison import FinalSpec
 from gnnkit.compare.store import JobStore, code_digest, fingerprint
 from gnnkit.data import simulate_traffic
+from gnnkit.kept_tensors import save_tensors
 from gnnkit.training import EpochRecord, FitResult
 
 JOB = Job("gru", 3, Condition(hidden_share=0.1), 4, {"learning_rate": 0.1})
@@ -68,30 +69,13 @@ def test_what_is_cut_off_is_not_there(tmp_path, monkeypatch):
             file.truncate(20)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gnnkit.compare.store.save_file", cut)
+    monkeypatch.setattr("gnnkit.kept_tensors.save_file", cut)
     with pytest.raises(KeyboardInterrupt):
         store.save(JOB, {"epochs": 9}, outcome(), seconds=1.0, made=MADE)
     assert store.path(JOB).read_bytes() == before
-    # kill -9 leaves the part; the next run removes it, and never reads it.
-    (tmp_path / "tgcn-seed0.safetensors.7.part").write_bytes(before[:20])
+    # kill -9 leaves the part, which is never read.
+    (tmp_path / "tgcn-seed0.safetensors.7-1.part").write_bytes(before[:20])
     assert Job("tgcn", 0) not in store
-    with store.locked():
-        pass
-    assert not list(tmp_path.glob("*.part"))
-
-
-def test_two_runs_do_not_share_a_folder(tmp_path):
-    pytest.importorskip("fcntl")
-    with (
-        JobStore(tmp_path / "out" / "jobs").locked(),
-        pytest.raises(
-            ValueError, match=r"out is in use by another run \(process \d+ on .*\); wait for it, or give another folder"
-        ),
-        JobStore(tmp_path / "out" / "jobs").locked(),
-    ):
-        pass
-    with JobStore(tmp_path / "out" / "jobs").locked():
-        pass
 
 
 @pytest.mark.parametrize(
@@ -122,10 +106,18 @@ def test_damaged_and_foreign_files_are_not_taken(tmp_path):
     whole = store.path(JOB).read_bytes()
     store.path(JOB).write_bytes(whole[:-3])
     assert "is damaged (" in (store.mismatch(JOB, {}) or "")
+    flipped = bytearray(whole)
+    flipped[-5] ^= 4
+    store.path(JOB).write_bytes(flipped)
+    assert store.mismatch(JOB, {}) == "is damaged: its checksum does not fit"
+    with pytest.raises(ValueError, match=r"gru-.*safetensors is damaged: its checksum does not fit"):
+        store.load(JOB)
     save_file({}, str(store.path(JOB)), metadata={"format": "1"})
+    assert "has no checksum: it is none of gnnkit's" in (store.mismatch(JOB, {}) or "")
+    save_tensors(store.path(JOB), {}, {"format": "1"})
     assert store.mismatch(JOB, {}) == "is not a job of `gnnkit compare`"
-    save_file({}, str(store.path(JOB)), metadata={"format": "9", "record": "{}"})
-    assert store.mismatch(JOB, {}) == "has layout 9, and this gnnkit reads 1"
+    save_tensors(store.path(JOB), {}, {"format": "9", "fingerprint": {}})
+    assert store.mismatch(JOB, {}) == "has layout 9, and this gnnkit reads 2"
 
 
 def test_a_fingerprint_holds_what_changes_the_numbers_and_nothing_else():

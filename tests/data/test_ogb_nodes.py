@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from gnnkit.data.ogb_nodes import load_ogb, ogb_evaluator
+from gnnkit.data.ogb_nodes import _damage_named, load_ogb, ogb_evaluator
 
 SPLIT = {"train": np.array([0, 1, 2]), "valid": np.array([3]), "test": np.array([4, 5])}
 GRAPH = {
@@ -131,3 +131,19 @@ def test_mistakes_are_named(tmp_path):
         FileNotFoundError, match=r"edge.csv.gz is not there; unpack OGB's archive .* trust_pickles=True"
     ):
         load_ogb("ogbn-arxiv", tmp_path)
+
+
+@pytest.mark.parametrize("keep", [0.5, 0.0])
+def test_a_file_that_was_cut_off_is_named(tmp_path, keep):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    whole = gzip.compress(b"0,1\n1,2\n" * 50)
+    (raw / "edge.csv.gz").write_bytes(whole)
+    (raw / "node-feat.csv.gz").write_bytes(whole[: int(keep * len(whole))] or b"no archive")
+
+    def read():
+        with _damage_named(raw):
+            gzip.decompress((raw / "node-feat.csv.gz").read_bytes())
+
+    with pytest.raises(ValueError, match=r"node-feat.csv.gz is damaged \(\w+: .*\); fetch OGB's archive"):
+        read()

@@ -35,3 +35,17 @@ def test_a_report_is_three_files(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match="is a file; give a folder"):
         write_report(report, tmp_path / "file")
+
+
+def test_a_folder_of_others_is_not_written_to(tmp_path):
+    found = report_graph(six_node_graph())
+    (tmp_path / "report.txt").write_text("mine")
+    with pytest.raises(ValueError, match=r"holds other files \(report\.\*\); give a new or an empty folder"):
+        write_report(found, tmp_path)
+    assert (tmp_path / "report.txt").read_text() == "mine"
+    (tmp_path / "report.txt").unlink()
+    write_report(found, tmp_path)
+    write_report(found, tmp_path)  # a former one is replaced
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(ValueError, match=r"holds other files \(thesis\.tex\)"):
+        write_report(found, tmp_path)

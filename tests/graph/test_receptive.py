@@ -181,3 +181,10 @@ def test_receptive_field_of_a_forecaster_and_of_a_model_that_ignores_its_input()
 def test_mistakes_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call(six_node_graph())
+
+
+def test_more_hops_than_nodes_take_no_longer():
+    edges = torch.tensor([[0, 1], [1, 2]])
+    assert k_hop_nodes(edges, 2, num_hops=10**12, num_nodes=3).tolist() == [0, 1, 2]
+    ring = torch.tensor([[0, 1, 2], [1, 2, 0]])
+    assert k_hop_nodes(ring, 0, num_hops=10**12, num_nodes=4, direction="outgoing").tolist() == [0, 1, 2]

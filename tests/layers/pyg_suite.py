@@ -27,8 +27,13 @@ from pathlib import Path
 TWINS = {
     "GCNConv": "GCNLayer",
     "GATConv": "GATLayer",
+    "GATv2Conv": "GATv2Layer",
+    "TransformerConv": "TransformerLayer",
     "GCN2Conv": "GCN2Layer",
     "RGCNConv": "RelationalGCNLayer",
+    "SAGEConv": "SAGELayer",
+    "GraphConv": "GraphConvLayer",
+    "GINConv": "GINLayer",
     "PairNorm": "PairNorm",
 }
 MODELS = ("GCN", "GAT", "GraphUNet", "SGFormer", "Polynormer", "RECT_L", "AttentiveFP", "AntiSymmetricConv")

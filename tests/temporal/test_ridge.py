@@ -105,7 +105,7 @@ def test_a_season_is_forecast_by_its_own_mean():
     found.fit(train, val)
     true = series.values[test.rows[:, None] + np.arange(1, 3), :, 0].numpy()
     assert np.abs(found.predict(test) - true).mean() < 0.02
-    assert found.means.shape == (12, NODES)
+    assert found.profile.table.shape == (12, NODES)
 
 
 def test_gaps_are_no_targets_and_no_means():
@@ -155,7 +155,8 @@ def test_what_cannot_be_is_refused():
 
 
 def test_the_registry_has_it_with_and_without_neighbours():
-    assert MODELS["ridge"].settings == {"seasonal": False}
-    assert MODELS["ridge-graph"].settings == {"hops": 1, "seasonal": False}
+    assert MODELS["ridge"].settings == {"seasonal": False, "lags": 0}
+    assert MODELS["ridge-graph"].settings == {"hops": 1, "seasonal": False, "lags": 0}
+    assert MODELS["ridge-graph"].graphless_twin == "ridge"
     assert [MODELS[name].make({}, {}).uses_graph for name in ("ridge", "ridge-graph")] == [False, True]
-    assert MODELS["ridge"].search_space == {"seasonal": ("choice", False, True)}
+    assert MODELS["ridge"].search_space == {"seasonal": ("choice", False, True), "lags": ("choice", 0, 1, 3, 6)}

@@ -7,7 +7,8 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
-from gnnkit.training import load_checkpoint, save_checkpoint
+from gnnkit.kept_files import new_name, read_json, write_json
+from gnnkit.training import kept_beside, load_checkpoint, save_checkpoint
 
 
 class Tied(nn.Module):
@@ -86,13 +87,62 @@ def test_missing_and_changed_files_are_refused(tmp_path):
         load_checkpoint(tmp_path, lambda in_features, out_features: nn.Linear(in_features + 1, out_features))
     weights = tmp_path / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
-    with pytest.raises(ValueError, match=r"is not the file that config.json was written for"):
+    with pytest.raises(ValueError, match=r"weights.safetensors is damaged, or not the file that belongs to"):
         load_checkpoint(tmp_path, nn.Linear)
 
 
 def test_a_later_layout_is_refused(tmp_path):
     save_checkpoint(tmp_path, nn.Linear(2, 1), {"in_features": 2, "out_features": 1})
-    document = json.loads((tmp_path / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps(document | {"format": 99}))
+    write_json(tmp_path / "config.json", read_json(tmp_path / "config.json") | {"format": 99})
     with pytest.raises(ValueError, match="has layout 99"):
         load_checkpoint(tmp_path, nn.Linear)
+
+
+def test_a_configuration_that_was_changed_is_noticed(tmp_path):
+    save_checkpoint(tmp_path, nn.Linear(2, 1), {"in_features": 2, "out_features": 1})
+    text = (tmp_path / "config.json").read_text()
+    (tmp_path / "config.json").write_text(text.replace('"out_features": 1', '"out_features": 2'))
+    with pytest.raises(ValueError, match=r"config.json is damaged \(its checksum does not fit"):
+        load_checkpoint(tmp_path, nn.Linear)
+    write_json(tmp_path / "config.json", {"format": 1, "weights_sha256": 3, "config": {}})
+    with pytest.raises(ValueError, match=r"is not one of gnnkit's, or is damaged: it has no weights_sha256"):
+        load_checkpoint(tmp_path, nn.Linear)
+
+
+@pytest.mark.parametrize("cut_at", range(8))
+def test_cut_off_at_any_moment_the_checkpoint_before_or_this_one_is_there(tmp_path, monkeypatch, cut_at):
+    import os
+
+    def write(text):
+        return {"note": lambda path: path.write_text(text), "folder": lambda path: (path.mkdir(), (path / "a").touch())}
+
+    old, new = nn.Linear(2, 1), nn.Linear(2, 1)
+    save_checkpoint(tmp_path, old, {"in_features": 2, "out_features": 1}, write("old"))
+    moves = []
+
+    def cut(source, target, real=os.replace):
+        if len(moves) == cut_at:
+            raise KeyboardInterrupt
+        moves.append(target)
+        real(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", cut)
+        try:
+            save_checkpoint(tmp_path, new, {"in_features": 2, "out_features": 1}, write("new"))
+        except KeyboardInterrupt:
+            pass
+        else:
+            assert cut_at > 4
+    again, _ = load_checkpoint(tmp_path, nn.Linear)
+    text = kept_beside(tmp_path, "note").read_text()
+    assert torch.equal(again.weight, (new if text == "new" else old).weight)
+    assert (text == "new") == (cut_at > 1)
+    assert (kept_beside(tmp_path, "folder") / "a").is_file()
+    with pytest.raises(FileNotFoundError, match="has no links: it is another kind of model, or of an earlier gnnkit"):
+        kept_beside(tmp_path, "links")
+    for place in (tmp_path / "folder", new_name(tmp_path / "folder")):
+        place.mkdir(exist_ok=True)
+        (place / "b").touch()
+    with pytest.raises(ValueError, match="folder is damaged, or not the file that belongs to those beside it"):
+        kept_beside(tmp_path, "folder")

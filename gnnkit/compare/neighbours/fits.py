@@ -34,16 +34,16 @@ WITHOUT, WITH = "ridge", "ridge-graph"
 """The two models; with no edge the second is the first."""
 SHUFFLED = Condition(adjacency="shuffled")
 MOST_BYTES = 8 * 2**30
-"""Of a regression's inputs, above which nothing is fitted."""
+"""Of forecasts and errors, above which nothing is fitted."""
 ONE_GRAPH = "Every shuffle of this graph is the graph itself, so nothing tells its edges from any others."
 _TRIES = 4
 """Shuffles that are tried for each one that is wanted."""
 
 
-def memory_of(spec: FinalSpec, series: GraphSeries) -> int:
-    """About how many bytes the inputs of the largest regression take: a row for each window and node."""
-    columns = 3 * spec.history + series.num_features
-    return 8 * series.num_rows * series.num_nodes * columns
+def memory_of(spec: FinalSpec, series: GraphSeries, shuffles: int = SHUFFLES) -> int:
+    """About how many bytes the forecasts of all fits and their errors take; regressions hold no table of all inputs."""
+    forecasts = series.num_rows * series.num_nodes * max(spec.horizons)
+    return forecasts * (4 * (2 + shuffles) + 24)
 
 
 def too_large(series: GraphSeries, needed: int) -> str:
@@ -98,9 +98,9 @@ def fit_ridges(
     Raises:
         ValueError: a regression does not fit into memory, or a fold is too short.
     """
-    needed = memory_of(spec, series)
+    needed = memory_of(spec, series, shuffles)
     if needed > MOST_BYTES:
-        raise ValueError(f"{series.name}: {too_large(series, needed)}; give fewer rows or nodes, or a shorter history")
+        raise ValueError(f"{series.name}: {too_large(series, needed)}; give fewer rows or nodes, or a shorter horizon")
     own = spec.model_copy(update={"settings": {}, "models": (WITHOUT, WITH), "intervals": "conformal"})
     folds = [Fold(*job_windows(own, series, fold=number)) for number in range(own.folds)]
     named = [(WITHOUT, 0, BASE), (WITH, 0, BASE), *((WITH, seed, SHUFFLED) for seed in shuffle_seeds(series, shuffles))]

@@ -20,7 +20,7 @@ import gnnkit
 from gnnkit.data.node_checks import check_nodes, digest_nodes
 from gnnkit.data.nodes import load_nodes
 from gnnkit.data.ogb_nodes import ogb_evaluator
-from gnnkit.kept_files import check_claim, claim_folder, write_json, write_text
+from gnnkit.kept_files import check_claim, claim_folder, damage_named, json_of, write_json, write_text
 from gnnkit.layers import NodeClassifier, SeedStack
 from gnnkit.loader import NeighborLoader, PartitionLoader
 from gnnkit.settings.nodes import NodeRunFields
@@ -32,6 +32,7 @@ from gnnkit.training.seeds import SeedResult, fit_seeds
 
 __all__ = ["NodeRun", "build_models", "summarize", "train_nodes"]
 
+_ROWS = "rows.json"
 # Graphs of more nodes are trained in mini-batches.
 _WHOLE_GRAPH_NODES = 50_000
 
@@ -83,14 +84,14 @@ def train_nodes(
 ) -> pd.DataFrame:
     """Train every seed that is not there yet, and write the rows of all.
 
-    A block of seeds that is done is kept in `rows.csv`, so that a run which was cut off goes on where it was, and more
+    A block of seeds that is done is kept in `rows.json`, so that a run which was cut off goes on where it was, and more
     seeds add to what is there. What they were made from (features, edges, labels, split, recipe, version) is kept in
     `run.json`: seeds of anything else are never put beside them.
 
     Args:
         run: What to train.
-        out: Folder: it gets `run.json`, `rows.csv` (a row a seed), `summary.json`, and `model/`, the checkpoint of the
-            seed of the highest validation accuracy.
+        out: Folder: it gets `run.json`, `rows.json` and the same as `rows.csv` (a row a seed), `summary.json`, and
+            `model/`, the checkpoint of the seed of the highest validation accuracy.
         data: The graph, a PyG `Data`, where it is not to be loaded by `run.data`.
         on_epoch: Told in a few words how far it is.
 
@@ -106,7 +107,7 @@ def train_nodes(
     recipe = run.recipe()
     resolve_device(run.device)  # before a large graph is loaded
     out = Path(out)
-    table = out / "rows.csv"
+    table = out / _ROWS
     made_from: dict[str, Any] = {
         "data": run.data,
         "model": dict(recipe.model),
@@ -147,7 +148,7 @@ class _Training:
 
     def train_missing(self, out: Path, on_epoch: Callable[[str], None] | None) -> Any:
         """Train the seeds that have no row yet, block by block; the rows of all."""
-        table = out / "rows.csv"
+        table = out / _ROWS
         rows: Any = _read_rows(table, self.digest)
         done = set() if rows.empty else set(rows["seed"])
         missing = [seed for seed in self.run.seeds if seed not in done]
@@ -177,7 +178,8 @@ class _Training:
                 row = {**self._row(result, block), **extra, **environment(self.device)}
                 rows = pd.concat([rows, pd.DataFrame([row])], ignore_index=True)
             _keep_best(out, self.recipe, self.graph, results, rows)
-            write_text(table, rows.to_csv(index=False))
+            write_json(table, {"rows": rows.to_dict(orient="records")}, indent=1)
+            write_text(out / "rows.csv", rows.to_csv(index=False))
         return rows
 
     def _fit_large(
@@ -259,11 +261,9 @@ def _read_rows(table: Path, digest: str) -> pd.DataFrame:
     """The rows that are there already: whole, of this very graph, and each with a result."""
     if not table.exists():
         return pd.DataFrame()
-    try:
-        rows: Any = pd.read_csv(table, dtype={"data_hash": str})  # digits alone would be read as a number
+    with damage_named(f"out: {table}", "give another folder (--out)"):
+        rows: Any = pd.DataFrame(json_of(table.read_bytes())["rows"])
         whole = rows[["seed", "data_hash", "test_accuracy", "val_accuracy", "val_loss"]].notna().all(axis=1)
-    except (ValueError, KeyError) as error:
-        raise ValueError(f"out: {table} is damaged ({error}); give another folder (--out)") from None
     if not whole.all():
         row = int((~whole).to_numpy().argmax())
         raise ValueError(f"out: {table} is damaged: row {row} has no result; give another folder (--out)")

@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from gnnkit.kept_files import write_text
 from gnnkit.relational import KnownLinks
 from gnnkit.report.markdown import markdown_table
 from gnnkit.studies.relations.fitted import FittedLinks, rank_partners, rank_relations
@@ -20,6 +21,7 @@ __all__ = ["records", "reliability", "write_examples"]
 #: Edges of the bins of probability; most pairs are no link, so the low ones are narrow.
 BINS = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _TRAIN_OR_VAL, _TEST = 1, 2
+_WRITTEN = "Written by a command from a fitted model"
 
 
 def reliability(
@@ -111,8 +113,10 @@ def write_examples(
         table: Of `reliability`; None (default): it is made.
 
     Raises:
-        ValueError: An entity or a relation is unknown.
+        ValueError: An entity or a relation is unknown, or `target` is there and is no page of this.
     """
+    if Path(target).exists() and _WRITTEN not in Path(target).read_text(encoding="utf-8", errors="replace"):
+        raise ValueError(f"{target} is there, and is no page of answers; give another name")
     held_out = KnownLinks(
         torch.cat([task.split.val, task.split.test], 1), task.triples.num_entities, symmetric=task.triples.symmetric
     )
@@ -131,7 +135,7 @@ def write_examples(
     triples = task.triples
     parts = [
         f"# {triples.name}: what the model answers",
-        "Written by a command from a fitted model; nothing is chosen by hand but the questions. Left out is what stood "
+        f"{_WRITTEN}; nothing is chosen by hand but the questions. Left out is what stood "
         "in training. A probability is that of being on record, calibrated on validation links; `on record` says "
         "whether the link is among those that were held out. A link that is not on record may still be true: nobody "
         "may have reported it.",
@@ -175,7 +179,7 @@ def write_examples(
         f"test link counted for itself and for a validation link, and its 95% interval. Mean gap: {gap:.5f}.",
         markdown_table(["probability", "pairs", "test links", "predicted", "observed", "interval"], lines),
     ]
-    Path(target).write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    write_text(target, "\n\n".join(parts) + "\n")
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:

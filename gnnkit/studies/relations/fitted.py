@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_file, save_file
 from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
@@ -17,12 +16,13 @@ from torch import Tensor, nn
 
 from gnnkit.data import Triples
 from gnnkit.data.arrays import check_ids
-from gnnkit.kept_files import replace_file
+from gnnkit.kept_files import new_name
+from gnnkit.kept_tensors import load_tensors, save_tensors
 from gnnkit.relational import Decagon, KnownLinks, random_negatives
 from gnnkit.studies.relations.settings import RelationsSettings
 from gnnkit.studies.relations.task import LinkTask
 from gnnkit.studies.relations.training import scorer
-from gnnkit.training import load_checkpoint, save_checkpoint
+from gnnkit.training import kept_beside, load_checkpoint, save_checkpoint
 
 __all__ = ["FittedLinks", "fit_calibration", "load_fitted", "make_fitted", "rank_partners", "rank_relations"]
 
@@ -80,10 +80,9 @@ class FittedLinks(nn.Module):
 
     def save(self, directory: str | Path, extra: dict[str, Any]) -> None:
         """Write weights, configuration and training links; `extra` goes into the configuration."""
-        directory = Path(directory)
-        save_checkpoint(directory, self, {"names": self.names, "settings": self.settings, "extra": extra})
-        with replace_file(directory / _LINKS) as part:
-            save_file({"train": self.train_links.to(torch.int32).contiguous()}, part)
+        links = {"train": self.train_links.to(torch.int32)}
+        config = {"names": self.names, "settings": self.settings, "extra": extra}
+        save_checkpoint(directory, self, config, {_LINKS: lambda path: save_tensors(path, links)})
 
 
 def make_fitted(model: Decagon, task: LinkTask, settings: RelationsSettings) -> FittedLinks:
@@ -207,12 +206,15 @@ def load_fitted(directory: str | Path) -> tuple[FittedLinks, dict[str, Any]]:
 
     Raises:
         FileNotFoundError: A file is missing.
-        ValueError: The files do not belong together.
+        ValueError: The files do not belong together, or are damaged.
     """
     path = Path(directory) / _LINKS
-    if not path.is_file():
+    if not path.is_file() and not new_name(path).is_file():
         raise FileNotFoundError(f"{directory} holds no {_LINKS}: it is no folder of gnnkit relations train")
-    links = load_file(path)["train"].long()
+    _, kept = load_tensors(kept_beside(directory, _LINKS))
+    if "train" not in kept:
+        raise ValueError(f"{path} holds no training links; train the model again")
+    links = kept["train"].long()
 
     def build(names: dict[str, list[str]], settings: dict[str, Any], extra: dict[str, Any]) -> FittedLinks:
         entities, relations = len(names["entities"]), len(names["relations"])

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from gnnkit.data import split_text, text_digest
-from gnnkit.kept_files import check_claim, write_text
+from gnnkit.kept_files import check_claim, current_file, damage_named, read_json, write_text
 from gnnkit.sequence import Sampling
 from gnnkit.studies.text.measures import (
     copied_share,
@@ -130,8 +130,10 @@ def study_run(
         `row`, `curve`, `validation`; `stages` (greedy samples on the way), `rules` (the measures by rule, and those of
         the held-out text itself), `finished` (sentences) and `left_out` (starts with unknown characters). JSON values.
     """
-    row = json.loads((folder / "row.json").read_text(encoding="utf-8"))
-    book = (folder / "book.txt").read_text(encoding="utf-8")
+    row = read_json(folder / "row.json", dict)
+    files = {name: current_file(folder / name, digest, "train again") for name, digest in row["files"].items()}
+    with damage_named(folder / "book.txt", "put the text back, or train again"):
+        book = (folder / "book.txt").read_text(encoding="utf-8")
     found, trained_on = text_digest(book), row["sha256"]
     if found != trained_on:
         raise ValueError(
@@ -166,8 +168,8 @@ def study_run(
         ]
     return {
         "row": row,
-        "curve": _thin(pd.read_csv(folder / "curve.csv")),
-        "validation": pd.read_csv(folder / "validation.csv").to_dict(orient="list"),
+        "curve": _thin(pd.read_csv(files["curve.csv"])),
+        "validation": pd.read_csv(files["validation.csv"]).to_dict(orient="list"),
         "stages": stages,
         "rules": rules,
         "finished": finished,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import time
@@ -14,12 +13,11 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from rich.console import Console
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 import gnnkit
 from gnnkit.data import TextWindows, read_text, split_text, text_digest
-from gnnkit.kept_files import claim_folder, read_json, replace_file, write_json, write_text
+from gnnkit.kept_files import claim_folder, read_json, sha256_of, write_json, write_text
+from gnnkit.kept_tensors import read_record, save_tensors
 from gnnkit.sequence import CharCodec, CharLSTM, LSTMState, Sampling, count_parameters
 from gnnkit.studies.text.progress import TextProgress
 from gnnkit.studies.text.settings import TextSettings
@@ -291,6 +289,7 @@ class TextTraining:
         }
         for name, table in (("curve", curve), ("validation", pd.DataFrame(self.validations))):
             write_text(self.out / f"{name}.csv", table.to_csv(index=False, float_format="%.6g"))
+        row["files"] = {name: sha256_of(self.out / name) for name in ("curve.csv", "validation.csv")}
         write_json(self.out / "row.json", row)
         (self.out / _SNAPSHOT).unlink(missing_ok=True)
         return row
@@ -310,11 +309,8 @@ class TextTraining:
     def _keep(self, name: str, accuracy: float | None = None) -> None:
         folder = self.out / "stages"
         folder.mkdir(exist_ok=True)
-        # One entry: the order of several in the file would be another each time.
-        header = {"stage": json.dumps({"step": self.step, "accuracy": accuracy})}
-        weights = {key: tensor.detach().contiguous() for key, tensor in self.model.state_dict().items()}
-        with replace_file(folder / f"{name}.safetensors") as part:
-            save_file(weights, str(part), metadata=header)
+        record = {"step": self.step, "accuracy": accuracy}
+        save_tensors(folder / f"{name}.safetensors", self.model.state_dict(), record)
 
     def _validate(self, progress: TextProgress) -> None:
         score = score_stream(self.model, self.val)
@@ -331,12 +327,12 @@ class TextTraining:
         """The thirds of the steps, and the marks nearest to the thirds of the final accuracy; other marks go."""
         folder = self.out / "stages"
         marks = [path for path in folder.glob("mark-*.safetensors") if int(path.stem.split("-")[1]) <= self.mark]
-        found = {path: _header(path) for path in marks}
+        found = {path: read_record(path) for path in marks}
         stages, kept = [], set()
         for third in (1, 2):
             path = folder / f"step-{third}.safetensors"
             if path.exists():  # a run of a step or two has no thirds
-                step = _header(path)["step"]
+                step = read_record(path)["step"]
                 near = float(self.history[max(0, step - _BLOCK) : step, 1].mean())
                 stages.append(Stage("steps", third, step, near, path.name))
         for third in (1, 2):
@@ -347,8 +343,3 @@ class TextTraining:
         for path in set(folder.glob("mark-*.safetensors")) - kept:
             path.unlink()
         return stages
-
-
-def _header(path: Path) -> dict[str, Any]:
-    with safe_open(str(path), framework="pt") as file:
-        return json.loads(file.metadata()["stage"])

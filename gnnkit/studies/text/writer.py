@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,10 +11,10 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from jaxtyping import Int
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
+from gnnkit.kept_files import json_of
+from gnnkit.kept_tensors import load_tensors
 from gnnkit.sequence import CharCodec, CharLSTM, Sampling, write_characters
 from gnnkit.training import load_checkpoint, save_checkpoint
 
@@ -122,8 +121,8 @@ class CharWriter:
         names = ("hidden_channels", "embedding_channels", "num_layers", "dropout", "tied")
         model = CharLSTM(len(self.codec), **{name: getattr(self.model, name) for name in names})
         try:
-            model.load_state_dict(load_file(str(weights)))
-        except (OSError, RuntimeError, SafetensorError) as error:
+            model.load_state_dict(load_tensors(weights)[1])
+        except (OSError, RuntimeError, ValueError) as error:
             raise ValueError(f"{weights} does not hold weights of this model: {str(error).splitlines()[-1]}") from None
         return CharWriter(model.to(device).eval(), self.codec, self.context)
 
@@ -192,7 +191,7 @@ def _build(**config: Any) -> CharLSTM:
 def read_recipe(directory: Path) -> dict[str, Any] | None:
     """What a folder's training was begun with; None where the folder holds none."""
     try:
-        document = json.loads((directory / "recipe.json").read_text(encoding="utf-8"))
+        document = json_of((directory / "recipe.json").read_bytes())
     except (OSError, ValueError):
         return None
     return document if isinstance(document, dict) and document.get("gnnkit_text") is True else None

@@ -266,6 +266,7 @@ def network(*, independent: bool, seed: int = 0):
         history=4,
         horizons=(3,),
         models=("graph-wavenet",),
+        rivals=False,
         settings={"graph-wavenet": diffusion},
         ablate_graph=("graph-wavenet",),
         seeds=(0, 1, 2, 3),

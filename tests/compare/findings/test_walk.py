@@ -57,7 +57,13 @@ def registered():
 
 @pytest.mark.usefixtures("registered")
 def test_a_finding_of_ones_own_is_walked_by_everything(tmp_path):
-    small = {"data_options": {"num_nodes": 4, "days": 2}, "models": ["dlinear"], "seeds": [0, 1], "epochs": 1}
+    small = {
+        "rivals": False,
+        "data_options": {"num_nodes": 4, "days": 2},
+        "models": ["dlinear"],
+        "seeds": [0, 1],
+        "epochs": 1,
+    }
     results = run(make_spec(**small, horizons=[2], device="cpu", resamples=100))
     found = SPREAD.of(results)
     assert [row.model for row in found] == results.models

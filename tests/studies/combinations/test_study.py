@@ -1,9 +1,8 @@
-import json
-
 import pandas as pd
 import pytest
 from rich.console import Console
 
+from gnnkit.kept_files import read_json, write_json
 from gnnkit.studies.combinations import study
 from gnnkit.studies.combinations.settings import CombinationsSettings
 from gnnkit.studies.combinations.study import load_runs, run_study
@@ -91,9 +90,9 @@ def test_runs_of_an_earlier_gnnkit_are_refused_before_anything_is_trained(tmp_pa
     out = tmp_path / "out"
     run_study(settings(seeds=(0,)), out)
     file = out / "runs" / "lstm-T3-embedding1-report-seed0.json"
-    document = json.loads(file.read_text())
+    document = read_json(file)
     del document["row"]["initialization"]
-    file.with_name("lstm-T3-embedding1-seed0.json").write_text(json.dumps(document))
+    write_json(file.with_name("lstm-T3-embedding1-seed0.json"), document)
     monkeypatch.setattr(study, "train", lambda *args, **options: pytest.fail("trained"))
     with pytest.raises(ValueError, match="holds runs of an earlier gnnkit, which do not say how they began"):
         run_study(settings(seeds=(0, 24)), out)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch_geometric.data import Data
 
+from gnnkit.kept_files import write_json
 from gnnkit.layers import NodeClassifier
 from gnnkit.studies.nodes import training as nodes
 from gnnkit.studies.nodes.training import NodeRun, build_models, summarize, train_nodes
@@ -97,20 +98,20 @@ def test_seeds_of_other_data_are_never_put_beside_those_that_are_there(graph, tm
 def test_rows_that_are_damaged_or_of_other_data_are_not_averaged(graph, tmp_path):
     run, out = NodeRun(seeds=(0,), changes={"epochs": 2}), tmp_path / "run"
     rows = train_nodes(run, out, data=graph)
-    table = out / "rows.csv"
+    table = out / "rows.json"
     for content, message in (
         (rows.assign(data_hash="0123456789ab"), "seed 0 was trained on another graph .data_hash 0123456789ab, now"),
-        (rows.assign(test_accuracy=float("nan")), "rows.csv is damaged: row 0 has no result; give another folder"),
-        (rows.drop(columns="val_loss"), "rows.csv is damaged"),
+        (rows.assign(test_accuracy=float("nan")), "rows.json is damaged: row 0 has no result; give another folder"),
+        (rows.drop(columns="val_loss"), "rows.json is damaged"),
     ):
-        content.to_csv(table, index=False)
+        write_json(table, {"rows": content.to_dict(orient="records")})
         with pytest.raises(ValueError, match=message):
             train_nodes(run, out, data=graph)
     table.write_text("")
-    with pytest.raises(ValueError, match=r"rows.csv is damaged"):
+    with pytest.raises(ValueError, match=r"rows.json is damaged"):
         train_nodes(run, out, data=graph)
     # A hash of digits alone stays what it is.
-    rows.assign(data_hash="001234567890").to_csv(table, index=False)
+    write_json(table, {"rows": rows.assign(data_hash="001234567890").to_dict(orient="records")})
     with pytest.raises(ValueError, match="data_hash 001234567890, now"):
         train_nodes(run, out, data=graph)
 

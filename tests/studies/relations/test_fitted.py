@@ -1,17 +1,18 @@
 """A fitted predictor: the same answers from its folder, calibrated, by name."""
 
 import dataclasses
-import json
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
+from gnnkit.kept_files import read_json, write_json
+from gnnkit.kept_tensors import save_tensors
 from gnnkit.relational import KnownLinks
 from gnnkit.studies.relations.fitted import FittedLinks, load_fitted, make_fitted, rank_partners, rank_relations
 from gnnkit.studies.relations.settings import recipe
 from gnnkit.studies.relations.task import make_task
 from gnnkit.studies.relations.training import scorer, train_model
+from gnnkit.training import save_checkpoint
 
 # So many passes, however slow the machine is; the minutes only end a run that hangs.
 QUICK = {"minutes": 5, "epochs": 150, "validations": 2, "relations_per_step": 3, "channels": 16, "device": "cpu"}
@@ -100,22 +101,29 @@ def test_bad_questions(fitted, tmp_path):
 )
 def test_a_link_to_an_entity_that_is_not_there(fitted, tmp_path, place, number, message):
     fitted.save(tmp_path, {})
+    config = read_json(tmp_path / "config.json")["config"]
     links = fitted.train_links.to(torch.int32).clone()
     links[place] = number
-    save_file({"train": links}, tmp_path / "links.safetensors")
+    save_checkpoint(tmp_path, fitted, config, {"links.safetensors": lambda path: save_tensors(path, {"train": links})})
     with pytest.raises(ValueError, match=rf"links.safetensors: {message}"):
         load_fitted(tmp_path)
-    save_file({"train": links[:2].contiguous()}, tmp_path / "links.safetensors")
+    short = {"train": links[:2]}
+    save_checkpoint(tmp_path, fitted, config, {"links.safetensors": lambda path: save_tensors(path, short)})
     with pytest.raises(ValueError, match=r"train has shape \[2, \d+\], wanted is \[3, E\]"):
         load_fitted(tmp_path)
 
 
 def test_files_that_do_not_belong_together(fitted, tmp_path):
     fitted.save(tmp_path, {})
-    document = json.loads((tmp_path / "config.json").read_text())
-    document["weights_sha256"] = "0" * 64
-    (tmp_path / "config.json").write_text(json.dumps(document))
-    with pytest.raises(ValueError, match="is not the file that"):
+    whole = read_json(tmp_path / "config.json")
+    write_json(tmp_path / "config.json", whole | {"weights_sha256": "0" * 64})
+    with pytest.raises(ValueError, match=r"weights.safetensors is damaged, or not the file that belongs"):
+        load_fitted(tmp_path)
+    write_json(tmp_path / "config.json", whole)
+    links = bytearray((tmp_path / "links.safetensors").read_bytes())
+    links[-2] ^= 1
+    (tmp_path / "links.safetensors").write_bytes(links)
+    with pytest.raises(ValueError, match=r"links.safetensors is damaged, or not the file that belongs"):
         load_fitted(tmp_path)
 
 

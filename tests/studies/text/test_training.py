@@ -245,7 +245,7 @@ def test_another_recipe_or_book_is_refused(tmp_path, book):
 def test_folders_that_are_not_its_own(tmp_path, book):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("mine")
-    with pytest.raises(ValueError, match="mine holds other files; give a new or an empty folder"):
+    with pytest.raises(ValueError, match=r"mine holds other files \(thesis.tex\); give a new or an empty folder"):
         train_text(book, settings(), tmp_path / "mine")
     with pytest.raises(ValueError, match=r"book\.txt is a file; give a folder"):
         train_text(book, settings(), book)

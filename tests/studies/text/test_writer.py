@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from gnnkit.kept_files import read_json, write_json
 from gnnkit.sequence import CharCodec, CharLSTM, Sampling
 from gnnkit.studies.text import writer as text_model
 from gnnkit.studies.text.writer import CharWriter, read_recipe, score_stream
@@ -114,8 +115,6 @@ def test_folders_that_are_no_model(trained, tmp_path):
     with pytest.raises(ValueError, match="is not finished; the command that began it goes on with it"):
         CharWriter.load(copy)
     (copy / "row.json").write_text("{}")
-    document = json.loads((copy / "config.json").read_text())
-    document["config"] = {"in_channels": 3}
-    (copy / "config.json").write_text(json.dumps(document))
+    write_json(copy / "config.json", read_json(copy / "config.json") | {"config": {"in_channels": 3}})
     with pytest.raises(ValueError, match="the configuration is not a character model's: it has in_channels"):
         CharWriter.load(copy)

@@ -1,0 +1,28 @@
+"""Values that single precision does not tell apart."""
+
+import numpy as np
+import pytest
+
+from gnnkit.data.own_remarks import check_single
+
+
+def test_small_differences_beside_a_large_size_are_refused():
+    values = np.random.default_rng(0).normal(scale=3.0, size=(50, 2, 1))
+    check_single(values, ["a", "b"], [], "s.csv")
+    with pytest.raises(
+        ValueError,
+        match=r"s.csv: the values of 'a' \(and 1 more\) lie near 1e\+08 and differ by 2\.\d; single precision rounds "
+        r"them by 2\.\d, so nothing could be learned of them: subtract 9999999\d\.\d+ from each, and read the rest",
+    ):
+        check_single(values + 1e8, ["a", "b"], [], "s.csv")
+    other = values + np.array([0.0, 1e8])[:, None]
+    with pytest.raises(ValueError, match=r"the values of 'b' lie near"):
+        check_single(other, ["a", "b"], [], "s.csv")
+    features = np.concatenate([values, values + 1e9], axis=2)
+    with pytest.raises(ValueError, match=r"the values of 'a', 'pressure' \(and 1 more\) lie near 1e\+09"):
+        check_single(features, ["a", "b"], ["speed", "pressure"], "s.csv")
+    check_single(1e6 * values + 1e8, ["a", "b"], [], "s.csv")  # large values that are far apart
+    values[:] = 1e8
+    values[3] = np.nan
+    check_single(values, ["a", "b"], [], "s.csv")  # constant ones, and gaps
+    check_single(np.full((3, 1, 1), np.nan), ["a"], [], "s.csv")
