@@ -22,6 +22,7 @@ from gnnkit.cli import (
     graph,
     judge,
     nodes,
+    quick,
     relations,
     report,
     sequence,
@@ -49,7 +50,7 @@ class _Verbs(TyperGroup):
 
 
 app = typer.Typer(cls=_Verbs, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
-for _verb in (compare, judge, report, train, evaluate, forecast, export, check_model, names, sequence):
+for _verb in (compare, quick, judge, report, train, evaluate, forecast, export, check_model, names, sequence):
     app.add_typer(_verb.app)
 for _name, _verbs in {"text": text, "nodes": nodes, "graph": graph, "relations": relations}.items():
     app.add_typer(_verbs.app, name=_name)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from gnnkit.compare.findings.verdicts import verdicts
     from gnnkit.compare.forecasts.judged import judge_forecasts
     from gnnkit.compare.frame import compare
+    from gnnkit.compare.neighbours.quick import quick
+    from gnnkit.compare.neighbours.result import Quick
     from gnnkit.compare.output import check_folder, check_output, kept_spec, write_output
     from gnnkit.compare.report.html import write_report
     from gnnkit.compare.report.latex import write_latex
@@ -41,6 +43,7 @@ __all__ = [
     "Condition",
     "ErrorTable",
     "Interval",
+    "Quick",
     "Results",
     "check_folder",
     "check_output",
@@ -52,6 +55,7 @@ __all__ = [
     "load_series",
     "make_spec",
     "paired_interval",
+    "quick",
     "read_spec",
     "render_terminal",
     "rolling_average",

@@ -67,7 +67,7 @@ class Finding(Generic[T]):
     Example:
         >>> import gnnkit.compare.findings as findings
         >>> [finding.name for finding in findings.FINDINGS][:3]
-        ['significance', 'ranks', 'ablation']
+        ['neighbours', 'significance', 'ranks']
     """
 
     name: str
