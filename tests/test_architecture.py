@@ -40,9 +40,10 @@ ALLOWED: dict[str, set[str]] = {
     "studies": _BELOW_FORECASTING,
     "forecasting": _BELOW_FORECASTING,
     "export": {*_BELOW_FORECASTING, "forecasting"},
+    "serving": {"data", "forecasting"},
     "compare": {*_BELOW_FORECASTING, "forecasting"},
     "testing": {"settings", "temporal", "training", "report", "forecasting"},
-    "cli": {*_BELOW_FORECASTING, "studies", "forecasting", "export", "compare", "testing"},
+    "cli": {*_BELOW_FORECASTING, "studies", "forecasting", "export", "serving", "compare", "testing"},
 }
 EVERYWHERE = {"_lazy", "_optional", "_user_cache", "_registry", "kept_files", "kept_tensors"}
 

@@ -24,7 +24,7 @@ __all__ = ["DRAWS", "FORMATS", "export_folder", "export_to"]
 FORMATS = ("torch", "onnx")
 
 DRAWS = 32
-"""Random inputs that a program and its model are asked for before it is kept: every kind of graph, every kind of weight."""
+"""Random inputs that a program and its model are asked for: every kind of graph with every kind of weights."""
 
 
 def export_to(

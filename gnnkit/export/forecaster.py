@@ -1,4 +1,4 @@
-"""A fitted forecaster, ready to be exported: histories in the data's unit go in, forecasts in the data's unit come out."""
+"""A fitted forecaster, ready to be exported: histories in the data's unit in, forecasts in the data's unit out."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def forecaster_export(
         graph: `"kept"` (default): the program holds the graph that it was fitted with; `"given"`: the edges are inputs,
             any number of them.
         nodes: `"kept"` (default): the program is for the nodes that it was fitted on, and holds what scales each of
-            them; `"given"`: for any number of nodes, and what scales them is an input, as the graph is where it is read.
+            them; `"given"`: for any number of nodes; what scales them is an input, and the graph where it is read.
         coverage: share of the values that an interval should hold, in whole percent. Default 0.9.
 
     Returns:

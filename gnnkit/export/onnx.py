@@ -25,7 +25,7 @@ _PURPOSE = "exporting to ONNX"
 def _scatter_reduce(
     self: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
 ) -> Tensor:
-    """ONNX's ScatterElements always includes what it scatters into: a largest value is looked for from −∞ on instead."""
+    """ScatterElements of ONNX includes what it scatters into: a largest value is looked for from −∞ on instead."""
     if include_self or reduce != "amax":
         return NotImplemented
     found = torch.full_like(self, -torch.inf).scatter_reduce(dim, index, src, reduce, include_self=True)
@@ -57,6 +57,8 @@ def write_onnx(program: Any, export: Export, path: Path, description: Mapping[st
                 decomposed,
                 (),
                 dynamo=True,
+                # Its optimiser takes minutes for a program of some thousand steps; onnxruntime has one of its own.
+                optimize=False,
                 input_names=[value.name for value in export.inputs],
                 output_names=[value.name for value in export.outputs],
             )

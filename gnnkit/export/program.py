@@ -149,7 +149,8 @@ def check_agreement(
         with torch.no_grad():
             expected = module(**inputs)
         try:
-            found = run(inputs)
+            with torch.no_grad():
+                found = run(inputs)
         except Exception as error:
             text = " ".join(str(error).split())[:300]
             raise ExportError(f"{what} of {_name(export)} fails on {sizes} ({kind}): {text}") from error
@@ -178,7 +179,7 @@ def failed_operator(error: BaseException) -> str:
     """What an export failed at, in a few words: the operator where the error, or one of its causes, names it.
 
     Example:
-        >>> failed_operator(RuntimeError("No ONNX function found for <OpOverload(op='aten.cummax', overload='default')>"))
+        >>> failed_operator(RuntimeError("no function for <OpOverload(op='aten.cummax', overload='default')>"))
         'the operator aten.cummax'
     """
     seen: list[BaseException] = []

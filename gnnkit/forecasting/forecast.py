@@ -19,7 +19,7 @@ from gnnkit.forecasting.fitted import FittedForecaster
 from gnnkit.forecasting.rival import forecast_rival
 from gnnkit.forecasting.unit import UnitForecast, fill_gaps
 
-__all__ = ["check_length", "forecast_next", "read_latest", "read_series"]
+__all__ = ["check_length", "forecast_next", "read_latest", "read_series", "silent_nodes"]
 
 
 def read_series(
@@ -103,6 +103,18 @@ def check_length(fitted: FittedForecaster, series: GraphSeries, name: str) -> No
         raise ValueError(
             f"{name}: {series.num_rows} rows are too few; the forecaster reads the latest {fitted.config['history']}"
         )
+
+
+def silent_nodes(series: GraphSeries, history: int) -> str | None:
+    """A sentence on the nodes without a value in the last `history` rows; None where each has one."""
+    nodes = series.values[-history:, :, 0].isnan().all(dim=0).nonzero().flatten().tolist()
+    if not nodes:
+        return None
+    names = ", ".join(series.node_names[node] for node in nodes[:5]) + (", …" if len(nodes) > 5 else "")
+    return (
+        f"{len(nodes)} of {series.num_nodes} nodes have no value in the last {history} rows: {names}; the last value "
+        "before them stands in, or the training mean"
+    )
 
 
 def forecast_next(fitted: FittedForecaster, series: GraphSeries) -> pd.DataFrame:

@@ -78,8 +78,10 @@ def relation_edges(
     mean: bool,
     dtype: torch.dtype,
 ) -> tuple[Tensor, Tensor | None]:
-    """The edges from all pairs (relation, source) to the targets, and what `edge_shares` gives, as an export needs them:
-    in operators whose shapes do not depend on which pairs occur."""
+    """The edges from all pairs (relation, source) to the targets, and what `edge_shares` gives, for an export.
+
+    They are in operators whose shapes do not depend on which pairs occur.
+    """
     num_src, num_dst = sizes
     source, target, kind = edges[0].long(), edges[1].long(), edge_type.long()
     graph = torch.stack([kind * num_src + source, target])
