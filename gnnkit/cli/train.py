@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,18 +17,21 @@ from gnnkit.cli.options import help_text, named_option, parse_options, takes, tr
 
 if TYPE_CHECKING:
     from gnnkit.data import GraphSeries
+    from gnnkit.training import Snapshots
 
 __all__ = ["app", "train"]
 
 app = typer.Typer(rich_markup_mode="rich")
 
 _MODEL = "The model"
+_TRAINING, _SNAPSHOT = "training.json", "training.safetensors"
 
 _TRAIN = """
 Train one model, keep the weights of its best validation epoch in --out, and score it on the test rows.
 
 --out gets weights.safetensors, config.json and evaluation.csv, and learned_graph.csv and .png of a model that learns
-one. Options that are left out are those of `gnnkit compare`.
+one. A training that was cut off goes on with the same command, and ends with the same weights. Options that are left
+out are those of `gnnkit compare`.
 
 [bold]A worked example[/bold]: own speeds and own graph, an hour ahead; then the next hour:
 
@@ -104,15 +108,23 @@ def train(
     if spec.threads is not None:
         torch.set_num_threads(spec.threads)
     place, tracking = None, nullcontext()
+    asked = {name: value.tolist() if isinstance(value, torch.Tensor) else value for name, value in settings.items()}
+    asked = {"model": model, "settings": asked, "seed": seed, **spec.to_json(), "data_hash": read.digest()}
+    snapshots = _snapshots(out, asked, model)
     if track is not None:
         place = open_track(track, out / "track", {"data": read.name, "data_hash": read.digest(), "commit": commit()})
         own = {f"{model}.{name}": value for name, value in settings.items() if name != "node_features"}
         parameters = {"model": model, "seed": seed, **spec.to_json(), **own}
         tracking = place.fit(Job(model, seed).key, Job(model, seed).label, parameters)
     try:
-        with open_progress(Console(stderr=True)) or nullcontext() as bar, tracking as tracked:
+        with (
+            _training(out, snapshots),
+            open_progress(Console(stderr=True)) or nullcontext() as bar,
+            tracking as tracked,
+        ):
             heard = FitListeners(bar, tracked)
-            fitted = train_forecaster(model, spec, settings, seed=seed, series=read, progress=heard)
+            options: dict[str, Any] = {"seed": seed, "series": read, "progress": heard, "snapshots": snapshots}
+            fitted = train_forecaster(model, spec, settings, **options)
             kept = fitted.rival is None or keeps_itself(fitted.rival)
             if kept:
                 save_fitted(fitted, out)
@@ -141,12 +153,44 @@ def train(
 
 def _check_folder(out: Path) -> None:
     """Refuse a folder that holds something else or cannot be made, before anything is trained."""
-    from gnnkit.compare import check_folder
+    from gnnkit.kept_files import check_own_files
 
-    check_folder(out)
-    others = {path.name for path in out.iterdir()} - {"track"} if out.is_dir() else set()
-    if others and not _holds_model(out):
-        raise ValueError(f"out: {out} holds other files; give a new folder, an empty one or that of a former model")
+    check_own_files(out, _own_files(out))
+
+
+def _own_files(out: Path) -> set[str]:
+    """What may stand in a folder for a model: all of a former model's, or what a training leaves that was cut off."""
+    from gnnkit.training import Snapshots
+
+    if _holds_model(out):
+        return {path.name for path in out.iterdir()}
+    return {"track", _TRAINING, "weights.safetensors.new", "rival.new", *Snapshots(out / _SNAPSHOT, {}).files()}
+
+
+def _snapshots(out: Path, asked: Mapping[str, Any], model: str) -> Snapshots:
+    """The snapshots of a training, with all that its numbers depend on."""
+    import torch
+
+    from gnnkit.compare.store import code_digest, model_code
+    from gnnkit.training import Snapshots
+
+    place = {"threads": torch.get_num_threads(), "torch": torch.__version__}
+    made_from = {**asked, **place, "code": code_digest(), **model_code(model)}
+    return Snapshots(out / _SNAPSHOT, made_from)
+
+
+@contextmanager
+def _training(out: Path, snapshots: Snapshots) -> Iterator[None]:
+    """Hold the folder while a model is trained into it; when it is kept, what was needed to go on is removed."""
+    from gnnkit.kept_files import claim_folder
+
+    what, own = "a training that is not over,", _own_files(out)
+    with claim_folder(out, _TRAINING, snapshots.made_from, what, finished=snapshots.exist, own=own):
+        yield
+        snapshots.remove()
+        (out / _TRAINING).unlink()
+    if not any(out.iterdir()):  # a model that is not kept
+        out.rmdir()
 
 
 def _holds_model(folder: Path) -> bool:

@@ -14,11 +14,12 @@ from gnnkit.training.progress import (
     open_progress,
 )
 from gnnkit.training.seeding import isolated_seed, seed_everything, shuffled_batches
-from gnnkit.training.snapshot import load_snapshot, save_snapshot
+from gnnkit.training.snapshot import DamagedSnapshotWarning, Snapshots, load_snapshot, save_snapshot
 
 __all__ = [
     "BudgetFit",
     "BudgetSettings",
+    "DamagedSnapshotWarning",
     "EpochRecord",
     "FitListeners",
     "FitProgress",
@@ -26,6 +27,7 @@ __all__ = [
     "MatrixLines",
     "MatrixProgress",
     "ProgressBars",
+    "Snapshots",
     "TrainingSettings",
     "fit",
     "fit_within_budget",
