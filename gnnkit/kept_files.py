@@ -333,9 +333,8 @@ def claim_folder(
     own = tuple(own)
     check_claim(out, file, made_from, what, finished=finished, own=own)
     with locked_folder(out):
-        check_claim(
-            out, file, made_from, what, finished=finished, own=own
-        )  # another process may have been here meanwhile
+        # Once more: another process may have been here meanwhile.
+        check_claim(out, file, made_from, what, finished=finished, own=own)
         write_json(out / file, made_from)
         try:
             yield

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,14 +16,12 @@ from gnnkit.cli.options import help_text, named_option, parse_options, takes, tr
 
 if TYPE_CHECKING:
     from gnnkit.data import GraphSeries
-    from gnnkit.training import Snapshots
 
 __all__ = ["app", "train"]
 
 app = typer.Typer(rich_markup_mode="rich")
 
 _MODEL = "The model"
-_TRAINING, _SNAPSHOT = "training.json", "training.safetensors"
 
 _TRAIN = """
 Train one model, keep the weights of its best validation epoch in --out, and score it on the test rows.
@@ -73,6 +70,7 @@ def train(
 
     from gnnkit.compare.jobs import Job
     from gnnkit.compare.model_faults import fault_of
+    from gnnkit.compare.store import code_digest, model_code
     from gnnkit.data import read_node_features
     from gnnkit.data.defaults import series_remarks
     from gnnkit.data.spans import every_step
@@ -82,6 +80,7 @@ def train(
     from gnnkit.temporal import MODELS, WrongForecast
     from gnnkit.training import FitListeners, open_progress
     from gnnkit.training.environment import commit
+    from gnnkit.training.model_folder import check_model_folder, model_folder, model_snapshots
     from gnnkit.training.track import open_track
 
     spec = FitSettings(**ctx.obj)
@@ -93,7 +92,8 @@ def train(
             raise ValueError(
                 f"setting: {name} has an option of its own; write --{name.replace('_', '-')} {settings[name]}"
             )
-    _check_folder(out)
+    is_model = _holds_model(out)
+    check_model_folder(out, is_model=is_model)
     read = load_series(spec)
     typer.echo(
         f"{read.name}: {read.num_rows} rows × {read.num_nodes} nodes, "
@@ -110,7 +110,7 @@ def train(
     place, tracking = None, nullcontext()
     asked = {name: value.tolist() if isinstance(value, torch.Tensor) else value for name, value in settings.items()}
     asked = {"model": model, "settings": asked, "seed": seed, **spec.to_json(), "data_hash": read.digest()}
-    snapshots = _snapshots(out, asked, model)
+    snapshots = model_snapshots(out, {**asked, "code": code_digest(), **model_code(model)})
     if track is not None:
         place = open_track(track, out / "track", {"data": read.name, "data_hash": read.digest(), "commit": commit()})
         own = {f"{model}.{name}": value for name, value in settings.items() if name != "node_features"}
@@ -118,7 +118,7 @@ def train(
         tracking = place.fit(Job(model, seed).key, Job(model, seed).label, parameters)
     try:
         with (
-            _training(out, snapshots),
+            model_folder(out, snapshots, is_model=is_model),
             open_progress(Console(stderr=True)) or nullcontext() as bar,
             tracking as tracked,
         ):
@@ -149,48 +149,6 @@ def train(
     typer.echo(f"Model: {out}" if kept else _NOT_KEPT.format(fitted.config["model"]))
     if place is not None:
         typer.echo(f"Track: {place.look}")
-
-
-def _check_folder(out: Path) -> None:
-    """Refuse a folder that holds something else or cannot be made, before anything is trained."""
-    from gnnkit.kept_files import check_own_files
-
-    check_own_files(out, _own_files(out))
-
-
-def _own_files(out: Path) -> set[str]:
-    """What may stand in a folder for a model: all of a former model's, or what a training leaves that was cut off."""
-    from gnnkit.training import Snapshots
-
-    if _holds_model(out):
-        return {path.name for path in out.iterdir()}
-    return {"track", _TRAINING, "weights.safetensors.new", "rival.new", *Snapshots(out / _SNAPSHOT, {}).files()}
-
-
-def _snapshots(out: Path, asked: Mapping[str, Any], model: str) -> Snapshots:
-    """The snapshots of a training, with all that its numbers depend on."""
-    import torch
-
-    from gnnkit.compare.store import code_digest, model_code
-    from gnnkit.training import Snapshots
-
-    place = {"threads": torch.get_num_threads(), "torch": torch.__version__}
-    made_from = {**asked, **place, "code": code_digest(), **model_code(model)}
-    return Snapshots(out / _SNAPSHOT, made_from)
-
-
-@contextmanager
-def _training(out: Path, snapshots: Snapshots) -> Iterator[None]:
-    """Hold the folder while a model is trained into it; when it is kept, what was needed to go on is removed."""
-    from gnnkit.kept_files import claim_folder
-
-    what, own = "a training that is not over,", _own_files(out)
-    with claim_folder(out, _TRAINING, snapshots.made_from, what, finished=snapshots.exist, own=own):
-        yield
-        snapshots.remove()
-        (out / _TRAINING).unlink()
-    if not any(out.iterdir()):  # a model that is not kept
-        out.rmdir()
 
 
 def _holds_model(folder: Path) -> bool:

@@ -1,7 +1,7 @@
 """Seeding, the fit loop, early stop and checkpoints. Knows no model by name."""
 
 from gnnkit.kept_files import replace_file
-from gnnkit.training.budget import BudgetFit, BudgetSettings, fit_within_budget
+from gnnkit.training.budget import BudgetFit, BudgetSettings, PassOrder, fit_within_budget
 from gnnkit.training.checkpoint import kept_beside, load_checkpoint, save_checkpoint
 from gnnkit.training.fit import EpochRecord, FitResult, TrainingSettings, fit, predict, resolve_device
 from gnnkit.training.progress import (
@@ -26,6 +26,7 @@ __all__ = [
     "FitResult",
     "MatrixLines",
     "MatrixProgress",
+    "PassOrder",
     "ProgressBars",
     "Snapshots",
     "TrainingSettings",

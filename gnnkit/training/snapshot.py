@@ -249,6 +249,11 @@ class Snapshots:
         record, tensors = _restore(path, header, kept, model, optimizer, generators or {})
         return record["own"], tensors
 
+    def record(self) -> dict[str, Any] | None:
+        """The record of the latest that can be read, for who must know it to build the model; see `load`."""
+        found = self.read()
+        return None if found is None else found[1]["record"]["own"]
+
     def read(self) -> tuple[Path, dict[str, Any], dict[str, Tensor]] | None:
         """The file, the header and the tensors of the latest snapshot that can be read; see `load`."""
         for path in (self.path, self.previous):
@@ -295,6 +300,5 @@ class Snapshots:
             os.replace(self.path if self.path.exists() else self.previous, self.exploded)
             self.previous.unlink(missing_ok=True)
             where = f", of {self._where}," if self._where else ""
-            raise FloatingPointError(
-                f"{error}; the last good snapshot{where} is kept as {self.exploded.name}"
-            ) from None
+            kept = f"the last good snapshot{where} is kept as {self.exploded.name}"
+            raise FloatingPointError(f"{error}; {kept}") from None
