@@ -32,6 +32,7 @@ __all__ = [
     "half_written",
     "json_of",
     "locked_folder",
+    "named_differences",
     "new_name",
     "part_of",
     "read_json",
@@ -204,7 +205,9 @@ def read_json(path: str | Path, kind: type = object) -> Any:
 
 
 @contextlib.contextmanager
-def damage_named(path: str | Path, way_out: str = "remove it, or give another folder", *more: type) -> Iterator[None]:
+def damage_named(
+    path: str | Path, way_out: str = "remove it, or give another folder", *more: type[BaseException]
+) -> Iterator[None]:
     """Say of whatever goes wrong while a file is read that the file is damaged.
 
     Args:
@@ -304,7 +307,13 @@ def _lock(path: Path, named: Path) -> IO[str]:
 
 @contextlib.contextmanager
 def claim_folder(
-    out: Path, file: str, made_from: Mapping[str, Any], what: str, *, finished: Callable[[], bool]
+    out: Path,
+    file: str,
+    made_from: Mapping[str, Any],
+    what: str,
+    *,
+    finished: Callable[[], bool],
+    own: Iterable[str] = (),
 ) -> Iterator[None]:
     """Hold a folder for results, which is made or holds results that were made from the very same.
 
@@ -315,14 +324,17 @@ def claim_folder(
         what: The results in words, e.g. `"a run"`.
         finished: Tells whether there are results. Without any, the folder may be begun anew with something else, e.g. a
             lower learning rate after a training that exploded.
+        own: Names that may stand in a folder without `file`, as a former result does that is to be replaced.
 
     Raises:
         ValueError: See `check_claim` and `locked_folder`.
         KeyboardInterrupt: The run was stopped; its text says how it goes on.
     """
-    check_claim(out, file, made_from, what, finished=finished)
+    own = tuple(own)
+    check_claim(out, file, made_from, what, finished=finished, own=own)
     with locked_folder(out):
-        check_claim(out, file, made_from, what, finished=finished)  # another process may have been here meanwhile
+        # Once more: another process may have been here meanwhile.
+        check_claim(out, file, made_from, what, finished=finished, own=own)
         write_json(out / file, made_from)
         try:
             yield
@@ -330,11 +342,19 @@ def claim_folder(
             raise type(stopped)(f"what is finished is kept in {out}, and the same command goes on from there") from None
 
 
-def check_claim(out: Path, file: str, made_from: Mapping[str, Any], what: str, *, finished: Callable[[], bool]) -> None:
+def check_claim(
+    out: Path,
+    file: str,
+    made_from: Mapping[str, Any],
+    what: str,
+    *,
+    finished: Callable[[], bool],
+    own: Iterable[str] = (),
+) -> None:
     """Refuse a folder whose results could not stand beside those that are to come.
 
     Args:
-        out, file, what, finished: As for `claim_folder`.
+        out, file, what, finished, own: As for `claim_folder`.
         made_from: As for `claim_folder`, or as much of it as is known already.
 
     Raises:
@@ -343,17 +363,25 @@ def check_claim(out: Path, file: str, made_from: Mapping[str, Any], what: str, *
     """
     check_folder(out)
     if not (out / file).exists():
-        check_own_files(out, ())
+        check_own_files(out, own)
         return
     there, here = read_json(out / file, dict), json.loads(json.dumps(dict(made_from)))
     if not finished():
         if set(here) - set(there) and set(there) - set(here):  # each knows what the other does not: another study's
             raise ValueError(f"out: {out} holds other files; give a new or an empty folder")
         return
-    other = [key for key in here if there.get(key) != here[key]]
-    if other:
-        named = " and ".join(f"{key} ({_difference(key, there, here)})" for key in other)
+    if named := named_differences(there, here):
         raise ValueError(f"out: {out} holds {what} with another {named}: repeat that, or give another folder (--out)")
+
+
+def named_differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    """What is other in one record of settings than in another, by name, there and now; empty where nothing is.
+
+    Example:
+        >>> named_differences({"epochs": 3, "data": {"x": 1}}, {"epochs": 4, "data": {"x": 1}})
+        'epochs (3 there, and 4 now)'
+    """
+    return " and ".join(f"{key} ({_difference(key, there, here)})" for key in here if there.get(key) != here[key])
 
 
 def check_own_files(out: str | Path, own: Iterable[str]) -> None:

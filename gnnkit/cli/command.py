@@ -6,6 +6,7 @@ Nothing heavy is imported until a verb runs, so that `gnnkit --help` answers at 
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Annotated, Any
 
 import typer
@@ -88,7 +89,8 @@ def _run(words: list[str]) -> int:
     """The exit code of a command."""
     code: Any = 0
     try:
-        with stopped_by_signals():
+        with stopped_by_signals(), warnings.catch_warnings():
+            warnings.showwarning = _show(warnings.showwarning)
             code = app(words, prog_name="gnnkit", standalone_mode=False)
     except (ValueError, OSError, ImportError) as error:
         code = _complain(str(error))
@@ -106,6 +108,18 @@ def _run(words: list[str]) -> int:
         hint = "" if context is None else f"; see `{context.command_path} --help`"
         code = _complain(error.format_message().rstrip(".") + hint)  # pyright: ignore[reportAttributeAccessIssue]
     return code if isinstance(code, int) else 0
+
+
+def _show(shown: Any) -> Any:
+    """Gnnkit's own warnings as a line; others as they are."""
+
+    def show(message: Any, category: type[Warning], *place: Any, **options: Any) -> None:
+        if category.__module__.startswith("gnnkit."):
+            typer.echo(f"gnnkit: {' '.join(str(message).split())}", err=True)
+        else:
+            shown(message, category, *place, **options)
+
+    return show
 
 
 def _stop(cause: BaseException) -> int:

@@ -11,6 +11,7 @@ import typer
 from typer import Argument
 
 from gnnkit.cli.options import named_option
+from gnnkit.kept_files import write_text
 
 __all__ = ["app", "check_file", "evaluate", "print_scores"]
 
@@ -63,7 +64,7 @@ def check_file(out: Path | None, series: Path | None) -> None:
 def print_scores(rows, unit: str, out: Path | None) -> None:
     """Print MAE and RMSE as a table, and write all rows where a file is named."""
     if out is not None:
-        rows.to_csv(out, index=False, float_format="%.6g")
+        write_text(out, rows.to_csv(index=False, float_format="%.6g"))
     shown = rows[rows["metric"].isin(["mae", "rmse"])].assign(score=rows["score"] + " " + rows["metric"])
     table = shown.pivot_table(index=["horizon", "model"], columns="score", values="value", sort=False)
     windows = int(rows["windows"].max())

@@ -25,7 +25,8 @@ _TRAIN = """
 Train a model on Decagon's graph, or on a knowledge graph of your own, and keep it in a folder.
 
 Links are split 80/10/10 a relation, both directions of a pair into one part. The weights that validate best within the
-budget are kept, with the names, the training links and a calibration of probabilities.
+budget are kept, with the names, the training links and a calibration of probabilities. A training that was cut off goes
+on with the same command; the time before counts.
 
 [bold]A worked example[/bold]: the polypharmacy graph; a knowledge graph (train.txt, valid.txt, test.txt):
 
@@ -81,10 +82,12 @@ def train(
     from gnnkit.studies.relations.fitted import make_fitted
     from gnnkit.studies.relations.settings import recipe
     from gnnkit.studies.relations.task import digest_task
-    from gnnkit.studies.relations.training import train_model
+    from gnnkit.studies.relations.training import CODE, train_model
+    from gnnkit.training.code import code_digest
+    from gnnkit.training.model_folder import check_model_folder, model_folder, model_snapshots
 
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "links.safetensors").exists())):
-        raise ValueError(f"out: {out} holds something else; give a new or an empty folder")
+    is_model = (out / "links.safetensors").is_file() and (out / "config.json").is_file()
+    check_model_folder(out, is_model=is_model)
     given = {
         "channels": channels,
         "epochs": epochs,
@@ -113,9 +116,12 @@ def train(
         figures = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
         typer.echo(f"{seconds:6.0f} s  step {step}  loss {loss:.4f}  validation {figures}", err=True)
 
-    fitted_model, fit = train_model(task, settings, on_scores=say)
-    fitted = make_fitted(fitted_model, task, settings)
-    fitted.save(out, {"source": source, **digest_task(task), "training": settings.as_json()})
+    digests, training = digest_task(task), settings.as_json()
+    snapshots = model_snapshots(out, {"training": training, "task": digests, "code": code_digest(*CODE)})
+    with model_folder(out, snapshots, is_model=is_model):
+        fitted_model, fit = train_model(task, settings, on_scores=say, snapshots=snapshots)
+        fitted = make_fitted(fitted_model, task, settings)
+        fitted.save(out, {"source": source, **digests, "training": training})
     typer.echo(f"{fit.steps} steps in {fit.seconds:.0f} s, {fit.peak_memory_mb:.0f} MB; the model is in {out}")
 
 

@@ -27,7 +27,8 @@ _TRAIN = """
 Train one model, keep the weights of its best validation epoch in --out, and score it on the test rows.
 
 --out gets weights.safetensors, config.json and evaluation.csv, and learned_graph.csv and .png of a model that learns
-one. Options that are left out are those of `gnnkit compare`.
+one. A training that was cut off goes on with the same command, and ends with the same weights. Options that are left
+out are those of `gnnkit compare`.
 
 [bold]A worked example[/bold]: own speeds and own graph, an hour ahead; then the next hour:
 
@@ -69,6 +70,7 @@ def train(
 
     from gnnkit.compare.jobs import Job
     from gnnkit.compare.model_faults import fault_of
+    from gnnkit.compare.store import code_digest, model_code
     from gnnkit.data import read_node_features
     from gnnkit.data.defaults import series_remarks
     from gnnkit.data.spans import every_step
@@ -78,6 +80,7 @@ def train(
     from gnnkit.temporal import MODELS, WrongForecast
     from gnnkit.training import FitListeners, open_progress
     from gnnkit.training.environment import commit
+    from gnnkit.training.model_folder import check_model_folder, model_folder, model_snapshots
     from gnnkit.training.track import open_track
 
     spec = FitSettings(**ctx.obj)
@@ -89,7 +92,8 @@ def train(
             raise ValueError(
                 f"setting: {name} has an option of its own; write --{name.replace('_', '-')} {settings[name]}"
             )
-    _check_folder(out)
+    is_model = _holds_model(out)
+    check_model_folder(out, is_model=is_model)
     read = load_series(spec)
     typer.echo(
         f"{read.name}: {read.num_rows} rows × {read.num_nodes} nodes, "
@@ -104,15 +108,23 @@ def train(
     if spec.threads is not None:
         torch.set_num_threads(spec.threads)
     place, tracking = None, nullcontext()
+    asked = {name: value.tolist() if isinstance(value, torch.Tensor) else value for name, value in settings.items()}
+    asked = {"model": model, "settings": asked, "seed": seed, **spec.to_json(), "data_hash": read.digest()}
+    snapshots = model_snapshots(out, {**asked, "code": code_digest(), **model_code(model)})
     if track is not None:
         place = open_track(track, out / "track", {"data": read.name, "data_hash": read.digest(), "commit": commit()})
         own = {f"{model}.{name}": value for name, value in settings.items() if name != "node_features"}
         parameters = {"model": model, "seed": seed, **spec.to_json(), **own}
         tracking = place.fit(Job(model, seed).key, Job(model, seed).label, parameters)
     try:
-        with open_progress(Console(stderr=True)) or nullcontext() as bar, tracking as tracked:
+        with (
+            model_folder(out, snapshots, is_model=is_model),
+            open_progress(Console(stderr=True)) or nullcontext() as bar,
+            tracking as tracked,
+        ):
             heard = FitListeners(bar, tracked)
-            fitted = train_forecaster(model, spec, settings, seed=seed, series=read, progress=heard)
+            options: dict[str, Any] = {"seed": seed, "series": read, "progress": heard, "snapshots": snapshots}
+            fitted = train_forecaster(model, spec, settings, **options)
             kept = fitted.rival is None or keeps_itself(fitted.rival)
             if kept:
                 save_fitted(fitted, out)
@@ -137,16 +149,6 @@ def train(
     typer.echo(f"Model: {out}" if kept else _NOT_KEPT.format(fitted.config["model"]))
     if place is not None:
         typer.echo(f"Track: {place.look}")
-
-
-def _check_folder(out: Path) -> None:
-    """Refuse a folder that holds something else or cannot be made, before anything is trained."""
-    from gnnkit.compare import check_folder
-
-    check_folder(out)
-    others = {path.name for path in out.iterdir()} - {"track"} if out.is_dir() else set()
-    if others and not _holds_model(out):
-        raise ValueError(f"out: {out} holds other files; give a new folder, an empty one or that of a former model")
 
 
 def _holds_model(folder: Path) -> bool:

@@ -28,7 +28,7 @@ from gnnkit.forecasting.model_settings import FIT_SETTINGS
 from gnnkit.statistics.conformal import interval_levels
 from gnnkit.temporal import MODELS, build_forecaster
 from gnnkit.temporal.entry import core_of
-from gnnkit.training import FitListeners, FitProgress, TrainingSettings, isolated_seed
+from gnnkit.training import FitListeners, FitProgress, Snapshots, TrainingSettings, isolated_seed
 
 __all__ = [
     "Job",
@@ -242,7 +242,11 @@ def job_windows(
 
 
 def run_job(
-    spec: FinalSpec, series: GraphSeries, job: Job, progress: FitProgress | None = None
+    spec: FinalSpec,
+    series: GraphSeries,
+    job: Job,
+    progress: FitProgress | None = None,
+    snapshots: Snapshots | None = None,
 ) -> tuple[Outcome, float]:
     """Train the model of a job, and let it predict the validation and (unless it is a trial) the test windows.
 
@@ -251,6 +255,7 @@ def run_job(
         series: as it was read.
         job: what to fit.
         progress: told about every step; None: quiet.
+        snapshots: from which the fit goes on, and where it keeps new ones; None: none.
 
     Returns:
         What was predicted, and the seconds that all of it took.
@@ -270,6 +275,7 @@ def run_job(
     if job.limits:
         progress = FitListeners(progress, Pruner(job.limits))
     options: dict[str, Any] = {"hidden_channels": job.hidden_channels, "own": own, "progress": progress}
+    options["snapshots"] = snapshots
     parts = ("val",) if job.trial else ("val", "test")
     trained = train_one(spec, series, name, settings, windows=windows, predict_on=parts, **options)
     validation = trained.predicted["val"]

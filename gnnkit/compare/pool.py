@@ -130,9 +130,9 @@ def _run_one(
 ) -> tuple[str, str]:
     """ "done", "failed" (and kept) or "lost" (and not kept), and a line about it."""
     start = time.perf_counter()
-    made = work.made()
+    made, snapshots = work.made(), store.snapshots(job, fingerprint)
     try:
-        outcome, seconds = run_tracked(work.track, work.spec, work.series, job, progress)
+        outcome, seconds = run_tracked(work.track, work.spec, work.series, job, progress, snapshots)
     except FloatingPointError as error:
         store.save_failure(job, fingerprint, str(error), seconds=time.perf_counter() - start, made=made)
         return "failed", str(error)
@@ -145,6 +145,7 @@ def _run_one(
             raise
         return "lost", fault  # not kept: what is mended, in its file or around it, runs again
     store.save(job, fingerprint, outcome, seconds=seconds, made=made)
+    snapshots.remove()
     fitted = outcome.fitted
     figures = f", best validation MAE {fitted.best_val_mae:.4g}" if fitted else ""
     figures += f" in epoch {fitted.best_epoch}" if fitted and fitted.epochs else ""

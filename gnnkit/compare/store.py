@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-import gnnkit
 from gnnkit.compare.folds import fold_series
 from gnnkit.compare.jobs import Job, job_settings
 from gnnkit.compare.model_code import UNKNOWN, model_digest
@@ -23,10 +20,11 @@ from gnnkit.compare.spec.comparison import FinalSpec
 from gnnkit.data import GraphSeries
 from gnnkit.kept_tensors import load_tensors, read_record, save_tensors
 from gnnkit.temporal import MODELS
-from gnnkit.training import EpochRecord, FitResult, resolve_device
+from gnnkit.training import EpochRecord, FitResult, Snapshots, resolve_device
+from gnnkit.training.code import code_digest as digest_of
 from gnnkit.training.environment import hardware
 
-__all__ = ["JobStore", "StoredJob", "code_digest", "fingerprint"]
+__all__ = ["JobStore", "StoredJob", "code_digest", "fingerprint", "model_code"]
 
 FORMAT = "2"
 _TENSORS = ("predicted", "validation", "quantiles", "validation_quantiles")
@@ -58,16 +56,9 @@ class StoredJob:
     made: dict[str, str]
 
 
-@functools.cache
 def code_digest() -> str:
     """SHA-256 of gnnkit's code that a fit runs: an edit of it makes earlier jobs those of another version."""
-    package = Path(gnnkit.__file__).parent
-    digest = hashlib.sha256()
-    for part in _CODE:
-        path = package / part
-        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            digest.update(f"{file.relative_to(package).as_posix()}\n".encode() + file.read_bytes())
-    return digest.hexdigest()
+    return digest_of(*_CODE)
 
 
 def fingerprint(spec: FinalSpec, job: Job, series: GraphSeries, *, data_hash: str, threads: int) -> dict[str, Any]:
@@ -99,7 +90,7 @@ def fingerprint(spec: FinalSpec, job: Job, series: GraphSeries, *, data_hash: st
         "data": data_hash,
         **({"fold_rows": _rows(fold_series(spec, series, job.fold))} if spec.folds > 1 else {}),
         "code": code_digest(),
-        **_model_code(job.model),
+        **model_code(job.model),
         "torch": torch.__version__,
         "device": device.type,
         "hardware": hardware(device),
@@ -135,6 +126,10 @@ class JobStore:
 
     def __contains__(self, job: Job) -> bool:
         return self.path(job).is_file()
+
+    def snapshots(self, job: Job, fingerprint: Mapping[str, Any]) -> Snapshots:
+        """The snapshots of a job that is not finished; one of another fit under its name is begun anew."""
+        return Snapshots(self.directory / f"{job.key}.snapshot", fingerprint, anew=True)
 
     def code(self, job: Job) -> str:
         """SHA-256 of the code that a finished job was trained with (`code_digest` of that version)."""
@@ -228,7 +223,7 @@ def _rows(series: GraphSeries) -> list[list[int]]:
     return [[rows.start, rows.stop] for rows in series.split.parts.values()]
 
 
-def _model_code(model: str) -> dict[str, str]:
+def model_code(model: str) -> dict[str, str]:
     """The code of a model of one's own; gnnkit's own models are in `code_digest`."""
     return {} if MODELS.is_first(model) else {"model_code": model_digest(MODELS[model].build)}
 

@@ -9,28 +9,33 @@ from gnnkit.compare.scores import Outcome
 from gnnkit.compare.spec.comparison import FinalSpec
 from gnnkit.data import GraphSeries
 from gnnkit.forecasting.scores import forecast_scores, named_scores
-from gnnkit.training import FitListeners, FitProgress
+from gnnkit.training import FitListeners, FitProgress, Snapshots
 from gnnkit.training.track import Track
 
 __all__ = ["job_parameters", "run_tracked"]
 
 
 def run_tracked(
-    track: Track | None, spec: FinalSpec, series: GraphSeries, job: Job, progress: FitProgress | None = None
+    track: Track | None,
+    spec: FinalSpec,
+    series: GraphSeries,
+    job: Job,
+    progress: FitProgress | None = None,
+    snapshots: Snapshots | None = None,
 ) -> tuple[Outcome, float]:
     """Run a job as `run_job` does, and log its settings, its epochs and its scores; the numbers are the same.
 
     Args:
         track: where; None: nowhere.
-        spec, series, job, progress: those of `run_job`.
+        spec, series, job, progress, snapshots: those of `run_job`.
 
     Returns:
         What `run_job` returns.
     """
     if track is None:
-        return run_job(spec, series, job, progress)
+        return run_job(spec, series, job, progress, snapshots)
     with track.fit(job.key, job.label, job_parameters(spec, job)) as tracked:
-        outcome, seconds = run_job(spec, series, job, FitListeners(progress, tracked))
+        outcome, seconds = run_job(spec, series, job, FitListeners(progress, tracked), snapshots)
         if not job.trial:  # which predicts no test row
             test = job_windows(spec, series, job.condition, job.seed)[1].test
             counts = {p: test.count(p) for p in spec.horizons}

@@ -33,7 +33,16 @@ from gnnkit.forecasting.settle import (
 from gnnkit.settings.fit import PATHS, DataFields
 from gnnkit.settings.problems import SpecProblems
 from gnnkit.temporal import MODELS, build_forecaster, model_name
-from gnnkit.training import FitProgress, FitResult, TrainingSettings, fit, isolated_seed, predict, resolve_device
+from gnnkit.training import (
+    FitProgress,
+    FitResult,
+    Snapshots,
+    TrainingSettings,
+    fit,
+    isolated_seed,
+    predict,
+    resolve_device,
+)
 from gnnkit.training.environment import environment
 
 __all__ = ["Trained", "TrainedRowsWarning", "evaluate_forecaster", "train_forecaster", "train_one"]
@@ -74,6 +83,7 @@ def train_one(
     windows: WindowSplits | None = None,
     predict_on: Sequence[Part] = ("val", "test"),
     progress: FitProgress | None = None,
+    snapshots: Snapshots | None = None,
 ) -> Trained:
     """Train one model on one series, to predict max(horizons) steps: all of gnnkit that trains forecasters does it so.
 
@@ -87,6 +97,8 @@ def train_one(
         windows: what is trained on, where it is not `fit_windows(settings, series)`.
         predict_on: parts whose windows are predicted afterwards.
         progress: told about every step; None: quiet.
+        snapshots: from which the fit goes on, and where it keeps new ones (see `gnnkit.training.fit`); a rival that
+            fits itself has none.
 
     Raises:
         FloatingPointError: a loss, a gradient or a forecast was not finite.
@@ -112,7 +124,7 @@ def train_one(
     with isolated_seed(training.seed):  # one seed, one draw of the first weights, whatever was trained before
         forecaster = build_forecaster(model, **sizes, quantiles=training.quantiles, **(own or {}))
     graph = (series.edge_index, series.edge_weight)
-    result = fit(forecaster, windows, *graph, training, progress=progress)
+    result = fit(forecaster, windows, *graph, training, progress=progress, snapshots=snapshots)
     parts = {part: getattr(windows, part) for part in predict_on}
     predicted = {part: predict(forecaster, chosen, *graph, device=training.device) for part, chosen in parts.items()}
     return Trained(forecaster, result, predicted)
@@ -126,6 +138,7 @@ def train_forecaster(
     seed: int = 0,
     series: GraphSeries | None = None,
     progress: FitProgress | None = None,
+    snapshots: Snapshots | None = None,
 ) -> FittedForecaster:
     """Train a model with `train_one`, and put it together with all that it needs to forecast.
 
@@ -137,6 +150,7 @@ def train_forecaster(
         seed: of the first weights and the order of the batches (default 0).
         series: the data, in place of what the settings name.
         progress: told about every step; None: quiet.
+        snapshots: from which the fit goes on, and where it keeps new ones; who keeps the forecaster removes them.
 
     Returns:
         The forecaster, with the weights of its best validation epoch, on the CPU.
@@ -166,9 +180,8 @@ def train_forecaster(
     check_observed(series, windows)
     training = settings.training_settings(seed)
     dry_run(settings, series, windows, model, own=own)
-    trained = train_one(
-        settings, series, model, training, own=own, windows=windows, predict_on=("val",), progress=progress
-    )
+    parts: dict[str, Any] = {"windows": windows, "predict_on": ("val",), "progress": progress, "snapshots": snapshots}
+    trained = train_one(settings, series, model, training, own=own, **parts)
     fitted = FittedForecaster(
         model=model,
         node_names=list(series.node_names),

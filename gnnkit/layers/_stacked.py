@@ -42,6 +42,16 @@ class SeedStreams:
         self.seeds = [self.seeds[i] for i in index]
         self._streams = [self._streams[i] for i in index] if self._streams else []
 
+    def state(self) -> dict[str, Tensor]:
+        """The states of the streams, by seed; empty where nothing was drawn yet."""
+        return {str(seed): each.get_state() for seed, each in zip(self.seeds, self._streams, strict=False)}
+
+    def load_state(self, states: dict[str, Tensor], device: torch.device) -> None:
+        """Go back to what `state` gave."""
+        self._streams = [torch.Generator(device) for _ in self.seeds] if states else []
+        for seed, stream in zip(self.seeds, self._streams, strict=False):
+            stream.set_state(states[str(seed)].cpu())
+
     def dropout_factor(self, shape: tuple[int, ...], p: float, like: Tensor) -> Tensor:
         """Dropout's factors `[S, *shape]`: 0 with probability p, else 1 / (1 - p).
 

@@ -120,7 +120,7 @@ class PartitionLoader:
         self.parts_per_batch = parts_per_batch
         self.halo = halo
         self.shuffle = shuffle
-        self._generator = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(seed)
 
     def __len__(self) -> int:
         return -(-self.num_parts // self.parts_per_batch)
@@ -128,7 +128,7 @@ class PartitionLoader:
     def __iter__(self) -> Iterator[Data]:
         order = torch.arange(self.num_parts)
         if self.shuffle:
-            order = torch.randperm(self.num_parts, generator=self._generator)
+            order = torch.randperm(self.num_parts, generator=self.generator)
         for parts in order.split(self.parts_per_batch):
             yield self.batch(torch.isin(self.part, parts))
 

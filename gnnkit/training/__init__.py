@@ -6,7 +6,7 @@ from gnnkit._lazy import import_lazily
 
 if TYPE_CHECKING:
     from gnnkit.kept_files import replace_file
-    from gnnkit.training.budget import BudgetFit, BudgetSettings, fit_within_budget
+    from gnnkit.training.budget import BudgetFit, BudgetSettings, PassOrder, fit_within_budget
     from gnnkit.training.checkpoint import kept_beside, load_checkpoint, save_checkpoint
     from gnnkit.training.fit import EpochRecord, FitResult, TrainingSettings, fit, predict, resolve_device
     from gnnkit.training.progress import (
@@ -19,20 +19,23 @@ if TYPE_CHECKING:
         open_progress,
     )
     from gnnkit.training.seeding import isolated_seed, seed_everything, shuffled_batches
-    from gnnkit.training.snapshot import load_snapshot, save_snapshot
+    from gnnkit.training.snapshot import DamagedSnapshotWarning, Snapshots, load_snapshot, save_snapshot
 else:
     import_lazily(__name__)
 
 __all__ = [
     "BudgetFit",
     "BudgetSettings",
+    "DamagedSnapshotWarning",
     "EpochRecord",
     "FitListeners",
     "FitProgress",
     "FitResult",
     "MatrixLines",
     "MatrixProgress",
+    "PassOrder",
     "ProgressBars",
+    "Snapshots",
     "TrainingSettings",
     "fit",
     "fit_within_budget",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -15,8 +16,9 @@ from gnnkit.training.early_stop import EarlyStop, weights_of
 from gnnkit.training.finite import check_exploded, check_finite, check_losses, check_weights
 from gnnkit.training.memory import PeakMemory
 from gnnkit.training.seeding import isolated_seed
+from gnnkit.training.snapshot import Snapshots
 
-__all__ = ["BudgetFit", "BudgetSettings", "fit_within_budget"]
+__all__ = ["BudgetFit", "BudgetSettings", "PassOrder", "fit_within_budget"]
 
 #: Called now and then with seconds, steps, the mean loss since the last call and the scores of validation.
 OnScores = Callable[[float, int, float, dict[str, float]], None]
@@ -77,6 +79,40 @@ class BudgetFit:
         return math.nan
 
 
+class PassOrder:
+    """What a pass draws its order from; a pass that was cut off is taken up in its midst.
+
+    Args:
+        seed: Of the draws.
+
+    Example:
+        >>> order = PassOrder(0)
+        >>> before = order.generator.get_state()
+        >>> whole = list(order.rest(torch.randperm(4, generator=order.generator).split(1)))
+        >>> order.generator.set_state(before)
+        <torch._C.Generator object at ...>
+        >>> order.go_on(3, before)
+        >>> len(list(order.rest(torch.randperm(4, generator=order.generator).split(1))))
+        1
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.generator = torch.Generator().manual_seed(seed)
+        self._done, self._state = 0, None
+
+    def rest(self, parts: Sequence[Tensor]) -> Sequence[Tensor]:
+        """The parts of a pass that are to be taken yet; asked for once a pass, when its order is drawn."""
+        done, state = self._done, self._state
+        self._done, self._state = 0, None
+        if state is not None:
+            self.generator.set_state(state)
+        return parts[done:]
+
+    def go_on(self, done: int, state: Tensor) -> None:
+        """Let the next pass begin after some of its parts, and with the draws that are to come then."""
+        self._done, self._state = done, state
+
+
 def fit_within_budget(
     module: nn.Module,
     losses: Callable[[], Iterator[Tensor]],
@@ -85,6 +121,8 @@ def fit_within_budget(
     *,
     choose_by: str,
     on_scores: OnScores | None = None,
+    order: PassOrder | None = None,
+    snapshots: Snapshots | None = None,
 ) -> BudgetFit:
     """Train a module in place and leave it, in evaluation mode, with the weights that validated best.
 
@@ -95,6 +133,9 @@ def fit_within_budget(
         settings: Budget and rates.
         choose_by: The score by which weights are chosen.
         on_scores: Told about every validation.
+        order: What `losses` draws its passes from, and takes the rest of each from. Default: passes draw nothing.
+        snapshots: From which it goes on, and where it keeps new ones; who keeps the result removes them. The seconds
+            before a snapshot count. Default: none.
 
     Returns:
         Times, memory and the history.
@@ -144,11 +185,43 @@ def fit_within_budget(
         if on_scores is not None:
             on_scores(seconds, fit.steps, loss, scores)
 
-    with isolated_seed(settings.seed, device):
+    order = PassOrder(settings.seed) if order is None else order
+    generators = {"order": order.generator}
+    share, checked, before, pass_state = 0.0, 0, 0, order.generator.get_state()
+
+    def keep(within: bool) -> None:
+        """Keep all that the next step depends on; `within` a pass, its start too."""
+        if snapshots is None or not snapshots.due():
+            return
+        fetch()
+        stop, weights = best.state()
+        record = {"seconds": time.perf_counter() - start, "share": share, "checked": checked, "first": first}
+        record |= {"steps": fit.steps, "epochs": fit.epochs, "history": fit.history, "stop": stop}
+        record["within"] = fit.steps - before if within else None
+        carried = {f"best.{name}": tensor for name, tensor in weights.items()} | {"pass": pass_state}
+        carried["losses"] = torch.cat(fetched) if fetched else torch.empty(0)
+        where = f"epoch {fit.epochs + 1}, step {fit.steps}"
+        snapshots.save(module, optimizer, record, carried, generators, where=where)
+
+    named = nullcontext() if snapshots is None else snapshots.named_on_explosion()
+    with isolated_seed(settings.seed, device), named:
         module.train()
-        share, checked = 0.0, 0
+        found = None if snapshots is None else snapshots.load(module, optimizer, generators)
+        within = None
+        if found is not None:
+            record, carried = found
+            start -= record["seconds"]
+            share, checked, first, within = (record[name] for name in ("share", "checked", "first", "within"))
+            fit.steps, fit.epochs, fit.history = record["steps"], record["epochs"], record["history"]
+            fetched = [carried["losses"].cpu()] if carried["losses"].numel() else []
+            best.load_state(record["stop"], {name[5:]: x for name, x in carried.items() if name.startswith("best.")})
+            if within is not None:
+                now = order.generator.get_state()
+                order.generator.set_state(carried["pass"].cpu())
+                order.go_on(within, now)
         while share < 1:
-            before = fit.steps
+            before, within = fit.steps - (within or 0), None
+            pass_state = order.generator.get_state()
             for loss in losses():
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
@@ -165,12 +238,14 @@ def fit_within_budget(
                 if share * settings.validations >= checked + 1:
                     checked = int(share * settings.validations)
                     check()
+                keep(within=True)
             if fit.steps == before:
                 raise ValueError("a pass has no loss; give links to train on")
             fetch()
             fit.epochs += 1
             if settings.epochs is not None:
                 share = max(share, fit.epochs / settings.epochs)
+            keep(within=False)
         check()
     module.load_state_dict(best.weights)
     fit.best_score = -best.loss

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -71,6 +72,17 @@ class EarlyStop:
         if is_kept:
             self.at, self.weights = at, weights()
         return is_kept
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """All that it knows, for a snapshot: numbers as JSON values, and the weights that it keeps."""
+        names = ("loss", "accuracy", "at", "wait", "over", "_tied", "_losses")
+        return {name: getattr(self, name) for name in names}, dict(self.weights)
+
+    def load_state(self, numbers: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
+        """Go back to what `state` gave."""
+        for name, value in numbers.items():
+            setattr(self, name, value)
+        self.weights = dict(weights)
 
     def _is_over(self, loss: float, patience: int) -> bool:
         if self.rule != "mean-loss":

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-__all__ = ["check_exploded", "check_finite", "check_losses", "check_weights"]
+__all__ = ["check_exploded", "check_finite", "check_losses", "check_weights", "largest_gradients", "shown_numbers"]
 
 # A loss so many times that of its start is no result, finite or not: no cross-entropy that learns comes near it.
 _EXPLODED = 1000.0
@@ -97,3 +97,33 @@ def check_weights(model: nn.Module, where: str, /, **lower: float) -> None:
         if is_broken:
             value = parameter[~parameter.isfinite()][0]
             check_finite(f"a weight of {name}", float(value), where, **lower)
+
+
+def largest_gradients(model: nn.Module, count: int = 3) -> str:
+    """The parameters with the largest gradients, in words; those that are no numbers come first.
+
+    Args:
+        model: Its gradients are those of the last backward pass.
+        count: How many are named. Default 3.
+
+    Example:
+        >>> layer = nn.Linear(1, 1)
+        >>> layer(torch.ones(1, 1) * 1e6).sum().backward()
+        >>> largest_gradients(layer)
+        'weight 1e+06, bias 1'
+    """
+    found = [(name, each.grad.detach()) for name, each in model.named_parameters() if each.grad is not None]
+    sizes = [(name, float(gradient.abs().max())) for name, gradient in found if gradient.numel()]
+    order = sorted(sizes, key=lambda pair: (math.isfinite(pair[1]), -pair[1] if math.isfinite(pair[1]) else 0.0))
+    return ", ".join(f"{name} {size:.3g}" for name, size in order[:count]) or "not there yet"
+
+
+def shown_numbers(numbers: Tensor, count: int = 5) -> str:
+    """The first of some numbers, in words.
+
+    Example:
+        >>> shown_numbers(torch.tensor([7, 3, 5]), count=2)
+        '7, 3 and 1 more'
+    """
+    shown = ", ".join(map(str, numbers[:count].tolist()))
+    return f"{shown} and {numbers.numel() - count} more" if numbers.numel() > count else shown

@@ -5,6 +5,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal, Self
@@ -17,10 +18,11 @@ from torch import Tensor, nn
 
 from gnnkit.settings.fit import TrainingFields
 from gnnkit.training.early_stop import EarlyStop, weights_of
-from gnnkit.training.finite import check_finite
+from gnnkit.training.finite import check_finite, largest_gradients, shown_numbers
 from gnnkit.training.memory import PeakMemory
 from gnnkit.training.progress import FitProgress
 from gnnkit.training.seeding import isolated_seed, shuffled_batches
+from gnnkit.training.snapshot import Snapshots
 
 if TYPE_CHECKING:
     from gnnkit.data import Windows, WindowSplits
@@ -127,6 +129,7 @@ def fit(
     settings: TrainingSettings,
     *,
     progress: FitProgress | None = None,
+    snapshots: Snapshots | None = None,
 ) -> FitResult:
     """Train a forecaster in place and leave it with the weights of its best validation epoch.
 
@@ -135,7 +138,7 @@ def fit(
     2 |e| / σ − 1 beyond (`"huber"`). For quantiles at the levels τ it is 2 · mean max(-τ e, (1 - τ) e) / σ, over the
     levels too (`"pinball"`; the median's part of it is `"mae"`), and the validation MAE is that of the median. Adam
     follows gradients whose norm is clipped. On a CPU the same forecaster, windows and settings give the same weights
-    bit for bit; the caller's random state stays as it was.
+    bit for bit, whether it was cut off and went on from a snapshot or not; the caller's random state stays as it was.
 
     Args:
         forecaster: called as `forecaster(x, edge_index, edge_weight, mask=, target=, progress=)` with scaled windows
@@ -147,12 +150,15 @@ def fit(
         edge_weight: [E] or None.
         settings: how to train.
         progress: told about every step and every epoch, and may end the fit after one; None: quiet.
+        snapshots: from which it goes on, and where it keeps new ones; who keeps the result removes them. None
+            (default): none.
 
     Returns:
         Epochs, the best one, times and memory.
 
     Raises:
-        FloatingPointError: a loss, a gradient or the validation MAE is not finite; names the epoch and the step.
+        FloatingPointError: a loss, a gradient or the validation MAE is not finite; names the epoch, the step, the
+            batch, the largest gradients and the last good snapshot.
         ValueError: nothing was observed in the training or the validation targets, the device is not there, or the
             forecaster gives quantiles and `settings` another number of them.
     """
@@ -181,32 +187,71 @@ def fit(
     records: list[EpochRecord] = []
     stop = EarlyStop(settings.patience)
     step, number, stopped = 0, 0, "epochs"
+    loss_sum = observed_sum = 0.0
+    first_epoch, skipped = 1, 0  # where it goes on: after so many batches of this epoch
     curriculum = getattr(forecaster, "curriculum", 0.0)  # the share of the steps before all horizons are learned
     memory = PeakMemory(device)
+
+    def keep(epoch: int, number: int) -> None:
+        """Keep all that the next step depends on."""
+        if snapshots is None or not snapshots.due():
+            return
+        stop_numbers, weights = stop.state()
+        now = time.perf_counter()
+        record = {"step": step, "epoch": epoch, "number": number, "loss_sum": loss_sum, "observed_sum": observed_sum}
+        record |= {"seconds": now - start, "epoch_seconds": now - epoch_start, "stop": stop_numbers}
+        record |= {"records": [dataclasses.asdict(each) for each in records], "schedule": schedule.state_dict()}
+        record["precision"] = fabric.strategy.precision.state_dict()
+        carried = {f"best.{name}": tensor for name, tensor in weights.items()} | {"order": epoch_order}
+        where = f"epoch {epoch}, step {number}"
+        snapshots.save(forecaster, optimizer, record, carried, {"order": order}, where=where)
+
+    named = nullcontext() if snapshots is None else snapshots.named_on_explosion()
     if progress:
         progress.begin_fit(total_steps)
     try:
-        with isolated_seed(settings.seed, device):
-            for epoch in range(1, settings.epochs + 1):
-                epoch_start = time.perf_counter()
+        with isolated_seed(settings.seed, device), named:
+            found = None if snapshots is None else snapshots.load(forecaster, optimizer, {"order": order})
+            if found is not None:
+                record, carried = found
+                step, first_epoch, skipped = record["step"], record["epoch"], record["number"]
+                loss_sum, observed_sum = record["loss_sum"], record["observed_sum"]
+                start -= record["seconds"]
+                records = [EpochRecord(**each) for each in record["records"]]
+                best = {name[5:]: tensor for name, tensor in carried.items() if name.startswith("best.")}
+                stop.load_state(record["stop"], best)
+                schedule.load_state_dict(record["schedule"])
+                fabric.strategy.precision.load_state_dict(record["precision"])
+                if skipped:
+                    order.set_state(carried["order"].cpu())  # that of the epoch's start, for the same batches
+                _retell(progress, records, step)
+            for epoch in range(first_epoch, settings.epochs + 1):
+                epoch_start, epoch_order = time.perf_counter(), order.get_state()
                 model.train()
-                loss_sum = observed_sum = 0.0
+                if skipped:
+                    epoch_start -= found[0]["epoch_seconds"] if found else 0.0
+                else:
+                    loss_sum = observed_sum = 0.0
                 for number, index in enumerate(shuffled_batches(len(train), settings.batch_size, order), start=1):
+                    if number <= skipped:
+                        continue
                     batch = train.batch(index.to(device))
                     target = torch.where(batch.y_mask, train.scaler.transform_target(batch.y), math.nan)
                     output = model(batch.x, *graph, mask=batch.mask, target=target, progress=done(step))
                     predicted = _in_unit(train, output)
                     loss, observed = _masked_loss(predicted, batch.y, batch.y_mask, scale, settings)
+                    if device.type == "cpu":  # where the gradients are still those of the step before
+                        _check_finite("the training loss", loss.item(), epoch, number, settings, index, forecaster)
                     wrapped_optimizer.zero_grad()
                     fabric.backward(loss)
                     norm = fabric.clip_gradients(
                         model, wrapped_optimizer, max_norm=settings.clip, error_if_nonfinite=False
                     )
                     value = loss.item()
-                    _check_finite("the training loss", value, epoch, number, settings)
+                    _check_finite("the training loss", value, epoch, number, settings, index, forecaster)
                     # Mixed float16 meets infinite gradients by design: its scaler skips those steps.
                     if norm is not None and not settings.precision.startswith("16"):
-                        _check_finite("the gradient's norm", norm.item(), epoch, number, settings)
+                        _check_finite("the gradient's norm", norm.item(), epoch, number, settings, index, forecaster)
                     wrapped_optimizer.step()
                     schedule.step()
                     step += 1
@@ -216,6 +261,8 @@ def fit(
                     if settings.max_seconds is not None and time.perf_counter() - start >= settings.max_seconds:
                         stopped = "seconds"
                         break
+                    keep(epoch, number)
+                skipped = 0
                 if not observed_sum and stopped != "seconds":
                     raise ValueError("the training windows hold no observed target; give a series with values there")
                 val_mae = _mean_absolute_error(model, val, graph, settings)
@@ -232,6 +279,7 @@ def fit(
                     stopped = "pruned"
                 if stopped != "epochs":
                     break
+                keep(epoch + 1, 0)
     finally:
         if progress:
             progress.end_fit()
@@ -361,12 +409,38 @@ def schedule_rate(schedule: str, done: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(done, 1.0))) if schedule == "cosine" else 1.0
 
 
-def _check_finite(what: str, value: float, epoch: int, step: int, settings: TrainingSettings) -> None:
+def _retell(progress: FitProgress | None, records: list[EpochRecord], steps: int) -> None:
+    """Tell a listener of a fit that goes on what was done before."""
+    if progress is None:
+        return
+    for record in records:
+        progress.end_epoch(**dataclasses.asdict(record))
+    last = records[-1] if records else EpochRecord(1, math.nan, math.nan, 0.0)
+    for _ in range(steps):
+        progress.step(epoch=last.epoch, loss=last.train_loss, val_mae=last.val_mae if records else None)
+
+
+def _check_finite(
+    what: str,
+    value: float,
+    epoch: int,
+    step: int,
+    settings: TrainingSettings,
+    batch: Tensor | None = None,
+    forecaster: nn.Module | None = None,
+) -> None:
+    if math.isfinite(value):
+        return
+    look = "look for extreme values in the series"
+    if settings.precision.startswith("16"):
+        look = f"train with precision bf16-mixed or 32-true, as {settings.precision} overflows above 65504, or {look}"
+    details = [] if batch is None else [f"the batch is of training windows {shown_numbers(batch)}"]
+    details += [] if forecaster is None else [f"the largest gradients are {largest_gradients(forecaster)}"]
     check_finite(
         what,
         value,
         f"epoch {epoch}, step {step}",
-        "look for extreme values in the series",
+        f"{look} ({'; '.join(details)})" if details else look,
         learning_rate=settings.learning_rate,
         clip=settings.clip,
     )

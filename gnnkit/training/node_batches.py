@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -11,10 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gnnkit.data.partition import PartitionLoader
 from gnnkit.training.early_stop import EarlyStop, weights_of
 from gnnkit.training.finite import check_exploded, check_finite
 from gnnkit.training.seeding import isolated_seed
 from gnnkit.training.seeds import SeedResult, SeedSettings, weight_decay_groups
+from gnnkit.training.snapshot import Snapshots
 
 __all__ = ["fit_batches", "predict_batches"]
 
@@ -29,6 +32,7 @@ def fit_batches(
     whole: Iterable[Any] | None = None,
     on_epoch: Callable[[int, float], None] | None = None,
     max_seconds: float | None = None,
+    snapshots: Snapshots | None = None,
 ) -> SeedResult:
     """Train a model on batches of a graph and keep the weights of the best validation accuracy, or the last ones.
 
@@ -44,6 +48,7 @@ def fit_batches(
         whole: Batches that together hold every node once, for validation and test. Default: the whole graph at once.
         on_epoch: Told the epoch and the mean loss.
         max_seconds: Wall-clock limit. Default: none.
+        snapshots: As for `gnnkit.training.seeds.fit_seeds`; a `PartitionLoader` goes on with the order of its batches.
 
     Returns:
         The result; its `val_loss` is that of the kept epoch.
@@ -59,9 +64,17 @@ def fit_batches(
     stop = EarlyStop(settings.patience, rule="accuracy", keep="last" if settings.keep == "last" else "best")
     kept: dict[str, Any] = {}
     rate = {"learning_rate": settings.learning_rate}
-    epoch, first, start = 0, 0.0, time.perf_counter()
-    with isolated_seed(seed, device):
-        for epoch in range(1, settings.epochs + 1):
+    done, epoch, first, start = 0, 0, 0.0, time.perf_counter()
+    generators = {"order": batches.generator} if isinstance(batches, PartitionLoader) else {}
+    named = nullcontext() if snapshots is None else snapshots.named_on_explosion()
+    with isolated_seed(seed, device), named:
+        found = None if snapshots is None else snapshots.load(model, optimizer, generators)
+        if found is not None:
+            record, weights = found
+            done, first, kept = record["epoch"], record["first"], record["kept"]
+            start -= record["seconds"]
+            stop.load_state(record["stop"], weights)
+        for epoch in range(done + 1, settings.epochs + 1):
             loss, at_start = _epoch(model, batches, optimizer, device, settings, f"seed {seed}, epoch {epoch}")
             first = at_start if epoch == 1 else first
             scores = _scores(predict_batches(model, data, whole), data)
@@ -74,6 +87,11 @@ def fit_batches(
                 on_epoch(epoch, loss)
             if stop.over or (max_seconds is not None and time.perf_counter() - start > max_seconds):
                 break
+            if snapshots is not None and snapshots.due():
+                numbers, weights = stop.state()
+                record = {"epoch": epoch, "first": first, "kept": kept, "seconds": time.perf_counter() - start}
+                where = f"seed {seed}, epoch {epoch}"
+                snapshots.save(model, optimizer, {**record, "stop": numbers}, weights, generators, where=where)
     check_exploded("the validation loss", kept["val_loss"], first, f"seed {seed}, epoch {kept['epoch']}", **rate)
     if stop.weights:
         model.load_state_dict(stop.weights)

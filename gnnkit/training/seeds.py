@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, fields
 from fnmatch import fnmatch
 from functools import partial
 from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from gnnkit.training.early_stop import KEEP, STOP_RULES, EarlyStop
 from gnnkit.training.finite import check_exploded, check_finite
 from gnnkit.training.seeding import isolated_seed
+from gnnkit.training.snapshot import Snapshots
 
 __all__ = ["SeedResult", "SeedSettings", "Stack", "fit_seeds", "weight_decay_groups"]
 
@@ -26,6 +28,8 @@ class Stack(Protocol):
 
     @property
     def seeds(self) -> list[int]: ...
+    @property
+    def streams(self) -> Any: ...
     def __call__(self, x: Any, edge_index: Tensor) -> Tensor: ...
     def named_parameters(self) -> Any: ...
     def train(self, mode: bool = True) -> Any: ...
@@ -162,6 +166,7 @@ def fit_seeds(
     *,
     on_epoch: Callable[[int, int], None] | None = None,
     max_seconds: float | None = None,
+    snapshots: Snapshots | None = None,
 ) -> list[SeedResult]:
     """Train all seeds of a stack on one graph, each until its own early stop.
 
@@ -173,6 +178,8 @@ def fit_seeds(
         settings: The recipe.
         on_epoch: Told the epoch and how many seeds are still trained.
         max_seconds: Wall-clock limit, after which every seed ends as it would at its last epoch. Default: none.
+        snapshots: From which it goes on, and where it keeps new ones after an epoch; who keeps the results removes
+            them. Default: none.
 
     Returns:
         A result for each seed, in the stack's order.
@@ -193,8 +200,23 @@ def fit_seeds(
     results: dict[int, SeedResult] = {}
     rate = {"learning_rate": settings.learning_rate}
     start = time.perf_counter()
-    with isolated_seed(seeds[0], data.y.device):
-        for epoch in range(1, settings.epochs + 1):
+    done = 0
+    named = nullcontext() if snapshots is None else snapshots.named_on_explosion()
+    with isolated_seed(seeds[0], data.y.device), named:
+        record = None if snapshots is None else snapshots.record()
+        if snapshots is not None and record is not None:
+            stack.keep([seeds.index(seed) for seed in record["left"]])
+            loaded = snapshots.load(_module(stack), optimizer)
+            carried = _by_seed(loaded[1] if loaded else {})
+            done, first = record["epoch"], {int(seed): loss for seed, loss in record["first"].items()}
+            start -= record["seconds"]
+            kept = {int(seed): found for seed, found in record["kept"].items()}
+            for seed, numbers in record["stops"].items():
+                stops[int(seed)].load_state(numbers, carried["stop"].get(seed, {}))
+            for seed, numbers in record["results"].items():
+                results[int(seed)] = SeedResult(**numbers, state=carried["result"][seed])
+            stack.streams.load_state({s: each["state"] for s, each in carried["stream"].items()}, data.y.device)
+        for epoch in range(done + 1, settings.epochs + 1):
             losses = _step(stack, data, optimizer)
             figures = torch.stack([losses.double(), *_evaluate(stack, data)]).t().tolist()  # one wait for the device
             is_last = epoch == settings.epochs or (
@@ -222,7 +244,43 @@ def fit_seeds(
                 _keep(stack, optimizer, remaining)
             if on_epoch is not None:
                 on_epoch(epoch, len(stack.seeds))
+            if snapshots is not None and snapshots.due():
+                record = {"epoch": epoch, "left": stack.seeds, "seconds": time.perf_counter() - start, "first": first}
+                record |= {"kept": kept, "stops": {seed: stops[seed].state()[0] for seed in stack.seeds}}
+                record["results"] = {seed: _numbers(result) for seed, result in results.items()}
+                carried = {"stop": {seed: stops[seed].state()[1] for seed in stack.seeds}}
+                carried["result"] = {seed: result.state for seed, result in results.items()}
+                carried["stream"] = {seed: {"state": state} for seed, state in stack.streams.state().items()}
+                snapshots.save(_module(stack), optimizer, record, _flat(carried), where=f"epoch {epoch}")
     return [results[seed] for seed in seeds]
+
+
+def _module(stack: Any) -> nn.Module:
+    """The stack as the module that it is."""
+    return stack
+
+
+def _numbers(result: SeedResult) -> dict[str, Any]:
+    return {each.name: getattr(result, each.name) for each in fields(result) if each.name != "state"}
+
+
+def _flat(carried: Mapping[str, Mapping[Any, Mapping[str, Tensor]]]) -> dict[str, Tensor]:
+    """Tensors by what they are, seed and name under one name each."""
+    return {
+        f"{what}/{seed}/{name}": tensor
+        for what, seeds in carried.items()
+        for seed, tensors in seeds.items()
+        for name, tensor in tensors.items()
+    }
+
+
+def _by_seed(flat: Mapping[str, Tensor]) -> dict[str, dict[str, dict[str, Tensor]]]:
+    """What `_flat` was made of."""
+    found: dict[str, dict[str, dict[str, Tensor]]] = {"stop": {}, "result": {}, "stream": {}}
+    for key, tensor in flat.items():
+        what, seed, name = key.split("/", 2)
+        found[what].setdefault(seed, {})[name] = tensor
+    return found
 
 
 def _step(stack: Stack, data: Any, optimizer: torch.optim.Optimizer) -> Tensor:

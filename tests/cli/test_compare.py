@@ -210,11 +210,11 @@ def test_a_run_that_is_stopped_says_how_to_go_on_and_resume_runs_nothing_twice(f
 
     run_job, started = tracking.run_job, []
 
-    def stop_at_the_second(spec, series, job, progress=None):
+    def stop_at_the_second(spec, series, job, progress=None, snapshots=None):
         started.append(job.key)
         if len(started) == 2:
             raise KeyboardInterrupt
-        return run_job(spec, series, job, progress)
+        return run_job(spec, series, job, progress, snapshots)
 
     monkeypatch.setattr(tracking, "run_job", stop_at_the_second)
     assert own(files, models="gru,tgcn") == 130

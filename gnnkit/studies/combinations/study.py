@@ -12,14 +12,17 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 import gnnkit
-from gnnkit.kept_files import claim_folder, read_json, write_json
+from gnnkit.kept_files import claim_folder, damage_named, read_json, write_json, write_text
 from gnnkit.studies.combinations.plots import write_figures
 from gnnkit.studies.combinations.report import write_report
 from gnnkit.studies.combinations.settings import CELLS, INITIALIZATIONS, CombinationsSettings, Run
 from gnnkit.studies.combinations.training import train
-from gnnkit.training import resolve_device
+from gnnkit.training import Snapshots, resolve_device
+from gnnkit.training.code import code_digest
 
 __all__ = ["load_runs", "run_study"]
+
+_CODE = ("ops", "data", "sequence", "training", "studies/combinations")
 
 
 def run_study(settings: CombinationsSettings, out: str | Path, *, console: Console | None = None) -> pd.DataFrame:
@@ -51,18 +54,22 @@ def run_study(settings: CombinationsSettings, out: str | Path, *, console: Conso
         missing = {file: run for file, run in wanted.items() if not file.exists()}
         with _bar(console, settings, done=len(wanted) - len(missing), total=len(wanted)) as watch:
             for file, run in missing.items():
+                depends = {**made_from, **run._asdict(), "device": settings.device, "code": code_digest(*_CODE)}
+                snapshots = Snapshots(file.with_suffix(".snapshot"), depends, anew=True)
                 try:
-                    result = train(run, settings, on_step=watch(run))
+                    with snapshots.named_on_explosion():
+                        result = train(run, settings, on_step=watch(run), snapshots=snapshots)
                 except FloatingPointError as error:
                     raise FloatingPointError(f"{run.name}: {error}") from None
                 write_json(file, result, indent=None)
+                snapshots.remove()
         runs = load_runs(out)
         rows = pd.DataFrame([run["row"] for run in runs])
-        rows.to_csv(out / "rows.csv", index=False)
+        write_text(out / "rows.csv", rows.to_csv(index=False))
         keys = list(Run._fields)
         curves = [pd.DataFrame(run["curve"]).assign(**{key: run["row"][key] for key in keys}) for run in runs]
         columns = [*keys, "step", "loss", "accuracy"]
-        pd.concat(curves)[columns].to_csv(out / "curves.csv", index=False, float_format="%.6g")
+        write_text(out / "curves.csv", pd.concat(curves)[columns].to_csv(index=False, float_format="%.6g"))
         write_report(rows, out / "report.md")
         write_figures(runs, out)
     return rows
@@ -74,7 +81,7 @@ def load_runs(out: str | Path) -> list[dict[str, Any]]:
     Raises:
         ValueError: There is none, or one is of an earlier gnnkit, which knew one initialisation.
     """
-    runs = [read_json(file) for file in _files(Path(out))]
+    runs = [read_json(file, dict) for file in _files(Path(out))]
     if not runs:
         raise ValueError(f"{out} holds no finished run; gnnkit sequence --out {out} makes them")
     if any("initialization" not in run["row"] for run in runs):
@@ -86,7 +93,8 @@ def load_runs(out: str | Path) -> list[dict[str, Any]]:
         start = initializations.index(row["initialization"])
         return row["length"], row["embedding"], cells.index(row["cell"]), start, row["seed"]
 
-    return sorted(runs, key=place)
+    with damage_named(Path(out) / "runs"):
+        return sorted(runs, key=place)
 
 
 def _files(out: Path) -> list[Path]:

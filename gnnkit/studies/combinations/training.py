@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from gnnkit.data import EndlessCombinations, RandomCombinations
 from gnnkit.sequence import SequenceClassifier, count_parameters, gradient_flow
 from gnnkit.studies.combinations.settings import CELLS, INITIALIZATIONS, CombinationsSettings, Run
-from gnnkit.training import isolated_seed, resolve_device
+from gnnkit.training import Snapshots, isolated_seed, resolve_device
 from gnnkit.training.environment import environment
 from gnnkit.training.finite import check_exploded, check_losses
 
@@ -28,7 +28,11 @@ _STEADY = 20
 
 
 def train(
-    run: Run, settings: CombinationsSettings, *, on_step: Callable[[int, float, float], None] | None = None
+    run: Run,
+    settings: CombinationsSettings,
+    *,
+    on_step: Callable[[int, float, float], None] | None = None,
+    snapshots: Snapshots | None = None,
 ) -> dict[str, Any]:
     """Train one classifier and score it on fresh combinations.
 
@@ -36,6 +40,7 @@ def train(
         run: What to train.
         settings: The recipe and the device.
         on_step: Told the step, and loss and accuracy over the last few steps, about 200 times in a run.
+        snapshots: From which it goes on, and where it keeps new ones; who keeps the result removes them. Default: none.
 
     Returns:
         `row`: run, recipe, test loss (nats) and accuracy, `steps_to_99` (the first step at which the mean accuracy of
@@ -62,11 +67,18 @@ def train(
 
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(parameters, lr=settings.learning_rate, fused=True)
-    stream = EndlessCombinations(run.length, run.seed, batch_size=settings.batch_size, device=device)
     every = max(1, settings.steps // _POINTS)
     recent, history = [], []  # pairs of loss and accuracy: on the device, and read from there
-    start = time.perf_counter()
-    for step, (tokens, target) in zip(range(1, settings.steps + 1), stream, strict=False):
+    done, start = 0, time.perf_counter()
+    with isolated_seed(run.seed, device):  # a snapshot has random states, which are the caller's business
+        found = None if snapshots is None else snapshots.load(model, optimizer)
+    if found is not None:
+        record, carried = found
+        done, flow, start = record["step"], record["flow"], start - record["seconds"]
+        history = list(carried["history"].cpu().split(record["blocks"]))
+    place = done * settings.batch_size
+    stream = EndlessCombinations(run.length, run.seed, batch_size=settings.batch_size, start=place, device=device)
+    for step, (tokens, target) in zip(range(done + 1, settings.steps + 1), stream, strict=False):
         scores = model(tokens)
         loss = F.nll_loss(scores, target)
         optimizer.zero_grad(set_to_none=True)
@@ -80,6 +92,10 @@ def train(
             check_losses(history[-1][:, 0], step, learning_rate=settings.learning_rate, clip=settings.clip)
             if on_step is not None:
                 on_step(step, *history[-1].mean(dim=0).tolist())
+            if snapshots is not None and snapshots.due():
+                record = {"step": step, "flow": flow, "blocks": [len(block) for block in history]}
+                record["seconds"] = time.perf_counter() - start
+                snapshots.save(model, optimizer, record, {"history": torch.cat(history)}, where=f"step {step}")
     seconds = time.perf_counter() - start
 
     loss, accuracy = evaluate(model, test)

@@ -25,7 +25,8 @@ from gnnkit.layers import NodeClassifier, SeedStack
 from gnnkit.loader import NeighborLoader, PartitionLoader
 from gnnkit.settings.nodes import NodeRunFields
 from gnnkit.studies.nodes.recipes import NodeRecipe, node_recipe
-from gnnkit.training import isolated_seed, resolve_device, save_checkpoint
+from gnnkit.training import Snapshots, isolated_seed, resolve_device, save_checkpoint
+from gnnkit.training.code import code_digest
 from gnnkit.training.environment import environment
 from gnnkit.training.node_batches import fit_batches, predict_batches
 from gnnkit.training.seeds import SeedResult, fit_seeds
@@ -33,6 +34,7 @@ from gnnkit.training.seeds import SeedResult, fit_seeds
 __all__ = ["NodeRun", "build_models", "summarize", "train_nodes"]
 
 _ROWS = "rows.json"
+_CODE = ("ops", "graph", "layers", "data", "training", "studies/nodes")
 # Graphs of more nodes are trained in mini-batches.
 _WHOLE_GRAPH_NODES = 50_000
 
@@ -128,7 +130,7 @@ def train_nodes(
     with claim_folder(out, "run.json", made_from, "a run", finished=table.exists):
         device = resolve_device(run.device)
         digest = hashlib.sha256("".join(digests.values()).encode()).hexdigest()[:12]
-        training = _Training(run, recipe, graph.to(str(device)) if whole else graph, digest, whole, device)
+        training = _Training(run, made_from, recipe, graph.to(str(device)) if whole else graph, digest, whole, device)
         rows = training.train_missing(out, on_epoch)
         chosen = rows.set_index("seed").loc[list(run.seeds)].reset_index()
         write_json(out / "summary.json", summarize(chosen))
@@ -140,6 +142,7 @@ class _Training:
     """What the seeds of a run share."""
 
     run: NodeRun
+    made_from: dict[str, Any]
     recipe: NodeRecipe
     graph: Any
     digest: str
@@ -164,11 +167,14 @@ class _Training:
             began = time.perf_counter()
             models = build_models(self.recipe, self.graph, seeds)
             extra: dict[str, Any] = {}
+            # One of other seeds, or of other code, is begun anew: what it would save is a part of one block.
+            made_from = {**self.made_from, "seeds": seeds, "code": code_digest(*_CODE)}
+            snapshots = Snapshots(out / "training.safetensors", made_from, anew=True)
             if self.whole:
                 stack = SeedStack(models, seeds).to(self.device)
-                results = fit_seeds(stack, self.graph, self.recipe.settings, on_epoch=watch)
+                results = fit_seeds(stack, self.graph, self.recipe.settings, on_epoch=watch, snapshots=snapshots)
             else:
-                results, extra = self._fit_large(models[0].to(self.device), seeds[0], watch)
+                results, extra = self._fit_large(models[0].to(self.device), seeds[0], watch, snapshots)
             block = {
                 "parameters": sum(p.numel() for p in models[0].parameters()),
                 "seconds": (time.perf_counter() - began) / len(seeds),
@@ -180,10 +186,11 @@ class _Training:
             _keep_best(out, self.recipe, self.graph, results, rows)
             write_json(table, {"rows": rows.to_dict(orient="records")}, indent=1)
             write_text(out / "rows.csv", rows.to_csv(index=False))
+            snapshots.remove()
         return rows
 
     def _fit_large(
-        self, model: NodeClassifier, seed: int, watch: Callable[[int, float], None]
+        self, model: NodeClassifier, seed: int, watch: Callable[[int, float], None], snapshots: Snapshots
     ) -> tuple[list[SeedResult], dict[str, Any]]:
         run, graph = self.run, self.graph
         if graph.x is not None and graph.x.layout != torch.strided and run.batches == "neighbour":
@@ -197,7 +204,8 @@ class _Training:
             )
         else:
             batches = PartitionLoader(graph, run.num_parts, parts_per_batch=max(1, run.num_parts // 10), seed=seed)
-        result = fit_batches(model, graph, batches, self.recipe.settings, seed=seed, whole=whole, on_epoch=watch)
+        options: dict[str, Any] = {"seed": seed, "whole": whole, "on_epoch": watch, "snapshots": snapshots}
+        result = fit_batches(model, graph, batches, self.recipe.settings, **options)
         extra: dict[str, Any] = {}
         if run.data.startswith("ogbn-"):
             evaluator = ogb_evaluator(run.data)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 import gnnkit
 from gnnkit.data import DecagonData, LoadedTriples
-from gnnkit.kept_files import claim_folder, read_json, write_json
+from gnnkit.kept_files import claim_folder, read_json, write_json, write_text
 from gnnkit.ranking import bootstrap_interval
 from gnnkit.relational import Decagon
 from gnnkit.relational.model import log_popularity
@@ -32,8 +32,9 @@ from gnnkit.studies.relations.task import (
     score_relations,
     summarise,
 )
-from gnnkit.studies.relations.training import scorer, train_model
-from gnnkit.training import resolve_device
+from gnnkit.studies.relations.training import CODE, scorer, train_model
+from gnnkit.training import Snapshots, resolve_device
+from gnnkit.training.code import code_digest
 from gnnkit.training.environment import environment
 
 __all__ = ["BASELINES", "PUBLISHED", "RUNS", "Run", "compare_runs", "popularity_scorer", "run_study", "score_row"]
@@ -166,6 +167,9 @@ def run_study(
                     _check_settings(file, settings)
                     say(f"{stem}: done before")
                     continue
+                asked = None if settings is None else settings.as_json()
+                depends = {**made_from, "settings": asked, "code": code_digest(*CODE)}
+                snapshots = Snapshots(out / "runs" / f"{stem}.snapshot", depends, anew=True)
                 extra = {"source": source, **digest_task(task)} if name in keep else None
                 try:
                     row, table, history = _one(
@@ -175,15 +179,17 @@ def run_study(
                         lambda line, stem=stem: say(f"{stem}: {line}"),
                         out / "models" / stem,
                         extra,
+                        snapshots,
                     )
                 except FloatingPointError as error:
                     raise FloatingPointError(f"{stem}: {error}") from None
-                table.to_csv(file.with_suffix(".relations.csv"), index=False, float_format="%.6g")
+                write_text(file.with_suffix(".relations.csv"), table.to_csv(index=False, float_format="%.6g"))
                 write_json(file, {"row": row, "history": history}, indent=1)
+                snapshots.remove()
                 say(f"{stem}: median AUROC {row['auroc_median']:.4f}, AUPRC {row['auprc_median']:.4f}")
         files = sorted((out / "runs").glob("*.json"))
         rows = pd.DataFrame([read_json(file)["row"] for file in files])
-        rows.to_csv(out / "rows.csv", index=False, float_format="%.6g")
+        write_text(out / "rows.csv", rows.to_csv(index=False, float_format="%.6g"))
     return rows
 
 
@@ -194,6 +200,7 @@ def _one(
     say: Callable[[str], None],
     folder: Path,
     extra: dict[str, Any] | None,
+    snapshots: Snapshots,
 ) -> tuple[dict[str, Any], pd.DataFrame, list[dict[str, float]]]:
     triples = task.triples
     row: dict[str, Any] = {
@@ -211,6 +218,7 @@ def _one(
     model, fit = train_model(
         task,
         settings,
+        snapshots=snapshots,
         on_scores=lambda seconds, step, loss, found: say(
             f"{seconds:.0f} s, step {step}, loss {loss:.4f}, "
             + ", ".join(f"{metric} {value:.4f}" for metric, value in found.items())

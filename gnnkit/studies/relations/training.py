@@ -22,10 +22,13 @@ from gnnkit.studies.relations.task import (
     rank_entities,
     score_relations,
 )
-from gnnkit.training import BudgetFit, fit_within_budget, isolated_seed, resolve_device
+from gnnkit.training import BudgetFit, PassOrder, Snapshots, fit_within_budget, isolated_seed, resolve_device
 from gnnkit.training.finite import check_finite
 
-__all__ = ["build_model", "scorer", "train_model"]
+__all__ = ["CODE", "build_model", "scorer", "train_model"]
+
+CODE = ("ops", "graph", "layers", "data", "relational", "training", "studies/relations")
+"""What a model's numbers come from, as far as it is gnnkit's."""
 
 # Up to so many entities, the scores of all pairs are a small matrix, and every pair that is no link is a negative.
 _MOST_FOR_ALL_PAIRS = 3000
@@ -68,6 +71,7 @@ def train_model(
     settings: RelationsSettings,
     *,
     on_scores: Callable[[float, int, float, dict[str, float]], None] | None = None,
+    snapshots: Snapshots | None = None,
 ) -> tuple[Decagon, BudgetFit]:
     """Train one model; the weights that it keeps are those of the best validation.
 
@@ -77,6 +81,7 @@ def train_model(
         task: Links and their split.
         settings: Model and budget.
         on_scores: Told about every validation: seconds, step, loss, scores.
+        snapshots: See `gnnkit.training.fit_within_budget`.
 
     Returns:
         The model, in evaluation mode on its device, and what was done.
@@ -116,7 +121,14 @@ def train_model(
 
     choose_by = "auprc" if task.triples.symmetric else "mrr"
     fit = fit_within_budget(
-        model, batches.losses, validate, settings.budget(), choose_by=choose_by, on_scores=on_scores
+        model,
+        batches.losses,
+        validate,
+        settings.budget(),
+        choose_by=choose_by,
+        on_scores=on_scores,
+        order=batches.order,
+        snapshots=snapshots,
     )
     return model, fit
 
@@ -142,13 +154,13 @@ class _AllPairs:
         self.head, self.tail = links[0].to(device), links[2].to(device)
         self.counts = torch.bincount(links[1], minlength=task.triples.num_relations)
         self.first = self.counts.cumsum(0) - self.counts
-        self.order = torch.Generator().manual_seed(settings.seed)
+        self.order = PassOrder(settings.seed)
         # Without links there is nothing to learn about a relation.
         self.relations = self.counts.nonzero().flatten()
 
     def losses(self) -> Iterator[Tensor]:
-        shuffled = self.relations[torch.randperm(self.relations.numel(), generator=self.order)]
-        for relations in shuffled.split(self.size):
+        shuffled = self.relations[torch.randperm(self.relations.numel(), generator=self.order.generator)]
+        for relations in self.order.rest(shuffled.split(self.size)):
             scores = self.model.score_all(relations.to(self.head.device))
             yield all_pairs_cross_entropy(scores, self._cells(relations), ignore_diagonal=self.symmetric)
 
@@ -170,16 +182,17 @@ class _Sampled:
     def __init__(self, model: Decagon, task: LinkTask, settings: RelationsSettings, device: torch.device) -> None:
         self.model, self.task, self.settings, self.device = model, task, settings, device
         self.loss = LOSSES[settings.loss]
-        self.draws = torch.Generator().manual_seed(settings.seed)
+        self.order = PassOrder(settings.seed)
 
     def losses(self) -> Iterator[Tensor]:
-        train, count = self.task.split.train, self.settings.negatives_per_link
-        for rows in torch.randperm(train.size(1), generator=self.draws).split(self.settings.batch_size):
+        train, count, draws = self.task.split.train, self.settings.negatives_per_link, self.order.generator
+        shuffled = torch.randperm(train.size(1), generator=draws)
+        for rows in self.order.rest(shuffled.split(self.settings.batch_size)):
             links = train[:, rows]
             if self.task.triples.symmetric:
-                flip = torch.rand(rows.numel(), generator=self.draws) < 0.5
+                flip = torch.rand(rows.numel(), generator=draws) < 0.5
                 links = torch.where(flip, links.flip(0), links)
-            negative = corrupt_links(links, self.task.trained, self.draws, count=count)
+            negative = corrupt_links(links, self.task.trained, draws, count=count)
             z = self.model.encode()
             scores = self.model(torch.cat([links, negative.flatten(1)], 1).to(self.device), z)
             yield self.loss(scores[: rows.numel()], scores[rows.numel() :].view(-1, count))

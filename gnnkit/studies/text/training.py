@@ -22,7 +22,8 @@ from gnnkit.sequence import CharCodec, CharLSTM, LSTMState, Sampling, count_para
 from gnnkit.studies.text.progress import TextProgress
 from gnnkit.studies.text.settings import TextSettings
 from gnnkit.studies.text.writer import CharWriter, score_stream
-from gnnkit.training import isolated_seed, load_snapshot, resolve_device, save_snapshot
+from gnnkit.training import Snapshots, isolated_seed, resolve_device
+from gnnkit.training.code import code_digest
 from gnnkit.training.environment import environment, hardware
 from gnnkit.training.finite import check_exploded, check_finite, check_losses
 
@@ -37,6 +38,7 @@ _MARK = 0.02
 # Characters that a model trained on one stream reads before it writes.
 _CONTEXT = 500
 _SNAPSHOT = "training.safetensors"
+_CODE = ("ops", "data", "sequence", "training", "studies/text")
 
 
 class Stage(NamedTuple):
@@ -88,18 +90,20 @@ def train_text(
     facts = {"book": Path(book).stem, "sha256": text_digest(text), "characters": len(text), "vocabulary": len(codec)}
     made_from = {"gnnkit_text": True, "gnnkit": gnnkit.__version__, **facts, **settings.recipe()}
 
+    snapshots = Snapshots(out / _SNAPSHOT, {**made_from, "code": code_digest(*_CODE)})
+
     def finished() -> bool:  # as far as there is something to go on with
-        return any((out / name).exists() for name in (_SNAPSHOT, "row.json"))
+        return snapshots.exist() or (out / "row.json").exists()
 
     with claim_folder(out, "recipe.json", made_from, "a training", finished=finished):
         if (out / "row.json").exists():
-            (out / _SNAPSHOT).unlink(missing_ok=True)  # a run may be cut off behind its last word
+            snapshots.remove()  # a run may be cut off behind its last word
             return read_json(out / "row.json")
         if not finished():  # perhaps with another recipe than before, e.g. after a loss that exploded
             shutil.rmtree(out / "stages", ignore_errors=True)
             write_text(out / "book.txt", text)
-        with isolated_seed(settings.seed, device):
-            training = TextTraining(text, codec, settings, out, device)
+        with isolated_seed(settings.seed, device), snapshots.named_on_explosion():
+            training = TextTraining(text, codec, settings, snapshots, device)
             training.resume()
             with TextProgress(console, settings.steps, training.step) as progress:
                 training.run(progress)
@@ -173,12 +177,15 @@ class TextTraining:
         text: The whole book.
         codec: Its vocabulary.
         settings: The recipe.
-        out: The folder.
+        snapshots: In its folder.
         device: Where to train.
     """
 
-    def __init__(self, text: str, codec: CharCodec, settings: TextSettings, out: Path, device: torch.device) -> None:
-        self.settings, self.codec, self.out, self.device = settings, codec, out, device
+    def __init__(
+        self, text: str, codec: CharCodec, settings: TextSettings, snapshots: Snapshots, device: torch.device
+    ) -> None:
+        self.settings, self.codec, self.device = settings, codec, device
+        self.snapshots, self.out = snapshots, snapshots.path.parent
         tokens = codec.encode(text).to(device)
         split = split_text(len(text), val_share=settings.val_share, test_share=settings.test_share)
         train, self.val, self.test = (tokens[part.start : part.stop] for part in split)
@@ -205,9 +212,9 @@ class TextTraining:
 
     def resume(self) -> None:
         """Go to where the last checkpoint left off, if there is one."""
-        path = self.out / _SNAPSHOT
-        if path.exists():
-            record, carried = load_snapshot(path, self.model, self.optimizer)
+        found = self.snapshots.load(self.model, self.optimizer)
+        if found is not None:
+            record, carried = found
             self.step, self.mark, self.seconds = record["step"], record["mark"], record["seconds"]
             self.validations, self.machines = record["validations"], record["machines"]
             self.history[: self.step] = carried["history"].cpu()
@@ -223,7 +230,7 @@ class TextTraining:
         if self.state is not None:
             carried |= {"h": self.state.h, "c": self.state.c}
         record = {name: getattr(self, name) for name in ("step", "mark", "seconds", "validations", "machines")}
-        save_snapshot(self.out / _SNAPSHOT, self.model, self.optimizer, record, carried)
+        self.snapshots.save(self.model, self.optimizer, record, carried, where=f"step {self.step}")
 
     def run(self, progress: TextProgress) -> None:
         """Train to the last step.
@@ -291,7 +298,7 @@ class TextTraining:
             write_text(self.out / f"{name}.csv", table.to_csv(index=False, float_format="%.6g"))
         row["files"] = {name: sha256_of(self.out / name) for name in ("curve.csv", "validation.csv")}
         write_json(self.out / "row.json", row)
-        (self.out / _SNAPSHOT).unlink(missing_ok=True)
+        self.snapshots.remove()
         return row
 
     def _look(self, progress: TextProgress) -> None:

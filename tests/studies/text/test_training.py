@@ -141,14 +141,14 @@ _FORKS = multiprocessing.get_context("forkserver")
 def live(*arguments, seconds=None):
     """Train; with `seconds`, be killed by the system when it has computed so long behind its first checkpoint."""
 
-    def save(*what, real=study.save_snapshot):
-        real(*what)
-        study.save_snapshot = real
+    def save(*what, real=study.Snapshots.save, **more):
+        real(*what, **more)
+        study.Snapshots.save = real
         # Of the processor's time: however busy the machine is, it is cut off at the same places.
         signal.setitimer(signal.ITIMER_PROF, seconds)
 
     if seconds is not None:
-        study.save_snapshot = save
+        study.Snapshots.save = save
     train_text(*arguments)
 
 
