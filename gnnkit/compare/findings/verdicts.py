@@ -15,6 +15,7 @@ from gnnkit.compare.findings.finding import OMITTED, Finding, Headline
 from gnnkit.compare.findings.significance import SIGNIFICANCE, PairTest
 from gnnkit.compare.report.tables import horizon_label, sample_size, step_of
 from gnnkit.compare.results import Results
+from gnnkit.compare.standing import draws_nothing
 from gnnkit.report.sections import Statement
 from gnnkit.statistics.enough import fewest_spans
 
@@ -201,7 +202,9 @@ class _Referee(NamedTuple):
         single = [
             name
             for name in two
-            if families[name] != "baseline" and len(self.table.scores(name, self.horizon, self.metric)) == 1
+            if families[name] != "baseline"
+            and len(self.table.scores(name, self.horizon, self.metric)) == 1
+            and not draws_nothing(name)
         ]
         if single:
             sentence += f" One seed of {' and '.join(single)}: the noise between seeds is not in the interval."
