@@ -36,7 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "sequence": {"ops"},
     "temporal": {"ops", "graph", "layers", "sequence"},
     "relational": {"ops", "graph", "layers"},
-    "training": {"ops", "data", "metrics", "settings"},
+    "training": {"ops", "loader", "data", "metrics", "settings"},
     "studies": _BELOW_FORECASTING,
     "forecasting": _BELOW_FORECASTING,
     "export": {*_BELOW_FORECASTING, "forecasting"},

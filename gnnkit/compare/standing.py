@@ -5,8 +5,9 @@ from __future__ import annotations
 from gnnkit.compare.evidence import has_graph
 from gnnkit.compare.spec.comparison import ComparisonSpec
 from gnnkit.data import GraphSeries
+from gnnkit.temporal import MODELS
 
-__all__ = ["STANDING_RIVALS", "standing_rivals", "standing_sentence"]
+__all__ = ["STANDING_RIVALS", "draws_nothing", "standing_rivals", "standing_sentence"]
 
 STANDING_RIVALS = ("ridge", "seasonal-ridge", "var", "ridge-graph")
 """Names in the registry. All are in closed form: they have no epochs, and a seed changes nothing in them."""
@@ -29,6 +30,11 @@ def standing_rivals(spec: ComparisonSpec, series: GraphSeries) -> tuple[str, ...
         return ()
     fits = {"seasonal-ridge": bool(series.season), "var": series.num_nodes > 1, "ridge-graph": has_graph(series)}
     return tuple(name for name in STANDING_RIVALS if name not in spec.models and fits.get(name, True))
+
+
+def draws_nothing(model: str) -> bool:
+    """Whether a seed changes nothing in a model, so that one is all that there is to know of it."""
+    return model in MODELS.names() and MODELS[model].is_deterministic
 
 
 def standing_sentence(rivals: tuple[str, ...]) -> str:

@@ -40,6 +40,15 @@ class RidgeSums:
         self.left_out: dict[int, np.ndarray] = {}
         self.missing = np.zeros(targets, dtype=np.int64)
 
+    def add_weighted(
+        self, x: Float[np.ndarray, "M D"], y: Float[np.ndarray, "M K"], weight: Float[np.ndarray, " M"]
+    ) -> None:
+        """Add rows of which each counts so much; no target is missing."""
+        weighted = x * weight[:, None]
+        self.gram += weighted.T @ x
+        self.moment += weighted.T @ y
+        self.rows += len(x)
+
     def add(self, x: Float[np.ndarray, "M D"], y: Float[np.ndarray, "M K"]) -> None:
         """Add rows; NaN in y is a target that is missing."""
         self.gram += x.T @ x

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, NamedTuple
@@ -17,10 +16,9 @@ from gnnkit.compare.findings.significance import SIGNIFICANCE, PairTest
 from gnnkit.compare.questions import PLANNED
 from gnnkit.compare.report.tables import horizon_label, sample_sizes, step_of
 from gnnkit.compare.results import Results
+from gnnkit.compare.standing import draws_nothing
 from gnnkit.report.sections import Statement
 from gnnkit.statistics.enough import fewest_spans
-from gnnkit.temporal import MODELS
-from gnnkit.temporal.entry import core_of
 
 __all__ = ["VERDICTS", "PairVerdict", "Persistence", "Verdict", "persistence_groups", "verdicts"]
 
@@ -227,7 +225,7 @@ class _Referee(NamedTuple):
             name
             for name in (test.model, test.against)
             if families.get(name, "baseline") != "baseline"
-            and _draws(name)
+            and not draws_nothing(name)
             and len(self.table.scores(name, self.horizon, self.metric)) == 1
         ]
         if single:
@@ -237,15 +235,6 @@ class _Referee(NamedTuple):
         }
         numbers |= {"kind": kind, "horizon": self.horizon, "metric": self.metric, "sentence": sentence}
         return PairVerdict(**{**numbers, **more})
-
-
-def _draws(name: str) -> bool:
-    """Whether a model draws anything by its seed; a rival that names no seed is the same with each."""
-    if name not in MODELS or not MODELS[name].fits_itself:
-        return True
-    entry = MODELS[name]
-    fit: Any = getattr(core_of(entry.build), "fit", None)
-    return "seed" in entry.arguments or (fit is not None and "seed" in inspect.signature(fit).parameters)
 
 
 def _subject(names: list[str], singular: str, plural: str) -> str:
