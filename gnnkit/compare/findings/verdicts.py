@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, NamedTuple
@@ -20,7 +19,6 @@ from gnnkit.compare.results import Results
 from gnnkit.report.sections import Statement
 from gnnkit.statistics.enough import fewest_spans
 from gnnkit.temporal import MODELS
-from gnnkit.temporal.entry import core_of
 
 __all__ = ["VERDICTS", "PairVerdict", "Persistence", "Verdict", "persistence_groups", "verdicts"]
 
@@ -240,12 +238,8 @@ class _Referee(NamedTuple):
 
 
 def _draws(name: str) -> bool:
-    """Whether a model draws anything by its seed; a rival that names no seed is the same with each."""
-    if name not in MODELS or not MODELS[name].fits_itself:
-        return True
-    entry = MODELS[name]
-    fit: Any = getattr(core_of(entry.build), "fit", None)
-    return "seed" in entry.arguments or (fit is not None and "seed" in inspect.signature(fit).parameters)
+    """Whether a model draws anything by its seed."""
+    return name not in MODELS or not MODELS[name].is_deterministic
 
 
 def _subject(names: list[str], singular: str, plural: str) -> str:
