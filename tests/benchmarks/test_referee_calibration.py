@@ -54,7 +54,8 @@ def test_every_world_is_asked_once_and_in_each_way(calibration):
 def rows(world, share, helps, count, folds=1):
     """Planned tests of two horizons, of which the first is clear in some worlds."""
     return [
-        {"world": world, "share": share, "folds": folds, "seed": seed, "question": "families", "horizon": horizon, "model": "ridge-graph", "against": "ridge",
+        {"world": world, "share": share, "folds": folds, "seed": seed, "question": "families",
+         "horizon": horizon, "model": "ridge-graph", "against": "ridge",
          "difference": -0.1 if seed < helps else 0.1, "score": 2.0, "clear": int(horizon == 3),
          "p": 0.01, "before": 0.2 if seed else 0.01, "before_alone": 0.01 * (seed + 1)}
         for seed in range(count) for horizon in (3, 12)
