@@ -247,8 +247,8 @@ def page(table: pd.DataFrame, folder: Path) -> str:
     picture = Picture("referee_calibration.png", "Share of worlds in which the graph is said to help", folder)
     notes = (
         "True gain: that of ridge-graph over ridge, the mean over the worlds, with its standard error. Before: Diebold "
-        "and Mariano's test after Holm over all pairs of models, the rule of commit 31abac4. At equal size: each rule's "
-        "power where its level is moved so that it says helps in 5% of the independent worlds tested in the same way.",
+        "and Mariano's test after Holm over all pairs of models, the rule of commit 31abac4. At equal size: the "
+        "power of each where its level is moved so that it says helps in 5% of the independent worlds tested in the same way.",
     )
     row = table.iloc[-1]
     about = (
