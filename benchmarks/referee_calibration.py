@@ -248,7 +248,8 @@ def page(table: pd.DataFrame, folder: Path) -> str:
     notes = (
         "True gain: that of ridge-graph over ridge, the mean over the worlds, with its standard error. Before: Diebold "
         "and Mariano's test after Holm over all pairs of models, the rule of commit 31abac4. At equal size: the "
-        "power of each where its level is moved so that it says helps in 5% of the independent worlds tested in the same way.",
+        "power of each where its level is moved so that it says helps in 5% of the independent worlds that were tested "
+        "in the same way.",
     )
     row = table.iloc[-1]
     about = (
