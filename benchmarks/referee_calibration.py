@@ -26,7 +26,6 @@ import argparse
 import itertools
 import os
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +47,6 @@ from gnnkit.report.sections import Entry, Picture, Section, Sheet, Sheets, State
 from gnnkit.report.theme import STYLE, new_figure
 from gnnkit.statistics.diebold_mariano import diebold_mariano
 from gnnkit.statistics.paired import holm
-from gnnkit.temporal import MODELS
-from gnnkit.temporal.entry import ModelEntry
-from gnnkit.temporal.ridge import Ridge
 
 __all__ = ["after_and_before", "cases", "make_world", "page", "rows_of"]
 
@@ -61,7 +57,7 @@ HORIZONS, LEVEL, FOLDS, BATCH = (3, 12), 0.05, 3, 10
 SHARES = (0.06, 0.14, 0.35, 0.7)
 WORLDS = {"independent": 200, "shuffled": 200, "connected": 100, "networks": 40}
 MODELS_OF = {"networks": ("ridge", "ridge-graph", "gru", "gcn")}
-LINEAR = ("ridge", "seasonal-ridge", "ridge-graph", "ridge-graph-2")
+LINEAR = ("ridge", "seasonal-ridge", "ridge-graph")
 FAST = {"epochs": 3, "hidden_channels": 8, "batch_size": 64, "learning_rate": 1e-2}
 
 
@@ -110,7 +106,6 @@ def make_world(kind: str, share: float, seed: int) -> GraphSeries:
 
 def judged(kind: str, share: float, folds: int, seed: int) -> Results:
     """The whole comparison of one world, without the dearest of the rivals that stand in others (VAR)."""
-    MODELS.setdefault(LINEAR[-1], ModelEntry.of(LINEAR[-1], partial(Ridge, hops=2)))
     models = MODELS_OF.get(kind, LINEAR)
     small: dict[str, Any] = (
         {"seeds": (0, 1), "ablate_graph": ("gcn",), **FAST} if kind == "networks" else {"seeds": (0,)}
