@@ -17,15 +17,24 @@ from gnnkit.ops.attention import triton as attention
 from gnnkit.ops.attention.options import AttentionInputs, AttentionOptions
 from gnnkit.ops.bfs import triton as bfs
 from gnnkit.ops.kernels import pieces
+<<<<<<< HEAD
 from gnnkit.ops.neighbour_max import triton as neighbour_max
 from gnnkit.ops.neighbour_max.options import MaxInputs, MaxOptions
+=======
+from gnnkit.ops.pair_attention import triton as pair_attention
+from gnnkit.ops.pair_attention.options import PairInputs, PairOptions
+>>>>>>> h-attend
 from gnnkit.ops.recurrence import triton as recurrence
 from gnnkit.ops.spmm import triton as spmm
 
 H100 = GPUTarget("cuda", 90, 32)
 # What one program may have on all GPUs of the last years.
 SHARED_MEMORY = 99 * 1024
+<<<<<<< HEAD
 MODULES = (pieces, spmm, neighbour_max, attention, recurrence, bfs)
+=======
+MODULES = (pieces, spmm, attention, pair_attention, recurrence, bfs)
+>>>>>>> h-attend
 TYPES = {
     torch.float32: "*fp32",
     torch.float16: "*fp16",
@@ -93,6 +102,24 @@ def test_edge_attention(dtype: torch.dtype, graph, compiled: set[str]) -> None:
     out, stats = attention.forward(inputs, graph, options)
     attention.backward(out, inputs, (out, stats), (True,) * 4, graph, options)
     assert compiled == {"attend", "merge", "prepare", "outgoing", "_gather", "_sum_parts"}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_pair_attention(dtype: torch.dtype, graph, compiled: set[str]) -> None:
+    query, key, edge_attr, edge_map = (
+        torch.zeros(shape, dtype=dtype) for shape in ((9, 8, 19), (9, 8, 16), (100, 3), (3, 8, 16))
+    )
+    options = PairOptions(0.2, 0.6, torch.tensor(5), 0.25)
+    leaky = PairInputs(key, key, None, key[0], edge_attr, edge_map)
+    for inputs in (
+        leaky,
+        leaky._replace(edge_attr=None, edge_map=None),
+        PairInputs(query, key, key, None, edge_attr, None),
+    ):
+        out, stats = pair_attention.forward(inputs, graph, options)
+        pair_attention.backward(out, inputs, (out, stats), (True,) * 6, graph, options)
+    edges = {"feature_gradient", "map_gradient"}
+    assert compiled == {"attend", "merge", "prepare", "outgoing", "incoming", "_sum_parts"} | edges
 
 
 @pytest.mark.parametrize(("dtype", "hidden"), [(torch.float32, 64), (torch.bfloat16, 128)])
