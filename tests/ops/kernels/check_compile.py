@@ -17,24 +17,17 @@ from gnnkit.ops.attention import triton as attention
 from gnnkit.ops.attention.options import AttentionInputs, AttentionOptions
 from gnnkit.ops.bfs import triton as bfs
 from gnnkit.ops.kernels import pieces
-<<<<<<< HEAD
 from gnnkit.ops.neighbour_max import triton as neighbour_max
 from gnnkit.ops.neighbour_max.options import MaxInputs, MaxOptions
-=======
 from gnnkit.ops.pair_attention import triton as pair_attention
 from gnnkit.ops.pair_attention.options import PairInputs, PairOptions
->>>>>>> h-attend
 from gnnkit.ops.recurrence import triton as recurrence
 from gnnkit.ops.spmm import triton as spmm
 
 H100 = GPUTarget("cuda", 90, 32)
 # What one program may have on all GPUs of the last years.
 SHARED_MEMORY = 99 * 1024
-<<<<<<< HEAD
-MODULES = (pieces, spmm, neighbour_max, attention, recurrence, bfs)
-=======
-MODULES = (pieces, spmm, attention, pair_attention, recurrence, bfs)
->>>>>>> h-attend
+MODULES = (pieces, spmm, neighbour_max, attention, pair_attention, recurrence, bfs)
 TYPES = {
     torch.float32: "*fp32",
     torch.float16: "*fp16",
