@@ -9,6 +9,7 @@ from gnnkit.layers.gat import GATLayer
 from gnnkit.layers.gcn import GCNLayer
 from gnnkit.layers.gcn2 import GCN2Layer
 from gnnkit.layers.gin import GINLayer
+from gnnkit.layers.gine import GINELayer
 from gnnkit.layers.graph_conv import GraphConvLayer
 from gnnkit.layers.graph_learning import GraphLearningLayer
 from gnnkit.layers.mixhop import MixHopLayer, mixing_matrix
@@ -29,6 +30,7 @@ __all__ = [
     "GATLayer",
     "GCN2Layer",
     "GCNLayer",
+    "GINELayer",
     "GINLayer",
     "GraphConvLayer",
     "GraphLearningLayer",

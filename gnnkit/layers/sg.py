@@ -54,6 +54,7 @@ class SGLayer(NeighbourSumLayer, SGConv):
     # Else the layer would inherit what PyG generated for its own class, and explanations would be passed over.
     propagate = MessagePassing.propagate
     normalize = True
+    _cached_x: typing.Optional[Tensor]  # noqa: UP045
 
     def __init__(
         self,

@@ -86,7 +86,7 @@ class TAGLayer(NeighbourSumLayer, TAGConv):
         for lin in self.lins[1:]:
             # propagate_type: (x: Tensor, edge_weight: typing.Optional[Tensor])
             x = self.propagate(edge_index, x=x, edge_weight=edge_weight)
-            out = out + lin(x)
+            out = out + lin.forward(x)  # in the words that TorchScript knows
         return out if self.bias is None else out + self.bias
 
     def _fused(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> Tensor:
