@@ -236,12 +236,12 @@ def test_what_is_slower_or_differs_is_undone(example, monkeypatch):
     assert [layer.reason for layer in report.layers] == ["it would be slower (1200.00 ms, PyG's 1000.00 ms)"] * 2
     monkeypatch.setattr(module, "seconds", lambda sides, device: [1.0, 1.0])
     monkeypatch.setattr(
-        GCNLayer, "forward", lambda self, x, edge_index: pyg.GCNConv.forward(self, x, edge_index) * 1.001
+        GCNLayer, "forward", lambda self, *given, **named: pyg.GCNConv.forward(self, *given, **named) * 1.001
     )
     report = accelerate(model, example)
     assert all("outputs or gradients would be" in layer.reason for layer in report.layers)
 
-    def refuse(self, x, edge_index):
+    def refuse(self, *given, **named):
         raise ValueError("no")
 
     monkeypatch.setattr(GCNLayer, "forward", refuse)
