@@ -16,6 +16,7 @@ from gnnkit.ops import compress
 from gnnkit.ops.attention import triton as attention
 from gnnkit.ops.attention.options import AttentionInputs, AttentionOptions
 from gnnkit.ops.bfs import triton as bfs
+from gnnkit.ops.edge_relu_sum import triton as edge_relu_sum
 from gnnkit.ops.kernels import pieces
 from gnnkit.ops.neighbour_max import triton as neighbour_max
 from gnnkit.ops.neighbour_max.options import MaxInputs, MaxOptions
@@ -27,7 +28,7 @@ from gnnkit.ops.spmm import triton as spmm
 H100 = GPUTarget("cuda", 90, 32)
 # What one program may have on all GPUs of the last years.
 SHARED_MEMORY = 99 * 1024
-MODULES = (pieces, spmm, neighbour_max, attention, pair_attention, recurrence, bfs)
+MODULES = (pieces, spmm, neighbour_max, edge_relu_sum, attention, pair_attention, recurrence, bfs)
 TYPES = {
     torch.float32: "*fp32",
     torch.float16: "*fp16",
@@ -85,6 +86,14 @@ def test_neighbour_max(dtype: torch.dtype, graph, compiled: set[str]) -> None:
     kept = neighbour_max.forward(inputs, graph, options)
     neighbour_max.backward(kept[0], inputs, kept, (True, True), graph, options)
     assert compiled == {"_compare", "_join_parts", "_share_out", "_sum_parts"}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_edge_relu_sum(dtype: torch.dtype, graph, compiled: set[str]) -> None:
+    inputs = torch.zeros(9, 128, dtype=dtype), torch.zeros(100, 128, dtype=dtype)
+    out = edge_relu_sum.forward(inputs, graph)
+    edge_relu_sum.backward(out[0], inputs, out, (True, True), graph)
+    assert compiled == {"_add_positive", "_sum_parts"}
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
