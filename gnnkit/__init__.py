@@ -4,7 +4,7 @@ import importlib
 import warnings
 from typing import Any
 
-__all__ = ["__version__", "accelerate", "decelerate"]
+__all__ = ["__version__", "accelerate", "decelerate"]  # pyright: ignore[reportUnsupportedDunderAll]
 
 __version__ = "0.1.0"
 

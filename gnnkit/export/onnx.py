@@ -22,17 +22,6 @@ __all__ = ["onnx_runner", "write_onnx"]
 _PURPOSE = "exporting to ONNX"
 
 
-def _scatter_reduce(
-    self: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
-) -> Tensor:
-    """ScatterElements of ONNX includes what it scatters into: a largest value is looked for from −∞ on instead."""
-    if include_self or reduce != "amax":
-        return NotImplemented
-    found = torch.full_like(self, -torch.inf).scatter_reduce(dim, index, src, reduce, include_self=True)
-    touched = torch.zeros_like(self).scatter_add(dim, index, torch.ones_like(src)) > 0
-    return torch.where(touched, found, self)
-
-
 def write_onnx(program: Any, export: Export, path: Path, description: Mapping[str, Any]) -> None:
     """Write a program as an ONNX file; its description stands among its metadata, under `gnnkit`.
 
@@ -51,10 +40,8 @@ def write_onnx(program: Any, export: Export, path: Path, description: Mapping[st
     name = str(export.description.get("model", type(export.module).__name__))
     try:
         with _quiet():
-            # The table's own copy, without the operators that ONNX has as they are.
-            decomposed = program.run_decompositions({torch.ops.aten.scatter_reduce.two: _scatter_reduce})
             made = torch.onnx.export(
-                decomposed,
+                program,
                 (),
                 dynamo=True,
                 # Its optimiser takes minutes for a program of some thousand steps; onnxruntime has one of its own.
@@ -76,7 +63,9 @@ def onnx_runner(path: Path, export: Export) -> Callable[[Mapping[str, Tensor]], 
         ImportError: onnxruntime is not installed.
     """
     runtime = optional_import("onnxruntime", purpose=_PURPOSE, extra="onnx")
-    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3  # errors; it warns of constants that it does not fold
+    session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     taken = {each.name for each in session.get_inputs()}
 
     def run(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:

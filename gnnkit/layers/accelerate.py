@@ -91,7 +91,8 @@ def accelerate(model: nn.Module, example: Any = None) -> Acceleration:
     With an example, a layer is swapped where, on the inputs that the example gives it, its outputs and gradients agree
     with PyG's to 1e-5 (float32) and it is not slower; then the outputs and gradients of the whole model are compared,
     and all swaps are undone where they differ, or it is slower. This is done in evaluation mode; the model's mode,
-    gradients, caches and the random numbers are then as before. The call itself is one that PyG's own lazy layers take their widths from.
+    gradients, caches and the random numbers are then as before. The call itself is one that PyG's own lazy layers take
+    their widths from.
 
     Args:
         model: The model; a layer by itself will do.

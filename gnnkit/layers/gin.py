@@ -2,6 +2,7 @@
 
 import typing
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -86,13 +87,13 @@ class GINLayer(GINConv):
         h = F.linear(source, first.weight)  # pyright: ignore[reportArgumentType]
         own = h if target is source else None if target is None else F.linear(target, first.weight)  # pyright: ignore
         out = add_root(self, aggregate(self, h, edge_index, None, num_dst), own)
-        out = out if first.bias is None else out + first.bias
-        for part in list(self.nn)[1:]:
+        out = out if first.bias is None else out + first.bias  # pyright: ignore[reportOperatorIssue]
+        for part in list(self.nn)[1:]:  # pyright: ignore[reportArgumentType]
             out = part(out)
         return out
 
 
-def add_root(layer: GINConv, out: Tensor, own: Tensor | None) -> Tensor:
+def add_root(layer: Any, out: Tensor, own: Tensor | None) -> Tensor:
     """What was heard, plus 1 + eps times one's own."""
     if own is None:
         return out

@@ -1,4 +1,4 @@
-"""Exported forecasters: from histories in the data's unit to forecasts in the data's unit, as the library makes them."""
+"""Exported forecasters: histories and forecasts in the data's unit, as the library makes them."""
 
 import numpy as np
 import pandas as pd
