@@ -11,6 +11,7 @@ from gnnkit.temporal.agcrn import AGCRN
 from gnnkit.temporal.dcrnn import DCRNN
 from gnnkit.temporal.dlinear import DLinear
 from gnnkit.temporal.entry import ModelEntry
+from gnnkit.temporal.exponential_smoothing import AutoETS, AutoTheta
 from gnnkit.temporal.gcn_forecaster import GCNForecaster
 from gnnkit.temporal.graph_wavenet import GraphWaveNet
 from gnnkit.temporal.mtgnn import MTGNN
@@ -51,6 +52,16 @@ _RIDGE: tuple[tuple[str, Literal["sequence", "graph"], str, dict[str, Any], str 
 _TREES: tuple[tuple[str, Literal["sequence", "graph"], str, dict[str, Any], str | None], ...] = (
     ("lightgbm", "sequence", "a node's last values", {"hops": 0}, None),
     ("lightgbm-graph", "graph", "a node's last values, its neighbours'", {}, "lightgbm"),
+)
+
+_SMOOTHING = (
+    ("autoets", "exponential smoothing of each node, its slope chosen by AICc", AutoETS, "Hyndman et al. (2002)"),
+    (
+        "autotheta",
+        "the theta method on each node, its drift chosen by validation",
+        AutoTheta,
+        "Assimakopoulos & Nikolopoulos (2000)",
+    ),
 )
 
 ENTRIES = (
@@ -106,6 +117,12 @@ ENTRIES = (
             graphless_twin=twin,
         )
         for name, family, of, fixed, twin in _TREES
+    ),
+    *(
+        ModelEntry(
+            name, "sequence", f"{what}, less its season; pip install gnnkit[smoothing]", build, paper, fits_itself=True
+        )
+        for name, what, build, paper in _SMOOTHING
     ),
     ModelEntry(
         "dlinear",
