@@ -11,7 +11,8 @@ from torch import Tensor
 from gnnkit.ops.attention.numba_kernels import constants
 from gnnkit.ops.autograd import Kernels
 from gnnkit.ops.kernels.threads import empty, real_type, run_chunks
-from gnnkit.ops.pair_attention.numba_kernels import PairKernels, pair_kernels
+from gnnkit.ops.pair_attention.numba_backward import backward_kernels
+from gnnkit.ops.pair_attention.numba_forward import forward_kernel
 from gnnkit.ops.pair_attention.options import PairInputs, PairOptions
 from gnnkit.ops.pair_attention.torch import pair_attention_backward
 from gnnkit.ops.structure.chunks import graph_chunks
@@ -49,9 +50,7 @@ class _Call:
         self.is_dot, self.width = inputs.att is None, heads * channels
         self.row = heads * inputs.query.size(2)
         known = constants(graph.num_edges, heads, channels, _FEWEST_CHANNELS)
-        self.kernels: PairKernels = pair_kernels(
-            real == torch.float64, graph.col.dtype == torch.int64, self.is_dot, *known
-        )
+        self.kind = (real == torch.float64, graph.col.dtype == torch.int64, self.is_dot, *known)
         slope, factor = float(options.negative_slope), float(options.factor)
         dropout = (0, 0, 0, 1.0) if options.seed is None else (*options.words, options.threshold, float(options.scale))
         self.numbers = (slope, factor, *dropout)
@@ -65,7 +64,7 @@ def forward(inputs: PairInputs, graph: CompressedGraph, options: PairOptions) ->
     indices = _indices(graph, outgoing=False)
     chunks = graph_chunks(graph, call.width + call.row if call.is_dot else call.width)
     run_chunks(
-        call.kernels.forward, chunks, call.sizes, tuple(map(_address, indices)), call.inputs, call.numbers,
+        forward_kernel(*call.kind), chunks, call.sizes, tuple(map(_address, indices)), call.inputs, call.numbers,
         out.data_ptr(), stats.data_ptr(),
     )  # fmt: skip
     return out.to(inputs.key.dtype), stats
@@ -81,7 +80,7 @@ def backward(
 ) -> tuple[Tensor | None, ...]:
     """Gradients of all that there is, from a pass over outgoing edges and one over incoming ones."""
     call = _Call(inputs, graph, options)
-    real, sizes, kernels = call.real, call.sizes, call.kernels
+    real, sizes, kernels = call.real, call.sizes, backward_kernels(*call.kind)
     (heads, channels, features), shape = sizes[:3], inputs.key.shape
     grad, out = (tensor.detach().to(real).contiguous() for tensor in (grad, kept[0]))
     by_target = graph_chunks(graph, call.width)
@@ -115,7 +114,7 @@ def backward(
         total = shares[0] if len(chunks) == 1 else shares.sum(0)
         grad_att = total[0]
         if needed[5]:
-            grad_map = total[1:] * call.held[3]
+            grad_map = total[1:] * call.held[3]  # pyright: ignore[reportOperatorIssue]
     found = (grad_query, grad_key, grad_value, grad_att, grad_edge, grad_map)
     return tuple(
         None if x is None or not need else x.to(inputs.key.dtype) for x, need in zip(found, needed, strict=True)
