@@ -20,6 +20,8 @@ from gnnkit.ops.structure.graph import CompressedGraph
 
 __all__ = ["backward", "forward", "pair_attention"]
 
+# Numbers that are read of all edges' ends.
+_MOST_OF_ONE_CHUNK = 1_000_000
 # Rows in so many chunks at most have gradients of `att` and `edge_map` of their own.
 _MOST_SHARES = 32
 # A molecule or two is not worth a compilation of its own.
@@ -34,6 +36,14 @@ def _indices(graph: CompressedGraph, *, outgoing: bool) -> list[Tensor | None]:
     """The graph's index tensors in one type, contiguous; those of a graph that somebody has put together may differ."""
     tensors = [graph.rowptr, graph.col, graph.perm, *((graph.colptr, graph.row, graph.perm_t) if outgoing else ())]
     return [None if x is None else x.to(graph.col.dtype).contiguous() for x in tensors]
+
+
+def _chunks(graph: CompressedGraph, numbers: int, *, outgoing: bool = False) -> list[tuple[int, int]]:
+    """`graph_chunks`, and one chunk of a graph that a thread is done with before another has been woken."""
+    if graph.num_edges * numbers <= _MOST_OF_ONE_CHUNK:
+        rows = graph.num_src if outgoing else graph.num_dst
+        return [(0, rows)] if rows else []
+    return graph_chunks(graph, numbers, outgoing=outgoing)
 
 
 class _Call:
@@ -62,7 +72,7 @@ def forward(inputs: PairInputs, graph: CompressedGraph, options: PairOptions) ->
     out = empty(*inputs.query.shape, dtype=call.real)
     stats = empty(graph.num_dst, 2, call.sizes[0], dtype=call.real)
     indices = _indices(graph, outgoing=False)
-    chunks = graph_chunks(graph, call.width + call.row if call.is_dot else call.width)
+    chunks = _chunks(graph, call.width)
     run_chunks(
         forward_kernel(*call.kind), chunks, call.sizes, tuple(map(_address, indices)), call.inputs, call.numbers,
         out.data_ptr(), stats.data_ptr(),
@@ -83,7 +93,7 @@ def backward(
     real, sizes, kernels = call.real, call.sizes, backward_kernels(*call.kind)
     (heads, channels, features), shape = sizes[:3], inputs.key.shape
     grad, out = (tensor.detach().to(real).contiguous() for tensor in (grad, kept[0]))
-    by_target = graph_chunks(graph, call.width)
+    by_target = _chunks(graph, call.width)
     # All that an outgoing edge has to know of its target, besides two rows.
     target = empty(graph.num_dst, 3, heads, dtype=real)
     addresses = (grad.data_ptr(), out.data_ptr(), kept[1].data_ptr(), target.data_ptr())
@@ -97,7 +107,7 @@ def backward(
     indices = _indices(graph, outgoing=True)
     graph_at = tuple(map(_address, indices))
     run_chunks(
-        kernels.outgoing, graph_chunks(graph, 2 * call.row, outgoing=True), sizes, graph_at, call.inputs, call.numbers,
+        kernels.outgoing, _chunks(graph, call.width, outgoing=True), sizes, graph_at, call.inputs, call.numbers,
         grad.data_ptr(), target.data_ptr(), tuple(map(_address, (grad_key, grad_value, grad_edge))), change.data_ptr(),
     )  # fmt: skip
 
