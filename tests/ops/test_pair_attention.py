@@ -72,6 +72,7 @@ def test_values_and_gradients(op, awkward: tuple[Tensor, int, int], backend: str
 def test_kernels_for_constant_sizes_and_several_blocks_and_chunks(op, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gnnkit.ops.attention.numba_kernels._MIN_WORK_FOR_CONSTANT", 0)
     monkeypatch.setattr("gnnkit.ops.structure.chunks._MIN_CHUNK_WORK", 0)
+    monkeypatch.setattr("gnnkit.ops.pair_attention.numba._MOST_OF_ONE_CHUNK", 0)
     generator = torch.Generator().manual_seed(0)
     edges = torch.randint(0, 20, (2, 3000), generator=generator)
     for features in (3, 0):

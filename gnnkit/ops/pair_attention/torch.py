@@ -34,7 +34,7 @@ def _ends(graph: _Graph, inputs: PairInputs) -> tuple[Tensor, Tensor, Tensor]:
         return mine, other, averaged
     z = mine + other
     if edge_attr is not None:
-        z = z + (edge_attr @ edge_map.flatten(1)).view(z.shape)  # pyright: ignore[reportOptionalMemberAccess]
+        z = z + (edge_attr @ edge_map.reshape(edge_map.size(0), -1)).reshape(z.shape)  # pyright: ignore[reportOptionalMemberAccess]
     return mine, z, other
 
 
@@ -95,8 +95,9 @@ def pair_attention_backward(
         of_mine, grad_att = steps * att, (steps * other).sum(0)
         grad_key = total(of_mine + of_values, sources, key)
         if edge_attr is not None and edge_map is not None:
-            grad_edge = of_mine.flatten(1) @ edge_map.flatten(1).t()
-            grad_map = (edge_attr.t() @ of_mine.flatten(1)).view(edge_map.shape)
+            rows = of_mine.reshape(graph.num_edges, -1)
+            grad_edge = rows @ edge_map.reshape(edge_map.size(0), -1).t()
+            grad_map = (edge_attr.t() @ rows).reshape(edge_map.shape)
     found = (total(of_mine, targets, query), grad_key, grad_value, grad_att, grad_edge, grad_map)
     return tuple(None if part is None else part.to(dtype) for part in found)
 
