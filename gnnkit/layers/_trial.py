@@ -105,7 +105,7 @@ def difference(found: Sequence[Tensor | None], expected: Sequence[Tensor | None]
     """The largest difference, relative to the largest number of each tensor; infinite where shapes do not fit."""
     if len(found) != len(expected):
         return float("inf")
-    scales = [float(part.abs().max()) for part in expected if part is not None and part.numel()]
+    scales = [float(part.detach().abs().max()) for part in expected if part is not None and part.numel()]
     floor, largest = 1e-3 * max(scales, default=0.0), 0.0
     for mine, truth in zip(found, expected, strict=True):
         # A gradient of zero, and one that is not there, are the same to an optimiser.
