@@ -2,6 +2,7 @@
 
 import typing
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch_geometric.typing import Adj, OptPairTensor, Size
 
 from gnnkit.layers._aggregate import aggregate, aggregates_fused, check_ids, check_pair_call, maps_first
 from gnnkit.layers._fused import has_own_hooks
+from gnnkit.ops.tracing import is_traced
 
 __all__ = ["GINLayer"]
 
@@ -88,7 +90,7 @@ class GINLayer(GINConv):
         own = h if target is source else None if target is None else F.linear(target, first.weight)  # pyright: ignore
         out = add_root(self, aggregate(self, h, edge_index, None, num_dst), own)
         out = out if first.bias is None else out + first.bias  # pyright: ignore[reportOperatorIssue]
-        for part in list(self.nn)[1:]:  # pyright: ignore[reportArgumentType]
+        for part in islice(self.nn._modules.values(), 1, None):  # pyright: ignore[reportFunctionMemberAccess]
             out = part(out)
         return out
 
@@ -97,7 +99,10 @@ def add_root(layer: Any, out: Tensor, own: Tensor | None) -> Tensor:
     """What was heard, plus 1 + eps times one's own."""
     if own is None:
         return out
-    factor = 1 + layer.eps
+    eps = layer.eps
+    if not eps.requires_grad and out.dtype == own.dtype == eps.dtype and eps.device.type == "cpu" and not is_traced():
+        return torch.add(out, own, alpha=1.0 + eps.item())
+    factor = 1 + eps
     if out.dtype == own.dtype == factor.dtype and out.shape == own.shape:
         return torch.addcmul(out, own, factor)
     return out + factor * own
