@@ -23,6 +23,9 @@ from gnnkit.ops.tracing import is_traced
 
 LINEAR, EXTREME = ("add", "sum", "mean"), ("max", "min")
 
+# Features so many times as wide as what they are mapped to take longer to be read than to be multiplied.
+_WIDE = 2
+
 Pair = tuple[Tensor, Tensor | None]
 
 
@@ -219,6 +222,12 @@ def convolve_pair(
     target = None if root_map is None else target
     if maps_first(layer, source, edge_weight, neighbour_map):
         weight, bias = neighbour_map.weight, neighbour_map.bias
+        if target is source and is_plain(root_map) and source.size(-1) >= _WIDE * weight.size(0):  # pyright: ignore
+            # Wide features are read once for both products.
+            both = F.linear(source, torch.cat([weight, root_map.weight]))  # pyright: ignore
+            heard, own = both.chunk(2, dim=-1)
+            out = aggregate(layer, heard, edge_index, edge_weight, num_dst) + own
+            return out if bias is None else out + bias  # pyright: ignore
         out = aggregate(layer, F.linear(source, weight), edge_index, edge_weight, num_dst)  # pyright: ignore
         if target is not None and is_plain(root_map):
             return out + F.linear(target, root_map.weight, bias)  # pyright: ignore

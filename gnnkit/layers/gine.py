@@ -10,7 +10,7 @@ from torch_geometric.typing import Adj, OptPairTensor, Size
 from gnnkit.layers._aggregate import aggregates_fused, check_ids, check_pair_call
 from gnnkit.layers._checks import check_graph_input
 from gnnkit.layers._fused import has_own_hooks, towards_targets
-from gnnkit.layers.gin import add_root, check_widths
+from gnnkit.layers._isomorphism import add_root, check_widths
 from gnnkit.ops import edge_relu_sum
 
 __all__ = ["GINELayer"]

@@ -14,8 +14,7 @@ from torch_geometric.data import HeteroData
 from torch_geometric.nn import models
 
 import gnnkit
-from gnnkit.layers import GATLayer, GCNLayer, SAGELayer
-from gnnkit.layers import accelerate as module
+from gnnkit.layers import GATLayer, GCNLayer, SAGELayer, _trial
 from gnnkit.layers._trial import difference
 from gnnkit.layers.accelerate import accelerate, decelerate
 
@@ -31,7 +30,7 @@ def example():
 @pytest.fixture
 def any_speed(monkeypatch):
     """Clocks play no part: all sides take the same time."""
-    monkeypatch.setattr(module, "seconds", lambda sides, device: [1.0 for _ in sides])
+    monkeypatch.setattr(_trial, "seconds", lambda sides, device: [1.0 for _ in sides])
 
 
 class Net(nn.Module):
@@ -214,7 +213,7 @@ def test_what_stays_says_why(example, monkeypatch):
         GATLayer(16, 16),
     )
     model.spare = pyg.GCNConv(16, 16)
-    monkeypatch.setattr(module, "seconds", lambda sides, device: [1.0, 0.5])
+    monkeypatch.setattr(_trial, "seconds", lambda sides, device: [1.0, 0.5])
     report = accelerate(model, example)
     assert [layer.name for layer in report.swapped] == ["convs.0"]
     assert [(layer.name, layer.reason) for layer in report.left] == [
@@ -231,10 +230,10 @@ def test_what_stays_says_why(example, monkeypatch):
 
 def test_what_is_slower_or_differs_is_undone(example, monkeypatch):
     model = models.GCN(16, 8, 2, 4)
-    monkeypatch.setattr(module, "seconds", lambda sides, device: [1.0, 1.2])
+    monkeypatch.setattr(_trial, "seconds", lambda sides, device: [1.0, 1.2])
     report = accelerate(model, example)
     assert [layer.reason for layer in report.layers] == ["it would be slower (1200.00 ms, PyG's 1000.00 ms)"] * 2
-    monkeypatch.setattr(module, "seconds", lambda sides, device: [1.0, 1.0])
+    monkeypatch.setattr(_trial, "seconds", lambda sides, device: [1.0, 1.0])
     monkeypatch.setattr(
         GCNLayer, "forward", lambda self, *given, **named: pyg.GCNConv.forward(self, *given, **named) * 1.001
     )
