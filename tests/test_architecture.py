@@ -20,6 +20,7 @@ _MODELS = {"ops", "graph", "layers", "sequence", "temporal", "relational"}
 _NUMBERS = {"metrics", "ranking", "statistics"}
 _BELOW_FORECASTING = {*_MODELS, *_NUMBERS, "settings", "data", "training", "report"}
 ALLOWED: dict[str, set[str]] = {
+    "differences": set(),
     "kept_files": set(),
     "kept_tensors": set(),
     "settings": set(),
@@ -42,7 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "testing": {"settings", "temporal", "training", "report", "forecasting"},
     "cli": {*_BELOW_FORECASTING, "studies", "forecasting", "compare", "testing"},
 }
-EVERYWHERE = {"_optional", "_user_cache", "_registry", "kept_files", "kept_tensors"}
+EVERYWHERE = {"_optional", "_user_cache", "_registry", "kept_files", "kept_tensors", "differences"}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -11,11 +11,11 @@ from gnnkit.training.finite import (
     check_exploded,
     check_finite,
     check_losses,
+    check_step,
     check_weights,
     largest_gradients,
     shown_numbers,
 )
-from gnnkit.training.fit import _check_finite
 
 
 def test_a_figure_is_named_with_its_place_and_what_to_lower():
@@ -70,8 +70,8 @@ def test_half_precision_that_overflows_says_so():
     settings = TrainingSettings(precision="16-mixed")
     with pytest.raises(
         FloatingPointError,
-        match=r"the training loss is inf at epoch 2, step 7: lower .*, or train with precision bf16-mixed or 32-true, as "
-        r"16-mixed overflows above 65504, or look for extreme values in the series \(the batch is of training windows",
+        match=r"the training loss is inf at epoch 2, step 7: lower .*, or train with precision bf16-mixed or 32-true, "
+        r"as 16-mixed overflows above 65504, or look for extreme values in the series \(the batch is of training",
     ):
-        _check_finite("the training loss", math.inf, 2, 7, settings, torch.tensor([3]))
-    _check_finite("the training loss", 1.0, 2, 7, settings)
+        check_step("the training loss", math.inf, 2, 7, settings, torch.tensor([3]))
+    check_step("the training loss", 1.0, 2, 7, settings)

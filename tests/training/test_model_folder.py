@@ -12,10 +12,15 @@ def keep(snapshots):
     snapshots.save(MODEL, torch.optim.Adam(MODEL.parameters()), {"step": 1})
 
 
-def cut_off(out, snapshots):
-    with pytest.raises(KeyboardInterrupt, match="goes on from there"), model_folder(out, snapshots, is_model=False):
+def stop(out, snapshots):
+    with model_folder(out, snapshots, is_model=False):
         keep(snapshots)
         raise KeyboardInterrupt
+
+
+def cut_off(out, snapshots):
+    with pytest.raises(KeyboardInterrupt, match="goes on from there"):
+        stop(out, snapshots)
 
 
 def test_a_training_that_was_cut_off_is_gone_on_with_and_no_other_begun(tmp_path):
@@ -25,9 +30,7 @@ def test_a_training_that_was_cut_off_is_gone_on_with_and_no_other_begun(tmp_path
     check_model_folder(out, is_model=False)
     other = model_snapshots(out, {"epochs": 4})
     with (
-        pytest.raises(
-            ValueError, match=r"holds a training that is not over, with another epochs \(3 there, and 4 now\)"
-        ),
+        pytest.raises(ValueError, match=r"holds a training that is not over, with another epochs \(3 there"),
         model_folder(out, other, is_model=False),
     ):
         pass
