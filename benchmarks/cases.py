@@ -7,7 +7,9 @@ from functools import partial
 from typing import Any
 
 import torch
+from attention_sides import model_sides, molecule_model_sides
 from contest import Case, Side
+from inputs import molecules, power_law_graph
 from sides import (
     ARXIV,
     CORA,
@@ -15,6 +17,7 @@ from sides import (
     graph_sides,
     half_sides,
     hop_sides,
+    model_sides,
     molecule_sides,
     relational_sides,
     tgcn_sides,
@@ -74,6 +77,29 @@ def _arxiv_cases() -> list[Case]:
         layer = options["layer"]
         build = partial(graph_sides, csr=True, **options, **ARXIV)
         cases.append(Case(f"{layer}-arxiv-csr", f"{layer.upper()}Layer, 2.3 M edges, CSR adj_t", build))
+    return cases
+
+
+def _pair_attention_cases() -> list[Case]:
+    cases = []
+    for layer, title in (("gatv2", "GATv2"), ("transformer", "Transformer")):
+        cora = partial(model_sides, layer=layer, sizes=(64, 8, 8, 7), **CORA)
+        arxiv = partial(model_sides, layer=layer, sizes=(128, 16, 8, 40), **ARXIV)
+        few = partial(molecule_model_sides, layer=layer, count=128)
+        text, memory = f"{title} model of two layers, training step", layer == "gatv2"
+        cases += [
+            Case(f"{layer}-model-cora", f"{text}, Cora's size", cora, 1.5, 3),
+            Case(
+                f"{layer}-model-arxiv",
+                f"{text}, 2.3 M edges",
+                arxiv,
+                4,
+                8,
+                memory=memory,
+                warm_up=f"{layer}-model-cora",
+            ),
+            Case(f"{layer}-model-molecules", f"{text}, 128 molecules, fresh edge_index", few, 1.5, 3, devices=("cpu",)),
+        ]
     return cases
 
 
@@ -156,6 +182,34 @@ def _relational_cases() -> list[Case]:
     return [*cases, Case(name, title, build, memory=True, warm_up="relational-warm-up", facts=facts)]
 
 
+def _model_cases() -> list[Case]:
+    """Models of two layers, against each of PyG's ways."""
+
+    def build(device: torch.device, model: str, size: str, peer: str) -> list[Side]:
+        if size == "molecules":
+            graphs, nodes, sizes, rounds = [molecules(128, seed) for seed in range(8)], 25 * 128, (16, 64, 64), 15
+        elif size == "cora":
+            graphs, nodes, sizes, rounds = [power_law_graph(**CORA)], CORA["num_nodes"], (1_433, 64, 7), 15
+        else:
+            graphs, nodes, sizes, rounds = [power_law_graph(**ARXIV)], ARXIV["num_nodes"], (128, 128, 40), 3
+        return model_sides(device, model, sizes, graphs, nodes, peer=peer, rounds=rounds)
+
+    cases = []
+    for model in ("sage-mean", "sage-max", "gin"):
+        for size, words in (
+            ("cora", "Cora's size"), ("arxiv", "2.3 M edges"), ("molecules", "128 molecules, fresh")
+        ):  # fmt: skip
+            for peer in ("scatter", "csr"):
+                title = f"two-layer {model} step, {words}, PyG on {'CSR adj_t' if peer == 'csr' else 'an edge list'}"
+                is_slow = peer == "scatter" and (size == "arxiv" or model == "sage-max")
+                least = 4 if is_slow else 1.5
+                part = partial(build, model=model, size=size, peer=peer)
+                # PyG has no largest of a sparse matrix on a GPU.
+                devices = ("cpu",) if (model, peer) == ("sage-max", "csr") else ("cpu", "cuda")
+                cases.append(Case(f"model-{model}-{size}-{peer}", title, part, least, 2 * least, devices=devices))
+    return cases
+
+
 def _named(cases: list[Case]) -> dict[str, Case]:
     return {case.name: case for case in cases}
 
@@ -165,12 +219,14 @@ CASES = _named(
     [
         *_cora_cases(),
         *_arxiv_cases(),
+        *_pair_attention_cases(),
         *_temporal_cases(),
         Case("hop-levels", "hop levels, 1024 sources, 169 k nodes", hop_sides, 10, 50, gate=0, devices=("cpu",)),
         Case("windows", "windows of 207 × 34,272", window_sides, timed=False, memory=True, gate=None, devices=("cpu",)),
         *_large_cases(),
         *_growth_cases(),
         *_small_cases(),
+        *_model_cases(),
     ]
 )
 #: Layers of relational messages.

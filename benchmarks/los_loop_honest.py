@@ -34,8 +34,9 @@ from gnnkit.data import GraphSeries, los_loop, make_windows
 from gnnkit.forecasting import FitSettings, FittedForecaster, evaluate_forecaster, train_forecaster
 from gnnkit.forecasting.baselines import BASELINES
 from gnnkit.report.markdown import markdown_table
-from gnnkit.statistics.paired import judge_together
-from gnnkit.statistics.spans import SPANS, span_numbers, span_score, span_test
+from gnnkit.report.numbers import format_p
+from gnnkit.statistics.spans import SPANS, compare_scores, span_numbers, span_score
+from gnnkit.statistics.step_down import judge_family
 from gnnkit.temporal import MODELS
 from gnnkit.training import predict
 
@@ -293,17 +294,17 @@ def _tests(errors: pd.DataFrame) -> str:
                     for one in (name, against)
                 ]
                 scores = [span_score(table, counts, spans, squared=metric == "RMSE") for table in tables]
-                tests.append(span_test(*scores))
+                tests.append(compare_scores(*scores))
                 seeds = " and ".join(str(len(table)) for table in tables)
                 lines.append([f"`{name}` less `{against}`", f"{5 * horizon} min", metric, seeds, str(len(counts))])
     if not lines:
         return ""
-    judged = judge_together(tests, 0.95)
+    judged = judge_family(tests, 0.95)
     lines = [
-        [*line, f"{found.difference:+.4f} ({found.low:+.4f} to {found.high:+.4f})", f"{found.p_value:.2g}"]
+        [*line, f"{found.difference:+.4f} ({found.low:+.4f} to {found.high:+.4f})", format_p(found.p_value)]
         for line, found in zip(lines, judged, strict=True)
     ]
-    titles = ["pair", "up to", "error", "seeds", "windows", "difference (95%)", f"p, Holm over these {len(lines)}"]
+    titles = ["pair", "up to", "error", "seeds", "windows", "difference (95%)", f"p, corrected over these {len(lines)}"]
     return (
         "\n## With neighbours and without, tested window by window\n\nOne model with its neighbours' histories and "
         f"without them: Student's t over {SPANS} spans of test windows (Ibragimov and Müller, 2010), the noise between "

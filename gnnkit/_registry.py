@@ -7,10 +7,12 @@ import importlib.util
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
+from pkgutil import resolve_name
 from types import ModuleType
 from typing import Any, Protocol, TypeVar
 
@@ -49,7 +51,7 @@ class Registry(MutableMapping[str, Record]):
         kind: What a record is, for messages, e.g. `"model"`.
         make: Called with a name and what is registered under it; gives the record, or raises a `ValueError`.
         group: Of entry points.
-        records: The first ones.
+        records: The first ones; or where they stand, `module:name`, to be imported when the first record is asked for.
 
     Raises:
         UnknownName: On look-up, for a name that is none of these; it is a `KeyError` and a `ValueError`, and tells the
@@ -62,15 +64,23 @@ class Registry(MutableMapping[str, Record]):
     """
 
     def __init__(
-        self, kind: str, make: Callable[[str, Any], Record], *, group: str, records: Iterable[Record] = ()
+        self, kind: str, make: Callable[[str, Any], Record], *, group: str, records: Iterable[Record] | str = ()
     ) -> None:
         self.kind, self.make, self.group = kind, make, group
-        self._records: dict[str, Record] = {record.name: record for record in records}
-        self._own = frozenset(self._records)
+        self._first = records
         self._assigned: set[str] = set()
         self._located: dict[tuple[str, str], Record] = {}
         self._broken: dict[str, str] = {}
         self._complete = False
+
+    @cached_property
+    def _own(self) -> Mapping[str, Record]:
+        first: Iterable[Record] = resolve_name(self._first) if isinstance(self._first, str) else self._first
+        return {record.name: record for record in first}
+
+    @cached_property
+    def _records(self) -> dict[str, Record]:
+        return dict(self._own)
 
     def __getitem__(self, name: str) -> Record:
         if name not in self._records:

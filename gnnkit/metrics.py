@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FORECAST_METRICS", "accuracy", "corr", "mae", "mape", "r2", "rmse", "rse", "var_score"]
+__all__ = ["FORECAST_METRICS", "accuracy", "corr", "forecast_metrics", "mae", "mape", "r2", "rmse", "rse", "var_score"]
 
 
 def mae(predicted: Any, true: Any, mask: Any = None) -> float:
@@ -152,6 +152,40 @@ def corr(predicted: Any, true: Any) -> float:
 FORECAST_METRICS: Mapping[str, Callable[..., float]] = MappingProxyType(
     {"mae": mae, "rmse": rmse, "mape": mape, "accuracy": accuracy, "r2": r2, "var": var_score}
 )
+
+
+def forecast_metrics(predicted: Any, true: Any) -> dict[str, float]:
+    """All of `FORECAST_METRICS` by name, with the errors made once for all of them.
+
+    Args:
+        predicted: ŷ, any shape.
+        true: y, the same shape; all of them count.
+
+    Raises:
+        ValueError: The shapes differ.
+
+    Example:
+        >>> found = forecast_metrics([1.0, 2.0], [2.0, 4.0])
+        >>> found["mae"], found["mape"], list(found) == list(FORECAST_METRICS)
+        (1.5, 50.0, True)
+    """
+    y_hat, y = _observed("forecast_metrics", predicted, true, None)
+    if not y.size:
+        return dict.fromkeys(FORECAST_METRICS, math.nan)
+    error = y - y_hat
+    size, squared, norm = np.abs(error), float(error @ error), float(y @ y)
+    counts = y != 0
+    shares = size / np.abs(y) if counts.all() else size[counts] / np.abs(y[counts])
+    y_apart, apart = y - y.mean(), error - error.mean()
+    total = float(y_apart @ y_apart)
+    return {
+        "mae": float(size.mean()),
+        "rmse": math.sqrt(squared / y.size),
+        "mape": float(100.0 * shares.mean()) if shares.size else math.nan,
+        "accuracy": 1.0 - math.sqrt(squared) / math.sqrt(norm) if norm > 0 else math.nan,
+        "r2": 1.0 - squared / total if total > 0 else math.nan,
+        "var": 1.0 - float(apart @ apart) / total if total > 0 else math.nan,
+    }
 
 
 def _observed(name: str, predicted: Any, true: Any, mask: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

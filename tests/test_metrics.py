@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn import metrics as sk
 
-from gnnkit.metrics import FORECAST_METRICS, accuracy, corr, mae, mape, r2, rmse, rse, var_score
+from gnnkit.metrics import FORECAST_METRICS, accuracy, corr, forecast_metrics, mae, mape, r2, rmse, rse, var_score
 
 TRUE = np.array([[1.0, 2.0, 0.0], [4.0, 5.0, 6.0]])
 PREDICTED = np.array([[2.0, 2.0, 1.0], [4.0, 3.0, 9.0]])
@@ -51,6 +51,16 @@ def test_nothing_observed_is_nan(name):
 @pytest.mark.parametrize("name", ["accuracy", "r2", "var"])
 def test_a_score_relative_to_nothing_is_nan(name):
     assert math.isnan(FORECAST_METRICS[name](np.ones(3), np.zeros(3)))
+
+
+@pytest.mark.parametrize(
+    ("predicted", "true"),
+    [(PREDICTED, TRUE), (TRUE, TRUE), (np.ones(3), np.zeros(3)), (np.arange(3.0), np.full(3, 2.0)), ([], [])],
+)
+def test_all_at_once_are_each_for_itself(predicted, true):
+    found = forecast_metrics(predicted, true)
+    alone = {name: measure(predicted, true) for name, measure in FORECAST_METRICS.items()}
+    assert found == pytest.approx(alone, rel=1e-12, nan_ok=True)
 
 
 def test_shapes_must_agree():

@@ -193,3 +193,16 @@ def test_a_registry_shows_its_kind_and_its_names():
     registry = Registry("data set", lambda name, value: value, group="none", records=[DATASETS["simulated"]])
     assert repr(registry) == "Registry('data set', ['simulated'])"
     assert repr(registry.keys()) == "KeysView(Registry('data set', ['simulated']))"
+
+
+def test_first_records_that_stand_elsewhere_are_imported_with_the_first_look(tmp_path, monkeypatch):
+    code = "from gnnkit.data import DATASETS\nRECORDS = [DATASETS['simulated'], DATASETS['los-loop']]\n"
+    (tmp_path / "first_records.py").write_text(code, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    registry = Registry("data set", lambda name, value: value, group="none", records="first_records:RECORDS")
+    assert "first_records" not in sys.modules
+    assert registry.names() == ["simulated", "los-loop"]
+    del registry["los-loop"]
+    assert registry.is_first("simulated")
+    assert list(registry) == ["simulated"]
+    sys.modules.pop("first_records")

@@ -18,13 +18,16 @@ from gnnkit.cli import (
     check_model,
     compare,
     evaluate,
+    export,
     forecast,
     graph,
     judge,
     nodes,
+    quick,
     relations,
     report,
     sequence,
+    serve,
     text,
     train,
 )
@@ -49,7 +52,7 @@ class _Verbs(TyperGroup):
 
 
 app = typer.Typer(cls=_Verbs, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
-for _verb in (compare, judge, report, train, evaluate, forecast, check_model, names, sequence):
+for _verb in (compare, quick, judge, report, train, evaluate, forecast, export, serve, check_model, names, sequence):
     app.add_typer(_verb.app)
 for _name, _verbs in {"text": text, "nodes": nodes, "graph": graph, "relations": relations}.items():
     app.add_typer(_verbs.app, name=_name)

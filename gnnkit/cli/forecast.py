@@ -13,9 +13,6 @@ from gnnkit.cli.options import help_text, named_option
 
 if TYPE_CHECKING:
     import pandas as pd
-    from torch import Tensor
-
-    from gnnkit.data import GraphSeries
 
 __all__ = ["app", "forecast"]
 
@@ -47,17 +44,14 @@ def forecast(
     out: Annotated[Path | None, named_option("Output", "CSV file for the forecast (printed).")] = None,
 ) -> None:
     from gnnkit.forecasting import forecast_frame, load_fitted, read_latest
+    from gnnkit.forecasting.forecast import silent_nodes
 
     check_file(out, series)
     fitted = load_fitted(folder)
     latest = read_latest(series, fitted, step_minutes=step_minutes, covariates=covariates)
-    history = fitted.config["history"]
-    _warn(
-        latest,
-        latest.values[-history:, :, 0].isnan().all(dim=0),
-        f"the last {history} rows",
-        "the last value before them stands in, or the training mean",
-    )
+    remark = silent_nodes(latest, fitted.config["history"])
+    if remark is not None:
+        typer.echo(f"gnnkit: {remark}", err=True)
     text = _wide(
         forecast_frame(fitted, latest, coverage=coverage)
     ).to_csv()  # float32 in as many digits as tell it apart
@@ -77,13 +71,3 @@ def _wide(found: pd.DataFrame) -> pd.DataFrame:
     wide = wide[[*(("forecast", node) for node in nodes), *ends]]
     wide.columns = [node if end == "forecast" else f"{node} {end}" for end, node in wide.columns]
     return wide
-
-
-def _warn(series: GraphSeries, silent: Tensor, where: str, what: str) -> None:
-    """Name, on the error stream, the nodes of which nothing is known."""
-    nodes = silent.nonzero().flatten().tolist()
-    if nodes:
-        names = ", ".join(series.node_names[node] for node in nodes[:5]) + (", …" if len(nodes) > 5 else "")
-        typer.echo(
-            f"gnnkit: {len(nodes)} of {series.num_nodes} nodes have no value in {where}: {names}; {what}", err=True
-        )

@@ -8,6 +8,7 @@ from typing import Any, Self
 import pandas as pd
 
 from gnnkit.compare.findings import ABLATION, VERDICTS
+from gnnkit.compare.questions import PLANNED
 from gnnkit.compare.report import plots
 from gnnkit.compare.report.html import write_report
 from gnnkit.compare.report.notebook import render_notebook
@@ -48,24 +49,24 @@ class Comparison(Results):
             horizon: steps ahead (default: the largest that was scored).
 
         Returns:
-            Whether the graph helps, where a model was also trained without it (`ablate_graph`; it is judged at the
-            largest horizon); else how the best graph model does against the best sequence model, both chosen on the
-            validation rows; else how the best of all models does against the next one. `gnnkit.compare.VERDICTS.of`
-            gives all verdicts as numbers.
+            Whether the graph helps, where a model was also trained without it (`ablate_graph`); else how the best graph
+            model does against the best sequence model, both chosen on the validation rows; else how a model with
+            neighbours does against the same without; else how the best of all models does against the next one, which
+            is exploratory. `gnnkit.compare.VERDICTS.of` gives all verdicts as numbers.
 
         Raises:
             ValueError: a horizon that was not scored.
         """
         largest = max(self.horizons)
         horizon = self._known("horizon", horizon, self.horizons) if horizon is not None else largest
-        ablation = ABLATION.of(self)
-        if ablation is not None and ablation.horizon == horizon:
-            return ablation.sentence
         told = [each for each in VERDICTS.of(self) if (each.horizon, each.metric) == (horizon, "mae")]
-        for kind in ("too-few", "families", "winner"):
+        ablation = ABLATION.of(self)
+        for kind in ("too-few", *PLANNED, "winner"):
+            if kind == "families" and ablation is not None and ablation.horizon == horizon:
+                return ablation.sentence  # that the question has no answer
             found = next((each for each in told if each.kind == kind), None)
             if found is not None:
-                return found.sentence
+                return f"Exploratory: {found.sentence}" if kind == "winner" else found.sentence
         return "No two models were compared, so there is no verdict; the scores stand alone."
 
     def table(self, horizon: int | None = None, metric: str = "mae", *, score: str = "averaged") -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,13 +11,20 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from gnnkit.compare.conditions import BASE, Condition
+from gnnkit.compare.conditions import BASE, Adjacency, Condition
 from gnnkit.compare.scores import Outcome
 from gnnkit.metrics import mae, rmse
 from gnnkit.statistics.bootstrap import seed_scores
 from gnnkit.statistics.enough import is_enough
-from gnnkit.statistics.paired import PairedTest
-from gnnkit.statistics.spans import FEWEST_SEASONS, SPANS, SpanScore, span_numbers, span_score, span_test
+from gnnkit.statistics.spans import (
+    FEWEST_SEASONS,
+    SPANS,
+    Compared,
+    SpanScore,
+    compare_scores,
+    span_numbers,
+    span_score,
+)
 
 __all__ = ["METRICS", "ErrorTable", "Fit", "PairSums", "sum_errors"]
 
@@ -172,11 +179,35 @@ class ErrorTable:
             self._span_scores[key] = self._by_span(self.window_errors(model, horizon, metric), horizon, metric)
         return self._span_scores[key]
 
-    def test(
+    def compare(
         self, a: Float[np.ndarray, "S W"], b: Float[np.ndarray, "Z W"], horizon: int, metric: str = "mae"
-    ) -> PairedTest:
+    ) -> Compared:
         """The test of two errors on the windows of a horizon."""
-        return span_test(*(self._by_span(errors, horizon, metric) for errors in (a, b)))
+        return compare_scores(*(self._by_span(errors, horizon, metric) for errors in (a, b)))
+
+    def paired_errors(
+        self, model: str, adjacency: Adjacency, horizon: int, *, without: Collection[int] = ()
+    ) -> tuple[Float[np.ndarray, "S W"], Float[np.ndarray, "S W"]] | None:
+        """Absolute errors of a model on the given graph and on another, row by row of one seed.
+
+        A seed has the same first weights and the same order of batches on every graph: what is luck in them cancels.
+
+        Args:
+            model, adjacency, horizon: which model, the other graph, and P.
+            without: seeds that are left out.
+
+        Returns:
+            None where no seed was trained on both.
+        """
+        conditions = BASE, Condition(adjacency=adjacency)
+        if any((model, condition) not in self.fits for condition in conditions):
+            return None
+        given, other = (self.seeds(model, condition) for condition in conditions)
+        both = [seed for seed in other if seed in given and seed not in without]
+        if not both:
+            return None
+        ours, theirs = (self.window_errors(model, horizon, condition=condition) for condition in conditions)
+        return ours[[given.index(seed) for seed in both]], theirs[[other.index(seed) for seed in both]]
 
     def _by_span(self, errors: Float[np.ndarray, "S W"], horizon: int, metric: str) -> SpanScore:
         return span_score(errors, self._counts[horizon], self.spans(horizon), squared=metric == "rmse")

@@ -13,10 +13,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from gnnkit.compare.conditions import Condition
 from gnnkit.compare.errors import ErrorTable
 from gnnkit.compare.folds import Fold, JoinedWindows, join_outcomes
 from gnnkit.compare.forecasts.align import Aligned
 from gnnkit.compare.jobs import Job
+from gnnkit.compare.questions import NO_GRAPH, Question, planned_questions
 from gnnkit.compare.scores import Outcome
 from gnnkit.compare.spec.comparison import FinalSpec
 from gnnkit.compare.store import StoredJob
@@ -24,6 +26,7 @@ from gnnkit.data import GraphSeries, Windows
 from gnnkit.forecasting.baselines import BASELINES
 from gnnkit.metrics import mae
 from gnnkit.statistics.spans import span_numbers
+from gnnkit.temporal import MODELS
 
 __all__ = ["Evidence", "best_by_validation", "has_graph"]
 
@@ -127,6 +130,26 @@ class Evidence:
         return best_by_validation(self.base, torch.cat(y), torch.cat(mask))
 
     @cached_property
+    def questions(self) -> list[Question]:
+        """What was fixed before training, or is chosen on validation rows; none where there is no graph."""
+        if not has_graph(self.series):
+            return []
+        validation: dict[str, list[float]] = {}
+        for outcome in self.base:
+            if outcome.fitted is not None:
+                validation.setdefault(outcome.model, []).append(outcome.fitted.best_val_mae)
+        there = {outcome.model for outcome in self.base if outcome.family != "baseline"}
+        without = {outcome.model for outcome in self.outcomes if outcome.condition == Condition(adjacency=NO_GRAPH)}
+        # Of forecasts made elsewhere a name says nothing.
+        twins = {name: _twin(name) for name in self.table.models if name in validation}
+        return planned_questions(
+            self.pair,
+            {name: twin for name, twin in twins.items() if twin in there},
+            {name: float(np.mean(errors)) for name, errors in validation.items()},
+            [name for name in self.table.models if name in there & without],
+        )
+
+    @cached_property
     def beside(self) -> tuple[str, str] | None:
         """The two models whose errors are laid beside each other: `pair`; without one, and where there are forecasts
         made elsewhere, the first two of these that were named, or the only one and the last value."""
@@ -139,6 +162,11 @@ class Evidence:
     def judged(self) -> list[int]:
         """The horizons whose windows are enough for a verdict."""
         return [p for p in self.spec.horizons if self.table.is_enough(p, self.spec.confidence)]
+
+
+def _twin(name: str) -> str:
+    """The registry's name of the same model without neighbours; empty where there is none."""
+    return (MODELS[name].graphless_twin or "") if name in MODELS else ""
 
 
 def has_graph(series: GraphSeries) -> bool:

@@ -10,13 +10,14 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from gnnkit.compare.fold_choice import choose_folds, fold_splits
 from gnnkit.compare.scores import Outcome
 from gnnkit.compare.spec.comparison import ComparisonSpec, FinalSpec
-from gnnkit.data import FIRST_FOLD, GraphSeries, Windows, WindowSplits, infer_settings, rolling_splits
-from gnnkit.forecasting.settle import load_series, settle
+from gnnkit.data import GraphSeries, Windows, WindowSplits, infer_settings, window_sizes
+from gnnkit.forecasting.settle import settle
 from gnnkit.training import FitResult
 
-__all__ = ["Fold", "JoinedWindows", "fold_series", "join_outcomes", "load_for", "read_split", "settle_folds"]
+__all__ = ["Fold", "JoinedWindows", "fold_series", "join_outcomes", "settle_folds"]
 
 
 @dataclass(frozen=True)
@@ -27,22 +28,8 @@ class Fold:
     windows: WindowSplits
 
 
-def read_split(spec: ComparisonSpec) -> tuple[float, float, float] | None:
-    """The shares that a series is read with: what is made of its training rows, as a graph, is made of these."""
-    return spec.split if spec.folds == 1 else FIRST_FOLD
-
-
-def load_for(spec: ComparisonSpec) -> GraphSeries:
-    """The data that a comparison names.
-
-    Raises:
-        ValueError: as `gnnkit.forecasting.load_series`.
-    """
-    return load_series(spec.model_copy(update={"split": read_split(spec)}))
-
-
 def settle_folds(spec: ComparisonSpec, series: GraphSeries) -> tuple[FinalSpec, GraphSeries, list[str]]:
-    """Fill in what a spec leaves to the data, from rows that no fold tests.
+    """Fill in what a spec leaves to the data, from rows that no fold tests; the number of folds from all rows.
 
     With several folds the series has the split of the first: season, form, audit and tuning see no row that is tested,
     and nor does the choice of models by their validation errors (`join_outcomes`). The first histories of validation
@@ -54,20 +41,32 @@ def settle_folds(spec: ComparisonSpec, series: GraphSeries) -> tuple[FinalSpec, 
     Raises:
         ValueError: as there; or too few rows for so many folds.
     """
-    if spec.folds == 1 or not isinstance(series, GraphSeries):
-        return settle(spec, series, FinalSpec)
-    early = dataclasses.replace(series, split=rolling_splits(series.num_rows, spec.folds)[0])
-    season = infer_settings(early, history=spec.history, horizons=spec.horizons).season
-    first = rolling_splits(series.num_rows, spec.folds, season=season)[0]
-    final, settled, sentences = settle(spec, dataclasses.replace(early, split=first, season=season), FinalSpec)
-    tested = 100 * (series.num_rows - first.test.start) / series.num_rows
-    about = f"{spec.folds} folds with rolling origins test the last {tested:.0f}% of the rows, each row once; what is"
-    sentences.append(f"{about} chosen, for the data or among models, is chosen on the rows before the first of them.")
-    return final.model_copy(update={"reach_back": True}), settled, sentences
+    folds, why = choose_folds(spec, series) if isinstance(series, GraphSeries) else (1, "")
+    if folds == 1:
+        final, settled, sentences = settle(spec, series, FinalSpec)
+        return final.model_copy(update={"folds": 1}), settled, [*sentences, *([why] if why else [])]
+    rows, asked = series.num_rows, {"history": spec.history, "horizons": spec.horizons}
+    early = series.with_split(fold_splits(rows, folds, max(window_sizes(series, **asked)[1]), None)[0])
+    known = infer_settings(early, **asked)
+    first = fold_splits(rows, folds, max(known.horizons), known.season)[0]
+    early = dataclasses.replace(early.with_split(first), season=known.season)
+    final, settled, sentences = settle(spec, early, FinalSpec)
+    first = fold_splits(rows, folds, max(final.horizons), settled.season)[0]
+    settled = settled.with_split(first)
+    about = (
+        f"{folds} folds with rolling origins test the last {100 * (rows - first.test.start) / rows:.0f}% of the rows"
+    )
+    sentences.append(
+        f"{about}, each row once; what is chosen, for the data or among models, is chosen on the rows before the first "
+        "of them."
+    )
+    if settled.make_graph is not None:
+        sentences.append("Each fold makes the graph anew, of its own training rows; the one shown is the first fold's.")
+    return final.model_copy(update={"folds": folds, "reach_back": True}), settled, sentences
 
 
 def fold_series(spec: FinalSpec, series: GraphSeries, fold: int) -> GraphSeries:
-    """The series with the split of a fold, counted from 0.
+    """The series with the split of a fold, counted from 0, and with the graph that its training rows make.
 
     Args:
         spec: has the number of folds.
@@ -76,7 +75,7 @@ def fold_series(spec: FinalSpec, series: GraphSeries, fold: int) -> GraphSeries:
     """
     if spec.folds == 1:
         return series
-    return dataclasses.replace(series, split=rolling_splits(series.num_rows, spec.folds, season=series.season)[fold])
+    return series.with_split(fold_splits(series.num_rows, spec.folds, max(spec.horizons), series.season)[fold])
 
 
 class JoinedWindows:
@@ -86,7 +85,7 @@ class JoinedWindows:
         parts: those of each fold, the earliest first; each holds all its targets.
 
     Example:
-        >>> from gnnkit.data import make_windows, simulate_traffic
+        >>> from gnnkit.data import make_windows, rolling_splits, simulate_traffic
         >>> series = simulate_traffic(num_nodes=4, days=2)
         >>> splits = rolling_splits(series.num_rows, 2)
         >>> folds = [dataclasses.replace(series, split=split) for split in splits]

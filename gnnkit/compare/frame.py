@@ -11,7 +11,6 @@ from typing import Any
 from rich.console import Console
 
 from gnnkit.compare.comparison import Comparison
-from gnnkit.compare.folds import read_split
 from gnnkit.compare.output import check_output, write_output
 from gnnkit.compare.runner import run
 from gnnkit.compare.spec.comparison import ComparisonSpec, make_spec
@@ -46,7 +45,7 @@ def compare(
         graph: its graph: a networkx graph (an undirected edge counts both ways; the attribute weight), a frame of edges
             (source, target, weight) or a matrix with names, a scipy sparse matrix, an array or tensor `[N, N]`, an
             `edge_index` or PyG's `Data`; names of nodes are columns of the series. None (default): none.
-        models: names of `gnnkit list`, or registered classes (default: lstm, bilstm, gru, gcn, tgcn).
+        models: names of `gnnkit list`, or registered classes (default: lstm, gru, stid, gcn, tgcn, stid-graph).
         horizons: steps ahead that are scored (default: chosen for the data).
         name: of the data, for the report (default: "series").
         out: folder for the results and the finished fits; one that was cut off goes on where it stopped. None
@@ -80,7 +79,7 @@ def compare(
     """
     given, fields = _sorted(settings)
     spec = make_spec(**{**given, **({} if models is None else {"models": _listed(models)})}, horizons=horizons)
-    read = read_in_memory(series, graph, fields, split=read_split(spec))
+    read = read_in_memory(series, graph, fields, split=spec.split)
     read = replace(read, name=name) if name else read
     if out is not None:
         check_output(out)

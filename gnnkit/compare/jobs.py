@@ -25,7 +25,6 @@ from gnnkit.data import GraphSeries, WindowSplits, hide_in_outages, latest_train
 from gnnkit.forecasting import fit_windows, train_one
 from gnnkit.forecasting.dry_run import dry_run
 from gnnkit.forecasting.model_settings import FIT_SETTINGS
-from gnnkit.graph import graph_variant
 from gnnkit.statistics.conformal import interval_levels
 from gnnkit.temporal import MODELS, build_forecaster
 from gnnkit.temporal.entry import core_of
@@ -97,24 +96,27 @@ class Job:
         return ", ".join(word for word in words if word)
 
 
-def plan_jobs(spec: ComparisonSpec, chosen: Mapping[str, Mapping[str, Any]] | None = None) -> list[Job]:
+def plan_jobs(
+    spec: ComparisonSpec, chosen: Mapping[str, Mapping[str, Any]] | None = None, standing: Sequence[str] = ()
+) -> list[Job]:
     """The fits that a spec asks for: the main table's first, then ablations of the graph, then learning curves.
 
     Args:
         spec: what is compared.
         chosen: settings by model that a budget chose, with `hidden_channels` and `trials` among them; they come before
             those of the spec.
+        standing: rivals that stand beside the models of the spec (`gnnkit.compare.standing`).
 
     Returns:
-        Every model with every seed; the models of `ablate_graph` on each other graph; every model on each share of the
-        training rows and of hidden inputs.
+        Every model with every seed, and of the rivals those with the first one, where a seed draws nothing; the models
+        of `ablate_graph` on each other graph; every model on each share of the training rows and of hidden inputs.
 
     Example:
         >>> from gnnkit.compare import make_spec
         >>> [job.key for job in plan_jobs(make_spec(models=["tgcn", "gru"], seeds=[0, 1]))]
         ['gru-seed0', 'gru-seed1', 'tgcn-seed0', 'tgcn-seed1']
     """
-    models = sorted(spec.models, key=lambda name: MODELS[name].family == "graph")  # sequence models first
+    models = sorted([*standing, *spec.models], key=lambda name: MODELS[name].family == "graph")  # sequence models first
     pairs = [(name, BASE) for name in models]
     pairs += [
         (name, Condition(adjacency=kind)) for name in spec.ablate_graph for kind in ablation_adjacencies(spec, name)[1:]
@@ -125,7 +127,9 @@ def plan_jobs(spec: ComparisonSpec, chosen: Mapping[str, Mapping[str, Any]] | No
     for name, condition in pairs:
         own = {**spec.settings.get(name, {}), **(chosen or {}).get(name, {})}
         width, trials = own.pop("hidden_channels", spec.hidden_channels), own.pop("trials", 0)
-        for seed, fold in itertools.product(spec.seeds, range(spec.folds)):
+        # A seed draws outages, and nothing in a closed form.
+        once = name in standing and MODELS[name].is_deterministic and not condition.hidden_share
+        for seed, fold in itertools.product(spec.seeds[:1] if once else spec.seeds, range(spec.folds or 1)):
             job = Job(name, seed, condition, width if MODELS[name].has_width else 0, own, trials, fold=fold)
             jobs.setdefault(job.key, job)  # a share of 1 is the base, which is there
     return list(jobs.values())
@@ -169,7 +173,11 @@ def unchanged_graphs(spec: ComparisonSpec, series: GraphSeries) -> dict[Adjacenc
     given = series.edge_index, series.edge_weight
     kinds: tuple[Literal["shuffled", "random"], ...] = ("shuffled", "random")
     found: dict[Adjacency, list[int]] = {kind: [] for kind in kinds}
-    for kind, seed in itertools.product(kinds, spec.seeds if spec.ablate_graph else ()):
+    if not spec.ablate_graph:
+        return found
+    from gnnkit.graph import graph_variant  # PyG: who changes no graph needs none
+
+    for kind, seed in itertools.product(kinds, spec.seeds):
         other = _sorted_edges(*graph_variant(*given, series.num_nodes, kind, seed=seed))
         if all(torch.equal(one, two) for one, two in zip(other, _sorted_edges(*given), strict=True)):
             found[kind].append(seed)
@@ -224,6 +232,8 @@ def job_windows(
         series = latest_training_rows(series, condition.train_share)
     hidden = hide_in_outages(series, condition.hidden_share, seed=seed) if condition.hidden_share > 0 else None
     if condition.adjacency not in ("given", "learned"):
+        from gnnkit.graph import graph_variant
+
         edge_index, edge_weight = graph_variant(
             series.edge_index, series.edge_weight, series.num_nodes, condition.adjacency, seed=seed
         )
@@ -271,7 +281,7 @@ def run_job(
     validation = trained.predicted["val"]
     test = trained.predicted.get("test", validation[:0])
     quantiles: dict[str, Any] = {}
-    if settings.quantiles:
+    if settings.quantiles and not MODELS[name].fits_itself:
         quantiles = {"quantiles": test, "validation_quantiles": validation}
         test, validation = (part[..., settings.quantiles.index(0.5)].contiguous() for part in (test, validation))
     family = MODELS[job.model].family

@@ -30,7 +30,6 @@ from gnnkit.compare.results import (
 from gnnkit.compare.scores import Outcome, score_rows
 from gnnkit.forecasting.baselines import BASELINES, baseline_notes
 from gnnkit.temporal import MODELS
-from gnnkit.temporal.target_only import reads_features
 
 __all__ = ["judge"]
 
@@ -179,7 +178,7 @@ def _target_only(evidence: Evidence) -> list[str]:
     if evidence.series.num_features == 1:
         return []
     models = dict.fromkeys(job.model for job in evidence.jobs)
-    return [*BASELINES, *(model for model in models if not reads_features(MODELS[model].arguments))]
+    return [*BASELINES, *(model for model in models if MODELS[model].sees_target_alone)]
 
 
 def _describe(evidence: Evidence) -> DataFacts:

@@ -12,6 +12,7 @@ from typing import Any
 from gnnkit.compare.report.html import write_report
 from gnnkit.compare.report.latex import write_latex
 from gnnkit.compare.report.markdown import write_markdown
+from gnnkit.compare.report.paired_tests import write_tests
 from gnnkit.compare.results import Results
 from gnnkit.compare.spec.comparison import ComparisonSpec, make_spec
 from gnnkit.kept_files import (
@@ -38,7 +39,7 @@ __all__ = [
     "write_output",
 ]
 
-OUTPUT_FILES = ("rows.csv", "rows.parquet", "report.html", "report.md", "tables.tex", "results.json")
+OUTPUT_FILES = ("rows.csv", "rows.parquet", "tests.csv", "report.html", "report.md", "tables.tex", "results.json")
 _KEPT = ("spec.json", "jobs", "track")
 """What a run that is not over has: what it goes on from, and what its tracker wrote."""
 _GROWING = ("models", "seeds", "train_shares", "hidden_shares", "ablate_graph")
@@ -71,7 +72,7 @@ def check_output(directory: str | Path) -> Path:
 
 
 def write_output(results: Results, directory: str | Path) -> Path:
-    """Write rows, `results.json` and `report.html`; earlier results in the folder are replaced.
+    """Write rows, tests, `results.json` and the reports; earlier results in the folder are replaced.
 
     All files are made in a folder inside it first, so that an error on the way leaves the folder as it was, and
     `results.json` makes those that it belongs to count: cut off at any moment, the former results or these are there.
@@ -94,6 +95,7 @@ def write_output(results: Results, directory: str | Path) -> Path:
             work.mkdir()
             try:
                 results.save(work)
+                write_tests(results, work / "tests.csv")
                 write_report(results, work / "report.html")
                 write_markdown(results, work / "report.md")
                 write_latex(results, work / "tables.tex")
@@ -207,7 +209,8 @@ def kept_spec(directory: str | Path) -> ComparisonSpec:
     kept = _kept(directory)
     if kept is None:
         raise ValueError(f"{directory / 'spec.json'} was not written by `gnnkit compare`; give one of its folders")
-    return make_spec(**kept["spec"])
+    before = {"folds": 1, "rivals": False}  # what a run had when there was neither setting
+    return make_spec(**{**before, **kept["spec"]})
 
 
 def kept_threads(directory: str | Path) -> int | None:

@@ -16,7 +16,8 @@ from gnnkit.kept_files import current_file, damage_named, json_of, new_name, sha
 __all__ = ["CURVE_COLUMNS", "OLDER_RULES", "ROW_COLUMNS", "STEP_COLUMNS", "DataFacts", "Failure", "Results", "Traces"]
 
 _WAY_OUT = "finish the run (gnnkit compare --resume DIR), or judge it again (gnnkit report DIR --judge)"
-FORMAT = 4
+
+FORMAT = 5
 """Version of the layout of `results.json`."""
 
 OLDER_RULES = (
@@ -330,6 +331,10 @@ def _plain(value: Any) -> Any:
 
     Records become objects, without the fields that are left out where they are None.
     """
+    if type(value) is float:  # most are
+        return value if math.isfinite(value) else None
+    if value is None or type(value) in (str, int, bool):
+        return value
     if isinstance(value, pd.DataFrame):
         value = value.to_dict(orient="list")
     if is_dataclass(value) and not isinstance(value, type):
@@ -339,7 +344,7 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    if value is None or isinstance(value, (bool, str)):
+    if isinstance(value, str):
         return value
     if isinstance(value, np.bool_):
         return bool(value)

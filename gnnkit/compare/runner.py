@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from gnnkit.compare.budget import match_budget
 from gnnkit.compare.comparison import Comparison
 from gnnkit.compare.conditions import BASE
 from gnnkit.compare.evidence import Evidence, has_graph
-from gnnkit.compare.folds import Fold, fold_series, load_for, settle_folds
+from gnnkit.compare.folds import Fold, fold_series, settle_folds
 from gnnkit.compare.forecasts.judged import align_files
 from gnnkit.compare.jobs import Job, check_models, job_windows, plan_jobs
 from gnnkit.compare.judge import judge
@@ -25,10 +26,11 @@ from gnnkit.compare.leakage.audit import audit
 from gnnkit.compare.output import check_kept, keep_spec, kept_forecasts, kept_threads
 from gnnkit.compare.pool import Work, run_jobs
 from gnnkit.compare.spec.comparison import ComparisonSpec, FinalSpec
+from gnnkit.compare.standing import standing_rivals, standing_sentence
 from gnnkit.compare.store import JobStore, code_digest, fingerprint
 from gnnkit.compare.trials import check_trials, round_jobs, tune
 from gnnkit.data import GraphSeries
-from gnnkit.forecasting.settle import check_observed, fit_windows
+from gnnkit.forecasting.settle import check_observed, fit_windows, load_series
 from gnnkit.kept_files import locked_folder
 from gnnkit.training import MatrixProgress, resolve_device
 from gnnkit.training.environment import environment
@@ -88,7 +90,7 @@ def run(
     Example:
         >>> from gnnkit.compare import make_spec
         >>> small = {"num_nodes": 8, "days": 2}
-        >>> spec = make_spec(data_options=small, models=["gru"], seeds=[0], epochs=1, horizons=[3])
+        >>> spec = make_spec(data_options=small, models=["gru"], rivals=False, seeds=[0], epochs=1, horizons=[3])
         >>> results = run(spec)
         >>> results.models
         ['last-value', 'rolling-average', 'historical-average', 'seasonal-naive', 'gru']
@@ -98,7 +100,7 @@ def run(
         raise ValueError(f"jobs is {jobs}; give a number of processes of at least 1")
     if track is not None and directory is None:
         raise ValueError(f"track: {track} needs a folder that stays; give a directory")
-    series = load_for(spec) if series is None else series
+    series = load_series(spec) if series is None else series
     final, series, sentences = settle_folds(spec, series)
     if spec.ablate_graph and not has_graph(series):
         raise ValueError(
@@ -109,7 +111,9 @@ def run(
     for fold in range(final.folds):
         one = fold_series(final, series, fold)
         check_observed(one, fit_windows(final, one, whole=True))
-    planned = plan_jobs(final, match_budget(final, series).chosen)
+    rivals = standing_rivals(final, series)
+    sentences += [standing_sentence(rivals)] if rivals else []
+    planned = plan_jobs(final, match_budget(final, series).chosen, rivals)
     if not only_judge:
         check_trials(final, series)
     folds = [Fold(*job_windows(final, series, fold=number)) for number in range(final.folds)]
@@ -138,7 +142,7 @@ def run(
             began = time.perf_counter()
             tuning = tune(work, store, left, workers=jobs, progress=progress, kept=only_judge) if final.trials else []
             budget = match_budget(final, series, tuning)
-            planned = plan_jobs(final, budget.chosen)
+            planned = plan_jobs(final, budget.chosen, rivals)
             missing = left(planned)
             if progress:
                 to_run = {job for job, _ in missing}
@@ -208,18 +212,19 @@ def _audit_conditions(
         with _named(f"fold {number}"):
             found = zip(findings, audit(fold.series, fold.windows, allow=spec.allow_leaks), strict=True)
             findings = [_worse(one, other, f"In fold {number}") for one, other in found]
-    audited = {BASE}
+    audited = {(BASE, fold) for fold in range(spec.folds)}
     others = [job for job in jobs if not job.condition.is_base]
     # A seed draws outages, and edges, of which the windows hold nothing.
     pairs = dict.fromkeys((job.condition, job.seed if job.condition.hidden_share else spec.seeds[0]) for job in others)
-    for condition, seed in pairs:
-        with _named(condition.label):
-            changed, own = job_windows(spec, series, condition, seed)
+    for (condition, seed), fold in itertools.product(pairs, range(spec.folds)):
+        place = f"{condition.label}, fold {fold + 1}" if spec.folds > 1 else condition.label
+        with _named(place):
+            changed, own = job_windows(spec, series, condition, seed, fold)
             alike = dataclasses.replace(condition, adjacency="given")  # another graph leaves the windows as they are
-            if alike not in audited:
-                audited.add(alike)
+            if (alike, fold) not in audited:
+                audited.add((alike, fold))
                 found = zip(findings, audit(changed, own, allow=spec.allow_leaks), strict=True)
-                findings = [_worse(one, other, f"Under {condition.label}") for one, other in found]
+                findings = [_worse(one, other, f"Under {place}") for one, other in found]
     return findings
 
 

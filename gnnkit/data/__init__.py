@@ -1,27 +1,33 @@
 """Series on graphs: data sets, your own files, chronological splits, scalers and windows."""
 
-from gnnkit.data.clock import clock_features, row_time, told_weekdays
-from gnnkit.data.combinations import Combinations, EndlessCombinations, RandomCombinations, random_combinations
-from gnnkit.data.decagon import DecagonData, load_decagon
-from gnnkit.data.defaults import Inferred, infer_settings
-from gnnkit.data.degrade import hide_in_outages, hide_values, latest_training_rows
-from gnnkit.data.detectors import kernel_graph
-from gnnkit.data.node_features import read_node_features
-from gnnkit.data.own import read_own
-from gnnkit.data.registry import DATASETS, Dataset, load, los_loop, metr_la, pems_bay
-from gnnkit.data.relations import Triples, TripleSplit, check_no_leak, split_by_relation
-from gnnkit.data.scaling import SCALERS, MaxScaler, Scaler, StandardScaler, fit_scaler
-from gnnkit.data.series import GraphSeries
-from gnnkit.data.simulate import simulate_traffic
-from gnnkit.data.splits import FIRST_FOLD, Split, chronological_split, rolling_splits
-from gnnkit.data.store import SeriesStore
-from gnnkit.data.text import TextSplit, TextWindows, WindowBatch, read_text, split_text, text_digest
-from gnnkit.data.triples import LoadedTriples, load_triples
-from gnnkit.data.windows import Batch, Windows, WindowSplits, make_windows
+from typing import TYPE_CHECKING
+
+from gnnkit._lazy import import_lazily
+
+if TYPE_CHECKING:
+    from gnnkit.data.clock import clock_features, row_time, told_weekdays
+    from gnnkit.data.combinations import Combinations, EndlessCombinations, RandomCombinations, random_combinations
+    from gnnkit.data.decagon import DecagonData, load_decagon
+    from gnnkit.data.defaults import Inferred, infer_settings, window_sizes
+    from gnnkit.data.degrade import hide_in_outages, hide_values, latest_training_rows
+    from gnnkit.data.detectors import kernel_graph
+    from gnnkit.data.node_features import read_node_features
+    from gnnkit.data.own import read_own
+    from gnnkit.data.registry import DATASETS, Dataset, load, los_loop, metr_la, pems_bay
+    from gnnkit.data.relations import Triples, TripleSplit, check_no_leak, split_by_relation
+    from gnnkit.data.scaling import SCALERS, MaxScaler, Scaler, StandardScaler, fit_scaler
+    from gnnkit.data.series import GraphSeries
+    from gnnkit.data.simulate import simulate_traffic
+    from gnnkit.data.splits import Split, chronological_split, rolling_splits
+    from gnnkit.data.store import SeriesStore
+    from gnnkit.data.text import TextSplit, TextWindows, WindowBatch, read_text, split_text, text_digest
+    from gnnkit.data.triples import LoadedTriples, load_triples
+    from gnnkit.data.windows import Batch, Windows, WindowSplits, make_windows
+else:
+    import_lazily(__name__)
 
 __all__ = [
     "DATASETS",
-    "FIRST_FOLD",
     "SCALERS",
     "Batch",
     "Combinations",
@@ -71,4 +77,5 @@ __all__ = [
     "split_text",
     "text_digest",
     "told_weekdays",
+    "window_sizes",
 ]

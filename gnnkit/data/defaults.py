@@ -13,7 +13,7 @@ from torch import Tensor
 from gnnkit.data.series import GraphSeries
 from gnnkit.data.spans import a_step
 
-__all__ = ["Inferred", "infer_settings", "series_remarks"]
+__all__ = ["Inferred", "infer_settings", "series_remarks", "window_sizes"]
 
 DAY = 24 * 60
 MIN_WINDOWS = 10
@@ -77,18 +77,8 @@ def infer_settings(
         A row is 5 minutes: models see 12 rows of history, and are scored 3, 6 and 12 steps ahead.
     """
     train, val, test = (len(rows) for rows in series.split.parts.values())
-    if train < 2:
-        raise ValueError(f"{series.name}: {train} training row is too few for a history and a target; give more rows")
-    usual, longest = _suiting_step(series)
-    usual, longest = series.history or usual, max(series.horizons or (longest,))  # what a series is known for counts
-    most = max(1, min(val // 2, test // 3, train // 6))
-    steps = horizons or (series.horizons if series.horizons and longest <= most else _three(min(longest, most)))
-    rows = history or max(1, min(usual, train // 3))
-    if rows + max(steps) > train:
-        raise ValueError(
-            f"history={rows} and horizon={max(steps)}: {series.name} has {train} training rows, and a window needs "
-            f"{rows + max(steps)}; give a longer series, or a shorter history or horizon"
-        )
+    rows, steps = window_sizes(series, history=history, horizons=horizons)
+    usual, longest = _usual_sizes(series)
     sentences = [
         f"{_step_in_words(series)}: models see {_rows(rows)} of history, and are scored {_listed(steps)} ahead."
     ]
@@ -107,6 +97,33 @@ def infer_settings(
     sentences.append(why)
     sentences += series_remarks(series)
     return Inferred(rows, tuple(steps), season, reach_back, tuple(sentences))
+
+
+def window_sizes(
+    series: GraphSeries, *, history: int | None = None, horizons: tuple[int, ...] | None = None
+) -> tuple[int, tuple[int, ...]]:
+    """History and horizons as `infer_settings` chooses them.
+
+    Args, Raises: as there.
+
+    Example:
+        >>> from gnnkit.data import simulate_traffic
+        >>> window_sizes(simulate_traffic(num_nodes=4, days=1), horizons=(3,))
+        (12, (3,))
+    """
+    train, val, test = (len(rows) for rows in series.split.parts.values())
+    if train < 2:
+        raise ValueError(f"{series.name}: {train} training row is too few for a history and a target; give more rows")
+    usual, longest = _usual_sizes(series)
+    most = max(1, min(val // 2, test // 3, train // 6))
+    steps = horizons or (series.horizons if series.horizons and longest <= most else _three(min(longest, most)))
+    rows = history or max(1, min(usual, train // 3))
+    if rows + max(steps) > train:
+        raise ValueError(
+            f"history={rows} and horizon={max(steps)}: {series.name} has {train} training rows, and a window needs "
+            f"{rows + max(steps)}; give a longer series, or a shorter history or horizon"
+        )
+    return rows, tuple(steps)
 
 
 def series_remarks(series: GraphSeries) -> list[str]:
@@ -148,6 +165,12 @@ def _named(series: GraphSeries, which: Tensor) -> str:
         return f"Node {series.node_names[nodes[0]]!r} has"
     names = ", ".join(series.node_names[node] for node in nodes[:5]) + (", …" if len(nodes) > 5 else "")
     return f"{len(nodes)} of {series.num_nodes} nodes ({names}) have"
+
+
+def _usual_sizes(series: GraphSeries) -> tuple[int, int]:
+    """History and longest horizon where rows are plenty; what a series is known for counts."""
+    usual, longest = _suiting_step(series)
+    return series.history or usual, max(series.horizons or (longest,))
 
 
 def _suiting_step(series: GraphSeries) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from gnnkit.data.own_covariates import AtRows, at_rows, join_features
 from gnnkit.data.own_grid import Grid, equal_steps, put_on_grid, season_of
 from gnnkit.data.own_layout import SUM_TITLES
 from gnnkit.data.own_long import Asked, near_name
+from gnnkit.data.own_made import CorrelationGraph
 from gnnkit.data.own_remarks import check_single, value_remarks
 from gnnkit.data.own_series import ReadSeries, read_series_source
 from gnnkit.data.own_settled import settle_graph
@@ -201,6 +202,7 @@ def read_own(
         ahead=None if found.ahead is None else torch.from_numpy(found.ahead.astype(np.float32)),
         graph_source=made.source,
         graph_rows=made.rows,
+        make_graph=None if made.rows is None else CorrelationGraph(season, neighbours, tuple(names)),
     )
 
 

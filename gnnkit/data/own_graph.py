@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from gnnkit.data.arrays import check_ids, read_arrays, sparse_from_arrays
 from gnnkit.data.own_graph_csv import Edges, TableGraph, matrix_edges, table_graph, wrong_size
-from gnnkit.data.own_graph_object import read_graph_object
 from gnnkit.data.own_made import THRESHOLD, check_neighbours
 from gnnkit.data.own_weights import doubt_weights
 from gnnkit.data.tables import existing_file, is_text, read_table
@@ -72,6 +71,8 @@ def read_graph(
         found = _read_file(path, names, graph_format, said)
     else:
         name = "graph"
+        from gnnkit.data.own_graph_object import read_graph_object  # networkx and PyG: whose graph is a file needs none
+
         found = read_graph_object(graph, names, graph_format, said)
     edge_index, weight = found.edge_index, found.weight
     if weights == "distance":  # where there is no way, people write that it is infinite

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from gnnkit.graph import correlations, gaussian_kernel, nearest
 __all__ = [
     "MADE_FROM",
     "THRESHOLD",
+    "CorrelationGraph",
     "check_neighbours",
     "graph_of_correlations",
     "graph_of_places",
@@ -108,6 +110,25 @@ def graph_of_correlations(
     joined = nearest(torch.where(likeness > 0, 1 - likeness, torch.inf), count)
     words = f"each node is joined with the {_nodes(count, 'others')} whose {what} correlate most with its own"
     return _edges(torch.where(joined, likeness, 0.0)), words
+
+
+@dataclass(frozen=True)
+class CorrelationGraph:
+    """Makes the graph of `graph_of_correlations` of whatever rows are the training rows.
+
+    Args:
+        season, neighbours, names: As there.
+    """
+
+    season: int | None
+    neighbours: int | None
+    names: tuple[str, ...]
+
+    def __call__(self, train: Float[Tensor, "R N"]) -> tuple[Tensor, Tensor, str]:
+        """Edges `[2, E]`, weights `[E]` and how they were made, for `GraphSeries.make_graph`."""
+        (edge_index, weight), words = graph_of_correlations(train, self.season, self.neighbours, self.names, [])
+        weight = torch.from_numpy(weight.astype(np.float32))
+        return torch.from_numpy(edge_index), weight, f"{words} ({len(train)} training rows alone)"
 
 
 def training_likeness(train: Float[Tensor, "R N"], season: int | None) -> tuple[Float[Tensor, "N N"], str]:

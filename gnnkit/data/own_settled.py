@@ -103,7 +103,7 @@ def _made(
     """A graph where none is given, how it was made, and of what; empty where there is nothing to make one of."""
     if graph_from == "correlation":
         edges, words = graph_of_correlations(train, season, neighbours, names, notes)
-        return edges, f"{words} (training rows {rows.start} to {rows.stop - 1} alone)", "correlations"
+        return edges, f"{words} ({len(rows)} training rows alone)", "correlations"
     if found is None:
         return (np.zeros((2, 0), dtype=np.int64), np.zeros(0)), "", ""
     label = Path(places).name if isinstance(places, (str, PathLike)) else "places"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pandas as pd
 
@@ -28,6 +27,8 @@ def read_fixed_frame(path: str | Path) -> pd.DataFrame:
         ValueError: Not an HDF5 file, no such group or more than one, names that are pickled, or values that are no
             numbers.
     """
+    import h5py
+
     path = Path(path)
     try:
         file = h5py.File(path, "r")

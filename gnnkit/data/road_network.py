@@ -7,9 +7,6 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csc_array, csr_array, eye_array
-from scipy.sparse.csgraph import dijkstra
-from scipy.sparse.linalg import splu
 
 from gnnkit.data.cell_transmission import FloatArray, IntArray, RoadNetwork
 
@@ -229,6 +226,9 @@ def sensor_graph(network: RoadNetwork, sensors: IntArray) -> SensorGraph:
     Source:
         The thresholded Gaussian kernel of the road distance is that of Li et al., DCRNN (2018); σ is fixed here.
     """
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import dijkstra
+
     source, target = network.cell_edges()
     roads = csr_array((np.full(len(source), network.cell_miles), (source, target)), shape=(network.num_cells,) * 2)
     distance = np.asarray(dijkstra(roads, indices=sensors))[:, sensors]
@@ -243,6 +243,9 @@ def flow_shares(network: RoadNetwork) -> FloatArray:
 
     A vehicle that comes round twice counts twice.
     """
+    from scipy.sparse import csc_array, csr_array, eye_array
+    from scipy.sparse.linalg import splu
+
     source, target = network.cell_edges()
     share = np.ones(len(source))
     turning = {

@@ -11,11 +11,33 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["SCALERS", "MaxScaler", "Scaler", "StandardScaler", "fit_scaler", "training_values"]
+__all__ = ["SCALERS", "MaxScaler", "Scaler", "StandardScaler", "fit_scaler", "scale_features", "training_values"]
 
 FARTHEST = 10.0
 """Scaled covariates lie between it and its negative."""
 SomeScaler = TypeVar("SomeScaler", bound="Scaler")
+
+
+def scale_features(
+    x: Float[Tensor, "*any N F"], center: Tensor, scale: Tensor, covariates_from: int = 1
+) -> Float[Tensor, "*any N F"]:
+    """(x - center) / scale, in operators that a tracer can follow; NaN stays NaN.
+
+    Args:
+        x: Values in the data's unit.
+        center, scale: `[N, F]` or `[1, F]`.
+        covariates_from: Number of the first feature that ends at ±`FARTHEST`. Default 1: all but the target.
+
+    Example:
+        >>> one = torch.ones(1, 2)
+        >>> scale_features(torch.tensor([[100.0, 100.0]]), one, one)
+        tensor([[99., 10.]])
+    """
+    scaled = (x - center) / scale
+    if scaled.size(-1) <= covariates_from:
+        return scaled
+    clamped = scaled[..., covariates_from:].clamp(-FARTHEST, FARTHEST)
+    return torch.cat([scaled[..., :covariates_from], clamped], dim=-1) if covariates_from else clamped
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,11 +86,7 @@ class Scaler:
         center, scale = (
             (self.center, self.scale) if features is None else (self.center[:, chosen], self.scale[:, chosen])
         )
-        scaled = (x - center) / scale
-        first = 1 if chosen[:1] == [0] else 0
-        if len(chosen) > first:
-            scaled[..., first:].clamp_(-FARTHEST, FARTHEST)
-        return scaled
+        return scale_features(x, center, scale, covariates_from=1 if chosen[:1] == [0] else 0)
 
     def transform_target(self, y: Float[Tensor, "*any N"]) -> Float[Tensor, "*any N"]:
         """Scale targets (feature 0).

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -46,6 +46,8 @@ class GraphSeries:
         ahead: What these features are after the last row, `[A, N, K]`, in the order of `known_ahead`; None: not known.
         graph_source: How the graph was made, where gnnkit made it; a few words.
         graph_rows: Rows whose values the graph was made of; None: of none, or unknown.
+        make_graph: Makes such a graph of the target's values in other rows, `[R, N]`: gives edges, weights, and how it
+            was made, in words. None: the graph is what it is, whatever the split.
 
     Shape:
         values `[L, N, F]`, edge_index `[2, E]`, edge_weight `[E]`, positions `[N, 2]`, ahead `[A, N, K]`.
@@ -87,6 +89,7 @@ class GraphSeries:
     ahead: Tensor | None = None
     graph_source: str = ""
     graph_rows: range | None = None
+    make_graph: Callable[[Tensor], tuple[Tensor, Tensor, str]] | None = None
 
     def __post_init__(self) -> None:
         if self.values.dim() != 3 or self.values.dtype != torch.float32 or self.values.numel() == 0:
@@ -126,7 +129,7 @@ class GraphSeries:
             raise ValueError(
                 f"graph_rows: the graph was made of the values of rows {self.graph_rows.start} to "
                 f"{self.graph_rows.stop - 1}, and the training rows end at row {self.split.train.stop - 1}; make it of "
-                f"training rows alone: read the series with the split that it is to have"
+                f"training rows alone: series.with_split(split) does"
             )
 
     def _called(self, node: int) -> str:
@@ -211,6 +214,29 @@ class GraphSeries:
     def known_names(self) -> tuple[str, ...]:
         """Names of the features that are known ahead."""
         return tuple(self.covariates[feature - 1] for feature in self.known_ahead)
+
+    def with_split(self, split: Split) -> GraphSeries:
+        """The series with another split; a graph that was made of training rows is made anew, of the new ones.
+
+        Args:
+            split: The one that it is to have.
+
+        Raises:
+            ValueError: The split names rows that are not there, or its training rows make no graph.
+
+        Example:
+            >>> from gnnkit.data import chronological_split, simulate_traffic
+            >>> simulate_traffic(num_nodes=4, days=1).with_split(chronological_split(288, (0.5, 0.2, 0.3))).split.val
+            range(144, 202)
+        """
+        if split == self.split:
+            return self
+        if self.make_graph is None:
+            return replace(self, split=split)
+        rows = split.train
+        edge_index, edge_weight, words = self.make_graph(self.values[rows.start : rows.stop, :, 0])
+        graph = {"edge_index": edge_index, "edge_weight": edge_weight, "graph_source": words, "graph_rows": rows}
+        return replace(self, split=split, **graph)
 
     def digest(self) -> str:
         """Fingerprint of what a model can see: values, what is known ahead, graph and split.

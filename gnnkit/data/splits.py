@@ -6,12 +6,9 @@ import itertools
 import math
 from dataclasses import dataclass
 
-__all__ = ["FIRST_FOLD", "Split", "chronological_split", "rolling_splits"]
+__all__ = ["Split", "chronological_split", "rolling_splits"]
 
 TESTED, VALIDATED = 0.6, 1 / 8
-FIRST_FOLD = (0.34, 0.06, 0.6)
-"""Shares of train, validation and test rows, all of whose training rows every fold of `rolling_splits` trains on,
-whatever the number of rows."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +89,13 @@ def chronological_split(num_rows: int, fractions: tuple[float, float, float] = (
 
 
 def rolling_splits(
-    num_rows: int, folds: int, *, season: int | None = None, tested: float = TESTED, validated: float = VALIDATED
+    num_rows: int,
+    folds: int,
+    *,
+    season: int | None = None,
+    tested: float = TESTED,
+    validated: float = VALIDATED,
+    least_validated: int = 1,
 ) -> tuple[Split, ...]:
     """Splits with rolling origins: each trains on all rows before its validation rows, and tests on the rows after.
 
@@ -106,6 +109,8 @@ def rolling_splits(
         tested: Share of the rows that is tested by one of the folds, at most; inside (0, 1). Default 0.6.
         validated: Share of the rows before a fold's test rows that are its validation rows, the last of them. Default
             1/8, as in a split of 70/10/20.
+        least_validated: Validation rows of a fold, at least, as far as they are no more than a quarter of the rows
+            before its test rows. Default 1.
 
     Returns:
         A split for each fold, the earliest first.
@@ -135,7 +140,7 @@ def rolling_splits(
     starts = [num_rows - unit * (units - units * fold // folds) for fold in range(folds + 1)]
     splits = []
     for fold, (start, stop) in enumerate(itertools.pairwise(starts)):
-        val = start - max(1, round(validated * start))
+        val = start - max(1, round(validated * start), min(least_validated, start // 4))
         label = f"rolling origins, fold {fold + 1} of {folds}" if folds > 1 else "by time"
         splits.append(Split(range(val), range(val, start), range(start, stop), label))
     return tuple(splits)

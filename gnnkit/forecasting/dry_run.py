@@ -38,9 +38,11 @@ def dry_run(
         own: its own settings.
 
     Raises:
+        ImportError: it stands on a library that is not installed; the line names the extra.
         ValueError: its forecast is no `[B, P, N]`, or none of its weights has a part in it; one line.
     """
     entry = MODELS[model]
+    entry.check_installed()
     if entry.fits_itself or not entry.is_own:
         return
     width = settings.hidden_channels if hidden_channels is None else hidden_channels

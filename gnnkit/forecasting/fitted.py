@@ -23,7 +23,6 @@ from gnnkit.data.spans import a_step, steps_in_words
 from gnnkit.forecasting.features import arrange_features
 from gnnkit.forecasting.intervals import KEPT_LEVELS, conformal_table, interval_offsets
 from gnnkit.forecasting.rival import FittedRival, keeps_itself
-from gnnkit.graph import from_dense
 from gnnkit.kept_files import replace_file, write_text
 from gnnkit.temporal import MODELS, build_forecaster
 from gnnkit.temporal.entry import core_of
@@ -244,6 +243,8 @@ class FittedForecaster(nn.Module):
 
     def learned_edges(self) -> tuple[Tensor, Tensor] | None:
         """The learned graph as `edge_index` and `edge_weight`; None where the model learns none."""
+        from gnnkit.graph import from_dense
+
         adjacency = self.learned_adjacency()
         return None if adjacency is None else from_dense(adjacency, rows="target")
 

@@ -12,14 +12,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gnnkit.data import GraphSeries, clock_features, read_own, row_time
-from gnnkit.data.known_ahead import known_rows
+from gnnkit.data import GraphSeries, clock_features, read_own
+from gnnkit.data.clock import row_times
 from gnnkit.data.tables import is_text
 from gnnkit.forecasting.features import known_over_horizon
 from gnnkit.forecasting.fitted import FittedForecaster
 from gnnkit.forecasting.rival import forecast_rival
+from gnnkit.forecasting.unit import UnitForecast, fill_gaps
 
-__all__ = ["check_length", "forecast_next", "read_latest", "read_series"]
+__all__ = ["check_length", "forecast_next", "read_latest", "read_series", "silent_nodes"]
 
 
 def read_series(
@@ -105,6 +106,18 @@ def check_length(fitted: FittedForecaster, series: GraphSeries, name: str) -> No
         )
 
 
+def silent_nodes(series: GraphSeries, history: int) -> str | None:
+    """A sentence on the nodes without a value in the last `history` rows; None where each has one."""
+    nodes = series.values[-history:, :, 0].isnan().all(dim=0).nonzero().flatten().tolist()
+    if not nodes:
+        return None
+    names = ", ".join(series.node_names[node] for node in nodes[:5]) + (", …" if len(nodes) > 5 else "")
+    return (
+        f"{len(nodes)} of {series.num_nodes} nodes have no value in the last {history} rows: {names}; the last value "
+        "before them stands in, or the training mean"
+    )
+
+
 def forecast_next(fitted: FittedForecaster, series: GraphSeries) -> pd.DataFrame:
     """Forecast the P steps after the last row of a series.
 
@@ -132,9 +145,9 @@ def forecast_next(fitted: FittedForecaster, series: GraphSeries) -> pd.DataFrame
     config = fitted.config
     values = _of_rival(fitted, series) if fitted.rival is not None else _of_module(fitted, series)
     steps = range(1, config["horizon"] + 1)
-    times = [row_time(series, series.num_rows - 1 + step) for step in steps]
-    known = None not in times
-    index = pd.DatetimeIndex(times, name="time") if known else pd.Index(steps, name="step")
+    rows = range(series.num_rows, series.num_rows + config["horizon"])
+    times = row_times(series.start, series.step_minutes, series.step_unit, rows)
+    index = pd.Index(steps, name="step") if times is None else times.rename("time")
     return pd.DataFrame(values.numpy(), index=index, columns=config["node_names"])
 
 
@@ -148,32 +161,15 @@ def _of_rival(fitted: FittedForecaster, series: GraphSeries) -> Float[Tensor, "P
 
 
 def _of_module(fitted: FittedForecaster, series: GraphSeries) -> Float[Tensor, "P N"]:
-    config, rows = fitted.config, []
-    for row in series.values:
-        known = rows[-1] if rows else fitted.fill
-        rows.append(torch.where(row.isnan(), known, row))
+    config = fitted.config
     history = config["history"]
-    x = fitted.scaler.transform(torch.stack(rows[-history:])).unsqueeze(0)  # [1, T, N, F]
-    mask = ~series.values[-history:].isnan().unsqueeze(0)
-    if config["known_ahead"]:
-        ahead = known_over_horizon(series, config["horizon"])
-        known = torch.cat([torch.stack(rows[-history:])[..., config["known_ahead"]], ahead])  # [T + P, N, K]
-        later = known_rows(torch.arange(history), history, config["horizon"])  # [T, M]
-        features = config["known_ahead"]
-        scaled = fitted.scaler.transform(known, features)
-        seen = torch.cat([mask[0][..., features], torch.ones_like(ahead, dtype=torch.bool)])
-        x, mask = (
-            torch.cat([first, values[later].transpose(1, 2).flatten(2).unsqueeze(0)], dim=-1)
-            for first, values in ((x, scaled), (mask, seen))
-        )
+    latest = series.values[-history:]
+    # A gap is filled from all rows that the series has, not from those of the history alone.
+    filled = fill_gaps(series.values[None], fitted.fill)[:, -history:]
+    ahead = known_over_horizon(series, config["horizon"])[None] if config["known_ahead"] else None
+    clock = None
     if config["time_features"]:
-        time = (
-            clock_features(series, weekdays=config["weekdays"])[-history:]
-            .view(1, history, 1, -1)
-            .expand(-1, -1, x.size(2), -1)
-        )
-        x, mask = torch.cat([x, time], dim=-1), torch.cat([mask, torch.ones_like(time, dtype=torch.bool)], dim=-1)
+        clock = clock_features(series, weekdays=config["weekdays"])[None, -history:]
     fitted.eval()
     with torch.no_grad():
-        scaled = fitted.forecaster(x, fitted.edge_index, fitted.edge_weight, mask=mask)
-    return fitted.scaler.inverse_target(scaled)[0]
+        return UnitForecast(fitted).of_filled(filled, ~latest.isnan()[None], ahead, clock)[0]

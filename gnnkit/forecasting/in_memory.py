@@ -11,7 +11,7 @@ from pydantic import model_validator
 
 from gnnkit.data import GraphSeries, read_own
 from gnnkit.settings.fit import DataFields
-from gnnkit.temporal import MODELS, registry
+from gnnkit.temporal import MODELS, model_name
 
 __all__ = ["MEMORY_FIELDS", "check_fields", "name_of_model", "read_in_memory", "renamed_fields"]
 
@@ -107,15 +107,4 @@ def name_of_model(model: Any) -> str:
         >>> name_of_model("gru"), name_of_model(DLinear)
         ('gru', 'dlinear')
     """
-    if isinstance(model, str):
-        return MODELS[model].name
-    named: Any = getattr(registry, "model_name", None)
-    if named is not None:
-        return named(model)
-    for name, entry in MODELS.items():
-        if entry.build is model:
-            return name
-    what = model.__name__ if isinstance(model, type) else type(model).__name__
-    raise ValueError(
-        f"model: {what} is not registered; assign it first: gnnkit.temporal.MODELS['{what.lower()}'] = {what}"
-    )
+    return MODELS[model_name(model)].name

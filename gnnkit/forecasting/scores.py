@@ -9,7 +9,7 @@ from typing import Any
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from gnnkit.metrics import FORECAST_METRICS
+from gnnkit.metrics import forecast_metrics
 
 __all__ = ["forecast_scores", "named_scores"]
 
@@ -39,8 +39,7 @@ def forecast_scores(
             seen = mask[part]
             pair = [table[part].flatten() if seen.all() else table[part][seen] for table in (predicted, true)]
             found, wanted = (values.double().numpy() for values in pair)
-            for metric, measure in FORECAST_METRICS.items():
-                value = measure(found, wanted)
+            for metric, value in forecast_metrics(found, wanted).items():
                 rows.append({"horizon": horizon, "score": score, "metric": metric, "value": value, "windows": count})
     return rows
 

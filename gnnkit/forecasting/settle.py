@@ -60,8 +60,7 @@ def apply_split(settings: FitSettings, series: GraphSeries) -> GraphSeries:
     """The series, split as the settings say; as it is where they say nothing."""
     if settings.split is None:
         return series
-    split = chronological_split(series.num_rows, settings.split)
-    return series if split == series.split else replace(series, split=split)
+    return series.with_split(chronological_split(series.num_rows, settings.split))
 
 
 def settle(

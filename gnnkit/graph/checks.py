@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import networkx as nx
 import torch
 from torch import Tensor
 from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue, reportMissingModuleSource]
@@ -44,7 +43,7 @@ def check_edge_index(edge_index: Tensor, num_nodes: int | tuple[int, int] | None
     """
     if not isinstance(edge_index, Tensor):
         got = type(edge_index).__name__
-        way = "from_networkx(graph)[0]" if isinstance(edge_index, nx.Graph) else "torch.tensor(...)"
+        way = "from_networkx(graph)[0]" if _is_networkx(edge_index) else "torch.tensor(...)"
         raise ValueError(f"edge_index must be an integer tensor of shape [2, E], got {got}; use {way}")
     if edge_index.layout != torch.strided:
         raise ValueError(f"edge_index must be an edge list [2, E], got {edge_index.layout}; use from_csr first")
@@ -66,6 +65,11 @@ def check_edge_index(edge_index: Tensor, num_nodes: int | tuple[int, int] | None
     if ids and plain.numel() > 0 and _may_look_at(plain):
         _check_range(plain, sizes)
     return plain
+
+
+def _is_networkx(graph: object) -> bool:
+    """Whether a graph is one of networkx, which nobody has to import to ask that."""
+    return any(each.__module__.partition(".")[0] == "networkx" for each in type(graph).__mro__)
 
 
 def _may_look_at(edge_index: Tensor) -> bool:

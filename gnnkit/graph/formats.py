@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch_geometric.data import Data
 
 from gnnkit.graph.adjacency import SelfLoops, set_self_loops
+
+if TYPE_CHECKING:  # imported where one is made: layers need none
+    import networkx as nx
 
 __all__ = ["as_data", "from_csr", "from_networkx", "to_csr", "to_networkx"]
 
@@ -104,6 +106,8 @@ def to_networkx(
             f"node_names must be {num_nodes} different names, got {len(names)} ({len(set(names))} different)"
         )
     index, weight = from_csr(_coalesced(edge_index, edge_weight, num_nodes, self_loops))
+    import networkx as nx
+
     graph = nx.DiGraph()
     graph.add_nodes_from(names)
     for source, target, value in zip(*index.tolist(), weight.tolist(), strict=True):
@@ -128,6 +132,7 @@ def from_networkx(
         ValueError: An unknown `self_loops`.
 
     Example:
+        >>> import networkx as nx
         >>> from_networkx(nx.path_graph(["A", "B"]))
         (tensor([[0, 1],
                 [1, 0]]), tensor([1., 1.]), ('A', 'B'))
@@ -156,9 +161,12 @@ def as_data(graph: Any) -> Data:
         ValueError: Something else.
 
     Example:
+        >>> import networkx as nx
         >>> as_data(nx.path_graph(["A", "B"])).node_names
         ('A', 'B')
     """
+    import networkx as nx
+
     if isinstance(graph, Data):
         return graph
     if not isinstance(graph, nx.Graph):

@@ -67,7 +67,7 @@ def attend(
         edge_logits = None
         if edge_attr is not None and graph.num_edges > 0:
             if num_loops is not None:
-                edge_attr = _with_loop_features(layer, edge_index, edge_attr, num_loops)
+                edge_attr = with_loop_features(layer, edge_index, edge_attr, num_loops)
             edge_logits = _edge_logits(layer, edge_attr)
     out = average(layer, graph, h, edge_logits, num_dst)
     if out.requires_grad and layer.concat and layer.bias is None and layer.res is None:
@@ -189,7 +189,7 @@ def with_loops(
     return remember(("with loops", num_src, num_dst, num_loops, flow, ordered), (edge_index,), build)
 
 
-def _with_loop_features(layer: Any, edge_index: Tensor, edge_attr: Tensor, num_loops: int) -> Tensor:
+def with_loop_features(layer: Any, edge_index: Tensor, edge_attr: Tensor, num_loops: int) -> Tensor:
     """The features of the edges of `with_loops`, in the order in which it was given them."""
     edges = plain(edge_index)
     kept = remember("no self-loops", (edge_index,), lambda: (edges[0] != edges[1]).nonzero().view(-1))
@@ -205,19 +205,26 @@ def _graph_of_static_shape(
     edges = towards_targets(edge_index, layer.flow)
     if num_loops is None:
         return edges, None if edge_attr is None else _edge_logits(layer, edge_attr)
+    edges, edge_attr, removed = static_loops(layer, edges, edge_attr, num_loops)
+    if edge_attr is not None:
+        edge_logits = _edge_logits(layer, edge_attr)
+    else:
+        edge_logits = h[0].new_zeros(edges.size(1), layer.heads)
+    # Every receiver that loses a loop here has one among the new ones, so no row is left without a finite logit.
+    return edges, edge_logits.masked_fill(removed.unsqueeze(-1), -torch.inf)
+
+
+def static_loops(
+    layer: Any, edges: Tensor, edge_attr: Tensor | None, num_loops: int
+) -> tuple[Tensor, Tensor | None, Tensor]:
+    """The edges `[2, E + L]` with L new self-loops, their features, and which of them are self-loops to be left out."""
     source, target = edges
     is_loop = source == target
     if edge_attr is not None:
         given = target if layer.flow == "source_to_target" else source
         slot = torch.where(is_loop | (given >= num_loops), num_loops, given)
-        loops = compute_loop_attr(torch.stack([slot, slot]), edge_attr, num_loops + 1, False, layer.fill_value)[
-            :num_loops
-        ]
-        edge_logits = _edge_logits(layer, torch.cat([edge_attr, loops]))
-    else:
-        edge_logits = h[0].new_zeros(edges.size(1) + num_loops, layer.heads)
+        loops = compute_loop_attr(torch.stack([slot, slot]), edge_attr, num_loops + 1, False, layer.fill_value)
+        edge_attr = torch.cat([edge_attr, loops[:num_loops]])
     removed = torch.cat([is_loop, is_loop.new_zeros(num_loops)])
-    # Every receiver that loses a loop here has one among the new ones, so no row is left without a finite logit.
-    edge_logits = edge_logits.masked_fill(removed.unsqueeze(-1), -torch.inf)
     ones = torch.arange(num_loops, dtype=edges.dtype, device=edges.device)
-    return torch.cat([edges, ones.expand(2, -1)], dim=1), edge_logits
+    return torch.cat([edges, ones.expand(2, -1)], dim=1), edge_attr, removed

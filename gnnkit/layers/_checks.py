@@ -66,7 +66,12 @@ def check_graph_input(edge_index: Tensor, num_nodes: tuple[int, int], *, ids: bo
 
 
 def check_weighted_graph(
-    edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int, *, normalize: bool, ids: bool = True
+    edge_index: Tensor,
+    edge_weight: Tensor | None,
+    num_nodes: int | tuple[int, int],
+    *,
+    normalize: bool,
+    ids: bool = True,
 ) -> tuple[Tensor, Tensor | None]:
     """Check a graph and the weights of its edges, and bring them into the form that the layers compute with.
 
@@ -75,7 +80,8 @@ def check_weighted_graph(
     warning.
     """
     edge_index = _without_csc(edge_index)
-    num_edges = check_graph_input(edge_index, (num_nodes, num_nodes), ids=ids)
+    sizes = (num_nodes, num_nodes) if isinstance(num_nodes, int) else num_nodes
+    num_edges = check_graph_input(edge_index, sizes, ids=ids)
     if edge_weight is None:
         return edge_index, None
     if edge_index.layout != torch.strided:
@@ -114,9 +120,33 @@ def _without_csc(edge_index: Tensor) -> Tensor:
     return edge_index
 
 
+def _from_csc_order(adj_t: Tensor, edge_attr: Tensor) -> Tensor:
+    """Features of a CSC graph's edges in the order in which they are once it is CSR."""
+    count = adj_t.values().size(0)
+    if not isinstance(edge_attr, Tensor) or edge_attr.dim() == 0 or edge_attr.size(0) != count:
+        return edge_attr  # which is then refused
+    order = torch.arange(count, device=adj_t.device)
+    numbered = torch.sparse_csc_tensor(adj_t.ccol_indices(), adj_t.row_indices(), order, adj_t.shape)
+    return edge_attr[numbered.to_sparse_csr().values()]
+
+
 def linear_maps(layer: Any) -> tuple[nn.Module, nn.Module]:
     """The maps of an attention layer's sources and targets: one and the same unless it was made for two kinds."""
     return (layer.lin, layer.lin) if layer.lin is not None else (layer.lin_src, layer.lin_dst)
+
+
+def has_edge_values(edge_index: Tensor) -> bool:
+    """Tell whether a sparse graph has rows of numbers as values, which PyG takes as the features of its edges."""
+    return is_torch_sparse_tensor(edge_index) and edge_index.values().dim() > 1
+
+
+def refuse_edge_features(layer: Any, edge_attr: Tensor | None) -> None:
+    """Say that a layer was made without features of edges, where PyG's fails without a word."""
+    if edge_attr is not None and layer.lin_edge is None and not layer._own_hooks:
+        raise ValueError(
+            "edge_attr cannot be given: the layer was made without edge_dim; pass edge_dim to the constructor, or no "
+            "edge_attr"
+        )
 
 
 def check_attention_call(
@@ -125,17 +155,26 @@ def check_attention_call(
     edge_index: Tensor,
     edge_attr: Tensor | None,
     size: tuple[int, int] | None,
+    *,
+    maps: tuple[nn.Module, nn.Module] | None = None,
 ) -> tuple[Tensor, Tensor | None, tuple[int, int] | None]:
     """Check the arguments of an attention layer's call, and bring them into the form that the layer computes with.
 
+    `maps` are those of sources and targets, for a layer whose targets must have features; else they are `linear_maps`.
     Returned are the graph, a CSC one as CSR; the features of its edges; and the counts of sources and targets, those of
     a sparse graph where targets have no features that would tell.
     """
+    if edge_attr is not None and isinstance(edge_index, Tensor) and edge_index.layout == torch.sparse_csc:
+        edge_attr = _from_csc_order(edge_index, edge_attr)
     edge_index = _without_csc(edge_index)
     reversed_flow = layer.flow == "target_to_source"
     if size is None and not isinstance(x, Tensor) and is_torch_sparse_tensor(edge_index):
         size = (edge_index.size(1), edge_index.size(0)) if len(x) == 2 and x[1] is None else None
-    senders, receivers = _check_senders_and_receivers(x, linear_maps(layer), size)
+    if maps is not None and isinstance(x, tuple | list) and len(x) == 2 and x[1] is None:
+        raise ValueError(
+            "x[1] must be a tensor of node features [N, F], got NoneType: the targets' features are needed"
+        )
+    senders, receivers = _check_senders_and_receivers(x, maps or linear_maps(layer), size)
     sizes = (receivers, senders) if reversed_flow else (senders, receivers)
     num_edges = check_graph_input(edge_index, sizes, ids=False)  # see `check_attention_ids`
     if edge_attr is not None:
@@ -185,6 +224,12 @@ def check_attention_ids(layer: Any, h: OptPairTensor, edge_index: Tensor, size: 
     senders = h[0].size(0)
     receivers = h[1].size(0) if h[1] is not None else senders if size is None else size[1]
     check_graph_input(edge_index, (senders, receivers) if layer.flow == "source_to_target" else (receivers, senders))
+
+
+def check_pair_ids(layer: Any, source: Tensor, target: Tensor, edge_index: Tensor) -> None:
+    """`check_attention_ids` for a layer that has rows of sources and rows of targets."""
+    sizes = (source.size(0), target.size(0))
+    check_graph_input(edge_index, sizes if layer.flow == "source_to_target" else sizes[::-1])
 
 
 def _check_senders_and_receivers(

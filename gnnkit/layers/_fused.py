@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch_geometric.nn.aggr import MeanAggregation, SumAggregation
+from torch_geometric.nn.aggr import MaxAggregation, MeanAggregation, MinAggregation, SumAggregation
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.utils import add_remaining_self_loops
 
@@ -41,7 +41,13 @@ _HOOK_NAMES = (
 _HOOKS = frozenset(_HOOK_NAMES)
 
 # What PyG makes of a name. Anything else in the place of `aggr_module` is the user's.
-_AGGREGATIONS = {"add": SumAggregation, "sum": SumAggregation, "mean": MeanAggregation}
+_AGGREGATIONS = {
+    "add": SumAggregation,
+    "sum": SumAggregation,
+    "mean": MeanAggregation,
+    "max": MaxAggregation,
+    "min": MinAggregation,
+}
 
 
 # --- when ---
@@ -92,6 +98,8 @@ def runs_fused(
         return False
     if _are_replaced(layer, traced) or (not traced and torch.jit.is_tracing()):  # pyright: ignore[reportPrivateImportUsage]
         return False
+    if traced and not torch.compiler.is_dynamo_compiling() and torch.onnx.is_in_onnx_export():
+        return False  # ONNX knows torch's operators alone
     if edge_index.layout == torch.strided:
         return edge_index.dtype in (torch.int64, torch.int32)
     return (

@@ -65,11 +65,11 @@ def is_autocast(x: Tensor) -> bool:
     return torch._C._is_any_autocast_enabled() and torch.is_autocast_enabled(x.device.type)
 
 
-def is_plain(lin: Any) -> bool:
-    """Tell whether a map is `x W^T` and nothing else, so that W may meet something else than x first."""
+def is_plain(lin: Any, *, biased: bool = False) -> bool:
+    """Tell whether a map is `x W^T` (`biased`: or `x W^T + b`) and nothing else, so that W may meet another than x."""
     return (
-        type(lin) is Linear
-        and lin._parameters.get("bias") is None
+        type(lin) in (Linear, nn.Linear, linear.Linear)
+        and (biased or lin._parameters.get("bias") is None)
         and not (lin._forward_hooks or lin._forward_pre_hooks or lin._backward_hooks or lin._backward_pre_hooks)
         and "forward" not in vars(lin)
     )

@@ -1,6 +1,7 @@
 """What the layers that add up weighted neighbours share: the cached graph, the steps one after the other."""
 
 import typing
+from dataclasses import dataclass
 
 from torch import Tensor
 from torch_geometric.nn import MessagePassing
@@ -9,6 +10,18 @@ from torch_geometric.utils import spmm
 
 from gnnkit.layers._checks import check_graph_input
 from gnnkit.layers._fused import normalise_once
+
+
+@dataclass(frozen=True)
+class Propagation:
+    """How a layer without a cached graph normalises: what `_fused.prepare` asks of a layer."""
+
+    flow: str
+    add_self_loops: bool = True
+    normalize: bool = True
+    improved: bool = False
+    cached: bool = False
+    _cached_edge_index: None = None
 
 
 class NeighbourSumLayer(MessagePassing):

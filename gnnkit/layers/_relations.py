@@ -50,6 +50,60 @@ def type_range(edge_type: Tensor) -> tuple[int, int]:
     return look() if edge_type.device.type == "cpu" else remember("type range", (edge_type,), look)
 
 
+def check_types(edge_type: Tensor, num_edges: int, num_relations: int) -> Tensor:
+    """Check the relations of edges, and return them as int32 or int64; an export cannot look at the numbers."""
+    if edge_type.shape != (num_edges,) or edge_type.is_floating_point() or edge_type.is_complex():
+        got = f"{edge_type.dtype} {list(edge_type.shape)}"
+        raise ValueError(f"edge_type must hold integers [{num_edges}], one for each edge, got {got}")
+    edge_type = edge_type if edge_type.dtype == torch.int32 else edge_type.long()
+    if torch.compiler.is_exporting():
+        return edge_type
+    low, high = type_range(edge_type)
+    if low < 0 or high >= num_relations:
+        raise ValueError(f"edge_type holds {min(low, 0) or high}, relations are 0 to {num_relations - 1}")
+    return edge_type
+
+
+def are_ids(x: Tensor, count: int) -> bool:
+    """Tell whether all of x are from 0 to count - 1."""
+    return x.numel() == 0 or 0 <= int(x.min()) <= int(x.max()) < count
+
+
+def relation_edges(
+    edges: Tensor,
+    edge_type: Tensor,
+    edge_weight: Tensor | None,
+    sizes: tuple[int, int],
+    num_relations: int,
+    mean: bool,
+    dtype: torch.dtype,
+) -> tuple[Tensor, Tensor | None]:
+    """The edges from all pairs (relation, source) to the targets, and what `edge_shares` gives, for an export.
+
+    They are in operators whose shapes do not depend on which pairs occur.
+    """
+    num_src, num_dst = sizes
+    source, target, kind = edges[0].long(), edges[1].long(), edge_type.long()
+    graph = torch.stack([kind * num_src + source, target])
+    if not mean:
+        return graph, edge_weight
+    pair = kind * num_dst + target
+    ones = torch.ones(edges.size(1), dtype=dtype, device=edges.device)
+    counts = ones.new_zeros(num_relations * num_dst).index_add(0, pair, ones)
+    share = counts.index_select(0, pair).reciprocal()
+    return graph, share if edge_weight is None else share * edge_weight
+
+
+def map_all(x: Tensor, weight: Tensor) -> Tensor:
+    """Map every row, or id, by every relation's weights: `[R N, C]`, relation by relation."""
+    if not x.is_floating_point():
+        return weight.index_select(1, x).flatten(0, 1)
+    if weight.dim() == 4:  # blocks, [R, K, F / K, C / K]
+        parts = x.view(-1, weight.size(1), weight.size(2)).transpose(0, 1)  # [K, N, F / K]
+        return (parts.unsqueeze(0) @ weight).transpose(1, 2).flatten(2).flatten(0, 1)
+    return (x.unsqueeze(0) @ weight).flatten(0, 1)
+
+
 @_untraced
 def node_pairs(edges: Tensor, edge_type: Tensor, num_relations: int, end: int) -> NodePairs:
     """The pairs of an edge's source (`end=0`) or target (`end=1`) and its relation."""

@@ -9,7 +9,18 @@ from torch_geometric.nn import MessagePassing, RGCNConv
 from gnnkit.graph.checks import check_edge_index, check_edge_weight
 from gnnkit.layers._checks import check_features, refuse_torchscript
 from gnnkit.layers._fused import has_own_hooks, runs_fused
-from gnnkit.layers._relations import dense_sums, edge_shares, is_dense, is_finite, messages, node_pairs, type_range
+from gnnkit.layers._relations import (
+    are_ids,
+    check_types,
+    dense_sums,
+    edge_shares,
+    is_dense,
+    is_finite,
+    map_all,
+    messages,
+    node_pairs,
+    relation_edges,
+)
 from gnnkit.ops import grouped_matmul, segment_sum, spmm
 from gnnkit.ops.spmm.dense import cell_product
 
@@ -109,7 +120,7 @@ class RelationalGCNLayer(RGCNConv):
         x, own = (self._nodes(part, end) for end, part in enumerate(x if isinstance(x, tuple | list) else (x, x)))
         num_src, num_dst = x.size(0), own.size(0)
         edges = check_edge_index(edge_index, (num_src, num_dst))
-        edge_type = self._check_types(edge_type, edges.size(1))
+        edge_type = check_types(edge_type, edges.size(1), self.num_relations)
         check_edge_weight(edge_weight, edges.size(1))
         features = x if x.is_floating_point() else None
         if self.flow == "source_to_target" and runs_fused(
@@ -131,29 +142,25 @@ class RelationalGCNLayer(RGCNConv):
             check_features(x, self._widths[end], flat=True)
         elif self.num_blocks is not None:
             raise ValueError("x holds node ids, which a block-diagonal layer (num_blocks) cannot map; pass features")
-        elif x.dim() != 1 or (x.numel() and not 0 <= int(x.min()) <= int(x.max()) < self._widths[end]):
+        elif x.dim() != 1 or not (torch.compiler.is_exporting() or are_ids(x, self._widths[end])):
             raise ValueError(f"x must hold node ids [N] from 0 to {self._widths[end] - 1}, got {list(x.shape)}")
         return x
 
-    def _check_types(self, edge_type: Tensor, num_edges: int) -> Tensor:
-        if edge_type.shape != (num_edges,) or edge_type.is_floating_point() or edge_type.is_complex():
-            got = f"{edge_type.dtype} {list(edge_type.shape)}"
-            raise ValueError(f"edge_type must hold integers [{num_edges}], one for each edge, got {got}")
-        edge_type = edge_type if edge_type.dtype == torch.int32 else edge_type.long()
-        low, high = type_range(edge_type)
-        if low < 0 or high >= self.num_relations:
-            raise ValueError(f"edge_type holds {min(low, 0) or high}, relations are 0 to {self.num_relations - 1}")
-        return edge_type
+    def _relation_weights(self) -> Tensor:
+        if self.comp is None:
+            return self.weight
+        return (self.comp @ self.weight.flatten(1)).view(self.num_relations, *self.weight.shape[1:])
 
     def _map(self, x: Tensor, relation: Tensor) -> Tensor:
         """Map rows, or ids, each by its relation's weights."""
-        weight = self.weight
-        if self.comp is not None:
-            weight = (self.comp @ weight.flatten(1)).view(self.num_relations, *weight.shape[1:])
+        weight = self._relation_weights()
         return grouped_matmul(x, relation, weight) if x.is_floating_point() else weight[relation, x]
 
     def _sum_fused(self, x: Tensor, edges: Tensor, kinds: Tensor, weight: Tensor | None, num_dst: int) -> Tensor:
         num_src, mean, dtype = x.size(0), self.aggr == "mean", self.weight.dtype
+        if torch.compiler.is_exporting():
+            graph, share = relation_edges(edges, kinds, weight, (num_src, num_dst), self.num_relations, mean, dtype)
+            return spmm(graph, map_all(x, self._relation_weights()), share, num_dst=num_dst)
         share = edge_shares(edges, kinds, weight, self.num_relations, mean=mean, dtype=dtype)
         if self.comp is not None and is_dense(edges, num_src, num_dst) and is_finite(x):
             # sum_r comp[r, b] A_r, a dense [N, N] matrix for each base: the relations are summed before the nodes are.

@@ -16,7 +16,7 @@ __all__ = ["DEFAULT_MODELS", "AskedFields", "BudgetFields", "ComparedFields", "C
 Share = Annotated[float, Field(allow_inf_nan=False)]
 BudgetKind = Literal["epochs", "seconds", "parameters", "trials"]
 
-DEFAULT_MODELS = ("lstm", "bilstm", "gru", "gcn", "tgcn")
+DEFAULT_MODELS = ("lstm", "gru", "stid", "gcn", "tgcn", "stid-graph")
 
 
 class ComparedFields(Settings, frozen=True):
@@ -32,9 +32,13 @@ class ComparedFields(Settings, frozen=True):
     """Settings of single models, by model: hidden_channels, learning_rate, weight_decay, or the model's own."""
     seeds: Annotated[tuple[int, ...], Written(counted=True)] = (0, 1, 2)
     """Seeds; every model is trained once with each."""
-    folds: int = Field(default=1, ge=1, le=50)
+    rivals: bool = True
+    """Simple rivals that cost seconds stand beside the models: ridge, seasonal-ridge, var and, where there is a graph,
+    ridge-graph."""
+    folds: int | None = Field(default=None, ge=1, le=50)
     """Rolling origins: each fold trains on the rows before its test rows, and the test rows of all folds follow each
-    other over most of the series. 1: one split."""
+    other over most of the series; none: 3 where the rows allow it, else 1, which is one split, that of the data set
+    where it has one of its own."""
 
     @field_validator("seeds")
     @classmethod
@@ -102,10 +106,10 @@ class ComparisonFields(SureFields, AskedFields, BudgetFields, ComparedFields, Fo
 
     @model_validator(mode="after")
     def _one_way_to_split(self) -> Self:
-        if self.folds > 1 and self.split is not None:
+        if (self.folds or 1) > 1 and self.split is not None:
             text = f"{self.folds} split the rows by themselves; leave split out, or give folds = 1"
             raise SpecProblems([(("folds",), text)])
-        if self.folds > 1 and self.forecasts:
+        if (self.folds or 1) > 1 and self.forecasts:
             text = f"{self.folds} with forecasts made elsewhere, which are of one split; leave folds out"
             raise SpecProblems([(("folds",), text)])
         return self

@@ -11,7 +11,7 @@ from gnnkit.settings.declared import Settings, Written, distinct
 from gnnkit.settings.fit import DataFields, SeenFields
 from gnnkit.settings.problems import Key, SpecProblems
 
-__all__ = ["ForecastFields", "JudgeFields", "SureFields"]
+__all__ = ["ConfidenceFields", "CoverageFields", "ForecastFields", "JudgeFields", "SureFields"]
 
 
 class ForecastFields(Settings, frozen=True):
@@ -71,17 +71,30 @@ class ForecastFields(Settings, frozen=True):
         return self
 
 
-class SureFields(Settings, frozen=True):
-    """How sure intervals are."""
+class ConfidenceFields(Settings, frozen=True):
+    """How sure a verdict is."""
+
+    panel: ClassVar[str] = "What else is asked"
+
+    confidence: float = Field(default=0.95, gt=0.5, le=0.999)
+    """Confidence of the intervals of differences."""
+
+
+class CoverageFields(Settings, frozen=True):
+    """How much a prediction interval holds, and how finely groups of targets are judged."""
 
     panel: ClassVar[str] = "What else is asked"
 
     coverage: float = Field(default=0.9, gt=0, lt=1)
     """Share of the targets that a prediction interval should hold."""
     resamples: int = Field(default=2000, ge=100)
-    """Bootstrap resamples for the intervals of groups of targets: where the errors of two models differ."""
-    confidence: float = Field(default=0.95, gt=0.5, lt=1)
-    """Confidence of the intervals of differences."""
+    """Draws by which groups of targets are corrected together: where the errors of two models differ."""
+
+
+class SureFields(ConfidenceFields, CoverageFields, frozen=True):
+    """How sure intervals are."""
+
+    panel: ClassVar[str] = "What else is asked"
 
 
 class JudgeFields(SureFields, ForecastFields, SeenFields, DataFields, frozen=True):

@@ -48,7 +48,7 @@ class NodeRunFields(NodeDataFields, frozen=True):
     seeds_at_once: Count = 25
     """Seeds in one batched model; a block of them is also what a run that was cut off repeats."""
     batches: Literal["auto", "whole", "partition", "neighbour"] = "auto"
-    """auto: the whole graph up to 50,000 nodes, else partitions; neighbour needs pyg-lib or torch-sparse."""
+    """auto: the whole graph up to 50,000 nodes, else partitions; neighbour draws ten neighbours a layer."""
     num_parts: Count = 100
     """Parts of a partition; a tenth of them are in a batch."""
     device: str = "auto"

@@ -1,91 +1,78 @@
-"""Intervals of the difference between two models in groups of targets that lie in some of the windows."""
+"""Tests of the difference between two models in groups of targets that lie in some of the windows."""
 
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
-from scipy import stats
+from jaxtyping import Float, Int
 
-from gnnkit.statistics.bootstrap import kept_variance
+from gnnkit.statistics.paired import paired_test
+from gnnkit.statistics.spans import Compared
 
-__all__ = ["LEAST_BLOCKS", "effective_blocks", "group_intervals"]
+__all__ = ["LEAST_SPANS", "effective_spans", "group_tests"]
 
-LEAST_BLOCKS = 3
-"""A group that lies in fewer blocks of windows has no interval: nothing tells how it would differ another time."""
+LEAST_SPANS = 3
+"""A group whose targets amount to fewer spans has no test: nothing tells how it would differ another time."""
 
 
-def group_intervals(
+def group_tests(
     totals: Float[np.ndarray, "S W K"],
     targets: Float[np.ndarray, "W K"],
     seeds: tuple[int, int],
-    weights: Float[np.ndarray, "R W"],
-    *,
-    block: int,
-    confidence: float,
-) -> tuple[Float[np.ndarray, " K"], Float[np.ndarray, " K"]]:
-    """Bounds of the difference in each group; NaN where it lies in too few blocks.
+    spans: Int[np.ndarray, " W"],
+) -> list[Compared | None]:
+    """A test of the difference in each group; None where its targets amount to fewer than `LEAST_SPANS` spans.
 
-    The difference is a ratio of sums, averaged over seeds. Its interval is made as `paired_interval` does: windows are
-    resampled, the ratio is taken anew, and the noise between seeds is added. A group may lie in few blocks (an hour
-    that comes once a day): with m the number of blocks that its targets amount to (`effective_blocks`), deviations are
-    widened by √(m / (m − 1)), by what overlapping windows take from the variance that blocks show (`kept_variance`),
-    and to Student's t with m − 1 degrees.
+    The difference is a ratio of sums, D = Σ_w (a_w − b_w) / Σ_w c_w, averaged over seeds. With c_k the group's targets
+    in span k, and m the spans that they amount to (`effective_spans`),
+
+        d_k = Σ_{w in k} (a_w − b_w − D c_w) / Σ_w c_w,     variance of D = m / (m − 1) Σ_k d_k²
+
+    by the delta method, and p is from t with m − 1 degrees; noise between seeds is added as everywhere (`paired_test`).
+    Groups of the same windows are judged together by `gnnkit.statistics.step_down.judge_family`.
 
     Args:
         totals: summed errors, the seeds of the one model first.
-        targets: observed targets.
+        targets: observed targets, c.
         seeds: how many rows of `totals` are of the one model, and how many of the other.
-        weights: of the resamples (`block_weights`).
-        block: neighbouring windows that the resamples keep together.
-        confidence: of the intervals.
+        spans: the span of each window (`gnnkit.statistics.spans.span_numbers`).
+
+    Source:
+        Ibragimov and Müller, "t-statistic based correlation and heterogeneity robust inference", 2010. Not from them:
+        ratios, and spans that a group fills by different shares.
+
+    Example:
+        >>> ours, theirs = np.ones((1, 8, 1)), np.full((1, 8, 1), 2.0)
+        >>> (found,) = group_tests(np.concatenate([ours, theirs]), np.ones((8, 1)), (1, 1), np.arange(8) // 2)
+        >>> found.test.difference, found.parts
+        (-1.0, array([0., 0., 0., 0.]))
     """
     ours, theirs = seeds
     signs = np.array([1 / ours] * ours + [-1 / theirs] * theirs)
-    scores, tail = totals.sum(axis=1) / targets.sum(axis=0), (1 - confidence) / 2  # [S, K]
-    blocks = effective_blocks(targets, block)
-    known = blocks >= LEAST_BLOCKS - 1e-9
-    blocks = np.maximum(blocks, LEAST_BLOCKS)
-    drawn = weights @ np.tensordot(signs, totals, axes=1)  # [R, K]
-    seen = weights @ targets
-    # A resample without a target of the group has no difference, and does not count.
-    nothing = np.where(known, np.full_like(drawn, np.nan), 0.0)
-    drawn = np.divide(drawn, seen, out=nothing, where=(seen > 0) & known)
-    ratio = stats.t.ppf(1 - tail, blocks - 1) / stats.norm.ppf(1 - tail)
-    # What blocks lose because windows overlap: the same for a group as for all windows (`paired_interval`).
-    windows = len(targets)
-    lost = (1 - block / windows) / kept_variance(windows, block, block // 2)
-    deviations = (drawn - np.nanmean(drawn, axis=0)) * ratio * np.sqrt(blocks / (blocks - 1) * lost)
-    rng = np.random.default_rng([0, 1])
-    for part in (scores[:ours], scores[ours:]):
-        if len(part) > 1:
-            noise = rng.standard_t(len(part) - 1, size=(len(weights), 1))
-            deviations += noise * part.std(axis=0, ddof=1) / np.sqrt(len(part))
-    difference = signs @ scores
-    low, high = difference + np.nanquantile(deviations, [tail, 1 - tail], axis=0)
-    return np.where(known, low, np.nan), np.where(known, high, np.nan)
+    scores = totals.sum(axis=1) / targets.sum(axis=0)  # [S, K]
+    places = np.unique(spans, return_inverse=True)[1]
+    inside = np.eye(places.max() + 1)[places].T  # [q, W]
+    drawn = inside @ np.tensordot(signs, totals, axes=1)  # [q, K]
+    counts = inside @ targets
+    parts = (drawn - (signs @ scores) * counts) / targets.sum(axis=0)
+    found: list[Compared | None] = []
+    for group, amount in enumerate(effective_spans(counts).tolist()):
+        if amount < LEAST_SPANS - 1e-9:
+            found.append(None)
+            continue
+        variance = amount / (amount - 1) * float(np.square(parts[:, group]).sum())
+        test = paired_test((scores[:ours, group], scores[ours:, group]), variance, amount - 1)
+        found.append(Compared(test, parts[:, group]))
+    return found
 
 
-def effective_blocks(targets: Float[np.ndarray, "W K"], block: int) -> Float[np.ndarray, " K"]:
-    """How many blocks of windows the targets of each group amount to; W / block for one that is evenly in all windows.
+def effective_spans(counts: Float[np.ndarray, "q K"]) -> Float[np.ndarray, " K"]:
+    """How many spans the targets of each group amount to: (Σ_k c_k)² / Σ_k c_k², which is q where all hold as many.
 
-    With c_w the group's targets and S_s their sum in the run of `block` windows that begins at s, runs over the ends
-    among them: (Σ_w c_w)² / Σ_s S_s², over what this is for c = 1, times W / block.
-
-    Args:
-        targets: of each window and group.
-        block: neighbouring windows that stay together.
+    Source:
+        Kish, "Survey Sampling", 1965.
 
     Example:
-        >>> often, once = np.ones(40), np.eye(40)[7]
-        >>> effective_blocks(np.stack([often, once], axis=1), block=4).round(2)
-        array([10.  ,  0.97])
+        >>> effective_spans(np.array([[5.0, 5.0], [5.0, 0.0], [5.0, 0.0]])).round(6)
+        array([3., 1.])
     """
-    windows = len(targets)
-    even = np.ones((windows, 1))
-    shares = []
-    for counts in (np.asarray(targets, dtype=np.float64), even):
-        total = np.concatenate([np.zeros((block, counts.shape[1])), counts, np.zeros((block, counts.shape[1]))])
-        total = total.cumsum(axis=0)
-        runs = total[block:] - total[:-block]
-        shares.append(total[-1] ** 2 / np.maximum((runs**2).sum(axis=0), 1e-12))
-    return shares[0] / shares[1] * windows / block
+    return counts.sum(axis=0) ** 2 / np.maximum(np.square(counts).sum(axis=0), 1e-12)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,10 @@ from scipy import special
 
 from gnnkit.statistics.bootstrap import seed_scores
 
-__all__ = ["Judged", "PairedTest", "detectable", "holm", "influence", "judge_together", "paired_test"]
+__all__ = ["Judged", "PairedTest", "detectable", "holm", "influence", "judge_together", "paired_test", "spans_needed"]
+
+P_PLACES = 3
+"""Decimals of a p value that is printed; below the smallest of them it is printed as "< .001"."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,41 @@ def detectable(test: PairedTest, *, level: float = 0.05, power: float = 0.8) -> 
     return float(reach) * test.deviation
 
 
+def spans_needed(test: PairedTest, spans: int, *, level: float = 0.05, power: float = 0.8) -> int | None:
+    """Spans of the same length with which a true difference as large as the one seen is found with a chance of `power`.
+
+    The variance over spans falls with their number, and that between seeds stays.
+
+    Args:
+        test: from `span_test`.
+        spans: that it was made on.
+        level, power: as for `detectable`.
+
+    Returns:
+        None where a million spans are not enough: there is no difference, or seeds differ too much.
+
+    Example:
+        >>> spans_needed(PairedTest(1.0, 0.36, 5.0, 0.1, 0.1), 6)
+        50
+    """
+    share, free = test.between_seeds
+    over_spans, seeds = test.deviation**2 * (1 - share) * spans, test.deviation**2 * share
+
+    def found(count: int) -> bool:
+        part = over_spans / count
+        total = part + seeds
+        degrees = total**2 / (part**2 / (count - 1) + seeds**2 / free) if total else count - 1
+        return detectable(PairedTest(0.0, 1.0, degrees, 0.0, total**0.5), level=level, power=power) <= seen
+
+    low, high, seen = 1, 1_000_000, abs(test.difference)  # found(low) is not so, found(high) is
+    if not seen or not found(high):
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if found(middle) else (middle, high)
+    return high
+
+
 def holm(p_values: Sequence[float] | Float[np.ndarray, " M"]) -> Float[np.ndarray, " M"]:
     """p-values that hold for all M tests together: p̃_(i) = max over k ≤ i of (M − k + 1) p_(k), at most 1.
 
@@ -129,18 +168,11 @@ def holm(p_values: Sequence[float] | Float[np.ndarray, " M"]) -> Float[np.ndarra
         >>> holm([0.01, 0.04, 0.03]).tolist()
         [0.03, 0.06, 0.06]
     """
-    return np.minimum(np.asarray(p_values, dtype=np.float64) * _holm_factors(p_values), 1.0)
-
-
-def _holm_factors(p_values: Sequence[float] | Float[np.ndarray, " M"]) -> Float[np.ndarray, " M"]:
-    """What Holm's correction multiplies each p with, before it is cut at 1."""
-    found = np.asarray(p_values, dtype=np.float64)
-    order = np.argsort(found, kind="stable")
-    places = np.arange(len(found), 0, -1, dtype=np.float64)
-    raised = np.maximum.accumulate(found[order] * places)
-    factors = np.empty_like(found)
-    factors[order] = np.divide(raised, found[order], out=places, where=found[order] > 0)
-    return factors
+    own = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(own, kind="stable")
+    found = np.empty_like(own)
+    found[order] = np.minimum(np.maximum.accumulate(own[order] * np.arange(len(own), 0, -1)), 1.0)
+    return found
 
 
 @dataclass(frozen=True)
@@ -150,7 +182,7 @@ class Judged:
     Args:
         difference: score of a minus score of b.
         low, high: the interval of the test at the level that the correction leaves it.
-        p_value: after the correction.
+        p_value: after the correction, with the decimals that are printed.
         level: of the interval, two-sided: what the correction leaves of 1 − confidence.
         clear: p is below 1 − confidence, and the interval excludes 0.
     """
@@ -164,36 +196,48 @@ class Judged:
 
 
 def judge_together(
-    tests: Sequence[PairedTest], confidence: float, p_values: Sequence[float] | Float[np.ndarray, " M"] | None = None
+    tests: Sequence[PairedTest], confidence: float, p_values: Sequence[float] | Float[np.ndarray, " M"]
 ) -> list[Judged]:
-    """Judge tests that answer one question: whichever of them stand out, the chance that one does so by noise is held.
+    """Judge tests by their corrected p values: mark, interval and p of each always agree.
 
     With f the factor by which the correction raised a test's own p, and α = 1 − confidence,
 
         interval = difference ± t_{1 − α / (2 f)} · deviation,     clear = (p · f < α)
 
-    so that an interval excludes 0 just where the corrected p is below α, and one number decides.
+    so that an interval excludes 0 just where the corrected p is below α. The p that is kept is the one that is printed,
+    with three decimals, and that one decides: where .0498 is printed as .050, the difference is not clear at α = .05,
+    and its interval reaches to 0.
 
     Args:
         tests: all that the question looks at, shown or not.
         confidence: of the intervals.
-        p_values: corrected, e.g. by `gnnkit.statistics.step_down`; none below the test's own. Default: Holm's.
+        p_values: of the tests, corrected (`gnnkit.statistics.step_down`); none below the test's own.
 
     Returns:
         What is said of each, in their order.
 
     Example:
         >>> weak = PairedTest(2.2, 0.04, 20.0, 0.22, 0.1)
-        >>> [judge_together([weak] * number, 0.95)[0].clear for number in (1, 2)]
+        >>> [judge_together([weak], 0.95, [p_value])[0].clear for p_value in (0.04, 0.08)]
         [True, False]
     """
-    alpha, own = 1 - confidence, np.array([test.p_value for test in tests])
-    factors = _holm_factors(own) if p_values is None else np.divide(p_values, own, out=np.ones(len(own)), where=own > 0)
+    alpha, own = round(1 - confidence, 9), np.array([test.p_value for test in tests])
+    factors = np.divide(p_values, own, out=np.ones(len(own)), where=own > 0)
     found = []
     for test, factor in zip(tests, factors.tolist(), strict=True):
         level = alpha / factor
         reach = float(-special.stdtrit(test.degrees, level / 2)) * test.deviation if test.deviation else 0.0
-        p_value = min(1.0, test.p_value * factor)
+        p_value = _printed(min(1.0, test.p_value * factor), alpha)
+        clear = p_value < alpha
+        reach = reach if clear else max(reach, abs(test.difference))
         low, high = test.difference - reach, test.difference + reach
-        found.append(Judged(test.difference, low, high, p_value, p_value < alpha, level))
+        found.append(Judged(test.difference, low, high, p_value, clear, level))
     return found
+
+
+def _printed(p_value: float, alpha: float) -> float:
+    """p with the decimals that are printed; one that is not below α is not printed as one that is."""
+    if p_value < 10**-P_PLACES:  # printed as "< .001"
+        return p_value
+    near = round(p_value, P_PLACES)
+    return math.ceil(p_value * 10**P_PLACES) / 10**P_PLACES if near < alpha <= p_value else near

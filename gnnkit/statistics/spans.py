@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -11,7 +12,17 @@ from jaxtyping import Float, Int
 from gnnkit.statistics.bootstrap import seed_scores
 from gnnkit.statistics.paired import PairedTest, influence, paired_test
 
-__all__ = ["FEWEST_SEASONS", "MOST_SPANS", "SPANS", "SpanScore", "span_numbers", "span_score", "span_test"]
+__all__ = [
+    "FEWEST_SEASONS",
+    "MOST_SPANS",
+    "SPANS",
+    "Compared",
+    "SpanScore",
+    "compare_scores",
+    "span_numbers",
+    "span_score",
+    "span_test",
+]
 
 FEWEST_SEASONS = 4
 """Whole seasons from which on they are the spans; t with 3 degrees still finds a large difference."""
@@ -31,6 +42,13 @@ class SpanScore:
     """
 
     scores: Float[np.ndarray, " S"]
+    parts: Float[np.ndarray, " q"]
+
+
+class Compared(NamedTuple):
+    """A test of two models over spans, and what each of the q spans adds to their difference, for tests together."""
+
+    test: PairedTest
     parts: Float[np.ndarray, " q"]
 
 
@@ -97,6 +115,17 @@ def span_test(a: SpanScore, b: SpanScore) -> PairedTest:
     q = len(a.parts)
     variance = q / (q - 1) * float(np.square(a.parts - b.parts).sum())
     return paired_test((a.scores, b.scores), variance, q - 1.0)
+
+
+def compare_scores(a: SpanScore, b: SpanScore) -> Compared:
+    """`span_test` of two scores, and what each span adds to their difference.
+
+    Example:
+        >>> one, two = (SpanScore(np.array([s]), np.array(parts)) for s, parts in ((1.0, [0.1, -0.1]), (2.0, [0, 0])))
+        >>> compare_scores(one, two).parts
+        array([ 0.1, -0.1])
+    """
+    return Compared(span_test(a, b), a.parts - b.parts)
 
 
 def span_numbers(rows: Sequence[Int[np.ndarray, " W"]], *, season: int | None = None) -> Int[np.ndarray, " W"]:

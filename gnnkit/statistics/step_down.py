@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special
 
-from gnnkit.statistics.paired import PairedTest, holm
-from gnnkit.statistics.spans import SpanScore, span_test
+from gnnkit.statistics.paired import Judged, PairedTest, holm, judge_together
+from gnnkit.statistics.spans import Compared, SpanScore, span_test
 
-__all__ = ["confidence_set", "step_down"]
+__all__ = ["confidence_set", "judge_family", "step_down"]
 
 DRAWS = 4000
 
@@ -58,6 +58,34 @@ def step_down(
     found = np.empty_like(own)
     found[order] = joint
     return np.minimum(found, holm(own))
+
+
+def judge_family(asked: Sequence[Compared], confidence: float, *, draws: int = DRAWS) -> list[Judged]:
+    """Judge tests that belong together: whichever of them stand out, the chance that one does so by noise is held.
+
+    Their p values are those of `step_down`. Where tests have not the same spans (the last windows of one split have no
+    target at a far horizon), nothing tells how they depend on each other, and the p values are Holm's.
+
+    Args:
+        asked: the tests; none: nothing is said.
+        confidence: of the intervals, which hold together.
+        draws: as for `step_down`.
+
+    Returns:
+        What is said of each, in their order; mark, interval and p agree (`judge_together`).
+
+    Example:
+        >>> one = Compared(PairedTest(3.0, 0.03, 5.0, 0.3, 0.1), np.array([0.1, -0.2, 0.1, 0.1, -0.1, 0.0]))
+        >>> [(found.p_value, found.clear) for found in judge_family([one, one], 0.95)]
+        [(0.03, True), (0.03, True)]
+    """
+    tests = [each.test for each in asked]
+    corrected: Float[np.ndarray, " M"] = np.array([test.p_value for test in tests])
+    if len(asked) > 1:
+        alike = len({len(each.parts) for each in asked}) == 1
+        parts = np.stack([each.parts for each in asked]) if alike else None
+        corrected = holm(corrected) if parts is None else step_down(tests, parts, draws=draws)
+    return judge_together(tests, confidence, corrected)
 
 
 def confidence_set(scores: Sequence[SpanScore], *, draws: int = DRAWS, seed: int = 0) -> Float[np.ndarray, " K"]:

@@ -1,21 +1,28 @@
 """Spatio-temporal models: forecasters that see the graph, and the registry of all forecasters."""
 
-from gnnkit.temporal.a3tgcn import A3TGCN
-from gnnkit.temporal.agcrn import AGCRN
-from gnnkit.temporal.call import WrongForecast
-from gnnkit.temporal.dcrnn import DCRNN
-from gnnkit.temporal.dlinear import DLinear
-from gnnkit.temporal.entry import ModelEntry
-from gnnkit.temporal.gcn_forecaster import GCNForecaster
-from gnnkit.temporal.graph_wavenet import GraphWaveNet
-from gnnkit.temporal.mtgnn import MTGNN
-from gnnkit.temporal.quantile import QuantileForecaster
-from gnnkit.temporal.registry import MODELS, build_forecaster, model_name
-from gnnkit.temporal.residual import ResidualForecaster
-from gnnkit.temporal.stgcn import STGCN
-from gnnkit.temporal.stid import STID
-from gnnkit.temporal.tgcn import TGCN
-from gnnkit.temporal.tgcn_cell import TGCNCell
+from typing import TYPE_CHECKING
+
+from gnnkit._lazy import import_lazily
+
+if TYPE_CHECKING:
+    from gnnkit.temporal.a3tgcn import A3TGCN
+    from gnnkit.temporal.agcrn import AGCRN
+    from gnnkit.temporal.call import WrongForecast
+    from gnnkit.temporal.dcrnn import DCRNN
+    from gnnkit.temporal.dlinear import DLinear
+    from gnnkit.temporal.entry import ModelEntry
+    from gnnkit.temporal.gcn_forecaster import GCNForecaster
+    from gnnkit.temporal.graph_wavenet import GraphWaveNet
+    from gnnkit.temporal.models import MODELS, build_forecaster, model_name
+    from gnnkit.temporal.mtgnn import MTGNN
+    from gnnkit.temporal.quantile import QuantileForecaster
+    from gnnkit.temporal.residual import ResidualForecaster
+    from gnnkit.temporal.stgcn import STGCN
+    from gnnkit.temporal.stid import STID
+    from gnnkit.temporal.tgcn import TGCN
+    from gnnkit.temporal.tgcn_cell import TGCNCell
+else:
+    import_lazily(__name__)
 
 __all__ = [
     "A3TGCN",

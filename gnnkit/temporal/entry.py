@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 from torch import nn
 
+from gnnkit._optional import optional_import
 from gnnkit.temporal.call import check_forward
+from gnnkit.temporal.target_only import reads_features
 
 __all__ = ["ModelEntry", "core_of"]
 
@@ -33,6 +35,8 @@ class ModelEntry:
         paper: Authors and year; empty for a model without one.
         fits_itself: Whether it is a rival with `fit` and `predict` (see `gnnkit.forecasting.rival`), in place of a
             module that gnnkit trains.
+        graphless_twin: The name of the same model without neighbours, as `"ridge"` of `"ridge-graph"`: the two differ
+            in the graph alone. None: there is none.
     """
 
     name: str
@@ -41,6 +45,7 @@ class ModelEntry:
     build: Callable[..., Any]
     paper: str = ""
     fits_itself: bool = False
+    graphless_twin: str | None = None
 
     @classmethod
     def of(cls, name: str, model: Any) -> ModelEntry:
@@ -82,6 +87,27 @@ class ModelEntry:
         """Whether it is somebody's own model, and not one of gnnkit's."""
         module = getattr(core_of(self.build), "__module__", None) or ""
         return module.partition(".")[0] != "gnnkit"
+
+    @property
+    def sees_target_alone(self) -> bool:
+        """Whether it reads feature 0 and no other; a rival has all of them before it, and says by `target_only`."""
+        core = core_of(self.build)
+        return bool(getattr(core, "target_only", False)) if self.fits_itself else not reads_features(self.arguments)
+
+    def check_installed(self) -> None:
+        """Import the library that the model stands on, where its class names one and its extra by `needs`.
+
+        Raises:
+            ImportError: it is not installed; one line names the extra.
+        """
+        needs = getattr(core_of(self.build), "needs", None)
+        if needs is not None:
+            optional_import(needs[0], purpose=f"model {self.name!r}", extra=needs[1])
+
+    @property
+    def is_deterministic(self) -> bool:
+        """Whether a seed changes nothing in it, as its class says by `deterministic`."""
+        return bool(getattr(core_of(self.build), "deterministic", False))
 
     @property
     def arguments(self) -> dict[str, Any]:

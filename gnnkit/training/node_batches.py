@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gnnkit.data.partition import PartitionLoader
+from gnnkit.loader import PartitionLoader
 from gnnkit.training.early_stop import EarlyStop, weights_of
 from gnnkit.training.finite import check_exploded, check_finite
 from gnnkit.training.seeding import isolated_seed

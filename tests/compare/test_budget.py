@@ -7,7 +7,15 @@ from gnnkit.compare.budget import budget_record, match_budget
 from gnnkit.compare.spec.comparison import FinalSpec
 from gnnkit.data import simulate_traffic
 
-SMALL = {"seeds": [5, 6], "horizons": [2], "history": 4, "epochs": 1, "device": "cpu", "resamples": 100}
+SMALL = {
+    "rivals": False,
+    "seeds": [5, 6],
+    "horizons": [2],
+    "history": 4,
+    "epochs": 1,
+    "device": "cpu",
+    "resamples": 100,
+}
 
 
 @pytest.fixture(scope="module")

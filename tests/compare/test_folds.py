@@ -8,17 +8,16 @@ from scipy import stats
 
 from gnnkit.compare import make_spec, run
 from gnnkit.compare.findings.significance import SIGNIFICANCE
-from gnnkit.compare.folds import JoinedWindows, fold_series, join_outcomes, load_for, settle_folds
+from gnnkit.compare.folds import JoinedWindows, fold_series, join_outcomes, settle_folds
 from gnnkit.compare.jobs import job_windows
 from gnnkit.compare.scores import Outcome
 from gnnkit.data import (
-    FIRST_FOLD,
     GraphSeries,
     chronological_split,
     infer_settings,
-    rolling_splits,
     simulate_traffic,
 )
+from gnnkit.forecasting.settle import load_series
 from gnnkit.training import FitResult
 
 DAY = 24
@@ -34,7 +33,16 @@ def week() -> GraphSeries:
 
 def _spec(**more):
     return make_spec(
-        **{"models": ["dlinear"], "seeds": [0, 1], "epochs": 1, "history": 6, "horizons": [1, 3], "folds": 4} | more
+        **{
+            "models": ["dlinear"],
+            "rivals": False,
+            "seeds": [0, 1],
+            "epochs": 1,
+            "history": 6,
+            "horizons": [1, 3],
+            "folds": 4,
+        }
+        | more
     )
 
 
@@ -155,22 +163,40 @@ def _with_a_day(hours: int, *, until: int) -> np.ndarray:
     return (10 + noise + np.where(np.arange(hours)[:, None] < until, 0, day)).astype(np.float32)
 
 
-def test_graph_and_season_are_of_rows_that_no_fold_tests(tmp_path):
-    values, hours = _with_a_day(480, until=192), 480
+def test_each_fold_makes_graph_and_season_of_its_own_training_rows(tmp_path):
+    values, hours = _with_a_day(480, until=170), 480
     pd.DataFrame(values, columns=list("abcd")).to_csv(tmp_path / "own.csv", index=False)
     spec = _spec(series=tmp_path / "own.csv", graph_from="correlation", neighbours=1, folds=3)
-    final, series, _ = settle_folds(spec, load_for(spec))
-    assert series.graph_rows == range(163)
-    assert set(zip(*series.edge_index.tolist(), strict=True)) == {(0, 1), (1, 0), (2, 3), (3, 2)}
-    assert [fold_series(final, series, fold).graph_rows for fold in range(3)] == [range(163)] * 3
+    final, series, sentences = settle_folds(spec, load_series(spec))
+    assert series.graph_rows == range(168)
+    assert "Each fold makes the graph anew, of its own training rows" in sentences[-1]
+    folds = [fold_series(final, series, fold) for fold in range(3)]
+    assert [fold.graph_rows for fold in folds] == [range(168), range(252), range(336)]
+    pairs = [set(zip(*fold.edge_index.tolist(), strict=True)) for fold in folds]
+    assert pairs[0] == {(0, 1), (1, 0), (2, 3), (3, 2)}
+    # By hand: the nodes whose values go together most, row by row of the correlations of the last fold.
+    likeness = np.abs(np.corrcoef(values[:336].T)) - np.eye(4)
+    nearest = {(int(likeness[node].argmax()), node) for node in range(4)}
+    assert pairs[2] == nearest | {pair[::-1] for pair in nearest}
+    assert pairs[2] != pairs[0]
     assert series.season is None
-    whole = dataclasses.replace(series, split=chronological_split(hours), graph_rows=None)
+    whole = dataclasses.replace(series, split=chronological_split(hours), graph_rows=None, make_graph=None)
     assert infer_settings(whole).season == DAY  # as 70% of the rows show
     assert settle_folds(_spec(folds=3), whole)[1].season is None
 
 
-@pytest.mark.parametrize("rows", [30, 97, 101, 168, 2016])
-@pytest.mark.parametrize("season", [None, 7, 24])
-def test_a_series_is_read_with_rows_that_each_fold_trains_on(rows, season):
-    read = chronological_split(rows, FIRST_FOLD)
-    assert read.train.stop <= rolling_splits(rows, 3, season=season)[0].train.stop
+def test_every_fold_is_audited_under_every_condition(week, monkeypatch):
+    from gnnkit.compare import runner
+
+    seen = []
+
+    def spy(series, windows, *, allow):
+        seen.append((series.split.train, series.split.test.start))
+        return audit(series, windows, allow=allow)
+
+    audit = runner.audit
+    monkeypatch.setattr(runner, "audit", spy)
+    run(_spec(seeds=[0], folds=2, train_shares=[0.5]), series=week)
+    starts = (3 * DAY, 5 * DAY)
+    base = [(range(63), starts[0]), (range(105), starts[1])]
+    assert seen == [*base, (range(31, 63), starts[0]), (range(53, 105), starts[1])]

@@ -19,6 +19,7 @@ WAVES = np.sin(np.arange(240)[:, None] * 2 * np.pi / 24 + np.arange(3)) + np.ran
 FRAME = pd.DataFrame(WAVES, index=HOURS, columns=["a", "b", "c"])
 EDGES = pd.DataFrame({"source": ["a", "b"], "target": ["b", "c"], "weight": [0.5, 2.0]})
 QUICK = {
+    "rivals": False,
     "epochs": 1,
     "hidden_channels": 4,
     "history": 6,
@@ -68,7 +69,7 @@ def test_models_are_compared_on_the_frame(found):
     assert found.horizons == [2, 3]
     assert {"dlinear", "gcn"} < set(found.models)
     assert found.spec["ablate_graph"] == ["gcn"]
-    assert found.verdict().startswith("Open whether the given graph matters up to 3 hours")
+    assert found.verdict().startswith("Open whether the given graph helps up to 3 hours")
 
 
 def test_the_report_says_how_it_is_called(found):

@@ -9,7 +9,7 @@ from gnnkit.compare.output import keep_spec
 
 @pytest.fixture(autouse=True)
 def _light_report(monkeypatch):
-    for name in ("write_report", "write_markdown", "write_latex"):
+    for name in ("write_tests", "write_report", "write_markdown", "write_latex"):
         monkeypatch.setattr(module, name, lambda results, path: path.write_text("drawn"))
 
 

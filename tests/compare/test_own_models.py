@@ -108,9 +108,21 @@ results = run(spec, jobs=2)
 print(spec.models, results.failures, len(results.models))
 """,
 }
-ROAD = {"data_options": {"num_nodes": 6, "days": 2}, "horizons": [2], "seeds": [0], "device": "cpu", "threads": 1,
-        "resamples": 100, "hidden_channels": 4, "epochs": 2}  # fmt: skip
-SMALL = ["--data-option", "num_nodes=6", "--data-option", "days=2", "--horizon", "2", "--seeds", "1", "--epochs", "2"]
+ROAD = {"rivals": False, "data_options": {"num_nodes": 6, "days": 2}, "horizons": [2], "seeds": [0], "device": "cpu",
+        "threads": 1, "resamples": 100, "hidden_channels": 4, "epochs": 2}  # fmt: skip
+SMALL = [
+    "--no-rivals",
+    "--data-option",
+    "num_nodes=6",
+    "--data-option",
+    "days=2",
+    "--horizon",
+    "2",
+    "--seeds",
+    "1",
+    "--epochs",
+    "2",
+]
 WORDS = [
     *("compare", *SMALL, "--device", "cpu", "--resamples", "100", "--hidden", "4", "--jobs", "2", "--out", "out"),
     *("--models", "gru,my.py:Net,trees.py:Means", "--ablate-graph", "--set", "my.py:Net.layers=2"),

@@ -149,7 +149,7 @@ def test_what_is_not_a_result_is_refused(tmp_path):
     small().save(tmp_path)
     document = read_json(tmp_path / "results.json")
     (tmp_path / "results.json").write_text(json.dumps(document | {"format": 99}))
-    with pytest.raises(ValueError, match="has layout 99; this gnnkit reads up to 4: update gnnkit"):
+    with pytest.raises(ValueError, match="has layout 99; this gnnkit reads up to 5: update gnnkit"):
         Results.load(tmp_path)
     (tmp_path / "results.json").write_text("[1]")
     with pytest.raises(ValueError, match="was not written by `gnnkit compare`"):

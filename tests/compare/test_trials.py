@@ -20,7 +20,15 @@ from gnnkit.forecasting import train as train_module
 
 pytest.importorskip("optuna", reason="Optuna is not installed: pip install optuna")
 
-SMALL = {"seeds": [5, 6], "horizons": [2], "history": 4, "epochs": 1, "device": "cpu", "resamples": 100}
+SMALL = {
+    "rivals": False,
+    "seeds": [5, 6],
+    "horizons": [2],
+    "history": 4,
+    "epochs": 1,
+    "device": "cpu",
+    "resamples": 100,
+}
 
 
 @pytest.fixture(scope="module")

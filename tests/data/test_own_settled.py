@@ -19,7 +19,7 @@ def edges(series):
 def test_a_graph_of_correlations_is_made_of_training_rows_alone():
     made = read_own(SERIES, graph_from="correlation", neighbours=1)
     assert made.graph_rows == range(70)
-    assert made.graph_source.endswith("(training rows 0 to 69 alone)")
+    assert made.graph_source.endswith("(70 training rows alone)")
     assert made.source == "own data, a series in memory, a graph made of correlations"
     other = SERIES.copy()
     other.iloc[70:] = RNG.normal(size=(30, 4)) * 100  # validation and test rows

@@ -27,8 +27,17 @@ from pathlib import Path
 TWINS = {
     "GCNConv": "GCNLayer",
     "GATConv": "GATLayer",
+    "GATv2Conv": "GATv2Layer",
+    "TransformerConv": "TransformerLayer",
     "GCN2Conv": "GCN2Layer",
     "RGCNConv": "RelationalGCNLayer",
+    "SAGEConv": "SAGELayer",
+    "GraphConv": "GraphConvLayer",
+    "GINConv": "GINLayer",
+    "GINEConv": "GINELayer",
+    "SGConv": "SGLayer",
+    "APPNP": "APPNPLayer",
+    "TAGConv": "TAGLayer",
     "PairNorm": "PairNorm",
 }
 MODELS = ("GCN", "GAT", "GraphUNet", "SGFormer", "Polynormer", "RECT_L", "AttentiveFP", "AntiSymmetricConv")
@@ -43,6 +52,7 @@ LEFT_OUT = {
 
 # "file::test" (or "file::test[parameters]"): why gnnkit's layer should not pass it.
 EXCEPTIONS = {
+    "test/nn/models/test_basic_gnn.py::test_packaging": "packs the modules of torch_geometric alone",
     "test/test_inspector.py::test_inspector_gat_conv": (
         "asks for the words of a comment in the source, OptPairTensor; what PyG generates from it is of the same types"
     ),

@@ -18,12 +18,14 @@ from gnnkit.layers import (
     DAGNNLayer,
     DiffusionLayer,
     GATLayer,
+    GATv2Layer,
     GCN2Layer,
     GCNLayer,
     MixHopLayer,
     NodeClassifier,
     PairNorm,
     RelationalGCNLayer,
+    TransformerLayer,
     mixing_matrix,
     transition_matrices,
 )
@@ -75,6 +77,16 @@ LAYERS: dict[str, Layer] = {
         lambda: GATLayer((4, 2), 3, add_self_loops=False),
         lambda: pyg.GATConv((4, 2), 3, add_self_loops=False),
         lambda m, t: m((t, t[:, :2].cos()), EDGES),
+    ),
+    "GATv2, edge features": (
+        lambda: GATv2Layer(4, 3, 2, edge_dim=2, concat=False, residual=True),
+        lambda: pyg.GATv2Conv(4, 3, 2, edge_dim=2, concat=False, residual=True),
+        lambda m, t: m(t, EDGES, features(t)),
+    ),
+    "Transformer, edge features": (
+        lambda: TransformerLayer(4, 3, 2, edge_dim=2, beta=True),
+        lambda: pyg.TransformerConv(4, 3, 2, edge_dim=2, beta=True),
+        lambda m, t: m(t, EDGES, features(t)),
     ),
     "RGCN": (lambda: RelationalGCNLayer(4, 3, 3), lambda: pyg.RGCNConv(4, 3, 3), lambda m, t: m(t.sin(), EDGES, KINDS)),
     "RGCN, bases": (

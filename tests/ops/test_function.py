@@ -9,6 +9,8 @@ from torch.autograd.functional import jacobian
 
 from gnnkit._optional import is_available
 from gnnkit.ops import (
+    dot_attention,
+    dynamic_attention,
     edge_attention,
     gated_recurrence,
     grouped_matmul,
@@ -41,6 +43,20 @@ def attention(leaf: Tensor, parts: str, **options) -> Tensor:
     return edge_attention(EDGES, x, leaf @ MAPS[2, :, :2], target, logits, **options)
 
 
+def dynamic(leaf: Tensor, **options) -> Tensor:
+    torch.manual_seed(3)
+    source, target = ((leaf @ MAPS[n]).view(NODES, 2, 3) for n in (1, 2))
+    att, edge_map = (leaf.t() @ leaf @ MAPS[3]).view(3, 2, 3)[0], (leaf[:2] @ MAPS[4]).sin().view(2, 2, 3)
+    return dynamic_attention(EDGES, source, target, att, of_edges(leaf, 2), edge_map, **options)
+
+
+def products(leaf: Tensor, **options) -> Tensor:
+    torch.manual_seed(3)
+    query, key, value = ((leaf @ MAPS[n]).view(NODES, 2, 3) for n in (1, 2, 3))
+    edge_map = (leaf[:2] @ MAPS[4]).sin().view(2, 2, 3)
+    return dot_attention(EDGES, query, key, value, of_edges(leaf, 2), edge_map, **options)
+
+
 def recurrence(leaf: Tensor, **options) -> Tensor:
     steps = torch.stack([leaf, leaf.roll(1, 0), leaf.sin()])[None, :2]  # [1, 2, N, 3]
     mixed = leaf.t() @ leaf / NODES
@@ -67,6 +83,9 @@ OPS: dict[str, tuple[str, Callable[[Tensor], Tensor]]] = {
     "attention of sources": ("edge_attention", lambda t: attention(t, "")),
     "attention, dropout": ("edge_attention", lambda t: attention(t, "te", dropout=0.4, training=True)),
     "attention, another slope": ("edge_attention", lambda t: attention(t, "t", negative_slope=-0.5)),
+    "dynamic attention": ("pair_attention", dynamic),
+    "dynamic attention, dropout": ("pair_attention", lambda t: dynamic(t, dropout=0.4, training=True)),
+    "dot attention": ("pair_attention", products),
     "segment_sum": ("segment_sum", lambda t: segment_sum(t @ MAPS[0], GROUPS, num_segments=5)),
     "segment_mean": ("segment_mean", lambda t: segment_mean(t @ MAPS[0], GROUPS, num_segments=5)),
     "segment_max": ("segment_max", lambda t: segment_max(t @ MAPS[0], GROUPS, num_segments=5)),
@@ -78,6 +97,7 @@ OPS: dict[str, tuple[str, Callable[[Tensor], Tensor]]] = {
 BACKENDS = {
     "spmm": ["torch", "dense", "numba", "scatter"],
     "edge_attention": ["torch", "numba", "scatter"],
+    "pair_attention": ["torch", "numba"],
     "gated_recurrence": ["torch", "numba"],
     "segment_max": ["torch"],
     "": ["auto"],
@@ -174,7 +194,13 @@ def test_hessians_of_every_kind(name: str, backend: str) -> None:
     torch.testing.assert_close(torch.func.jacrev(torch.func.jacrev(function))(LEAF), one_by_one, rtol=0, atol=1e-11)
 
 
-@pytest.mark.parametrize("name", ["spmm", "spmm, batched", "attention", "attention, dropout", "attention of sources"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "spmm", "spmm, batched", "attention", "attention, dropout", "attention of sources", "dynamic attention",
+        "dynamic attention, dropout", "dot attention",
+    ],
+)  # fmt: skip
 def test_the_operators_of_compiled_graphs_can_be_differentiated_twice(name: str) -> None:
     torch._dynamo.reset()
     compiled = torch.compile(OPS[name][1], backend="eager")
@@ -204,6 +230,12 @@ def test_the_operators_of_gradients_are_well_formed() -> None:
     out, stats = torch.ops.gnnkit.edge_attention(edges, x, source, target, logits, seed, 4, 0.2, 0.3)
     arguments = (edges, grad, x, source, target, logits, out.detach(), stats, seed, 0.2, 0.3, True, True)
     torch.library.opcheck(torch.ops.gnnkit.edge_attention_backward.default, arguments)
+    edge_attr, edge_map, att = (torch.randn(s, requires_grad=True) for s in ((5, 2), (2, 2, 3), (2, 3)))
+    inputs = (x, grad.detach().clone().requires_grad_(), None, att, edge_attr, edge_map)
+    out, stats = torch.ops.gnnkit.pair_attention(edges, *inputs, seed, 0.2, 0.3, 1.0)
+    needed = [part is not None for part in inputs]
+    arguments = (edges, grad, *inputs, out.detach(), stats, seed, 0.2, 0.3, 1.0, needed)
+    torch.library.opcheck(torch.ops.gnnkit.pair_attention_backward.default, arguments)
 
 
 @pytest.mark.parametrize("create_graph", [False, True])
@@ -230,6 +262,7 @@ def test_edges_of_a_vmap(seen: torch.dtype) -> None:
         lambda edges, x, a: spmm(edges, x),
         lambda edges, x, a: spmm(edges, x, of_edges(x, 1)[:, 0], reduce="mean"),
         lambda edges, x, a: edge_attention(edges, x[:, None], a, a),
+        lambda edges, x, a: dynamic_attention(edges, x[:, None], x[:, None], LEAF[:1]),
         lambda edges, x, a: segment_softmax(x, edges[0, :NODES].long(), num_segments=NODES),
         lambda edges, x, a: torch.func.grad(lambda x: spmm(edges, x, of_edges(x, 1)[:, 0]).square().sum())(x),
     ]

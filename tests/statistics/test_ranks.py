@@ -17,6 +17,22 @@ def test_mean_ranks_and_groups_worked_out_by_hand():
     assert found.friedman_p == pytest.approx(stats.friedmanchisquare(*scores.T).pvalue)
 
 
+@pytest.mark.parametrize("models", [2, 3, 10, 40])
+@pytest.mark.parametrize("alpha", [0.01, 0.05, 0.5])
+def test_the_critical_difference_is_of_the_studentised_range(models, alpha):
+    found = mean_ranks(np.tile(np.arange(float(models)), (5, 1)), alpha=alpha).critical_difference
+    range_ = stats.studentized_range.ppf(1 - alpha, models, np.inf)
+    assert found == pytest.approx(range_ / np.sqrt(2) * np.sqrt(models * (models + 1) / 30), rel=1e-6)
+
+
+def test_ties_share_their_mean_rank_as_in_scipy():
+    scores = np.random.default_rng(0).integers(0, 3, (30, 5)).astype(float)
+    found = mean_ranks(scores)
+    mean = stats.rankdata(scores, axis=1).mean(axis=0)
+    assert sorted(found.mean) == pytest.approx(sorted(mean))
+    assert found.friedman_p == pytest.approx(stats.friedmanchisquare(*scores.T).pvalue)
+
+
 def test_blocks_share_no_target_row_and_are_scored_by_their_counts():
     counts = np.ones(12)
     counts[6:] = 0

@@ -44,7 +44,7 @@ def walk(rng=None) -> np.ndarray:
 
 def test_coefficients_are_those_of_a_library_at_the_chosen_penalty():
     train, val, test = parts(made(walk()))
-    found = Ridge(hops=0)
+    found = Ridge(hops=0, loss="mse")
     found.fit(train, val)
     mean = train.x[:, -1, :, 0].mean(axis=0)
     x = (train.x[..., 0] - mean).transpose(0, 2, 1).reshape(-1, 4)
@@ -105,7 +105,7 @@ def test_a_season_is_forecast_by_its_own_mean():
     found.fit(train, val)
     true = series.values[test.rows[:, None] + np.arange(1, 3), :, 0].numpy()
     assert np.abs(found.predict(test) - true).mean() < 0.02
-    assert found.means.shape == (12, NODES)
+    assert found.profile.table.shape == (12, NODES)
 
 
 def test_gaps_are_no_targets_and_no_means():
@@ -152,10 +152,37 @@ def test_another_feature_that_training_hardly_knew_moves_no_forecast_far():
 def test_what_cannot_be_is_refused():
     with pytest.raises(ValueError, match=r"hops=-1: must be 0 \(no graph\) or more"):
         Ridge(hops=-1)
+    with pytest.raises(ValueError, match=r"lags=-2: must be 0 \(the whole history\) or more"):
+        Ridge(lags=-2)
+    with pytest.raises(ValueError, match="loss='huber': give 'mae' or 'mse'"):
+        Ridge(loss="huber")
+
+
+def test_absolute_errors_are_lowered_as_a_library_lowers_them():
+    """Noise that falls far now and then: the median is what is wanted, and the mean is what squares give."""
+    from sklearn.linear_model import QuantileRegressor
+
+    rng = np.random.default_rng(6)
+    shape = (5 * ROWS, NODES)
+    noise = np.where(rng.random(shape) < 0.15, -10.0, 0.3) * rng.random(shape)
+    values = 0.05 * rng.standard_normal(shape).cumsum(axis=0) + noise
+    train, val, _ = parts(made(values), horizon=1)
+    losses = {}
+    for loss in ("mse", "mae"):
+        found = Ridge(hops=0, loss=loss)
+        found.fit(train, val)
+        losses[loss] = np.abs(found.predict(train) - train.y).mean()
+    mean = train.x[:, -1, :, 0].mean(axis=0)
+    x = (train.x[..., 0] - mean).transpose(0, 2, 1).reshape(-1, 4)
+    y = (train.y - train.x[:, -1:, :, 0]).transpose(0, 2, 1).reshape(-1)
+    least = np.abs(QuantileRegressor(alpha=0).fit(x, y).predict(x) - y).mean()
+    assert losses["mse"] > 1.2 * least
+    assert losses["mae"] - least < 0.5 * (losses["mse"] - least)
 
 
 def test_the_registry_has_it_with_and_without_neighbours():
-    assert MODELS["ridge"].settings == {"seasonal": False}
-    assert MODELS["ridge-graph"].settings == {"hops": 1, "seasonal": False}
+    assert MODELS["ridge"].settings == {"seasonal": False, "lags": 0, "loss": "mae"}
+    assert MODELS["ridge-graph"].settings == {"hops": 1, "seasonal": False, "lags": 0, "loss": "mae"}
+    assert MODELS["ridge-graph"].graphless_twin == "ridge"
     assert [MODELS[name].make({}, {}).uses_graph for name in ("ridge", "ridge-graph")] == [False, True]
-    assert MODELS["ridge"].search_space == {"seasonal": ("choice", False, True)}
+    assert MODELS["ridge"].search_space == {"seasonal": ("choice", False, True), "lags": ("choice", 0, 1, 3, 6)}

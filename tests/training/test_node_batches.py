@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch_geometric.data import Data
 
-from gnnkit.data.partition import PartitionLoader
 from gnnkit.layers import NodeClassifier
+from gnnkit.loader import PartitionLoader
 from gnnkit.training.node_batches import fit_batches, predict_batches
 from gnnkit.training.seeds import SeedSettings
 

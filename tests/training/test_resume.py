@@ -132,7 +132,7 @@ def test_seeds_that_are_cut_off_at_any_epoch(tmp_path, layer):
 
 
 def test_mini_batches_that_are_cut_off_at_any_epoch(tmp_path):
-    from gnnkit.data.partition import PartitionLoader
+    from gnnkit.loader import PartitionLoader
     from gnnkit.layers import NodeClassifier
     from gnnkit.training.node_batches import fit_batches
     from gnnkit.training.seeds import SeedSettings

@@ -6,8 +6,10 @@ from gnnkit.compare.findings.budget import BUDGET
 from gnnkit.compare.findings.conditions import CONDITIONS
 from gnnkit.compare.findings.finding import Finding, Findings, Headline
 from gnnkit.compare.findings.intervals import INTERVALS
+from gnnkit.compare.findings.neighbours import NEIGHBOURS
 from gnnkit.compare.findings.ranks import RANKS
 from gnnkit.compare.findings.significance import SIGNIFICANCE
+from gnnkit.compare.findings.variance import VARIANCE
 from gnnkit.compare.findings.verdicts import VERDICTS
 from gnnkit.compare.findings.where import WHERE
 
@@ -18,8 +20,10 @@ __all__ = [
     "CONDITIONS",
     "FINDINGS",
     "INTERVALS",
+    "NEIGHBOURS",
     "RANKS",
     "SIGNIFICANCE",
+    "VARIANCE",
     "VERDICTS",
     "WHERE",
     "Finding",
@@ -27,5 +31,7 @@ __all__ = [
     "Headline",
 ]
 
-FINDINGS = Findings([SIGNIFICANCE, RANKS, ABLATION, VERDICTS, CONDITIONS, WHERE, INTERVALS, BUDGET, AUDIT])
+FINDINGS = Findings(
+    [NEIGHBOURS, SIGNIFICANCE, RANKS, ABLATION, VERDICTS, CONDITIONS, WHERE, VARIANCE, INTERVALS, BUDGET, AUDIT]
+)
 """All findings of a comparison, in the order of the report."""

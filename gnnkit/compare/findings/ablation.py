@@ -10,27 +10,24 @@ from typing import Any
 
 import numpy as np
 
-from gnnkit.compare.conditions import ADJACENCIES, BASE, Adjacency, Condition
+from gnnkit.compare.conditions import ADJACENCIES, Adjacency, Condition
 from gnnkit.compare.errors import ErrorTable
 from gnnkit.compare.evidence import Evidence
 from gnnkit.compare.findings.difference import Difference, Words, interval_entries, judged_columns
 from gnnkit.compare.findings.finding import Finding, Headline
 from gnnkit.compare.findings.plots_significance import ablation_differences
+from gnnkit.compare.findings.verdicts import VERDICTS, PairVerdict
 from gnnkit.compare.jobs import unchanged_graphs
+from gnnkit.compare.questions import NO_GRAPH
 from gnnkit.compare.report.tables import ahead, confidence_label, sample_size, score_places, with_unit
 from gnnkit.compare.results import Results
 from gnnkit.report.numbers import format_number, format_p
 from gnnkit.report.sections import Drawing, Entry, Section, Sheet, Sheets, Statement
 from gnnkit.statistics.bootstrap import seed_scores
-from gnnkit.statistics.paired import PairedTest, judge_together
+from gnnkit.statistics.step_down import judge_family
 
-__all__ = ["ABLATION", "MARGIN", "Ablation", "GraphScore", "GraphTest", "judge_ablation"]
+__all__ = ["ABLATION", "Ablation", "GraphScore", "GraphTest", "judge_ablation"]
 
-MARGIN = 0.01
-"""Share of the MAE below which a gain by the graph is too small to matter."""
-
-NO_GRAPH: Adjacency = "identity"
-WRONG_GRAPHS: tuple[Adjacency, ...] = ("shuffled", "random")
 IN_WORDS = {
     "given": "the given graph",
     "identity": "no edges (identity)",
@@ -55,25 +52,29 @@ class GraphScore:
 
 @dataclass(frozen=True, kw_only=True)
 class GraphTest(Difference):
-    """The MAE of a model on another graph less that on the given one."""
+    """The MAE of a model on another graph less that on the given one.
+
+    `planned`: it is the planned question, with its sign turned; all others are exploratory.
+    """
 
     model: str
     adjacency: Adjacency
     against: str = "given"
     horizon: int
+    planned: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ablation:
-    """Whether the given graph matters.
+    """What another graph does to the same models.
 
     Args:
         horizon: P.
         rows: the scores there.
         tests: of every other graph against the given one.
-        verdict: "yes", "no" or "open".
+        verdict: "helps" or "hurts", of the model that was planned to be asked about; else "open".
         sentence: the same in words.
-        notes: sentences on the other horizons, and what else a reader must know.
+        notes: sentences on what is exploratory: wrong graphs, other models; and what else a reader must know.
     """
 
     horizon: int
@@ -85,30 +86,28 @@ class Ablation:
 
 
 def judge_ablation(
-    table: ErrorTable, words: Words, *, same: Mapping[Adjacency, Sequence[int]] = MappingProxyType({})
+    table: ErrorTable,
+    words: Words,
+    *,
+    planned: Sequence[PairVerdict] = (),
+    same: Mapping[Adjacency, Sequence[int]] = MappingProxyType({}),
 ) -> Ablation | None:
-    """Say whether the given graph matters: the same models by the same recipe, on the given and on other graphs.
+    """Say what other graphs do: the same models by the same recipe, on the given and on other graphs.
 
-    At the largest horizon every other graph is tested against the given one (`ErrorTable.test`), with Holm's
-    correction over all models and graphs (`judge_together`). It is paired over windows and over seeds: a seed has the
-    same first weights and the same order of batches on every graph, so what is luck in them cancels, and the noise
-    between seeds is that of the differences. With c the confidence:
+    One question is planned: one model with the given graph and without edges (`gnnkit.compare.questions`). Its answer
+    is that of `verdicts`: the graph helps or hurts that model where the test is clear, else it is open.
 
-    - `"yes"`: at least one model is clearly better with the given graph than without edges **and** than with every
-      wrong graph (shuffled, random).
-    - `"no"`: the given graph harms: every model is clearly better without edges or with a wrong graph. Or for every
-      model the gain over one of those k graphs is below `MARGIN` of its MAE; the upper bound of each gain is one-sided,
-      at the level (1 − c) / k. Where the lower bounds are above −`MARGIN` too, the graph does not matter to within that
-      margin; else all that is said is that it does not help.
-    - `"open"`: neither; or too few windows (`is_enough`); or one seed alone, which cannot tell what the graph does from
-      the luck of a draw: four equal graphs give each of them the lowest error in one of four draws. With one seed, or
-      too few windows, a test has a difference and neither interval nor p.
-
-    The complete and the learned graph are tested too, but do not decide: they hold the true edges.
+    All else is exploratory. At the largest horizon every other graph is tested against the given one
+    (`ErrorTable.compare`), and all models and graphs are corrected together (`judge_family`). Tests are paired over
+    windows and over seeds: a seed has the same first weights and the same order of batches on every graph, so what is
+    luck in them cancels, and the noise between seeds is that of the differences. With one seed, or too few windows, a
+    test has a difference and neither interval nor p. A graph that helps no more than a wrong one (shuffled, random) may
+    help by something else than its edges; so what wrong graphs do is told beside the answer.
 
     Args:
         table: the errors; those under other conditions than the graph's are passed over.
         words: for the sentences.
+        planned: the verdicts on the planned question.
         same: seeds with which another graph is the given one again (a complete graph, shuffled); those say nothing.
 
     Returns:
@@ -127,13 +126,13 @@ def judge_ablation(
         (model, kind) for model in models for kind in ADJACENCIES if (model, kind) in fits and model not in lost
     ]
     if not names:
-        nothing = "Open whether the given graph matters: no model was trained both on it and on another."
+        nothing = "Open whether the given graph helps: no model was trained both on it and on another."
         found = {"horizon": max(table.horizons), "rows": [], "tests": [], "verdict": "open", "sentence": nothing}
         return Ablation(**found, notes=notes) if lost else None
-    *others, last = (_Trial(table, horizon, names, words, same) for horizon in table.horizons)
-    verdict, sentence = last.verdict()
-    notes += [trial.verdict()[1] for trial in reversed(others)] + last.notes() + _same_again(names, same)
-    found = {"horizon": last.horizon, "rows": last.rows(), "tests": last.tests}
+    trial = _Trial(table, max(table.horizons), names, words, same, planned)
+    verdict, sentence = trial.verdict()
+    notes += trial.notes() + _same_again(names, same)
+    found = {"horizon": trial.horizon, "rows": trial.rows(), "tests": trial.tests}
     return Ablation(**found, verdict=verdict, sentence=sentence, notes=notes)
 
 
@@ -146,6 +145,7 @@ class _Trial:
     names: list[tuple[str, Adjacency]]
     words: Words
     same: Mapping[Adjacency, Sequence[int]]
+    planned: Sequence[PairVerdict]
 
     @property
     def models(self) -> list[str]:
@@ -171,132 +171,91 @@ class _Trial:
         """Errors on every other graph less those on the given one, seed by seed, [S, W]; without seeds of `same`."""
         gaps = {}
         for model, adjacency in self.names:
-            conditions = Condition(adjacency=adjacency), BASE
-            seeds, given = (self.table.seeds(model, condition) for condition in conditions)
-            both = [seed for seed in seeds if seed in given and seed not in self.same.get(adjacency, ())]
-            if adjacency != "given" and both:
-                ours, theirs = (self.table.window_errors(model, self.horizon, condition=c) for c in conditions)
-                gaps[model, adjacency] = ours[[seeds.index(s) for s in both]] - theirs[[given.index(s) for s in both]]
+            without = self.same.get(adjacency, ())
+            errors = self.table.paired_errors(model, adjacency, self.horizon, without=without)
+            if adjacency != "given" and errors is not None:
+                gaps[model, adjacency] = errors[1] - errors[0]
         return gaps
 
     @cached_property
     def _enough(self) -> bool:
         return self.table.is_enough(self.horizon, self.words.confidence)
 
-    @cached_property
-    def _paired(self) -> dict[tuple[str, Adjacency], PairedTest]:
-        """A test of every gap over two seeds or more; none where windows are too few."""
-        return {
-            name: self.table.test(gap, np.zeros_like(gap[:1]), self.horizon)
-            for name, gap in self._gaps.items()
-            if self._enough and len(gap) > 1
-        }
+    @property
+    def _answer(self) -> PairVerdict | None:
+        """The verdict on the planned question."""
+        return next((each for each in self.planned if each.horizon == self.horizon), None)
 
     @cached_property
     def tests(self) -> list[GraphTest]:
-        judged = dict(
-            zip(self._paired, judge_together(list(self._paired.values()), self.words.confidence), strict=True)
-        )
+        answer, compared = self._answer, {}
+        asked = None if answer is None else (answer.model, NO_GRAPH)
+        for name, gap in self._gaps.items():
+            if name != asked and self._enough and len(gap) > 1:
+                compared[name] = self.table.compare(gap, np.zeros_like(gap[:1]), self.horizon)
+        judged = judge_family(list(compared.values()), self.words.confidence)
+        columns = {name: judged_columns(each) for name, each in zip(compared, judged, strict=True)}
+        if answer is not None and asked in self._gaps:
+            columns[answer.model, NO_GRAPH] = _turned(answer)
         found = []
         for name, gap in self._gaps.items():
-            columns: dict[str, Any] = {"difference": float(seed_scores(gap, self.counts, squared=False).mean())}
-            if name in judged:
-                columns = judged_columns(judged[name])
-            found.append(GraphTest(model=name[0], adjacency=name[1], horizon=self.horizon, **columns))
+            bare = {"difference": float(seed_scores(gap, self.counts, squared=False).mean())}
+            own: dict[str, Any] = columns.get(name, bare)
+            planned = name == asked
+            found.append(GraphTest(model=name[0], adjacency=name[1], horizon=self.horizon, planned=planned, **own))
         return found
 
     def verdict(self) -> tuple[str, str]:
-        when = self.words.ahead(self.horizon)
-        size = self.words.size(self.counts, self._seeds(self.models))
+        when, answer = self.words.ahead(self.horizon), self._answer
         if not self._enough:
             missing = self.words.shortage(self.counts, self.horizon)
-            return "open", f"Open whether the given graph matters {when}: {missing}"
-        winners = {model: self._deciding(model) for model in self.models if self._matters(model)}
-        if winners:
-            return "yes", f"The given graph matters {when}: {self._claims(winners)} ({size}, {self._at_most(winners)})."
-        harms = {model: [test for test in self._deciding(model) if self._beats_given(test)] for model in self.models}
-        if all(harms.values()):
-            return "no", f"The given graph harms {when}: {self._claims(harms)} ({size}, {self._at_most(harms)})."
-        bounds = [bound for bound in map(self._least_gain, self.models) if bound]
-        if len(bounds) == len(self.models) and all(high < MARGIN for _, _, high in bounds):
-            claims = "; ".join(
-                f"{test.model} has an MAE of {self._mae(test.model)} with the given graph and "
-                f"{self._mae(test.model, test.adjacency)} with {IN_WORDS[test.adjacency]}, a gain of at most "
-                f"{100 * max(high, 0.0):.2g}% of the MAE"
-                for test, _, high in bounds
-            )
-            size += f", one-sided bounds that hold together with {100 * self.words.confidence:g}%"
-            answer = f"does not help {when}"
-            if all(low > -MARGIN for _, low, _ in bounds):
-                answer = f"does not matter {when}, to within {100 * MARGIN:g}% of the MAE"
-            return "no", f"The given graph {answer}: {claims} ({size})."
-        claims = self._claims({model: self._deciding(model) for model in self.models})
-        if self._seeds(self.models) < 2:
-            claims = f"one seed cannot tell what the graph does from luck, give three or more; {claims}"
-        return "open", f"Open whether the given graph matters {when}: {claims} ({size})."
+            return "open", f"Open whether the given graph helps {when}: {missing}"
+        if answer is not None:
+            kind = "open" if not answer.clear else "helps" if answer.difference < 0 else "hurts"
+            return kind, answer.sentence
+        why = "one seed cannot tell what the graph does from luck, give three or more"
+        if not any(adjacency == NO_GRAPH for _, adjacency in self._gaps):
+            why = "no model was trained without edges"
+        elif self._seeds() > 1:
+            why = "no question about it was planned"
+        size = self.words.size(self.counts, self._seeds())
+        return "open", f"Open whether the given graph helps {when}: {why} ({size})."
 
     def notes(self) -> list[str]:
-        """What a reader must know beside the verdict."""
-        found = []
-        for test in self.tests:
-            if self._beats_given(test):
-                graph, numbers = IN_WORDS[test.adjacency], self.words.difference(test)
-                found.append(f"{test.model} is clearly better with {graph} than with the given one: {numbers}.")
+        """What was not planned, and is told beside the answer: at most a sentence for each model."""
+        when, found = self.words.ahead(self.horizon), []
+        when = when[0].upper() + when[1:]
+        for model in self.models:
+            tests = [test for test in self.tests if test.model == model and not test.planned]
+            parts = [f"{self._claim(test)} with {IN_WORDS[test.adjacency]}" for test in tests]
+            if parts:
+                given = self.words.value(float(self.scores(model).mean()))
+                found.append(f"{when}, {model} (MAE {given} with the given graph) {', '.join(parts)}.")
         return found
 
-    def _mae(self, model: str, adjacency: Adjacency = "given") -> str:
-        return self.words.value(float(self.scores(model, adjacency).mean()))
+    def _claim(self, test: GraphTest) -> str:
+        """What is said of one graph, with its numbers."""
+        if test.p is None:
+            return f"differs by {self.words.difference(test)}"
+        said = "is not told apart" if not test.clear else "is worse" if test.difference > 0 else "is better"
+        return f"{said} ({self.words.difference(test)}, {self.words.p(test)})"
 
-    def _seeds(self, models: Sequence[str]) -> int:
+    def _seeds(self) -> int:
         """Seeds of the model that has fewest, on the given graph and on another."""
-        return min((len(gap) for (model, _), gap in self._gaps.items() if model in models), default=0)
+        return min(map(len, self._gaps.values()), default=0)
 
-    def _deciding(self, model: str) -> list[GraphTest]:
-        """Tests of the graphs without edges and with wrong ones."""
-        kinds = (NO_GRAPH, *WRONG_GRAPHS)
-        return [test for test in self.tests if test.model == model and test.adjacency in kinds]
 
-    def _matters(self, model: str) -> bool:
-        tests = self._deciding(model)
-        tried = {test.adjacency for test in tests}
-        if NO_GRAPH not in tried or not tried & set(WRONG_GRAPHS) or self._seeds([model]) < 2:
-            return False
-        return all(test.clear and test.difference > 0 for test in tests)
-
-    def _beats_given(self, test: GraphTest) -> bool:
-        """Whether the model is clearly better with the test's graph than with the given one."""
-        return test.clear and test.difference < 0
-
-    def _least_gain(self, model: str) -> tuple[GraphTest, float, float] | None:
-        """The graph that the given one gains least over, and the bounds of that gain as shares of the MAE."""
-        tests = self._deciding(model)
-        if not tests or any((model, test.adjacency) not in self._paired for test in tests):
-            return None
-        # One-sided at level α / k each: the chance that one of k bounds is too low is α.
-        confidence = 1 - 2 * (1 - self.words.confidence) / len(tests)
-        bounds = [judge_together([self._paired[model, test.adjacency]], confidence)[0] for test in tests]
-        least = int(np.argmin([bound.high for bound in bounds]))
-        mae = float(self.scores(model).mean())
-        return tests[least], bounds[least].low / mae, bounds[least].high / mae
-
-    def _at_most(self, claimed: Mapping[str, Sequence[GraphTest]]) -> str:
-        p_value = max(test.p or 0.0 for tests in claimed.values() for test in tests)
-        return f"p at most {max(p_value, 1e-4):.2g}, corrected for {len(self._paired)} tests"
-
-    def _claims(self, claimed: Mapping[str, Sequence[GraphTest]]) -> str:
-        return "; ".join(self._claim(model, tests) for model, tests in claimed.items())
-
-    def _claim(self, model: str, tests: Sequence[GraphTest]) -> str:
-        given = self._mae(model)
-        if not tests:
-            return f"{model} has an MAE of {given} with the given graph, and was tried on no other that decides"
-        changes = ", ".join(f"{IN_WORDS[test.adjacency]} {self.words.difference(test)}" for test in tests)
-        return f"{model} has an MAE of {given} with the given graph; with {changes}"
+def _turned(answer: PairVerdict) -> dict[str, Any]:
+    """The planned test, as what no edges add to the error with the given graph."""
+    low, high = answer.low, answer.high
+    bounds = {"low": None if high is None else -high, "high": None if low is None else -low}
+    return {"difference": -answer.difference, **bounds, "clear": answer.clear, "p": answer.p}
 
 
 def _find(evidence: Evidence) -> Ablation | None:
     same = unchanged_graphs(evidence.spec, evidence.series)
-    return judge_ablation(evidence.table, Words.of(evidence), same=same)
+    planned = [each for each in VERDICTS.judge(evidence) if isinstance(each, PairVerdict) and each.kind == "ablation"]
+    return judge_ablation(evidence.table, Words.of(evidence), planned=planned, same=same)
 
 
 def _same_again(names: Sequence[tuple[str, Adjacency]], same: Mapping[Adjacency, Sequence[int]]) -> list[str]:
@@ -318,7 +277,14 @@ def _statement(results: Results, found: Ablation) -> Statement:
 
 
 def _headlines(results: Results, found: Ablation | None) -> list[Headline]:
-    return [Headline("The same model with another graph", [_statement(results, found)])] if found else []
+    """What the verdicts do not tell: that the planned question has no answer, and what else was tried."""
+    if found is None:
+        return []
+    answered = any(test.planned for test in found.tests)
+    return [
+        Headline("One model with its graph and without", [] if answered else [_statement(results, found)]),
+        Headline("The same model with another graph", [Statement(note) for note in found.notes], exploratory=True),
+    ]
 
 
 def _section(results: Results, found: Ablation) -> Section:
@@ -327,12 +293,13 @@ def _section(results: Results, found: Ablation) -> Section:
     if found.tests:
         caption = (
             f"Difference in MAE from the same model with the graph as given, with its {interval}; right of zero the "
-            "change makes the forecasts worse. A filled dot's interval excludes zero."
+            "change makes the forecasts worse. A filled dot's interval excludes zero. Exploratory, but for what was "
+            "planned."
         )
         draw = partial(ablation_differences, tests=found.tests)
         drawings = (Drawing("ablation", "What a change of the graph costs", caption, draw),)
     sheets = (Sheets("The same models with another graph", (("all", _sheet(results, found)),)),) if found.rows else ()
-    statements, notes = (_statement(results, found),), tuple(found.notes)
+    statements, notes = (_statement(results, found),), tuple(f"Exploratory: {note}" for note in found.notes)
     return Section("ablation", "Does the given graph matter?", statements, drawings, sheets, notes)
 
 
@@ -344,7 +311,7 @@ def _sheet(results: Results, found: Ablation) -> Sheet:
         test = tests.get((row.model, row.adjacency))
         lines.append(
             (
-                *(Entry(row.model), Entry(row.adjacency)),
+                *(Entry(row.model), Entry(row.adjacency), Entry(_standing(row, test))),
                 *(Entry(format_number(value, places), value) for value in (row.mae, row.std)),
                 *interval_entries(test, places),
                 Entry(format_p(test.p if test else None), test.p if test else None),
@@ -354,20 +321,29 @@ def _sheet(results: Results, found: Ablation) -> Sheet:
     sample = sample_size(results, found.horizon, {row.model for row in found.rows})
     about = f"{with_unit('MAE', results)} up to {ahead(results, found.horizon)}; {sample}"
     interval = f"{confidence_label(results)} interval"
-    heads = ("model", "adjacency", "MAE", "±", "difference", interval, "p", "seeds")
-    return Sheet(f"{about}; difference from the graph as given", heads, tuple(lines), names=2)
+    heads = ("model", "adjacency", "standing", "MAE", "±", "difference", interval, "p", "seeds")
+    return Sheet(f"{about}; difference from the graph as given", heads, tuple(lines), names=3)
+
+
+def _standing(row: GraphScore, test: GraphTest | None) -> str:
+    if row.adjacency == "given":
+        return ""
+    return "planned" if test is not None and test.planned else "exploratory"
 
 
 _METHOD = (
     "Ablation: the same recipe trained with another graph. identity: no edges; shuffled: the nodes' places in the "
     "graph are permuted; random: other edges, the same degrees; complete: every pair of nodes; learned: the model "
-    "learns its graph."
+    "learns its graph. One model with the given graph and without edges is a planned question; all other tests are "
+    "exploratory, and corrected together."
 )
 
 
 def _older(found: dict[str, Any]) -> dict[str, Any]:
-    """Tests had two p values."""
-    return found | {"tests": [test | {"p": test.get("p", test.get("dm_p_holm"))} for test in found["tests"]]}
+    """Tests had two p values, and the answer was about all models."""
+    tests = [test | {"p": test.get("p", test.get("dm_p_holm"))} for test in found["tests"]]
+    answers = {"yes": "helps", "no": "hurts"}
+    return found | {"tests": tests, "verdict": answers.get(found["verdict"], found["verdict"])}
 
 
 ABLATION = Finding(

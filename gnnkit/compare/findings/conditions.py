@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from gnnkit.compare.conditions import BASE, Condition
 from gnnkit.compare.errors import ErrorTable
@@ -17,7 +18,8 @@ from gnnkit.compare.report.tables import confidence_label, horizon_label, sample
 from gnnkit.compare.results import Results
 from gnnkit.report.numbers import format_number
 from gnnkit.report.sections import Drawing, Entry, Section, Sheet, Sheets, Statement
-from gnnkit.statistics.paired import judge_together
+from gnnkit.statistics.paired import Judged
+from gnnkit.statistics.step_down import judge_family
 
 __all__ = ["CONDITIONS", "Point", "judge_conditions"]
 
@@ -66,24 +68,43 @@ def judge_conditions(table: ErrorTable, words: Words) -> list[Point]:
             c: [o for (_, at), group in table.fits.items() if at == c for o in group if o.fitted] for c in on_axis
         }
         values = sorted({getattr(c, axis) for c, outcomes in fitted.items() if outcomes})
+        asked: list[_Asked] = []
         for value in values if len(values) > 1 else ():
             condition = Condition(**{axis: value})
             pair = best_by_validation([dataclasses.replace(o, condition=BASE) for o in fitted[condition]])
             if pair is not None:
-                points += [_point(table, words, axis, condition, horizon, pair) for horizon in table.horizons]
+                asked += [_Asked(axis, condition, horizon, pair) for horizon in table.horizons]
+        points += _points(table, words, asked)
     return points
 
 
-def _point(
-    table: ErrorTable, words: Words, axis: str, condition: Condition, horizon: int, pair: tuple[str, str]
-) -> Point:
+class _Asked(NamedTuple):
+    """Two models under one condition, at one horizon."""
+
+    axis: str
+    condition: Condition
+    horizon: int
+    pair: tuple[str, str]
+
+
+def _points(table: ErrorTable, words: Words, asked: Sequence[_Asked]) -> list[Point]:
+    """The points of a curve, corrected together."""
+    compared = {}
+    for each in asked:
+        if table.is_enough(each.horizon, words.confidence):
+            errors = [table.window_errors(model, each.horizon, condition=each.condition) for model in each.pair]
+            compared[each] = table.compare(errors[0], errors[1], each.horizon)
+    judged = dict(zip(compared, judge_family(list(compared.values()), words.confidence), strict=True))
+    return [_point(table, words, each, judged.get(each)) for each in asked]
+
+
+def _point(table: ErrorTable, words: Words, asked: _Asked, judged: Judged | None) -> Point:
+    axis, condition, horizon, pair = asked
     value = getattr(condition, axis)
-    errors = [table.window_errors(model, horizon, condition=condition) for model in pair]
     graph_mae, sequence_mae = (table.score(model, horizon, condition=condition) for model in pair)
     row = Difference(difference=graph_mae - sequence_mae)
-    if table.is_enough(horizon, words.confidence):
-        test = table.test(errors[0], errors[1], horizon)
-        row = Difference(**judged_columns(judge_together([test], words.confidence)[0]))
+    if judged is not None:
+        row = Difference(**judged_columns(judged))
     share = f"{100 * value:g}%"
     data = f"{share} of the training rows" if axis == "train_share" else f"{share} of the inputs hidden"
     ours, theirs = (f"{n} ({words.value(mae)})" for n, mae in zip(pair, (graph_mae, sequence_mae), strict=True))
@@ -95,8 +116,8 @@ def _point(
         answer = "is not told apart from"
         if row.clear:
             answer = "is better than" if row.difference < 0 else "is worse than"
-        seeds = [len(found) for found in errors]
-        sentence += f" {answer} {theirs}: difference {words.difference(row)} ({words.size(counts, max(seeds))})."
+        seeds = [len(table.scores(model, horizon, condition=condition)) for model in pair]
+        sentence += f" {answer} {theirs}: {words.difference_with_p(row)} ({words.size(counts, max(seeds))})."
         sentence += " One seed: the noise between seeds is not in the interval." if min(seeds) == 1 else ""
     return Point(
         axis=axis,
@@ -124,19 +145,22 @@ def _section(results: Results, found: list[Point]) -> Section:
         horizons = {point.horizon for point in points}
         statements += [
             Statement(
-                point.sentence, None if point.low is None else point.clear, sample_size(results, point.horizon, ())
+                f"Exploratory: {point.sentence}",
+                None if point.low is None else point.clear,
+                sample_size(results, point.horizon, ()),
             )
             for point in points
             if point.horizon == max(horizons)  # nearer ones stand in the tables
         ]
         caption = (
             "MAE of the graph model and the sequence model that are best on the validation rows; below, graph − "
-            f"sequence with its {confidence_label(results)} interval. A filled dot's interval excludes zero."
+            f"sequence with its {confidence_label(results)} interval. A filled dot's interval excludes zero. "
+            "Exploratory."
         )
         draw, size = partial(condition_curves, points=points, axis=axis), "half" if len(horizons) == 1 else "full"
         drawings.append(Drawing(axis.replace("_", "-"), title, caption, draw, size))
         choices.append((title, _sheet(results, points, about)))
-    notes = ("Each share and horizon is tested by itself, without a correction for their number.",)
+    notes = ("Exploratory; all shares and horizons of a curve are corrected together.",)
     title, sheets = "With less data, with fewer sensors", (Sheets("Conditions", tuple(choices)),)
     return Section("conditions", title, tuple(statements), tuple(drawings), sheets, notes)
 
@@ -156,7 +180,7 @@ def _sheet(results: Results, points: Sequence[Point], about: str) -> Sheet:
         )
     interval = f"{confidence_label(results)} interval"
     heads = (about, "horizon", "graph", "sequence", "MAE graph", "MAE sequence", "difference", interval)
-    return Sheet(with_unit("Difference: graph − sequence", results), heads, tuple(lines), names=4)
+    return Sheet(with_unit("Exploratory; difference: graph − sequence", results), heads, tuple(lines), names=4)
 
 
 _METHOD = (

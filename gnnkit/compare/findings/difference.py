@@ -16,7 +16,7 @@ from gnnkit.report.sections import Entry
 from gnnkit.statistics.enough import fewest_spans, windows_needed
 from gnnkit.statistics.paired import Judged
 
-__all__ = ["AnyDifference", "Difference", "Words", "interval_entries", "judged_columns"]
+__all__ = ["AnyDifference", "Difference", "Powered", "Words", "interval_entries", "judged_columns"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +50,23 @@ class AnyDifference(Protocol):
     def clear(self) -> bool: ...
 
 
+class Powered(Protocol):
+    """A test that may have found nothing, and what it could have found."""
+
+    @property
+    def difference(self) -> float: ...
+    @property
+    def detectable(self) -> float | None: ...
+    @property
+    def spans(self) -> int | None: ...
+    @property
+    def spans_needed(self) -> int | None: ...
+    @property
+    def scores(self) -> list[float] | None: ...
+    @property
+    def seeds(self) -> int | None: ...
+
+
 def judged_columns(judged: Judged) -> dict[str, Any]:
     """What a row has of a test."""
     low, high = judged.low, judged.high
@@ -57,14 +74,24 @@ def judged_columns(judged: Judged) -> dict[str, Any]:
 
 
 def interval_entries(row: AnyDifference | None, places: int) -> list[Entry]:
-    """Difference and interval; where it is clear, good below zero and bad above. Dashes where nothing was compared."""
+    """Difference and interval; where it is clear, good below zero and bad above. Dashes where nothing was compared.
+
+    A clear difference has decimals enough that neither it nor a bound of its interval is printed as zero.
+    """
     if row is None:
         return [Entry(DASH), Entry(DASH)]
     mark = "" if not row.clear else "good" if row.difference < 0 else "bad"
     interval = DASH
     if row.low is not None and row.high is not None:
+        if row.clear:
+            places = max(places, _places(min(abs(row.low), abs(row.high), abs(row.difference))))
         interval = f"{signed(row.low, places)} to {signed(row.high, places)}"
     return [Entry(signed(row.difference, places), row.difference, mark), Entry(interval, row.low)]
+
+
+def _places(size: float) -> int:
+    """Decimals with which a number is not printed as zero."""
+    return max(0, math.ceil(-math.log10(2 * size))) if size > 0 else 0
 
 
 @dataclass(frozen=True)
@@ -77,12 +104,14 @@ class Words:
         confidence: of the intervals.
         test_share: share of all rows that are test rows, to say how many are missing where windows are too few; None:
             that is left out.
+        folds: rolling origins; 1 (default): one split.
     """
 
     unit: str = ""
     step_minutes: Step = None
     confidence: float = 0.95
     test_share: float | None = None
+    folds: int = 1
 
     @classmethod
     def of(cls, evidence: Evidence) -> Words:
@@ -90,7 +119,7 @@ class Words:
         series = evidence.series
         step = series.step_minutes or series.step_unit or None
         share = sum(len(fold.series.split.test) for fold in evidence.folds) / series.num_rows
-        return cls(series.unit, step, evidence.spec.confidence, share)
+        return cls(series.unit, step, evidence.spec.confidence, share, evidence.spec.folds)
 
     def ahead(self, horizon: int) -> str:
         """up to 15 minutes (3 steps) ahead"""
@@ -117,31 +146,50 @@ class Words:
         return f"difference {row.difference:+.3g}{self._unit()} ({self.interval(row)}, {self.p(row)})"
 
     def p(self, row: Difference) -> str:
-        """p = 0.01"""
+        """p = 0.010"""
         assert row.p is not None  # a verdict stands on a test
-        return f"p = {row.p:.2g}" if row.p >= 0.001 else "p < 0.001"
+        return "p < 0.001" if row.p < 0.001 else f"p = {row.p:.3f}"
 
-    def power(self, detectable: float | None, score: float, seen: float, *, seeds: int = 1) -> str:
-        """What a test that found nothing could have found.
+    def power(self, test: Powered, *, windows: int) -> str:
+        """What a test that found nothing could have found, and what it would take to find what was seen.
 
         Args:
-            detectable: smallest true difference that it finds with a chance of 80%.
-            score: of the other model.
-            seen: the difference that was seen.
-            seeds: of the models; the noise between several is in the test, and more rows alone do not lower it.
+            test: has the smallest true difference that it finds with a chance of 80%.
+            windows: that it was made on.
 
         Example:
-            >>> Words("mph").power(0.12, 2.0, 0.04)
-            'A true difference of 0.12 mph (6%) would be found with a chance of 80%; this one, in 9 times the rows.'
+            >>> from types import SimpleNamespace as Test
+            >>> seen = Test(difference=0.04, detectable=0.12, spans=6, spans_needed=54, scores=[2.04, 2.0], seeds=1)
+            >>> found, needed = Words("mph", test_share=0.2).power(seen, windows=360).split("; ")
+            >>> found
+            'A true difference of 0.12 mph (6%) would be found with a chance of 80%'
+            >>> needed
+            'one as small as this with 54 spans of 60 test windows in place of 6 (about 14,400 more rows).'
         """
-        if not detectable:
+        if not test.detectable or test.spans is None:
             return ""
-        share = f" ({100 * detectable / score:.2g}%)" if score > 0 else ""
-        sentence = f"A true difference of {detectable:.2g}{self._unit()}{share} would be found with a chance of 80%"
-        times = (detectable / seen) ** 2 if seen else math.inf
-        what = "rows" if seeds == 1 else "rows and seeds"
-        more = f"; this one, in {float(f'{times:.2g}'):g} times the {what}" if 1 < times < 1000 else ""
-        return f"{sentence}{more}."
+        score = (test.scores or [0.0])[-1]
+        share = f" ({100 * test.detectable / score:.2g}%)" if score > 0 else ""
+        sentence = (
+            f"A true difference of {test.detectable:.2g}{self._unit()}{share} would be found with a chance of 80%"
+        )
+        if test.spans_needed is None:
+            seeds = test.difference and (test.seeds or 1) > 1
+            return (
+                f"{sentence}; one as small as this by no number of rows, but with more seeds."
+                if seeds
+                else f"{sentence}."
+            )
+        if test.spans_needed <= test.spans:
+            return f"{sentence}."
+        length = windows / test.spans
+        more = (test.spans_needed - test.spans) * length / (self.test_share or 1.0)
+        room = [f"about {float(f'{more:.3g}'):,.0f} more rows"] if self.test_share else []
+        folds = math.ceil((test.spans_needed / test.spans - 1) * self.folds)
+        room += [f"{folds:,} more fold{'' if folds == 1 else 's'} as long"] if self.folds > 1 else []
+        needed = f"{test.spans_needed:,} spans of {length:.0f} test windows in place of {test.spans}"
+        inside = f" ({': '.join(room)})" if room else ""
+        return f"{sentence}; one as small as this with {needed}{inside}."
 
     def size(self, counts: np.ndarray, seeds: int) -> str:
         """n = 380 test windows, 3 seeds"""

@@ -26,11 +26,20 @@ class Headline:
         title: over the sentences; without one they are what must be known before all else.
         statements: the sentences.
         folded: True: a page that can fold them does, and what cannot leaves them out.
+        exploratory: True: not among the questions that were fixed before training, which is said wherever they stand.
     """
 
     title: str
     statements: list[Statement]
     folded: bool = False
+    exploratory: bool = False
+
+    @property
+    def head(self) -> str:
+        """The title, and whether what follows is exploratory."""
+        return (
+            f"Exploratory: {self.title[0].lower()}{self.title[1:]}" if self.exploratory and self.title else self.title
+        )
 
 
 OMITTED = {"omit": True}
@@ -58,7 +67,7 @@ class Finding(Generic[T]):
     Example:
         >>> import gnnkit.compare.findings as findings
         >>> [finding.name for finding in findings.FINDINGS][:3]
-        ['significance', 'ranks', 'ablation']
+        ['neighbours', 'significance', 'ranks']
     """
 
     name: str
@@ -119,8 +128,9 @@ class Findings(list[Finding[Any]]):
         return {each.name: each.judge(evidence) for each in self}
 
     def headlines(self, results: Results) -> list[Headline]:
-        """What a reader is told first: what must be known before all else, then the rest by its title."""
-        return sorted((told for each in self for told in each.headlines(results)), key=lambda told: told.title != "")
+        """What a reader is told first: what must be known before all else, what was planned, what is exploratory."""
+        told = [told for each in self for told in each.headlines(results)]
+        return sorted(told, key=lambda told: (told.title != "", told.exploratory))
 
     def sections(self, results: Results, *, after_figures: bool | None = None) -> list[Section]:
         """The sections of a report: those behind the figures, or those before them; None: both."""

@@ -100,7 +100,7 @@ def _drawing(results: Results, ranking: Ranking) -> Drawing:
         f"ranks-{ranking.horizon}-{ranking.metric}",
         f"Mean ranks, {horizon_label(ranking.horizon, step_of(results))}",
         f"Mean rank in {metric} over {ranking.blocks:,} blocks of windows, the best on the left. A bar joins "
-        f"models that are not told apart.{friedman}",
+        f"models that are not told apart.{friedman} Exploratory.",
         partial(
             critical_difference,
             models=ranking.models,

@@ -13,14 +13,19 @@ from gnnkit.compare.evidence import Evidence
 from gnnkit.compare.findings.difference import Difference, Words
 from gnnkit.compare.findings.finding import OMITTED, Finding, Headline
 from gnnkit.compare.findings.significance import SIGNIFICANCE, PairTest
-from gnnkit.compare.report.tables import horizon_label, sample_size, step_of
+from gnnkit.compare.questions import PLANNED
+from gnnkit.compare.report.tables import horizon_label, sample_sizes, step_of
 from gnnkit.compare.results import Results
+from gnnkit.compare.standing import draws_nothing
 from gnnkit.report.sections import Statement
 from gnnkit.statistics.enough import fewest_spans
 
 __all__ = ["VERDICTS", "PairVerdict", "Persistence", "Verdict", "persistence_groups", "verdicts"]
 
 PERSISTENCE = "last-value"
+
+MARGIN = 0.01
+"""Share of the MAE below which what a graph does is too small to matter."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,17 +50,19 @@ class Verdict:
 class PairVerdict(Difference, Verdict):
     """Two models: error of `model` less that of `against`.
 
-    `kind` is `"winner"` (best model against the best that is tied with it, else the runner-up; `clear` where none is
-    tied), `"persistence"` (every trained model against `last-value`) or `"families"` (the graph model against the
-    sequence model that the validation rows chose; absent when a family has no model, and where there is no graph).
+    `kind` is that of a planned question (`gnnkit.compare.questions`: `"ablation"`, `"families"`, `"twin"`), or
+    `"winner"` (best model against the best that is tied with it, else the runner-up; `clear` where none is tied) or
+    `"persistence"` (every trained model against `last-value`).
 
     Args:
         model, against: their names.
+        planned: whether the question was fixed before training; all else is exploratory.
         tied: of a winner, the models that it is not clearly below.
     """
 
     model: str
     against: str
+    planned: bool = False
     tied: list[str] | None = field(default=None, metadata=OMITTED)
 
 
@@ -68,24 +75,20 @@ class Persistence(Verdict):
     worse: list[str]
 
 
-def verdicts(
-    table: ErrorTable, tests: Sequence[PairTest], words: Words, *, pair: tuple[str, str] | None = None
-) -> list[Verdict]:
+def verdicts(table: ErrorTable, tests: Sequence[PairTest], words: Words) -> list[Verdict]:
     """What the errors say, per horizon and for MAE and RMSE, in numbers and in words.
 
     All that is said is what the tests of `significance` found: a difference is called one where the test's p, corrected
     for what its question looks at, is below 1 − confidence; its interval then excludes 0. Of the model with the lowest
     score, those that it is not clearly below are `tied` with it, and it is `clear` where none is.
 
-    Models are compared by name. No sentence speaks of the graph: two models differ in more than that, and only the same
-    model with and without it (`judge_ablation`) tells what the graph does.
+    Models are compared by name. A sentence speaks of the graph only where one model was tested with and without it: two
+    models differ in more than that.
 
     Args:
         table: the errors.
         tests: what `significance` found on them.
         words: for the sentences.
-        pair: the graph and the sequence model that are best on the validation rows, for a choice by the test rows would
-            favour the family with more models. None: no two models were chosen so.
 
     Returns:
         The verdicts; of a horizon with too few windows one of the kind `"too-few"`.
@@ -101,7 +104,9 @@ def verdicts(
             continue
         for metric in METRICS:
             referee = _Referee(table, known, words, horizon, metric, when)
-            found += [*referee.winner(), *referee.persistence(), *(referee.families_pair(*pair) if pair else [])]
+            asked = [each for each in tests if (each.horizon, each.metric) == (horizon, metric)]
+            planned = [referee.planned(each) for each in asked if each.question in PLANNED]
+            found += [*referee.winner(), *referee.persistence(), *planned]
     return found
 
 
@@ -125,9 +130,9 @@ class _Referee(NamedTuple):
     when: str
 
     def winner(self) -> list[Verdict]:
-        best, *others = sorted(self.table.models, key=self._score)
-        if not others:
+        if len(self.table.models) < 2:
             return []
+        best, *others = sorted(self.table.models, key=self._score)
         tied = [name for name in others if not self._test("best", best, name).clear]
         against = tied[0] if tied else others[0]
         test = self._test("best", best, against)
@@ -136,6 +141,7 @@ class _Referee(NamedTuple):
         many = test.comparisons is not None and test.comparisons > 1
         choice = f", corrected for the choice among {len(others) + 1} models" if many else ""
         sentence += f": against {against} {self.words.difference_with_p(test)}{choice}."
+        sentence += self._power(test)
         return [self._verdict("winner", test, sentence, clear=not tied, tied=tied)]
 
     def persistence(self) -> list[Verdict]:
@@ -151,6 +157,7 @@ class _Referee(NamedTuple):
                 said = "clearly beats" if test.difference < 0 else "is clearly worse than"
             numbers = self.words.difference_with_p(test)
             sentence = f"{self.when}, {name} {said} {PERSISTENCE} in {self.metric.upper()}: {numbers}."
+            sentence += self._power(test)
             found.append(self._verdict("persistence", test, sentence))
         groups = persistence_groups(found, self.horizon, self.metric)
         behind = [name for name in trained if name not in groups["better"]]
@@ -167,25 +174,41 @@ class _Referee(NamedTuple):
         summary: Verdict = Persistence(**names, **dict[str, Any](groups), sentence=sentence)
         return [summary, *found]
 
-    def families_pair(self, model: str, rival: str) -> list[Verdict]:
-        """The two models that the validation rows chose, one of each family, by their names."""
-        test = self._test("families", model, rival)
-        answer = "is not told apart from"
-        if test.clear:
-            answer = "is better than" if test.difference < 0 else "is worse than"
-        sentence = (
-            f"{self.when}, {model} ({self._value(model)}) {answer} {rival} ({self._value(rival)}) in "
-            f"{self.metric.upper()}: {self.words.difference_with_p(test)}."
-        )
-        if not test.clear:
-            seeds = max(len(self.table.scores(name, self.horizon, self.metric)) for name in (model, rival))
-            sentence += f" {self.words.power(test.detectable, self._score(rival), test.difference, seeds=seeds)}"
+    def planned(self, test: PairTest) -> PairVerdict:
+        """A planned question: two models by their names, or one model with the graph and without edges."""
+        ours, theirs = (self.words.value(score) for score in test.scores or [])
+        metric, numbers = self.metric.upper(), self.words.difference_with_p(test)
+        if test.question == "ablation":
+            said = f"it is open whether the given graph helps {test.model}{self._at_most(test)}"
+            if test.clear:
+                said = f"the given graph {'helps' if test.difference < 0 else 'hurts'} {test.model}"
+            sentence = f"{self.when}, {said}: {metric} {ours} with it, {theirs} without edges, {numbers}."
+        else:
+            answer = "is not told apart from"
+            if test.clear:
+                answer = "is better than" if test.difference < 0 else "is worse than"
+            same = ", the same model without neighbours," if test.question == "twin" else ""
+            sentence = f"{self.when}, {test.model} ({ours}) {answer} {test.against} ({theirs}){same} in {metric}: "
+            sentence += f"{numbers}."
+        sentence += self._power(test)
         families = self.table.families
-        members = {best: [name for name in families if families[name] == families[best]] for best in (model, rival)}
-        if any(len(names) > 1 for names in members.values()):
-            among = " and ".join(f"{best} of {', '.join(names)}" for best, names in members.items())
-            sentence += f" The validation rows chose {among}."
-        return [self._verdict("families", test, sentence)]
+        if test.question == "families":
+            both = (test.model, test.against)
+            members = {best: [name for name in families if families[name] == families[best]] for best in both}
+            if any(len(names) > 1 for names in members.values()):
+                among = " and ".join(f"{best} of {', '.join(names)}" for best, names in members.items())
+                sentence += f" The validation rows chose {among}."
+        return self._verdict(test.question, test, sentence, planned=test.planned)
+
+    def _at_most(self, test: PairTest) -> str:
+        """Where the interval leaves room for little alone, how little."""
+        largest, score = max(abs(test.low or 0.0), abs(test.high or 0.0)), (test.scores or [0.0])[-1]
+        return f", by less than {100 * MARGIN:g}% of the MAE if at all" if largest < MARGIN * score else ""
+
+    def _power(self, test: PairTest) -> str:
+        """What a test could have found that found nothing, behind a space."""
+        said = "" if test.clear else self.words.power(test, windows=len(self.table.counts(self.horizon)))
+        return said and f" {said}"
 
     def _score(self, name: str) -> float:
         return self.table.score(name, self.horizon, self.metric)
@@ -197,11 +220,13 @@ class _Referee(NamedTuple):
         return self.tests[question, self.horizon, self.metric, model, against]
 
     def _verdict(self, kind: str, test: PairTest, sentence: str, **more: Any) -> PairVerdict:
-        families, two = self.table.families, (test.model, test.against)
+        families = self.table.families
         single = [
             name
-            for name in two
-            if families[name] != "baseline" and len(self.table.scores(name, self.horizon, self.metric)) == 1
+            for name in (test.model, test.against)
+            if families.get(name, "baseline") != "baseline"
+            and not draws_nothing(name)
+            and len(self.table.scores(name, self.horizon, self.metric)) == 1
         ]
         if single:
             sentence += f" One seed of {' and '.join(single)}: the noise between seeds is not in the interval."
@@ -217,7 +242,7 @@ def _subject(names: list[str], singular: str, plural: str) -> str:
 
 
 def _find(evidence: Evidence) -> list[Verdict]:
-    return verdicts(evidence.table, SIGNIFICANCE.judge(evidence), Words.of(evidence), pair=evidence.pair)
+    return verdicts(evidence.table, SIGNIFICANCE.judge(evidence), Words.of(evidence))
 
 
 def _headlines(results: Results, found: list[Verdict]) -> list[Headline]:
@@ -225,25 +250,25 @@ def _headlines(results: Results, found: list[Verdict]) -> list[Headline]:
     if not found:
         nothing = "No two models were compared, so there is no verdict; the scores stand alone."
         return [Headline("", [Statement(nothing)])]
-    found = sorted(found, key=lambda verdict: verdict.horizon)
-    told: dict[str, list[Statement]] = {"too-few": [], "families": [], "winner": [], "rest": []}
+    found, size = sorted(found, key=lambda verdict: verdict.horizon), sample_sizes(results)
+    told: dict[str, list[Statement]] = {"too-few": [], "planned": [], "winner": [], "rest": []}
     for each in found:
         if isinstance(each, PairVerdict):
-            first = each.metric == "mae" and each.kind in ("families", "winner")
-            sample = sample_size(results, each.horizon, (each.model, each.against))
-            told[each.kind if first else "rest"].append(Statement(each.sentence, each.clear, sample))
+            sample = size(each.horizon, (each.model, each.against))
+            place = "planned" if each.planned else "winner" if (each.kind, each.metric) == ("winner", "mae") else "rest"
+            told[place].append(Statement(each.sentence, each.clear, sample))
         elif each.kind == "too-few":
             told["too-few"].append(Statement(each.sentence, warning=True))
     elsewhere = results.environment.get("forecasts") or {}
     persistence = _standing(results, found, "mae", elsewhere)
     persistence += _standing(results, found, "rmse", elsewhere) if elsewhere else []
-    families = f"{'A' if elsewhere else 'a'} graph model against a sequence model"
+    several = len(told["planned"]) > 1
     return [
         Headline("", told["too-few"]),
-        Headline(f"{'' if elsewhere else 'Chosen on the validation rows: '}{families}", told["families"]),
-        Headline("Best of all against the runner-up", told["winner"]),
-        Headline("Who beats repeating the last value?", persistence),
-        Headline("All other verdicts (RMSE, each model against the last value)", told["rest"], folded=True),
+        Headline(f"Planned before training{', corrected together' if several else ''}", told["planned"]),
+        Headline("Best of all against the runner-up", told["winner"], exploratory=True),
+        Headline("Who beats repeating the last value?", persistence, exploratory=True),
+        Headline("All other verdicts (RMSE, each model against the last value)", told["rest"], True, exploratory=True),
     ]
 
 
@@ -290,7 +315,11 @@ def _shape(value: Any) -> str:
 
 def _older(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Without the sentences that say of the graph what was tested of two models, and summaries that were only words."""
-    return [row for row in rows if row["kind"] != "graph" and (_shape(row) != "persistence-summary" or "better" in row)]
+    kept = [row for row in rows if row["kind"] != "graph" and (_shape(row) != "persistence-summary" or "better" in row)]
+    return [
+        row | {"planned": row["kind"] in PLANNED and row["metric"] == "mae"} if _shape(row) == "pair" else row
+        for row in kept
+    ]
 
 
 _Row = Annotated[

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -28,8 +27,8 @@ from gnnkit.compare.scores import Outcome
 from gnnkit.data import GraphSeries, Windows
 from gnnkit.report.numbers import format_number
 from gnnkit.report.sections import Drawing, Entry, Section, Sheet, Sheets, Statement
-from gnnkit.statistics.bootstrap import block_weights
-from gnnkit.statistics.groups import group_intervals
+from gnnkit.statistics.groups import group_tests
+from gnnkit.statistics.step_down import judge_family
 
 __all__ = ["WHERE", "Group", "Heat", "JudgedStratum", "Where", "Win", "where_error_lives"]
 
@@ -136,8 +135,8 @@ def where_error_lives(
     """The difference in absolute error, best graph model − best sequence model, by time, place and state.
 
     The difference in a group of targets is a ratio of sums, Σ_w Σ |e| of one less that of the other over the group's
-    observed targets, averaged over seeds; `group_intervals` says how its interval is made. The intervals are looked at
-    one by one, without a correction for their number: of twenty groups in which nothing differs, one stands out at 95%.
+    observed targets, averaged over seeds; it is tested over the spans of the windows (`group_tests`), and all groups of
+    one way to sort the targets are corrected together (`judge_family`), so that their intervals hold together.
 
     Args:
         table: the predictions of both models.
@@ -146,11 +145,11 @@ def where_error_lives(
         test_windows: its test windows.
         horizon: P; the steps 1 … P of the windows that hold P targets are looked at.
         confidence: of the intervals.
-        resamples: bootstrap draws.
+        resamples: draws of the correction.
 
     Returns:
         What was found: of `strata` (see `make_strata`) a group's `low` and `high` are None where it lies in fewer than
-        3 blocks, and one with fewer than 100 observed targets is left out; of `heat`, with more than 300 nodes, those
+        3 spans, and one with fewer than 100 observed targets is left out; of `heat`, with more than 300 nodes, those
         with the largest differences, which `note` says; up to ten `windows` in which each wins most, without overlap of
         their targets, each with the node that adds most. None where no window holds P targets.
     """
@@ -163,9 +162,8 @@ def where_error_lives(
     rows = test_windows.target_rows(torch.arange(count, device=test_windows.device))[:, :horizon].cpu().numpy()
     times = target_times(series, rows)
     sums = sum_errors(table, pair, horizon, None if times is None else times[0])
-    block = max(1, min(test_windows.history + horizon, count // 3))
-    draws = {"weights": block_weights(count, block=block, resamples=resamples), "block": block}
-    judged = [_judge(stratum, sums, confidence=confidence, **draws) for stratum in strata]
+    spans = table.spans(horizon)
+    judged = [_judge(stratum, sums, spans, confidence, resamples) for stratum in strata]
     windows = {
         side: _pick(side, sums, graph, sequence, series, test_windows, true, mask, rows)
         for side in ("graph", "sequence")
@@ -173,7 +171,9 @@ def where_error_lives(
     return Where(pair, horizon, [each for each in judged if len(each.groups) > 1], _heat(series, sums), windows)
 
 
-def _judge(stratum: Stratum, sums: PairSums, **draws: Any) -> JudgedStratum:
+def _judge(
+    stratum: Stratum, sums: PairSums, spans: Int[np.ndarray, " W"], confidence: float, draws: int
+) -> JudgedStratum:
     errors, targets = (
         (sums.by_node, sums.node_targets) if stratum.by_node else (sums.by_step, sums.step_targets)
     )  # [S, W, A], [W, A]
@@ -184,7 +184,10 @@ def _judge(stratum: Stratum, sums: PairSums, **draws: Any) -> JudgedStratum:
     if kept.size:
         observed = grouped.sum(axis=0)
         scores = totals.sum(axis=1) / observed  # [S, K]
-        low, high = group_intervals(totals, grouped, sums.seeds, **draws)
+        tests = group_tests(totals, grouped, sums.seeds, spans)
+        several = [test for test in tests if test is not None]
+        judged = iter(judge_family(several, confidence, draws=draws))
+        bounds = [None if test is None else next(judged) for test in tests]
         found = [
             Group(
                 label=stratum.labels[group],
@@ -192,10 +195,10 @@ def _judge(stratum: Stratum, sums: PairSums, **draws: Any) -> JudgedStratum:
                 graph=float(scores[:ours, number].mean()),
                 sequence=float(scores[ours:, number].mean()),
                 difference=float(sums.signs @ scores[:, number]),
-                low=None if np.isnan(low[number]) else float(low[number]),
-                high=None if np.isnan(high[number]) else float(high[number]),
+                low=None if bound is None else bound.low,
+                high=None if bound is None else bound.high,
             )
-            for number, group in enumerate(kept)
+            for number, (group, bound) in enumerate(zip(kept, bounds, strict=True))
         ]
     return JudgedStratum(stratum.name, stratum.title, stratum.unit, found)
 
@@ -295,7 +298,7 @@ def _section(results: Results, where: Where) -> Section | None:
         caption = (
             f"{graph} − {sequence}, MAE up to {ahead(results, horizon)}, in groups of the test values, with "
             f"{confidence_label(results)} intervals; below zero {graph} is better. Filled, in the winner's colour: the "
-            "interval excludes zero."
+            "interval excludes zero. Exploratory."
         )
         draw = partial(strata_plot, where=where)
         drawings.append(Drawing("strata", "By step, time, place and state", caption, draw, "full"))
@@ -321,7 +324,7 @@ def _section(results: Results, where: Where) -> Section | None:
     said = (Statement(f"{told}{ahead(results, horizon)}.", sample=sample_size(results, horizon, where.pair)),)
     choices = tuple((stratum.title, _sheet(results, stratum, graph, sequence)) for stratum in where.strata)
     sheets = (Sheets("The same as tables", choices, folded=True),) if choices else ()
-    notes = ("The groups are looked at one by one, without a correction for their number.",) if choices else ()
+    notes = ("Exploratory; the groups of each panel are corrected together.",) if choices else ()
     return Section("where", "Where the error lives", said, tuple(drawings), sheets, notes)
 
 
@@ -337,17 +340,18 @@ def _sheet(results: Results, stratum: JudgedStratum, graph: str, sequence: str) 
         )
         for number, group in enumerate(stratum.groups)
     )
-    about = f"{with_unit('MAE', results)} by {stratum.title.lower()}; observed: target values"
+    about = f"Exploratory: {with_unit('MAE', results)} by {stratum.title.lower()}; observed: target values"
     return Sheet(about, heads, lines)
 
 
 def _method(results: Results) -> str:
-    resamples = results.spec.get("resamples")
-    draws = f", {int(resamples):,} draws" if resamples else ""
+    if results.by_older_rules:
+        return ""
     return (
-        f"Intervals of groups of targets ({confidence_label(results)}): moving-block bootstrap over the test windows "
-        f"(Künsch, 1989{draws}), the same blocks for both models; a block has history + horizon windows (at most a "
-        "third of all). Widened for the number of blocks (Student's t) and by the deviation between seeds."
+        f"Groups of targets ({confidence_label(results)} intervals, exploratory): the difference of two models in a "
+        "group is tested over the same spans as all else, by Student's t whose degrees are the spans that the group's "
+        "targets amount to; a group that lies in fewer than three has no interval. All groups of one panel are "
+        "corrected together."
     )
 
 

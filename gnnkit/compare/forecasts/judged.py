@@ -17,6 +17,7 @@ from gnnkit.compare.results import Results
 from gnnkit.compare.spec.comparison import ComparisonSpec, FinalSpec
 from gnnkit.data import GraphSeries, WindowSplits, infer_settings, make_windows, read_own
 from gnnkit.forecasting.baselines import BASELINES
+from gnnkit.forecasting.settings import FitSettings
 from gnnkit.forecasting.settle import apply_split, load_series
 from gnnkit.settings.judging import JudgeFields
 from gnnkit.training.environment import environment
@@ -72,7 +73,8 @@ def judge_forecasts(
     asked, sources, later = _apart(series, graph, forecasts or {}, validation_forecasts or {}, settings)
     if not sources:
         raise ValueError("forecasts: none is given; give at least one, NAME=FILE (--forecasts) or a dict of arrays")
-    spec = ComparisonSpec(**dict(asked))
+    # No model is named, so that none is imported.
+    spec = FitSettings(**{name: value for name, value in asked if name in FitSettings.model_fields})
     series = load_series(spec) if asked.series is not None or series is None else _in_memory(series, graph, spec)
     given, validation = ([read_forecasts(each, name, series) for name, each in of.items()] for of in (sources, later))
     _check_names(sources, ())
@@ -81,7 +83,7 @@ def judge_forecasts(
     series = replace(series, season=inferred.season)
     aligned = align(given, validation, _candidates(series, inferred.history, max(horizons)), series, asked)
     final = FinalSpec.model_construct(
-        **{**dict(spec), "models": (), "history": inferred.history, "horizons": horizons, "residual": True}
+        **{**dict(asked), "models": (), "history": inferred.history, "horizons": horizons, "residual": True, "folds": 1}
     )
     place = environment() | {"data_hash": series.digest(), "forecasts": aligned.digests}
     first, *others = inferred.sentences
@@ -131,7 +133,7 @@ def _apart(
     return asked, dict(forecasts), dict(validation)
 
 
-def _in_memory(series: Any, graph: Any, spec: ComparisonSpec) -> GraphSeries:
+def _in_memory(series: Any, graph: Any, spec: FitSettings) -> GraphSeries:
     if not isinstance(series, GraphSeries):
         series = read_own(series, graph)
     elif graph is not None:

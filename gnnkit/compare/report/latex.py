@@ -57,7 +57,7 @@ def _scores(results: Results, table: ScoreTable, chosen: range, label: str) -> s
     caption = (
         f"Errors on {escape_latex(results.data.name)}{unit}, averaged over all steps up to the "
         r"horizon: mean $\pm$ standard deviation over seeds. Bold: lowest mean of the column; $\star$: lowest by more "
-        "than the noise."
+        "than the noise (exploratory)."
     )
     if any(line.target_only for line in table.lines):
         caption += rf" $\dagger$: {TARGET_ONLY}."

@@ -45,7 +45,8 @@ def _scores(results: Results) -> list[str]:
     counts = zip(tables[0].windows, tables[0].labels, strict=True)
     windows = ", ".join(f"{count:,} at {label}" for count, label in counts)
     notes = (
-        f"★ best, by more than the noise; ° not set apart from the best; ± standard deviation over seeds; MAPE in %. "
+        "★ best, by more than the noise (exploratory); ° not set apart from the best; ± standard deviation over seeds; "
+        "MAPE in %. "
         f"{f'† {TARGET_ONLY}. ' if results.data.target_only else ''}Test windows: {windows}."
     )
     return [*blocks, notes]

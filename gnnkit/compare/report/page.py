@@ -44,7 +44,7 @@ def verdict_section(results: Results) -> Section:
     told = FINDINGS.headlines(results)
     first = tuple(statement for group in told if not group.title for statement in group.statements)
     parts = tuple(
-        Section(f"verdict-{number}", group.title, tuple(group.statements), folded=group.folded)
+        Section(f"verdict-{number}", group.head, tuple(group.statements), folded=group.folded)
         for number, group in enumerate(told)
         if group.title
     )

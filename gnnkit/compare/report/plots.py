@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import matplotlib as mpl
-import networkx as nx
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
@@ -212,6 +211,8 @@ def node_positions(results: Results) -> tuple[NDArray[np.float64], bool]:
     given = results.data.positions
     if given is not None:
         return np.asarray(given, dtype=float), True
+    import networkx as nx  # who knows where the nodes are needs none
+
     graph = nx.Graph()
     nodes = results.data.nodes
     graph.add_nodes_from(range(len(results.data.node_names) if nodes is None else nodes))

@@ -132,7 +132,8 @@ def score_table(results: Results, score: str, metrics: Sequence[str] = ("mae", "
         raise ValueError(
             f"score is {score!r}, the rows have {sorted(everything['score'].unique())}; ask for one of them"
         )
-    summary = untyped(summarise(rows)).set_index(["model", "horizon", "metric"])
+    summary: dict[Any, Any] = untyped(summarise(rows)).set_index(["model", "horizon", "metric"]).to_dict("index")
+    standing = _standing(results, score)
     horizons = tuple(sorted(int(h) for h in rows["horizon"].unique()))
     lines = []
     for model, family in families(results).items():
@@ -141,13 +142,12 @@ def score_table(results: Results, score: str, metrics: Sequence[str] = ("mae", "
         for horizon in horizons:
             line = []
             for metric in metrics:
-                key = (model, horizon, metric)
-                found = summary.loc[key] if key in summary.index else None
+                found = summary.get((model, horizon, metric))
                 mean = math.nan if found is None else float(found["mean"])
                 std = None if found is None or family == "baseline" or found["seeds"] <= 1 else float(found["std"])
-                last = summary["mean"].get(("last-value", horizon, metric), math.nan)
+                last = summary.get(("last-value", horizon, metric), {"mean": math.nan})["mean"]
                 loses = mean < last if metric in _HIGHER_IS_BETTER else mean > last
-                line.append(Cell(mean, std, *_standing(results, score, horizon, metric, model), bool(loses)))
+                line.append(Cell(mean, std, *_place(standing.get((horizon, metric)), model), bool(loses)))
             cells.append(tuple(line))
         parameters, seconds = own["parameters"].max(), own["epoch_seconds"].median()
         trained = family != "baseline"
@@ -167,13 +167,21 @@ def score_table(results: Results, score: str, metrics: Sequence[str] = ("mae", "
     return ScoreTable(score, horizons, labels, tuple(metrics), tuple(lines), windows)
 
 
-def _standing(results: Results, score: str, horizon: int, metric: str, model: str) -> tuple[bool, bool]:
-    asked = ("winner", horizon, metric, score)
-    for verdict in VERDICTS.of(results):
-        if isinstance(verdict, PairVerdict) and (verdict.kind, verdict.horizon, verdict.metric, verdict.score) == asked:
-            tied = not verdict.clear and model in (verdict.model, *(verdict.tied or ()))
-            return verdict.clear and verdict.model == model, tied
-    return False, False
+def _standing(results: Results, score: str) -> dict[tuple[int, str], PairVerdict]:
+    """What is said of the best model in one score, by horizon and metric; the first verdict counts."""
+    found = [each for each in VERDICTS.of(results) if isinstance(each, PairVerdict)]
+    best = [each for each in found if (each.kind, each.score) == ("winner", score)]
+    return {(each.horizon, each.metric): each for each in reversed(best)}
+
+
+def _place(verdict: PairVerdict | None, model: str) -> tuple[bool, bool]:
+    """Whether a model is clearly the best, and whether it is not told apart from the best."""
+    if verdict is None:
+        return False, False
+    return verdict.clear and verdict.model == model, not verdict.clear and model in (
+        verdict.model,
+        *(verdict.tied or ()),
+    )
 
 
 def headline(results: Results) -> str:

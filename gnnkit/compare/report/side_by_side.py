@@ -15,7 +15,8 @@ from gnnkit.compare.results import Results
 from gnnkit.report.html import render_page, section_view
 from gnnkit.report.numbers import DASH, decimals, format_number, signed
 from gnnkit.report.sections import Entry, Sheet, Sheets, Statement
-from gnnkit.statistics.paired import Judged, judge_together
+from gnnkit.statistics.paired import Judged
+from gnnkit.statistics.step_down import judge_family
 
 __all__ = ["differences", "score_sheets", "write_side_by_side"]
 
@@ -176,7 +177,8 @@ def _score_sheet(
             )
         )
     sizes = [sample_size(results, horizon, models) for results in (first, second)]
-    about = f"{with_unit(metric.upper(), first)}, first: {sizes[0]}; second: {sizes[1]}; difference: second − first"
+    about = f"Exploratory: {with_unit(metric.upper(), first)}, first: {sizes[0]}; second: {sizes[1]}; "
+    about += "difference: second − first"
     heads = ("model", "first", "second", "difference", "95% interval", "relative")
     return Sheet(about, heads, tuple(lines)), None if tests is None else (lower, higher)
 
@@ -200,12 +202,12 @@ def _tests(first: Results, second: Results, horizon: int, metric: str, models: l
     known = [m for m in models if all(found.errors.knows(m, horizon, metric) for found in (first, second))]
     if not known or not _same_windows(first, second, horizon) or _too_few_windows(first, second, horizon):
         return None
-    tests = {}
+    compared = {}
     for model in known:
         ours, theirs = (results.errors.window_errors(model, horizon, metric) for results in (first, second))
         if not np.array_equal(ours, theirs, equal_nan=True):
-            tests[model] = first.errors.test(theirs, ours, horizon, metric)
-    return dict(zip(tests, judge_together(list(tests.values()), _CONFIDENCE), strict=True))
+            compared[model] = first.errors.compare(theirs, ours, horizon, metric)
+    return dict(zip(compared, judge_family(list(compared.values()), _CONFIDENCE), strict=True))
 
 
 def _same_windows(first: Results, second: Results, horizon: int) -> bool:
@@ -226,7 +228,8 @@ def _sentence(clear: tuple[list[str], list[str]], ahead: str) -> str:
     lower, higher = clear
     parts = [f"clearly lower in the second: {', '.join(lower)}"] if lower else []
     parts += [f"clearly higher in the second: {', '.join(higher)}"] if higher else []
-    return f"MAE up to {ahead} ahead: {'; '.join(parts) or 'no model clearly differs between the two runs'}."
+    said = "; ".join(parts) or "no model clearly differs between the two runs"
+    return f"Exploratory: MAE up to {ahead} ahead: {said}."
 
 
 def _page_path(path: Path) -> Path:

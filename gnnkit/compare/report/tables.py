@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ __all__ = [
     "floats",
     "horizon_label",
     "sample_size",
+    "sample_sizes",
     "score_places",
     "shown_models",
     "step_of",
@@ -58,7 +59,8 @@ def base_rows(results: Results) -> Any:
 
 def families(results: Results) -> dict[str, str]:
     """Family by model, in the order of display: baselines, forecasts made elsewhere, sequence and graph models."""
-    found = {str(model): results.family(model) for model in results.models}
+    first = untyped(results.rows).drop_duplicates("model")
+    found = dict(zip(first["model"].map(str), first["family"].map(str), strict=True))
     return {model: family for kind in FAMILY_ORDER for model, family in found.items() if family == kind}
 
 
@@ -98,17 +100,24 @@ def sample_size(results: Results, horizon: int, models: Iterable[str]) -> str:
     Returns:
         E.g. "n = 380 windows, 3 seeds".
     """
+    return sample_sizes(results)(horizon, models)
+
+
+def sample_sizes(results: Results) -> Callable[[int, Iterable[str]], str]:
+    """`sample_size` for many claims about the same results, whose rows are looked through once."""
     rows = base_rows(results)
-    rows = rows[rows["horizon"] == horizon]
-    parts = []
-    if rows["windows"].notna().any():
-        parts.append(f"{int(rows['windows'].max()):,} windows")
-    own = rows[rows["model"].isin(list(models)) & (rows["family"] != "baseline")]
-    counts = sorted(set(own.groupby("model")["seed"].nunique().tolist()))
-    if counts:
-        seeds = " and ".join(str(int(count)) for count in counts)
-        parts.append(f"{seeds} seed{'' if counts == [1] else 's'}")
-    return f"n = {', '.join(parts)}" if parts else ""
+    windows = rows.groupby("horizon")["windows"].max().dropna().to_dict()
+    trained = rows[rows["family"] != "baseline"]
+    seeds = trained.groupby(["horizon", "model"])["seed"].nunique().to_dict()
+
+    def size(horizon: int, models: Iterable[str]) -> str:
+        parts = [f"{int(windows[horizon]):,} windows"] if horizon in windows else []
+        counts = sorted({int(seeds[horizon, model]) for model in models if (horizon, model) in seeds})
+        if counts:
+            parts.append(f"{' and '.join(map(str, counts))} seed{'' if counts == [1] else 's'}")
+        return f"n = {', '.join(parts)}" if parts else ""
+
+    return size
 
 
 def step_of(results: Results) -> Step:

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gnnkit.compare.comparison import Comparison
 from gnnkit.compare.findings import FINDINGS
-from gnnkit.compare.report.scores import Cell, Line, ScoreTable, score_table
+from gnnkit.compare.report.scores import Line, ScoreTable, score_table
+from gnnkit.compare.report.scores_grid import is_wide, scores_grid
 from gnnkit.compare.report.tables import TARGET_ONLY, families
 from gnnkit.compare.results import Results
-from gnnkit.report.numbers import decimals, format_number
-from gnnkit.report.terminal import WORDS_WIDTH, say, terminal_table
+from gnnkit.report.sections import Statement
+from gnnkit.report.terminal import say
 
 __all__ = ["render_terminal"]
 
-_WIDE_HORIZONS = 2  # up to here MAPE has room
 _PER_TABLE = 4
+_LINES, _COLUMNS = 24, 80
+"""Of the last screen; two of its lines are those of the report's place and of the prompt."""
 
 
 def render_terminal(results: Results, console: Console) -> None:
-    """Print what was inferred, the averaged scores, the winners and the verdicts within 100 columns.
+    """Print what was inferred and found within 100 columns, and last a screen of 24 lines and 80 columns.
 
-    One or two horizons are shown with MAE, RMSE and MAPE; more of them as "MAE ± deviation / RMSE", four to a table.
+    The last screen has the answer, and below it the averaged scores. One or two horizons are shown with MAE, RMSE and
+    MAPE; more of them as "MAE ± deviation / RMSE", four to a table. Scores that do not fit the screen come before it,
+    and it has those at the longest horizons of the models with the lowest MAE.
 
     Args:
         results: What a comparison found.
@@ -33,93 +41,100 @@ def render_terminal(results: Results, console: Console) -> None:
     """
     table = score_table(results, "averaged")
     unit = f" ({results.data.unit})" if results.data.unit else ""
-    wide = len(table.horizons) <= _WIDE_HORIZONS
-    shape = "MAE, RMSE" + unit + ", MAPE (%)" if wide else f"MAE ± deviation / RMSE{unit}"
+    shape = "MAE, RMSE" + unit + ", MAPE (%)" if is_wide(table) else f"MAE ± deviation / RMSE{unit}"
+    title = Text(f"{results.data.name}: {shape}, averaged over all steps up to the horizon", style="bold")
+    answer = Comparison.of(results).verdict()
+    told, legend = _told(results, answer), _legend(results, table)
+    mark, style = ("!", "bold yellow") if answer in _warnings(results) else ("•", "bold green")
+    head = [Text(f"{mark} {answer}", style=style), title]
+    room = _LINES - 2 - sum(_height(text) for text in (*head, *legend))
+    shown, grid = _for_a_screen(table, room)
     for sentence in results.inferred:
         say(console, sentence, "dim")
-    say(console, f"{results.data.name}: {shape}, averaged over all steps up to the horizon", "bold")
-    step = len(table.horizons) if wide else _PER_TABLE
-    for first in range(0, len(table.horizons), step):
-        console.print(_rich_table(table, range(first, min(first + step, len(table.horizons))), wide))
-    for sentence, style in _sentences(results, table):
-        say(console, sentence, style)
+    if not shown:
+        say(console, title)
+        step = len(table.horizons) if is_wide(table) else _PER_TABLE
+        for first in range(0, len(table.horizons), step):
+            console.print(scores_grid(table, range(first, min(first + step, len(table.horizons)))))
+    for text in told:
+        say(console, text)
+    for text in head:
+        console.print(text, width=min(console.width, _COLUMNS))
+    if grid is not None:
+        console.print(grid)
+    for text in legend:
+        console.print(text, width=min(console.width, _COLUMNS))
 
 
-def _rich_table(table: ScoreTable, horizons: range, wide: bool) -> Table:
-    heads = ["model"]
-    for at in horizons:
-        for number, name in enumerate(table.metric_names if wide else ("",)):
-            head = table.labels[at] if number == 0 else ""
-            heads.append(f"{head}\n{name}" if wide else head)
-    grid = terminal_table([*heads, *(("\nparams", "\ns/epoch") if wide else ("params", "s/ep"))])
-    if any(line.target_only for line in table.lines):
-        grid.columns[0].max_width = WORDS_WIDTH + len(_MARK)
-    places = {metric: max(0, places - 1) for metric, places in table.places.items()}
-    for index, line in enumerate(table.lines):
-        cells = [text for at in horizons for text in _cells(table, line, at, places, wide)]
-        following = table.lines[index + 1].family if index + 1 < len(table.lines) else line.family
-        style = "dim" if line.family == "baseline" else ""
-        seconds = line.epoch_seconds
-        speed = format_number(seconds, decimals([seconds], 2) if seconds else 0)
-        grid.add_row(
-            Text(_shown(line.model) + (_MARK if line.target_only else "")),
-            *cells,
-            _count(line.parameters),
-            speed,
-            style=style,
-            end_section=following != line.family,
-        )
-    return grid
+def _height(text: Text) -> int:
+    """Lines on the last screen."""
+    console = Console(width=_COLUMNS)
+    return len(console.render_lines(text, console.options))
 
 
-_MARK = " †"
-"""Behind the name of a model that sees no covariate."""
+def _for_a_screen(table: ScoreTable, room: int) -> tuple[bool, Table | None]:
+    """Whether all scores fit into so many lines, and a table of them, or of the most telling ones."""
+    heads = 3 if is_wide(table) else 2
+    whole = range(len(table.horizons))
+    if not is_wide(table) and len(whole) > _PER_TABLE:
+        whole = whole[-_PER_TABLE:]
+    fewer = [whole[first:] for first in range(len(whole))]
+    tried = [(whole, True), *((horizons, False) for horizons in fewer)]
+    fits = [each for each in tried if _width(scores_grid(table, each[0], costs=each[1])) <= _COLUMNS]
+    horizons, costs = (fits or tried[-1:])[0]
+    if room - heads < 2:
+        return False, None
+    lines = _best(table, room - heads)
+    all_there = (len(lines), len(horizons)) == (len(table.lines), len(table.horizons)) and costs
+    return all_there, scores_grid(replace(table, lines=lines), horizons, close=True, costs=costs)
 
 
-def _shown(model: str) -> str:
-    """A name as long as the column: of a place, path/to/file.py:Class, the end tells the models apart."""
-    return f"…{model[1 - WORDS_WIDTH :]}" if ":" in model and len(model) > WORDS_WIDTH else model
+def _width(grid: Table) -> int:
+    return Console(width=10 * _COLUMNS).measure(grid).maximum
 
 
-def _cells(table: ScoreTable, line: Line, at: int, places: dict[str, int], wide: bool) -> list[Text]:
-    if wide:
-        return [_score(cell, places[metric]) for metric, cell in zip(table.metrics, line.cells[at], strict=True)]
-    cell = dict(zip(table.metrics, line.cells[at], strict=True))
-    rmse = format_number(cell["rmse"].mean, places["rmse"])
-    return [Text.assemble(_score(cell["mae"], places["mae"]), "/", (rmse, "bold green" if cell["rmse"].winner else ""))]
+def _best(table: ScoreTable, most: int) -> tuple[Line, ...]:
+    """The models with the lowest MAE at the longest horizon, in the table's order."""
+
+    def error(line: Line) -> float:
+        mean = line.cells[-1][table.metrics.index("mae")].mean
+        return math.inf if math.isnan(mean) else mean
+
+    kept = sorted(range(len(table.lines)), key=lambda place: error(table.lines[place]))[:most]
+    return tuple(table.lines[place] for place in sorted(kept))
 
 
-def _score(cell: Cell, places: int) -> Text:
-    text = Text("*" if cell.winner else "", style="bold green" if cell.winner else "")
-    text.append(format_number(cell.mean, places), style="bold green" if cell.winner else "")
-    if cell.std is not None:
-        # ".012" and not "0.012": the zero is worth a column.
-        text.append("±" + format_number(cell.std, places).replace("0.", ".", 1), style="dim")
-    return text
-
-
-def _count(parameters: int | None) -> str:
-    if parameters is None:
-        return format_number(None, 0)
-    if parameters < 10_000:
-        return str(parameters)
-    return f"{parameters / 1000:.0f}k" if parameters < 10_000_000 else f"{parameters / 1e6:.0f}M"
-
-
-def _sentences(results: Results, table: ScoreTable) -> list[tuple[str, str]]:
-    wide = len(table.horizons) <= _WIDE_HORIZONS
+def _legend(results: Results, table: ScoreTable) -> list[Text]:
+    """What the marks in the table mean."""
     # A narrow table stars the MAE alone.
+    wide = is_wide(table)
     shown = [table.metrics.index(metric) for metric in (table.metrics if wide else ("mae",))]
     starred = any(row[at].winner for line in table.lines for row in line.cells for at in shown)
     nobody = f"No model is best{'' if wide else ' in MAE'} by more than the noise."
-    legend = "* best, by more than the noise" if starred else nobody
     judged = any(cell.winner or cell.tied for line in table.lines for row in line.cells for cell in row)
-    sentences = [(legend, "dim")] if judged else []
-    sentences += [(f"† {TARGET_ONLY}", "dim")] if any(line.target_only for line in table.lines) else []
+    found = ["* best, by more than the noise (exploratory)" if starred else nobody] if judged else []
+    found += [f"† {TARGET_ONLY}"] if any(line.target_only for line in table.lines) else []
+    return [Text(sentence, style="dim") for sentence in found]
+
+
+def _said(results: Results) -> list[Statement]:
+    return [statement for group in FINDINGS.headlines(results) if not group.folded for statement in group.statements]
+
+
+def _warnings(results: Results) -> set[str]:
+    return {each.text for each in _said(results) if each.warning}
+
+
+def _told(results: Results, answer: str) -> list[Text]:
+    """What was found beside the answer."""
     # No mark stands for the answer: a tick beside "worse" would be read as a yes.
-    said = [statement for group in FINDINGS.headlines(results) if not group.folded for statement in group.statements]
-    sentences += [(f"! {each.text}", "yellow") if each.warning else (f"• {each.text}", "") for each in said]
+    found = []
+    for group in FINDINGS.headlines(results):
+        for each in group.statements if not group.folded else ():
+            text = f"Exploratory: {each.text}" if group.exploratory else each.text
+            if each.text != answer:
+                found.append(Text(f"! {text}", style="yellow") if each.warning else Text(f"• {text}"))
     if not any(family != "baseline" for family in families(results).values()):
         failed = bool(results.failures)
-        sentences.append(("No fit came to its end: these are baselines." if failed else "Only baselines were run.", ""))
-    return sentences
+        found.append(Text("No fit came to its end: these are baselines." if failed else "Only baselines were run."))
+    return found

@@ -135,6 +135,8 @@ class FinalSpec(FinalFit, ComparisonSpec, frozen=True):
         12
     """
 
+    folds: int = 1
+
 
 def _name(model: Any) -> Any:
     """The name of a class, of a partial of one or of an entry; what is plain data is left to the checks of names."""

@@ -38,7 +38,7 @@ def _alpha_dst(graph: CompressedGraph, inputs: AttentionInputs) -> np.ndarray:
 def _edge_arguments(
     inputs: AttentionInputs, options: AttentionOptions
 ) -> tuple[np.ndarray, np.generic, tuple[np.generic, ...]]:
-    """Per-edge logits (empty where there are none), the slope, and what dropout needs: see `_keep` in the kernels."""
+    """Per-edge logits (empty where there are none), the slope, and what dropout's `keep_factor` needs."""
     real = np.float64 if inputs.x.dtype == torch.float64 else np.float32
     logits = inputs.edge_logits
     found = np.empty((0, inputs.x.size(1)), dtype=real) if logits is None else _array(logits)

@@ -22,7 +22,7 @@ from gnnkit.ops.kernels.arithmetic import exact_sum, mix, prefetch_row, stack_ar
 from gnnkit.ops.kernels.cache import compiled
 from gnnkit.ops.kernels.rows import channel_rows, head_rows
 
-__all__ = ["CompiledAttention", "attention_kernels", "constants"]
+__all__ = ["CompiledAttention", "attention_kernels", "constants", "edge_key", "keep_factor"]
 
 # Sizes that are constants of their own kernel where the graph is large enough to be worth the compilation.
 _CONSTANT_HEADS = (1, 2, 4, 8)
@@ -44,7 +44,7 @@ class CompiledAttention:
 
 
 @njit(inline="always")
-def _edge_key(position, dropout):
+def edge_key(position, dropout):
     """What the random numbers of one edge (its CSR position) start from."""
     low = np.uint32(np.int64(position) & 0xFFFFFFFF)
     high = np.uint32(np.int64(position) >> 32)
@@ -52,7 +52,7 @@ def _edge_key(position, dropout):
 
 
 @njit(inline="always")
-def _keep(key, head, dropout):
+def keep_factor(key, head, dropout):
     """Dropout's factor for a head of an edge: the same number wherever and in whatever order it is asked for."""
     bits = mix(np.uint32(key + np.uint32(np.uint32(head) * _GOLDEN)))
     return dropout[3] if bits >= dropout[2] else dropout[4]
@@ -123,9 +123,9 @@ def attention_kernels(double: bool, constant_heads: int, constant_channels: int)
                 for k in range(heads):
                     total[k] += weight[k]
                 if drops:
-                    key = _edge_key(p, dropout)
+                    key = edge_key(p, dropout)
                     for k in range(heads):
-                        weight[k] *= _keep(key, k, dropout)
+                        weight[k] *= keep_factor(key, k, dropout)
                 for k in range(heads):
                     add_scaled(sums, k * channels, weight[k], flat, j * width + k * channels, channels)
             for k in range(heads):
@@ -180,9 +180,9 @@ def attention_kernels(double: bool, constant_heads: int, constant_channels: int)
                 i = np.intp(row[p])
                 position = perm_t[p]
                 if drops:
-                    key = _edge_key(position, dropout)
+                    key = edge_key(position, dropout)
                     for k in range(heads):
-                        keep[k] = _keep(key, k, dropout)
+                        keep[k] = keep_factor(key, k, dropout)
                 known = i * 4 * heads
                 if has_edge:  # added up in the order of the forward pass: of large logits another order is another sum
                     for k in range(heads):

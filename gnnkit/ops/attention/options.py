@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -39,11 +39,11 @@ class AttentionOptions:
     seed: Tensor | None = None
 
     @classmethod
-    def draw(cls, negative_slope: float, dropout: float, training: bool, device: torch.device) -> AttentionOptions:
+    def draw(cls, negative_slope: float, dropout: float, training: bool, device: torch.device, **others: float) -> Self:
         """The options of one call, with a new seed from torch's generator where something is to be dropped."""
         if not training or dropout <= 0:
-            return cls(negative_slope)
-        return cls(negative_slope, dropout, torch.randint(2**63 - 1, (), dtype=torch.int64, device=device))
+            return cls(negative_slope, **others)
+        return cls(negative_slope, dropout, torch.randint(2**63 - 1, (), dtype=torch.int64, device=device), **others)
 
     @property
     def threshold(self) -> int:

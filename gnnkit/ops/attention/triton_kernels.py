@@ -17,7 +17,7 @@ from __future__ import annotations
 import triton  # pyright: ignore[reportMissingImports]
 import triton.language as tl  # pyright: ignore[reportMissingImports]
 
-__all__ = ["attend", "merge", "outgoing", "prepare"]
+__all__ = ["attend", "exp_from", "keep_factor", "merge", "outgoing", "prepare"]
 
 
 @triton.jit
@@ -28,7 +28,7 @@ def _mix(bits):
 
 
 @triton.jit
-def _keep(position, head, seed, threshold, scale):
+def keep_factor(position, head, seed, threshold, scale):
     """Dropout's factors [edges, heads]: the numbers of `torch.dropout_factor`."""
     drawn = tl.load(seed)
     low, high = drawn.to(tl.uint32), (drawn >> 32).to(tl.uint32)
@@ -38,7 +38,7 @@ def _keep(position, head, seed, threshold, scale):
 
 
 @triton.jit
-def _exp_from(values, largest):
+def exp_from(values, largest):
     """exp(values - largest), 0 where nothing but -inf has been seen."""
     return tl.exp(values - tl.where(largest == -float("inf"), 0.0, largest))
 
@@ -75,13 +75,13 @@ def attend(
             z += tl.load(edge_logits + e[:, None] * HEADS + h[None, :], mask=there, other=0.0).to(tl.float32)
         logit = tl.where(there, tl.where(z > 0, z, slope * z), -float("inf"))
         before, largest = largest, tl.maximum(largest, logit)
-        shrink, weight = _exp_from(before, largest), _exp_from(logit, largest)
+        shrink, weight = exp_from(before, largest), exp_from(logit, largest)
         total = total * shrink + weight
         if DROPS:
-            weight *= _keep(p, h, seed, threshold, scale)
+            weight *= keep_factor(p, h, seed, threshold, scale)
         sums = sums * shrink[:, :, None] + weight[:, :, None] * values
     top = tl.max(largest, 0)
-    factor = _exp_from(largest, top[None, :])
+    factor = exp_from(largest, top[None, :])
     whole, mean = tl.sum(total * factor, 0), tl.sum(sums * factor[:, :, None], 0)
     is_value = is_head[:, None] & (c < CHANNELS)[None, :]
     if number < 0:
@@ -121,7 +121,7 @@ def merge(
         p = first + tl.arange(0, BLOCK_E)
         q, there = p.to(tl.int64)[:, None], (p < end)[:, None] & is_head[None, :]
         found = tl.load(part_stats + q * 2 * HEADS + h[None, :], mask=there, other=-float("inf"))
-        factor = _exp_from(found, top[None, :])
+        factor = exp_from(found, top[None, :])
         total += factor * tl.load(part_stats + (q * 2 + 1) * HEADS + h[None, :], mask=there, other=0.0)
         address = (q * HEADS + h[None, :])[:, :, None] * CHANNELS + c[None, None, :]
         values = tl.load(parts + address, mask=there[:, :, None] & (c < CHANNELS)[None, None, :], other=0.0)
@@ -200,7 +200,7 @@ def outgoing(
         dots = tl.sum(above * mine[None, :, :], 2)
         kept = weight
         if DROPS:
-            factor = _keep(position, h, seed, threshold, scale)
+            factor = keep_factor(position, h, seed, threshold, scale)
             kept, dots = weight * factor, dots * factor
         sums += kept[:, :, None] * above
         # An edge that has all the weight keeps it: the difference would be rounding error times x.

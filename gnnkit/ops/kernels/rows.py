@@ -20,7 +20,7 @@ from numba.extending import intrinsic
 from gnnkit.ops.kernels.arithmetic import FAST, exp32
 from gnnkit.ops.kernels.llvm import Lanes, address, exp, fill, fused, load, splat, store, vector_lanes, vector_of
 
-__all__ = ["ChannelRows", "HeadRows", "channel_rows", "head_rows"]
+__all__ = ["ChannelRows", "HeadRows", "add_lanes", "channel_rows", "head_rows"]
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def _dot(builder: ir.IRBuilder, vector: ir.VectorType, own: Any, x: Any, channel
         if sums is not None:
             here = builder.gep(sums, [c])
             store(builder, builder.call(add_product, [factor, values, load(builder, here, vector)]), here)
-    total = cgutils.alloca_once_value(builder, _add_lanes(builder, builder.load(partial)))
+    total = cgutils.alloca_once_value(builder, add_lanes(builder, builder.load(partial)))
     with cgutils.for_range_slice(builder, whole, channels, ir.Constant(word, 1)) as (c, _):
         value = builder.load(builder.gep(x, [c]))
         builder.store(builder.call(single, [value, builder.load(builder.gep(own, [c])), builder.load(total)]), total)
@@ -142,7 +142,7 @@ def _dot(builder: ir.IRBuilder, vector: ir.VectorType, own: Any, x: Any, channel
     return builder.load(total)
 
 
-def _add_lanes(builder: ir.IRBuilder, lanes: Any) -> Any:
+def add_lanes(builder: ir.IRBuilder, lanes: Any) -> Any:
     """The sum of a vector's numbers: halves are added until one is left, in the same order each time."""
     width = lanes.type.count
     while width > 1:
@@ -229,7 +229,7 @@ def channel_rows(double: bool, constant: int) -> ChannelRows:
                 values = load(builder, builder.gep(row, [step]), vector)
                 partial = builder.call(add_product, [values, load(builder, builder.gep(mine, [step]), vector), partial])
                 store(builder, builder.call(add_product, [factor, values, load(builder, here, vector)]), here)
-            return _add_lanes(builder, partial)
+            return add_lanes(builder, partial)
 
         return scalar(sums, own, types.intp, scalar, x, types.intp, types.intp), generate
 

@@ -60,22 +60,24 @@ def even_chunks(count: int, shares: int) -> list[tuple[int, int]]:
     return list(pairwise(count * share // max(shares, 1) for share in range(shares + 1)))
 
 
-def run_chunks(kernel: Callable[..., Any], chunks: Sequence[tuple[int, int]], *arguments: Any) -> None:
+def run_chunks(kernel: Callable[..., Any], chunks: Sequence[tuple[int, ...]], *arguments: Any) -> None:
     """Call a compiled `kernel(start, stop, *arguments)` for each chunk, on as many threads as torch has.
+
+    What else stands in a chunk, such as its number, comes after its end.
 
     Which thread takes which chunk is left open: a result that must be the same each time depends on the chunk alone.
     """
     threads = min(num_threads(), len(chunks))
     if threads <= 1:
-        for start, stop in chunks:
-            kernel(start, stop, *arguments)
+        for chunk in chunks:
+            kernel(*chunk, *arguments)
         return
     waiting = iter(chunks)
 
     def work() -> None:
         # One step of a list's iterator is atomic under the GIL, so each chunk is taken once.
-        for start, stop in waiting:
-            kernel(start, stop, *arguments)
+        for chunk in waiting:
+            kernel(*chunk, *arguments)
 
     pool = _get_pool(threads - 1)
     others = [pool.submit(work) for _ in range(threads - 1)]

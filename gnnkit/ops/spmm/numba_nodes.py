@@ -44,20 +44,20 @@ def _kernel(double: bool) -> Callable[..., None]:
 def _add_up(graph: CompressedGraph, x: Tensor, outgoing: bool) -> Tensor:
     x = x.contiguous()
     sources, channels = x.shape
-    out = x.new_empty(sources, channels)
     if outgoing:
-        pointers, neighbours, weight = graph.colptr, graph.row, graph.weight_t
+        targets, pointers, neighbours, weight = graph.num_src, graph.colptr, graph.row, graph.weight_t
     else:
-        pointers, neighbours, weight = graph.rowptr, graph.col, graph.weight
+        targets, pointers, neighbours, weight = graph.num_dst, graph.rowptr, graph.col, graph.weight
+    out = x.new_empty(targets, channels)
     _kernel(x.dtype == torch.float64)(
-        sources, sources, neighbours.numel(), channels, pointers.data_ptr(), neighbours.data_ptr(),
+        sources, targets, neighbours.numel(), channels, pointers.data_ptr(), neighbours.data_ptr(),
         weight.data_ptr(), x.data_ptr(), out.data_ptr(),  # pyright: ignore[reportOptionalMemberAccess]
     )  # fmt: skip
     return out
 
 
 def node_sum(graph: CompressedGraph, x: Tensor) -> Tensor:
-    """`spmm` `[N, C]` of nodes among themselves with `graph.weight`, float32 or float64 as the features are.
+    """`spmm` `[N, C]` with `graph.weight`, float32 or float64 as the features are.
 
     The graph is a small one, with int32 indices in main memory.
     """
@@ -79,7 +79,8 @@ class _NodeSum(torch.autograd.Function):
         graph, outgoing = ctx.graph, not ctx.outgoing
         if is_batched(grad):
             edges = graph.edge_index.flip(0) if outgoing else graph.edge_index
-            return None, native_spmm(EdgeList(edges, graph.num_dst, graph.num_src), grad, graph.weight), None
+            sizes = (graph.num_src, graph.num_dst) if outgoing else (graph.num_dst, graph.num_src)
+            return None, native_spmm(EdgeList(edges, *sizes), grad, graph.weight), None
         if torch.is_grad_enabled():
             return None, _NodeSum.apply(graph, grad, outgoing), None
         return None, _add_up(graph, grad, outgoing), None

@@ -32,7 +32,7 @@ def _pass(wide: bool, double: bool) -> Callable[..., tuple[int, bool]]:
     @compiled(wide, double)
     def build(
         sources, targets, step, edges, num_src, num_dst, loops, out, transposed, ordered, weights, weight_step, fill,
-        weigh, normalise, weight_out,
+        weigh, normalise, mean, weight_out,
     ):  # fmt: skip
         """Return the number of edges, negative where an id is out of range, and whether they came sorted."""
         graph = int32s(out)
@@ -100,6 +100,10 @@ def _pass(wide: bool, double: bool) -> Callable[..., tuple[int, bool]]:
                 for i in range(num_dst):
                     for p in range(graph[i], graph[i + 1]):
                         weight[p] = exact_product(exact_product(root[graph[col + p]], weight[p]), root[i])
+            if mean:
+                for i in range(num_dst):
+                    for p in range(graph[i], graph[i + 1]):
+                        weight[p] /= real(graph[i + 1] - graph[i])
 
         if transposed:
             for j in range(num_src + 1):
@@ -159,7 +163,7 @@ def build_graph(
     out = torch.empty(num_dst + 1 + most * (1 + ordered) + outgoing, dtype=torch.int32)
     count, in_order = _pass(edges.dtype == torch.int64, False)(
         *_ends(edges, flow), edges.size(1), num_src, num_dst, loops, out.data_ptr(), transposed, ordered,
-        0, 0, 0.0, False, False, 0,
+        0, 0, 0.0, False, False, False, 0,
     )  # fmt: skip
     if count < 0:
         return None
@@ -183,6 +187,8 @@ def build_weighted_graph(
     *,
     fill: float | None,
     normalise: bool,
+    mean: bool = False,
+    num_dst: int | None = None,
     flow: str = "source_to_target",
     transposed: bool = False,
 ) -> CompressedGraph | None:
@@ -191,33 +197,36 @@ def build_weighted_graph(
     Args:
         edges: `[2, E]`, int64 or int32, in main memory.
         weight: `[E]`, of type `dtype`; None: 1 each.
-        num_nodes: N.
+        num_nodes: N, in a bipartite graph the number of sources.
         dtype: float32 or float64.
         fill: Weight of the self-loops that are put in where `weight` is given; None puts in none.
         normalise: Whether to divide by the square roots of the degrees at both ends.
+        mean: Whether to divide by the number of the target's edges.
+        num_dst: Number of targets of a bipartite graph, which has no loops to put in. Default: `num_nodes`.
         flow: As in PyG: which row of `edges` sends.
         transposed: Whether the outgoing edges are sorted now, or when they are asked for.
 
     Returns:
         The graph, None where an id is out of range or does not fit into 32 bits.
     """
-    if num_nodes > _MOST_NODES:
+    num_dst = num_nodes if num_dst is None else num_dst
+    if max(num_nodes, num_dst) > _MOST_NODES:
         return None
     loops = -1 if fill is None else num_nodes
     most = edges.size(1) + max(loops, 0)
-    out = torch.empty((num_nodes + 1 + most) * (1 + transposed), dtype=torch.int32)
+    out = torch.empty(num_dst + 1 + most + (num_nodes + 1 + most) * transposed, dtype=torch.int32)
     weights = torch.empty(most * (1 + transposed), dtype=dtype)
     given = (0, 0) if weight is None else (weight.data_ptr(), weight.stride(0))
     count, _ = _pass(edges.dtype == torch.int64, dtype == torch.float64)(
-        *_ends(edges, flow), edges.size(1), num_nodes, num_nodes, loops, out.data_ptr(), transposed, False,
-        *given, fill or 0.0, True, normalise, weights.data_ptr(),
+        *_ends(edges, flow), edges.size(1), num_nodes, num_dst, loops, out.data_ptr(), transposed, False,
+        *given, fill or 0.0, True, normalise, mean, weights.data_ptr(),
     )  # fmt: skip
     if count < 0:
         return None
-    sizes = [num_nodes + 1, count] * (1 + transposed)
+    sizes = [num_dst + 1, count] + [num_nodes + 1, count] * transposed
     parts = out.split_with_sizes([*sizes, out.numel() - sum(sizes)])
     halves = weights.split_with_sizes([count] * (1 + transposed) + [weights.numel() - count * (1 + transposed)])
-    graph = CompressedGraph(num_nodes, num_nodes, parts[0], parts[1], None, halves[0])
+    graph = CompressedGraph(num_nodes, num_dst, parts[0], parts[1], None, halves[0])
     if transposed:
         graph.__dict__["_outgoing"] = (parts[2], parts[3], None)
         graph.__dict__["weight_t"] = halves[1]

@@ -20,9 +20,9 @@ import gnnkit
 from gnnkit.data.node_checks import check_nodes, digest_nodes
 from gnnkit.data.nodes import load_nodes
 from gnnkit.data.ogb_nodes import ogb_evaluator
-from gnnkit.data.partition import PartitionLoader, neighbour_batches
 from gnnkit.kept_files import check_claim, claim_folder, damage_named, json_of, write_json, write_text
 from gnnkit.layers import NodeClassifier, SeedStack
+from gnnkit.loader import NeighborLoader, PartitionLoader
 from gnnkit.settings.nodes import NodeRunFields
 from gnnkit.studies.nodes.recipes import NodeRecipe, node_recipe
 from gnnkit.training import Snapshots, isolated_seed, resolve_device, save_checkpoint
@@ -201,7 +201,9 @@ class _Training:
         halo = len(model.layers)
         whole: Any = PartitionLoader(graph, run.num_parts, halo=halo + 1, shuffle=False)
         if run.batches == "neighbour":
-            batches: Any = neighbour_batches(graph, [10] * halo)
+            batches: Any = NeighborLoader(
+                graph, [10] * halo, input_nodes=graph.train_mask, batch_size=1024, shuffle=True
+            )
         else:
             batches = PartitionLoader(graph, run.num_parts, parts_per_batch=max(1, run.num_parts // 10), seed=seed)
         options: dict[str, Any] = {"seed": seed, "whole": whole, "on_epoch": watch, "snapshots": snapshots}

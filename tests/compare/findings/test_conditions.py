@@ -33,9 +33,9 @@ def test_learning_curve_by_hand():
     assert [row.graph_mae for row in found] == pytest.approx([level + 2, level], rel=1e-5)
     assert [row.sequence_mae for row in found] == pytest.approx([level + 1, level + 0.5], rel=1e-5)
     assert found[0].sentence == (
-        f"With 10% of the training rows, up to 10 minutes (2 steps) ahead, gcn ({level + 2:.4g} mph) is worse than gru "
-        f"({level + 1:.4g} mph): difference +1 mph, 95% interval +1 to +1 (n = 120 test windows, one seed). "
-        "One seed: the noise between seeds is not in the interval."
+        f"With 10% of the training rows, up to 10 minutes (2 steps) ahead, gcn ({level + 2:.4g} mph) is worse than "
+        f"gru ({level + 1:.4g} mph): difference +1 mph (95% interval +1 to +1, p < 0.001) (n = 120 test windows, "
+        "one seed). One seed: the noise between seeds is not in the interval."
     )
     assert " mph) is better than gru (" in found[1].sentence
 

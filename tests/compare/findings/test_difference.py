@@ -1,5 +1,9 @@
 """How differences and shortages are put in words and tables."""
 
+from types import SimpleNamespace
+
+import pytest
+
 from gnnkit.compare.findings.difference import Difference, Words, interval_entries
 
 
@@ -28,6 +32,34 @@ def test_a_difference_has_its_interval_only_where_it_was_tested():
     assert [entry.text for entry in interval_entries(None, 2)] == ["–", "–"]
 
 
+def powered(**figures):
+    return SimpleNamespace(
+        **{"difference": 0.1, "detectable": 0.2, "spans": 6, "spans_needed": 30, "scores": [2.1, 2.0], "seeds": 1}
+        | figures
+    )
+
+
+def test_what_a_test_could_have_found_and_what_it_would_take():
+    found = "A true difference of 0.2 (10%) would be found with a chance of 80%"
+    needed = "; one as small as this with 30 spans of 20 test windows in place of 6"
+    assert Words().power(powered(), windows=120) == f"{found}{needed}."
+    rows = " (about 2,400 more rows)."
+    assert Words(test_share=0.2).power(powered(), windows=120) == f"{found}{needed}{rows}"
+    folds = " (about 800 more rows: 12 more folds as long)."
+    assert Words(test_share=0.6, folds=3).power(powered(), windows=120) == f"{found}{needed}{folds}"
+    assert Words().power(powered(spans_needed=6), windows=120) == f"{found}."
+
+
 def test_more_rows_alone_do_not_lower_the_noise_between_seeds():
-    assert Words().power(0.2, 2.0, 0.1).endswith("; this one, in 4 times the rows.")
-    assert Words().power(0.2, 2.0, 0.1, seeds=3).endswith("; this one, in 4 times the rows and seeds.")
+    said = Words().power(powered(spans_needed=None, seeds=3), windows=120)
+    assert said.endswith("; one as small as this by no number of rows, but with more seeds.")
+    assert Words().power(powered(spans_needed=None), windows=120).endswith("a chance of 80%.")
+    assert Words().power(powered(detectable=0.0), windows=120) == ""
+
+
+@pytest.mark.parametrize("low", [-0.2, -1e-3, -4e-7])
+def test_a_clear_difference_is_never_printed_as_zero(low):
+    row = Difference(difference=2 * low, low=3 * low, high=low, clear=True, p=0.01)
+    difference, interval = (entry.text.replace("−", "-") for entry in interval_entries(row, 2))
+    assert float(difference) < 0
+    assert all(float(bound) < 0 for bound in interval.split(" to "))

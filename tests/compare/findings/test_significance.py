@@ -7,6 +7,7 @@ from scipy import stats
 from gnnkit.compare.errors import ErrorTable
 from gnnkit.compare.findings import SIGNIFICANCE
 from gnnkit.compare.findings.significance import significance
+from gnnkit.compare.questions import Question
 from gnnkit.statistics.spans import span_score, span_test
 from gnnkit.statistics.step_down import step_down
 from tests.compare.findings.sheets import line_of, section_of, sheet_of
@@ -28,7 +29,7 @@ def tables(levels=LEVELS, families=FAMILIES, seeds=2, windows=160):
 
 
 def test_each_question_has_its_pairs_and_its_correction():
-    found = significance(tables(), history=12, pair=("gcn", "lstm"))
+    found = significance(tables(), history=12, questions=[Question("families", "gcn", "lstm")])
     pairs = [(t.question, t.model, t.against, t.comparisons) for t in found if t.metric == "mae"]
     assert pairs == [
         ("families", "gcn", "lstm", 1),
@@ -43,7 +44,11 @@ def test_each_question_has_its_pairs_and_its_correction():
 @pytest.mark.parametrize("metric", ["mae", "rmse"])
 def test_every_figure_of_a_pair_is_that_of_its_own_function(metric):
     table, root = tables(seeds=6), metric == "rmse"
-    found = [t for t in significance(table, history=12, pair=("gcn", "lstm")) if t.metric == metric]
+    found = [
+        t
+        for t in significance(table, history=12, questions=[Question("families", "gcn", "lstm")])
+        if t.metric == metric
+    ]
     losses = {name: table.window_errors(name, 3, metric) for name in FAMILIES}
     scores = {name: table.span_score(name, 3, metric) for name in FAMILIES}
 
@@ -105,7 +110,7 @@ def test_a_comparison_of_25_models_and_4_horizons_sums_each_model_once(monkeypat
         return span_score(*arguments, **options)
 
     monkeypatch.setattr("gnnkit.compare.errors.span_score", counted)
-    found = significance(many, history=12, pair=("model1", "model0"))
+    found = significance(many, history=12, questions=[Question("families", "model1", "model0")])
     assert len(made) == 25 * 4 * 2  # the errors of a model are summed once, whoever asks
     assert len(found) == 8 * (1 + 2 * 21 + 24)
 
@@ -120,7 +125,8 @@ def test_each_test_has_its_interval_p_values_effect_and_skill(rich_results):
     sheet = sheet_of(section, "60 min, MAE")
     assert sheet.caption == "MAE (mph) up to 60 min ahead; n = 380 windows, 3 seeds"
     assert line_of(sheet, "against last-value", "gru", "last-value") == {
-        "question": "against last-value", "model": "gru", "against": "last-value", "difference": "−0.200",
+        "question": "against last-value", "model": "gru", "against": "last-value",
+        "standing": "exploratory", "difference": "−0.200",
         "95% interval": "−0.300 to −0.100",
         "p": ".012", "tests": "5", "t": "−2.50", "effect": "−0.80", "could find": "0.150",
         "skill": "+4.8 %"}  # fmt: skip

@@ -7,6 +7,7 @@ from gnnkit.compare.errors import ErrorTable
 from gnnkit.compare.findings.difference import Words
 from gnnkit.compare.findings.significance import significance
 from gnnkit.compare.findings.verdicts import PairVerdict, persistence_groups, verdicts
+from gnnkit.compare.questions import Question
 from gnnkit.statistics.spans import span_numbers, span_score, span_test
 
 RNG = np.random.default_rng
@@ -30,7 +31,8 @@ def of_errors(errors, families=None, *, history=12, pair=None, words=None, squar
     table = ErrorTable.of_windows(
         *({n: {3: e} for n, e in each.items()} for each in (errors, squared)), observed, families
     )
-    return verdicts(table, significance(table, history=history, pair=pair), words or Words(), pair=pair)
+    questions = [Question("families", *pair)] if pair else []
+    return verdicts(table, significance(table, history=history, questions=questions), words or Words())
 
 
 def judged(levels, families=FAMILIES, seeds=3, **options):
@@ -180,8 +182,8 @@ def test_verdicts_stand_on_the_tests():
     errors = {name: {3: level + rng.standard_normal((1, 150))} for name, level in levels.items()}
     table = ErrorTable.of_windows(errors, errors, {3: [10] * 150}, {name: FAMILIES[name] for name in levels})
     pair = ("tgcn", "lstm")
-    tests = significance(table, history=12, pair=pair)
-    found = verdicts(table, tests, Words(), pair=pair)
+    tests = significance(table, history=12, questions=[Question("families", *pair)])
+    found = verdicts(table, tests, Words())
     verdict, test = pick(found, "families")[0], tests[0]
     for name in ("difference", "low", "high", "clear", "p"):
         assert getattr(verdict, name) == getattr(test, name)

@@ -57,7 +57,13 @@ def registered():
 
 @pytest.mark.usefixtures("registered")
 def test_a_finding_of_ones_own_is_walked_by_everything(tmp_path):
-    small = {"data_options": {"num_nodes": 4, "days": 2}, "models": ["dlinear"], "seeds": [0, 1], "epochs": 1}
+    small = {
+        "rivals": False,
+        "data_options": {"num_nodes": 4, "days": 2},
+        "models": ["dlinear"],
+        "seeds": [0, 1],
+        "epochs": 1,
+    }
     results = run(make_spec(**small, horizons=[2], device="cpu", resamples=100))
     found = SPREAD.of(results)
     assert [row.model for row in found] == results.models
@@ -101,13 +107,13 @@ def test_sections_stand_before_the_figures_or_behind_them(rich_results):
 
 def test_what_must_be_known_comes_first(rich_results):
     groups = FINDINGS.headlines(rich_results())
-    assert [group.title for group in groups] == [
+    assert [group.head for group in groups] == [
         "",
-        "The same model with another graph",
-        "Chosen on the validation rows: a graph model against a sequence model",
-        "Best of all against the runner-up",
-        "Who beats repeating the last value?",
-        "All other verdicts (RMSE, each model against the last value)",
+        "Planned before training, corrected together",
+        "Exploratory: the same model with another graph",
+        "Exploratory: best of all against the runner-up",
+        "Exploratory: who beats repeating the last value?",
+        "Exploratory: all other verdicts (RMSE, each model against the last value)",
     ]
     assert [said.text[:9] for said in groups[0].statements] == ["Leak (sha", "Warning ("]
     assert [group.folded for group in groups] == [False] * 5 + [True]

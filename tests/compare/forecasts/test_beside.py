@@ -7,7 +7,15 @@ from gnnkit.compare import Results, kept_spec, make_spec, run
 from gnnkit.compare.findings import VERDICTS
 from gnnkit.compare.output import write_output
 
-QUICK = {"history": 3, "epochs": 1, "seeds": [0], "hidden_channels": 2, "resamples": 100, "device": "cpu"}
+QUICK = {
+    "rivals": False,
+    "history": 3,
+    "epochs": 1,
+    "seeds": [0],
+    "hidden_channels": 2,
+    "resamples": 100,
+    "device": "cpu",
+}
 
 
 def of(results, model, horizon=2):

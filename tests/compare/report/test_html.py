@@ -320,7 +320,7 @@ def test_methods_are_those_that_were_used(fake_results, rich_results):
     (needs,) = names(fake_results())
     assert needs.startswith("A verdict needs test windows that hold 6 spans of the horizon without a common row")
     tests = ["Differences are tested by Student's t over spans of test windows", "Mean ranks", "Ablation"]
-    rest = ["Conditions", "Intervals of groups of targets", "Prediction intervals"]
+    rest = ["Conditions", "Groups of targets", "Prediction intervals"]
     assert names(rich_results()) == [*tests, needs, *rest]
 
 

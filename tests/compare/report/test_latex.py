@@ -42,7 +42,7 @@ def test_later_tables_only_where_there_is_something(rich_results, fake_results):
     assert list(environments(render_latex(fake_results()))) == ["scores"]
     found = environments(render_latex(rich_results()))
     assert list(found) == ["scores", "tests", "ablation", "intervals"]
-    assert r"identity & 4.110 & 0.020 & +0.210 & +0.120 to +0.300 & .016 & 3 \\" in found["ablation"]
+    assert r"identity & planned & 4.110 & 0.020 & +0.210 & +0.120 to +0.300 & .016 & 3 \\" in found["ablation"]
 
 
 def test_captions_say_what_a_table_is(rich_results):

@@ -5,7 +5,7 @@ import pytest
 
 from gnnkit.compare.errors import ErrorTable
 from gnnkit.compare.report.side_by_side import differences, score_sheets, write_side_by_side
-from gnnkit.statistics.paired import judge_together
+from gnnkit.statistics.step_down import judge_family
 
 
 def with_windows(results, shift, windows=None):
@@ -54,14 +54,14 @@ def test_the_same_windows_give_a_paired_interval(fake_results):
     first, second = with_windows(fake_results(), 3.0), with_windows(fake_results(), 2.5)
     sheets, said = score_sheets(first, second)
     errors = [results.errors.window_errors("gru", 3) for results in (second, first)]
-    (found,) = judge_together([first.errors.test(*errors, 3)], 0.95)
+    (found,) = judge_family([first.errors.compare(*errors, 3)], 0.95)
     words = lines(sheets, "15 min, MAE")["gru"][3]
     assert words == f"−{-found.low:.3f} to −{-found.high:.3f}"
-    assert said[0].text == "MAE up to 15 min ahead: clearly lower in the second: gru."
+    assert said[0].text == "Exploratory: MAE up to 15 min ahead: clearly lower in the second: gru."
     assert said[0].clear
     same = score_sheets(first, first)
     assert lines(same[0], "15 min, MAE")["gru"][3] == "–"
-    assert same[1][0].text == "MAE up to 15 min ahead: no model clearly differs between the two runs."
+    assert same[1][0].text == "Exploratory: MAE up to 15 min ahead: no model clearly differs between the two runs."
     second.environment["data_hash"] = "other"
     assert "no paired interval" in score_sheets(first, second)[1][-1].text
 

@@ -134,8 +134,9 @@ def test_a_graph_that_cannot_be_trained_on_is_refused(graph, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_large_graphs_train_in_partitions(graph, tmp_path):
-    run = NodeRun(seeds=(0,), changes=CHANGES, batches="partition", num_parts=6)
+@pytest.mark.parametrize("batches", ["partition", "neighbour"])
+def test_large_graphs_train_in_batches(graph, tmp_path, batches):
+    run = NodeRun(seeds=(0,), changes=CHANGES, batches=batches, num_parts=6)
     rows = train_nodes(run, tmp_path / "run", data=graph)
     assert rows["test_accuracy"][0] > 0.8
     graph.y = torch.nn.functional.one_hot(graph.y).float()

@@ -3,11 +3,10 @@
 import networkx as nx
 import pytest
 import torch
-from torch_geometric import typing as pyg
 from torch_geometric.data import Data
 
-from gnnkit.data.partition import PartitionLoader, neighbour_batches, partition_nodes
 from gnnkit.graph import from_networkx, k_hop_nodes
+from gnnkit.loader import PartitionLoader, partition_nodes
 
 
 def graph_of(graph):
@@ -78,15 +77,3 @@ def test_mistakes_are_named():
         PartitionLoader(data, 2, parts_per_batch=3)
     with pytest.raises(ValueError, match="halo must be 0 or more hops, got -1"):
         PartitionLoader(data, 2, halo=-1)
-
-
-def test_neighbour_sampling_says_what_it_needs(monkeypatch):
-    data = graph_of(nx.path_graph(6))
-    data.train_mask = torch.ones(6, dtype=torch.bool)
-    if pyg.WITH_PYG_LIB or pyg.WITH_TORCH_SPARSE:
-        (batch,) = neighbour_batches(data, [2], batch_size=6)
-        assert sorted(batch.n_id[: batch.batch_size].tolist()) == list(range(6))
-    monkeypatch.setattr(pyg, "WITH_PYG_LIB", False)
-    monkeypatch.setattr(pyg, "WITH_TORCH_SPARSE", False)
-    with pytest.raises(ImportError, match=r"pyg-lib or torch-sparse.*or use partition batches"):
-        neighbour_batches(data, [2])

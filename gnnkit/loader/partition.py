@@ -1,21 +1,18 @@
-"""Mini-batches of a graph that is too large for one step: breadth-first parts, or PyG's sampled neighbours."""
+"""Mini-batches of a graph that is too large for one step: breadth-first parts with their surroundings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch_geometric import typing as pyg
 from torch_geometric.data import Data
-from torch_geometric.loader import NeighborLoader
 
 from gnnkit.graph.checks import check_edge_index, check_graph
 from gnnkit.ops import compress
 
-__all__ = ["PartitionLoader", "neighbour_batches", "partition_nodes"]
+__all__ = ["PartitionLoader", "partition_nodes"]
 
 
 def partition_nodes(edge_index: Tensor, num_nodes: int, num_parts: int, *, seed: int = 0) -> Tensor:
@@ -172,29 +169,3 @@ def _rows(matrix: Tensor, rows: Tensor) -> Tensor:
         (rows.numel(), matrix.size(1)),
         check_invariants=False,
     )
-
-
-def neighbour_batches(
-    data: Data, num_neighbours: list[int], *, batch_size: int = 1024, **options: Any
-) -> NeighborLoader:
-    """PyG's `NeighborLoader` over the training nodes, where one of the packages that it samples with is installed.
-
-    Args:
-        data: The graph, with dense features; `train_mask` names the nodes that batches are for.
-        num_neighbours: Neighbours that are sampled for each layer, e.g. `[15, 10]`.
-        batch_size: Training nodes in a batch. Default 1024.
-        options: Passed on to `NeighborLoader`.
-
-    Returns:
-        The loader; the first `batch.batch_size` nodes of a batch are its own.
-
-    Raises:
-        ImportError: Neither pyg-lib nor torch-sparse is installed; `PartitionLoader` needs neither.
-    """
-    if not (pyg.WITH_PYG_LIB or pyg.WITH_TORCH_SPARSE):
-        raise ImportError(
-            "neighbour sampling needs pyg-lib or torch-sparse, and neither can be imported here: install one (pip "
-            "install pyg-lib -f https://data.pyg.org/whl), or use partition batches, which need neither"
-        )
-    options = {"input_nodes": data.train_mask, "shuffle": True, **options}
-    return NeighborLoader(data, num_neighbours, batch_size=batch_size, **options)

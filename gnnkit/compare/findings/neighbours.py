@@ -1,0 +1,37 @@
+"""The quick look: do neighbours' values help ridge regression, and is anything left that they could explain?"""
+
+from __future__ import annotations
+
+from gnnkit.compare.evidence import Evidence, has_graph
+from gnnkit.compare.findings.finding import Finding
+from gnnkit.compare.neighbours.fits import MOST_BYTES, fit_ridges, memory_of, too_large
+from gnnkit.compare.neighbours.judged import judge_neighbours
+from gnnkit.compare.neighbours.record import Neighbours
+from gnnkit.compare.neighbours.section import METHOD, neighbours_section
+from gnnkit.compare.report.tables import step_of
+from gnnkit.compare.results import Results
+from gnnkit.report.sections import Section
+
+__all__ = ["NEIGHBOURS"]
+
+
+def _find(evidence: Evidence) -> Neighbours | None:
+    """Made of the series, on the windows of the comparison; nothing where nothing is trained, or there is no graph.
+
+    Finished fits of the two models are taken as they are, and the others are fitted.
+    """
+    spec, series = evidence.spec, evidence.series
+    if not evidence.jobs or not has_graph(series):
+        return None
+    needed = memory_of(spec, series)
+    if needed > MOST_BYTES:
+        text = f"The quick look was left out: {too_large(series, needed)}."
+        return Neighbours(kind="left-out", sentence=text, answers=[], gains=[])
+    return judge_neighbours(fit_ridges(spec, series, known=evidence.stored))
+
+
+def _section(results: Results, found: Neighbours) -> Section:
+    return neighbours_section(found, unit=results.data.unit, step=step_of(results), confidence=results.confidence)
+
+
+NEIGHBOURS: Finding[Neighbours | None] = Finding("neighbours", Neighbours | None, _find, show=_section, method=METHOD)
