@@ -20,6 +20,7 @@ _MODELS = {"ops", "graph", "layers", "sequence", "temporal", "relational"}
 _NUMBERS = {"metrics", "ranking", "statistics"}
 _BELOW_FORECASTING = {*_MODELS, *_NUMBERS, "loader", "settings", "data", "training", "report"}
 ALLOWED: dict[str, set[str]] = {
+    "differences": set(),
     "kept_files": set(),
     "kept_tensors": set(),
     "settings": set(),
@@ -45,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "testing": {"settings", "temporal", "training", "report", "forecasting"},
     "cli": {*_BELOW_FORECASTING, "studies", "forecasting", "export", "serving", "compare", "testing"},
 }
-EVERYWHERE = {"_lazy", "_optional", "_user_cache", "_registry", "kept_files", "kept_tensors"}
+EVERYWHERE = {"_lazy", "_optional", "_user_cache", "_registry", "differences", "kept_files", "kept_tensors"}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

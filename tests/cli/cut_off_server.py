@@ -1,11 +1,13 @@
 """Runs commands in forks of a process that has imported all and computed nothing, and kills them at a write.
 
-A line in, `{"words": [...], "out": "...", "kill_at": n or null}`; a line out, `[exit code, writes]`.
+A line in, `{"words": [...], "out": "...", "kill_at": n or null, "limit": bytes of a file, or null}`; a line out,
+`[exit code, writes]`.
 """
 
 import importlib
 import json
 import os
+import resource
 import sys
 
 KILLED = 77
@@ -58,6 +60,8 @@ def _run(asked: dict, told: int) -> None:
             os.dup2(place, number)
         sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
         sys.addaudithook(watch)
+        if asked["limit"] is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (asked["limit"], asked["limit"]))
         from gnnkit.cli import main as command
         from gnnkit.training import snapshot
 

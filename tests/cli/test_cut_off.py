@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -62,8 +63,9 @@ def run():
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": place}
     with subprocess.Popen([sys.executable, SERVER], **pipes) as server:
 
-        def ask(words, out, kill_at=None):
-            server.stdin.write(json.dumps({"words": words, "out": str(out), "kill_at": kill_at}) + "\n")
+        def ask(words, out, kill_at=None, limit=None):
+            asked = {"words": words, "out": str(out), "kill_at": kill_at, "limit": limit}
+            server.stdin.write(json.dumps(asked) + "\n")
             server.stdin.flush()
             return json.loads(server.stdout.readline())
 
@@ -117,6 +119,21 @@ def check(run, verb, files, tmp_path, moments):
 @pytest.mark.parametrize("verb", VERBS)
 def test_killed_at_some_writes(run, verb, files, tmp_path):
     check(run, verb, files, tmp_path, lambda writes: [writes // 3, 2 * writes // 3])
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_disk_that_is_full_is_a_line_and_leaves_whole_files(run, verb, files, tmp_path):
+    words = [word.replace("FILES", str(files)) for word in VERBS[verb].split()]
+    out, log = tmp_path / "out", tmp_path / "out.log"
+    assert run(words, out, limit=1900)[0] == 2, log.read_text()
+    said = [line for line in log.read_text().splitlines() if line.startswith("gnnkit: ")]
+    assert len(said) == 1
+    assert re.fullmatch(r"gnnkit: \[Errno \d+\] File too large: '.*/out/.*'", said[0]), said
+    assert "Traceback" not in log.read_text()
+    assert not [path for path in tmp_path.rglob("*") if path.suffix == ".part"]
+    for path in out.rglob("*.json"):
+        json_of(path.read_bytes())  # each is whole
+    assert run(words, out)[0] == 0, log.read_text()  # when there is room again
 
 
 @pytest.mark.slow
