@@ -42,7 +42,9 @@ def serve(
     max_rows: Annotated[int, named_option(_LIMITS, "Rows of a request (20000).")] = 20_000,
     max_megabytes: Annotated[float, named_option(_LIMITS, "Size of a request (16).")] = 16.0,
     max_waiting: Annotated[int, named_option(_LIMITS, "Requests that may wait at a time (128).")] = 128,
-    timeout: Annotated[float, named_option(_LIMITS, "Seconds for a forecast, all that wait before it included (30).")] = 30.0,
+    timeout: Annotated[
+        float, named_option(_LIMITS, "Seconds for a forecast, all that wait before it included (30).")
+    ] = 30.0,
 ) -> None:
     from gnnkit._optional import optional_import
 

@@ -46,7 +46,9 @@ def test_the_clock_and_what_is_known_ahead_stand_behind_the_features():
     unit = UnitForecast(fitted)
     unit.center, unit.scale = torch.tensor([[0.0, 1.0]]), torch.tensor([[1.0, 2.0]])
     history = torch.tensor([[1.0, 3.0], [2.0, 5.0], [3.0, 7.0]]).view(1, 3, 1, 2)
-    unit(history, torch.tensor([9.0, 99.0]).view(1, 2, 1, 1), torch.tensor([[0.0, 0.25, 0.5]]), torch.tensor([[6, 0, 1]]))
+    unit(
+        history, torch.tensor([9.0, 99.0]).view(1, 2, 1, 1), torch.tensor([[0.0, 0.25, 0.5]]), torch.tensor([[6, 0, 1]])
+    )
     expected = torch.tensor([
         [1.0, 1.0, 3.0, 0.0, 4 / 7],
         [2.0, 2.0, 4.0, 0.25, 0.0],
