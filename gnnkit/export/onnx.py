@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import logging
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gnnkit._optional import optional_import
-from gnnkit.export.program import Export, ExportError, failed_operator
+from gnnkit.export.program import Export, ExportError, failed_operator, quiet
 
 __all__ = ["onnx_runner", "write_onnx"]
 
@@ -39,7 +35,7 @@ def write_onnx(program: Any, export: Export, path: Path, description: Mapping[st
         optional_import(module, purpose=_PURPOSE, extra="onnx")
     name = str(export.description.get("model", type(export.module).__name__))
     try:
-        with _quiet():
+        with quiet():
             made = torch.onnx.export(
                 program,
                 (),
@@ -74,20 +70,3 @@ def onnx_runner(path: Path, export: Export) -> Callable[[Mapping[str, Tensor]], 
         return {value.name: torch.from_numpy(each) for value, each in zip(export.outputs, found, strict=True)}
 
     return run
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter tells its progress on every stream that there is."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with (
-            warnings.catch_warnings(),
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
-        ):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

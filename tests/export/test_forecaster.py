@@ -78,6 +78,15 @@ def test_nodes_are_open_where_the_model_knows_none_by_number(fit, model):
     assert {export.draw(seed)[0]["history"].size(2) for seed in range(20)} >= {1, 6, 11}
 
 
+def test_a_batch_that_lies_among_the_channels_is_open_too(fit):
+    """AGCRN multiplies its learned graph with the states of the whole batch."""
+    export = forecaster_export(fit("agcrn"))
+    program = export_program(export).module()
+    for batch in (1, 2, 3, 9, 40):
+        history = torch.rand(batch, 4, 5, 1) * 60
+        torch.testing.assert_close(program(history=history)["low"], export.module(history)["low"])
+
+
 def test_gaps_without_a_past_take_the_mean(fit):
     fitted = fit("gru")
     program = export_program(forecaster_export(fitted)).module()
