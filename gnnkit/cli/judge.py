@@ -28,7 +28,7 @@ the last row that it knows; step 1 is the row after it. A file is one of
                   (names), seeds, quantiles (levels last) and levels
     CSV, Parquet  a row a forecast: node, value, and two of origin,
                   timestamp (of what is forecast) and step; maybe model,
-                  seed, and quantiles in columns like q0.05
+                  seed, and quantiles in columns like q0.05, or NAME-lo-90 and NAME-hi-90
 
 Values are in the data's unit. A file without origins is taken to hold all test windows, in order of time. Without
 --horizon all steps are scored, and a half and a quarter of them.
