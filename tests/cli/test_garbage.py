@@ -1,0 +1,16 @@
+"""Searches for objects that hold each other: seldom inside, as before outside, after an error too."""
+
+import gc
+
+import pytest
+
+from gnnkit.cli.garbage import seldom_collected
+
+
+def test_what_was_set_comes_back():
+    before = gc.get_threshold()
+    with pytest.raises(ValueError, match="over"), seldom_collected():
+        assert gc.get_threshold() == (100_000, *before[1:])
+        assert gc.isenabled()
+        raise ValueError("over")
+    assert gc.get_threshold() == before
