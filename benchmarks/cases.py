@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from attention_sides import model_sides, molecule_model_sides
 from contest import Case, Side
+from inputs import molecules, power_law_graph
 from sides import (
     ARXIV,
     CORA,
@@ -16,6 +17,7 @@ from sides import (
     graph_sides,
     half_sides,
     hop_sides,
+    model_sides,
     molecule_sides,
     relational_sides,
     tgcn_sides,
@@ -180,6 +182,34 @@ def _relational_cases() -> list[Case]:
     return [*cases, Case(name, title, build, memory=True, warm_up="relational-warm-up", facts=facts)]
 
 
+def _model_cases() -> list[Case]:
+    """Models of two layers, against each of PyG's ways."""
+
+    def build(device: torch.device, model: str, size: str, peer: str) -> list[Side]:
+        if size == "molecules":
+            graphs, nodes, sizes, rounds = [molecules(128, seed) for seed in range(8)], 25 * 128, (16, 64, 64), 15
+        elif size == "cora":
+            graphs, nodes, sizes, rounds = [power_law_graph(**CORA)], CORA["num_nodes"], (1_433, 64, 7), 15
+        else:
+            graphs, nodes, sizes, rounds = [power_law_graph(**ARXIV)], ARXIV["num_nodes"], (128, 128, 40), 3
+        return model_sides(device, model, sizes, graphs, nodes, peer=peer, rounds=rounds)
+
+    cases = []
+    for model in ("sage-mean", "sage-max", "gin"):
+        for size, words in (
+            ("cora", "Cora's size"), ("arxiv", "2.3 M edges"), ("molecules", "128 molecules, fresh")
+        ):  # fmt: skip
+            for peer in ("scatter", "csr"):
+                title = f"two-layer {model} step, {words}, PyG on {'CSR adj_t' if peer == 'csr' else 'an edge list'}"
+                is_slow = peer == "scatter" and (size == "arxiv" or model == "sage-max")
+                least = 4 if is_slow else 1.5
+                part = partial(build, model=model, size=size, peer=peer)
+                # PyG has no largest of a sparse matrix on a GPU.
+                devices = ("cpu",) if (model, peer) == ("sage-max", "csr") else ("cpu", "cuda")
+                cases.append(Case(f"model-{model}-{size}-{peer}", title, part, least, 2 * least, devices=devices))
+    return cases
+
+
 def _named(cases: list[Case]) -> dict[str, Case]:
     return {case.name: case for case in cases}
 
@@ -196,6 +226,7 @@ CASES = _named(
         *_large_cases(),
         *_growth_cases(),
         *_small_cases(),
+        *_model_cases(),
     ]
 )
 #: Layers of relational messages.

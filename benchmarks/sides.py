@@ -16,17 +16,17 @@ import torch.nn.functional as F
 from contest import Side, Step
 from inputs import metr_la, molecules, power_law_graph, pyg_temporal_tgcn, road_network
 from torch import Tensor, nn
-from torch_geometric.nn import FastRGCNConv, GATConv, GCNConv, RGCNConv
+from torch_geometric.nn import FastRGCNConv, GATConv, GCNConv, GINConv, RGCNConv, SAGEConv
 from torch_geometric.utils import to_torch_csr_tensor
 
 from gnnkit.data import make_windows
-from gnnkit.layers import GATLayer, GCNLayer, RelationalGCNLayer, feature_dropout
+from gnnkit.layers import GATLayer, GCNLayer, GINLayer, RelationalGCNLayer, SAGELayer, feature_dropout
 from gnnkit.ops import hop_levels
 from gnnkit.temporal import TGCNCell
 
 __all__ = [
     "ARXIV", "CORA", "cora_sides", "graph_sides", "half_sides", "hop_sides", "layer_pair", "layer_step",
-    "molecule_sides", "relational_sides", "tgcn_sides", "window_sides",
+    "model_sides", "molecule_sides", "relational_sides", "tgcn_sides", "window_sides",
 ]  # fmt: skip
 
 ARXIV = {"num_nodes": 169_343, "num_edges": 2_315_598}
@@ -145,6 +145,83 @@ def molecule_sides(device: torch.device, layer: str, *, count: int, training: bo
         return Side(name, release, round_, rounds=31, scale=1 / steps)
 
     return [side(*parts) for parts in pair]
+
+
+class TwoLayers(nn.Module):
+    """Two convolutions with a ReLU between them."""
+
+    def __init__(self, first: nn.Module, second: nn.Module):
+        super().__init__()
+        self.first, self.second = first, second
+
+    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        return self.second(self.first(x, edge_index).relu(), edge_index)
+
+
+def _perceptron(inputs: int, outputs: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(inputs, outputs), nn.ReLU(), nn.Linear(outputs, outputs))
+
+
+#: A convolution from a number of features to another: gnnkit's and PyG's.
+CONVOLUTIONS: dict[str, tuple[Callable[[int, int], nn.Module], Callable[[int, int], nn.Module]]] = {
+    "sage-mean": (SAGELayer, SAGEConv),
+    "sage-max": (lambda f, c: SAGELayer(f, c, aggr="max"), lambda f, c: SAGEConv(f, c, aggr="max")),
+    "gin": (lambda f, c: GINLayer(_perceptron(f, c)), lambda f, c: GINConv(_perceptron(f, c))),
+}
+
+
+def model_sides(
+    device: torch.device,
+    model: str,
+    sizes: tuple[int, int, int],
+    graphs: Sequence[Tensor],
+    num_nodes: int,
+    *,
+    peer: str,
+    rounds: int = 7,
+) -> list[Side]:
+    """A step of a model of two layers, against PyG on edge lists (`"scatter"`) or on a CSR `adj_t` (`"csr"`).
+
+    One graph stays the same for all steps, and its matrix is made beforehand; of several each step takes the next one,
+    which the CSR side has to turn into a matrix first.
+    """
+    torch.manual_seed(0)
+    x, upstream = torch.randn(num_nodes, sizes[0], device=device), torch.randn(num_nodes, sizes[2], device=device)
+    edges = [graph.to(device) for graph in graphs]
+    fresh = len(edges) > 1
+
+    def matrix(edge_index: Tensor) -> Tensor:
+        return to_torch_csr_tensor(edge_index.flip(0), size=(num_nodes, num_nodes))
+
+    kept = [] if fresh or peer != "csr" else [matrix(edges[0])]
+
+    def side(name: str, release: str, module: nn.Module, form: str) -> Side:
+        at = 0
+
+        def graph() -> Tensor:
+            if not fresh:
+                return kept[0] if form == "csr" else edges[0]
+            return matrix(edges[at]) if form == "csr" else edges[at].clone()
+
+        def round_() -> Sequence[Tensor]:
+            nonlocal at
+            found: Sequence[Tensor] = []
+            for at in range(len(edges)):  # noqa: B007
+                module.zero_grad(set_to_none=True)
+                out = module(x, graph())
+                out.backward(upstream)
+                found = [out, *(p.grad for _, p in sorted(module.named_parameters()))]  # pyright: ignore
+            return found
+
+        return Side(name, release, round_, rounds=rounds, scale=1 / len(edges))
+
+    ours, theirs = (TwoLayers(kind(*sizes[:2]), kind(*sizes[1:])).to(device) for kind in CONVOLUTIONS[model])
+    theirs.load_state_dict(ours.state_dict())
+    label = "PyG, CSR adj_t" if peer == "csr" else "PyG, edge list"
+    return [
+        side("gnnkit", version("gnnkit"), ours, "scatter"),
+        side(label, version("torch-geometric"), theirs, peer),
+    ]
 
 
 def small_pair(layer: str, device: torch.device, *, cached: bool) -> Pair:

@@ -17,9 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from gnnkit.training import resolve_device
 from gnnkit.training.early_stop import EarlyStop, weights_of
 from gnnkit.training.finite import check_finite
-from gnnkit.training.fit import POINT_LOSSES, TrainingSettings, resolve_device, schedule_rate
+from gnnkit.training.fit import POINT_LOSSES, TrainingSettings, schedule_rate
 from gnnkit.training.seeding import isolated_seed, shuffled_batches
 
 if TYPE_CHECKING:

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from gnnkit.differences import named_differences
+
 try:
     import fcntl
 except ImportError:  # no such locks on Windows: two runs into one folder are the user's to avoid there
@@ -32,7 +34,6 @@ __all__ = [
     "half_written",
     "json_of",
     "locked_folder",
-    "named_differences",
     "new_name",
     "part_of",
     "read_json",
@@ -374,16 +375,6 @@ def check_claim(
         raise ValueError(f"out: {out} holds {what} with another {named}: repeat that, or give another folder (--out)")
 
 
-def named_differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
-    """What is other in one record of settings than in another, by name, there and now; empty where nothing is.
-
-    Example:
-        >>> named_differences({"epochs": 3, "data": {"x": 1}}, {"epochs": 4, "data": {"x": 1}})
-        'epochs (3 there, and 4 now)'
-    """
-    return " and ".join(f"{key} ({_difference(key, there, here)})" for key in here if there.get(key) != here[key])
-
-
 def check_own_files(out: str | Path, own: Iterable[str]) -> None:
     """Refuse a folder that holds anything but files of certain names.
 
@@ -399,24 +390,3 @@ def check_own_files(out: str | Path, own: Iterable[str]) -> None:
         foreign = sorted(path.name for path in out.iterdir() if path.name not in own and not half_written(path))
         if foreign:
             raise ValueError(f"out: {out} holds other files ({foreign[0]}); give a new or an empty folder")
-
-
-def _difference(name: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
-    if not isinstance(here[name], dict):
-        return f"{_short(there, name)} there, and {_short(here, name)} now"
-    now, before = here[name], there.get(name)
-    before = before if isinstance(before, dict) else {}
-    details = [
-        f"{key} is {_short(before, key)} there, and {_short(now, key)} now"
-        for key in {**now, **before}
-        if key not in before or key not in now or before[key] != now[key]
-    ]
-    return "; ".join(details[:4]) + (f"; and {len(details) - 4} more" if len(details) > 4 else "")
-
-
-def _short(values: Mapping[str, Any], key: str) -> str:
-    if key not in values:
-        return "not on record"
-    text = json.dumps(values[key])
-    is_digest = isinstance(values[key], str) and len(values[key]) == 64
-    return f"SHA-256 {values[key][:12]}…" if is_digest else text if len(text) <= 60 else f"{text[:60]}…"

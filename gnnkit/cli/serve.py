@@ -42,7 +42,9 @@ def serve(
     max_rows: Annotated[int, named_option(_LIMITS, "Rows of a request (20000).")] = 20_000,
     max_megabytes: Annotated[float, named_option(_LIMITS, "Size of a request (16).")] = 16.0,
     max_waiting: Annotated[int, named_option(_LIMITS, "Requests that may wait at a time (128).")] = 128,
-    timeout: Annotated[float, named_option(_LIMITS, "Seconds for a forecast, and for a body to be sent (10).")] = 10.0,
+    timeout: Annotated[
+        float, named_option(_LIMITS, "Seconds for a forecast, all that wait before it included (30).")
+    ] = 30.0,
 ) -> None:
     from gnnkit._optional import optional_import
 
@@ -70,7 +72,6 @@ def serve(
         body_bytes=max(1, int(max_megabytes * 2**20)),
         rows=max_rows,
         seconds=timeout,
-        body_seconds=timeout,
         waiting=max_waiting,
     )
     service = ForecastService(load_fitted(folder), limits)

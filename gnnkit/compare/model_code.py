@@ -51,7 +51,9 @@ def model_digest(build: Any) -> str:
         name = getattr(one, "__module__", "")
         module = sys.modules.get(name)
         path = _file(module)
-        if path is not None and module is not None and (one is build or not is_installed(path)):
+        if path is not None and _is_gnnkit(path):
+            digest.update(f"{name}.{one.__qualname__}".encode())  # its code is in every fingerprint
+        elif path is not None and module is not None and (one is build or not is_installed(path)):
             for file in sorted(_files(path, module)):
                 content = file.read_bytes()
                 # An edited file is read anew by its place; other modules stay in this process as they were.
@@ -83,6 +85,8 @@ def _files(start: Path, module: ModuleType) -> set[Path]:
     depth = 0 if _is_place(module) else module.__name__.count(".") + (start.name == "__init__.py")
     root = start.resolve().parents[depth]
     package = root / module.__name__.partition(".")[0] if depth else None
+    if package is not None and is_installed(package):  # it may be large: all of it, and nobody reads its imports
+        return {file.resolve() for file in package.rglob("*.py")}
     found, waiting = set(), [start.resolve()]
     while waiting:
         file = waiting.pop()
@@ -91,7 +95,7 @@ def _files(start: Path, module: ModuleType) -> set[Path]:
         found.add(file)
         for name in _imports(file, root):
             for other in _places(name, root, file.parent):
-                if not is_installed(other) or (package is not None and other.is_relative_to(package)):
+                if not is_installed(other):
                     waiting.append(other)
     return found
 
@@ -137,6 +141,11 @@ def _installed() -> tuple[Path, ...]:
     return (*(Path(path).resolve() for path in paths), Path(gnnkit.__file__).resolve().parent)
 
 
+def _is_gnnkit(file: Path) -> bool:
+    return file.resolve().is_relative_to(_installed()[-1])
+
+
+@functools.cache
 def is_installed(file: str | Path) -> bool:
     """Whether a file is one of an installed package, of Python or of gnnkit."""
     path = Path(file)

@@ -224,8 +224,8 @@ class _Pool:
         if kind == "error":
             job = worker.job.label if worker.job else "a job"
             name, message, trace = content
-            if name == "ValueError":
-                raise ValueError(message)
+            if name in ("ValueError", "OSError"):  # of bad input, or of a disk that is full
+                raise ValueError(message) if name == "ValueError" else OSError(message)
             raise RuntimeError(f"{job}: {name}: {message}\n{trace}")
         if kind == "over":
             self._end(worker, *content)
@@ -364,7 +364,8 @@ def _serve(pipe: Connection, cargo: bytes) -> None:
             except (BrokenPipeError, ConnectionResetError):
                 raise
             except Exception as error:
-                pipe.send(("error", (type(error).__name__, str(error), traceback.format_exc())))
+                kind = "OSError" if isinstance(error, OSError) else type(error).__name__
+                pipe.send(("error", (kind, str(error), traceback.format_exc())))
             else:
                 pipe.send(("over", found))
     except (EOFError, BrokenPipeError, ConnectionResetError):

@@ -195,6 +195,8 @@ def _missing(
                 f"{store.path(job)} {problem}; resume (--resume) to run such jobs again, or give another folder"
             )
         missing += [(job, wanted)] if problem else []
+        if not problem:
+            store.snapshots(job, wanted).remove()  # cut off behind its last word
     return missing
 
 

@@ -226,7 +226,9 @@ def _check_values(read: ReadSeries) -> None:
     infinite = ~np.isnan(values) & ~(np.abs(values) <= np.finfo(np.float32).max)
     if infinite.any():
         row, node, _ = np.argwhere(infinite)[0]
-        raise ValueError(f"{name}: infinite at row {row}, node {node} (counted from 0); mark missing values as NaN")
+        called = f" {read.names[node]!r}" if read.names else ""
+        place = f"row {row}, node {node}{called} (counted from 0)"
+        raise ValueError(f"{name}: infinite at {place}; mark missing values as NaN")
     if np.isnan(values[..., 0]).all():
         raise ValueError(f"{name}: every value is NaN, so there is nothing to forecast; check the file")
 

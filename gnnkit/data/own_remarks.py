@@ -83,8 +83,8 @@ def value_remarks(
             f"data: if it stands for a missing value, give --missing-value {number:.10g} (missing_values)."
         )
     for node, title in enumerate(names):
-        others = np.delete(values, node, axis=1)
-        if title.strip().lower() in sums and others.shape[1] > 1:
+        if title.strip().lower() in sums and values.shape[1] > 2:
+            others = np.delete(values, node, axis=1)
             whole = ~np.isnan(values).any(axis=1)
             for what, totals in (("sum", others[whole].sum(axis=1)), ("mean", others[whole].mean(axis=1))):
                 if whole.any() and np.allclose(values[whole, node], totals, rtol=1e-2):

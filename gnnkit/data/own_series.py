@@ -116,7 +116,9 @@ def _of_layout(layout: Layout, label: str, decimal: Decimal | None, missing: Mis
 def _read_parquet(path: Path, notes: list[str], asked: Asked) -> ReadSeries:
     try:
         frame = pd.read_parquet(path)
-    except (ValueError, OSError) as error:  # pyarrow's own errors are of these kinds
+    except (MemoryError, ImportError):
+        raise
+    except Exception as error:  # whatever a reader of a damaged file comes to
         raise ValueError(f"{path.name}: not a Parquet file ({_line(error)})") from None
     return _of_frame(frame, path.name, notes, asked)
 

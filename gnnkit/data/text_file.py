@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import re
+import zlib
 from collections import Counter
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def decode(path: Path) -> tuple[str, list[str]]:
     if data[:2] == b"\x1f\x8b":
         try:
             data = gzip.decompress(data)
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise ValueError(f"{path.name}: not a whole gzip file ({error})") from None
     if data[:4] in (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"):
         raise ValueError(f"{path.name}: a workbook of Excel or the like, not a text file; save its sheet as CSV")

@@ -35,6 +35,9 @@ class ForecasterProgram(nn.Module):
         A dict: `forecast` `[B, P, N]`, and `low` and `high` where there are intervals.
     """
 
+    below: Tensor
+    above: Tensor
+
     def __init__(self, fitted: FittedForecaster, interval: tuple[Tensor, Tensor] | None) -> None:
         super().__init__()
         self.unit = UnitForecast(fitted)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import logging
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +11,11 @@ import torch
 from torch import Tensor
 
 from gnnkit._optional import optional_import
-from gnnkit.export.program import Export, ExportError, failed_operator
+from gnnkit.export.program import Export, ExportError, failed_operator, quiet
 
 __all__ = ["onnx_runner", "write_onnx"]
 
 _PURPOSE = "exporting to ONNX"
-
-
-def _scatter_reduce(
-    self: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
-) -> Tensor:
-    """ScatterElements of ONNX includes what it scatters into: a largest value is looked for from −∞ on instead."""
-    if include_self or reduce != "amax":
-        return NotImplemented
-    found = torch.full_like(self, -torch.inf).scatter_reduce(dim, index, src, reduce, include_self=True)
-    touched = torch.zeros_like(self).scatter_add(dim, index, torch.ones_like(src)) > 0
-    return torch.where(touched, found, self)
 
 
 def write_onnx(program: Any, export: Export, path: Path, description: Mapping[str, Any]) -> None:
@@ -50,11 +35,9 @@ def write_onnx(program: Any, export: Export, path: Path, description: Mapping[st
         optional_import(module, purpose=_PURPOSE, extra="onnx")
     name = str(export.description.get("model", type(export.module).__name__))
     try:
-        with _quiet():
-            # The table's own copy, without the operators that ONNX has as they are.
-            decomposed = program.run_decompositions({torch.ops.aten.scatter_reduce.two: _scatter_reduce})
+        with quiet():
             made = torch.onnx.export(
-                decomposed,
+                program,
                 (),
                 dynamo=True,
                 # Its optimiser takes minutes for a program of some thousand steps; onnxruntime has one of its own.
@@ -76,7 +59,9 @@ def onnx_runner(path: Path, export: Export) -> Callable[[Mapping[str, Tensor]], 
         ImportError: onnxruntime is not installed.
     """
     runtime = optional_import("onnxruntime", purpose=_PURPOSE, extra="onnx")
-    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3  # errors; it warns of constants that it does not fold
+    session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     taken = {each.name for each in session.get_inputs()}
 
     def run(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -85,20 +70,3 @@ def onnx_runner(path: Path, export: Export) -> Callable[[Mapping[str, Tensor]], 
         return {value.name: torch.from_numpy(each) for value, each in zip(export.outputs, found, strict=True)}
 
     return run
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter tells its progress on every stream that there is."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with (
-            warnings.catch_warnings(),
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
-        ):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import logging
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +16,16 @@ from torch import Tensor, nn
 
 from gnnkit.ops.exported import plain_operators
 
-__all__ = ["Agreement", "Export", "ExportError", "Value", "check_agreement", "export_program", "failed_operator"]
+__all__ = [
+    "Agreement",
+    "Export",
+    "ExportError",
+    "Value",
+    "check_agreement",
+    "export_program",
+    "failed_operator",
+    "quiet",
+]
 
 TOLERANCE = 1e-5
 """Largest difference between a program and its model, in units of `Value.size` or of the value where that is larger."""
@@ -114,8 +126,7 @@ def export_program(export: Export) -> Any:
     given = {value.name: example[value.name] for value in export.inputs}
     module = export.module.eval()
     try:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with torch.no_grad(), quiet():
             program = torch.export.export(module, (), given, dynamic_shapes=shapes, strict=False)
             return program.run_decompositions(plain_operators())
     except Exception as error:  # torch raises errors of many kinds here
@@ -173,6 +184,23 @@ def check_agreement(
                 )
             largest = max(largest, worst)
     return Agreement(draws, largest)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep torch from telling what it does, and what it failed at, on every stream that there is."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
 
 
 def failed_operator(error: BaseException) -> str:

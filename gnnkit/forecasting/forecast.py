@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gnnkit.data import GraphSeries, clock_features, read_own, row_time
+from gnnkit.data import GraphSeries, clock_features, read_own
+from gnnkit.data.clock import row_times
 from gnnkit.data.tables import is_text
 from gnnkit.forecasting.features import known_over_horizon
 from gnnkit.forecasting.fitted import FittedForecaster
@@ -144,9 +145,9 @@ def forecast_next(fitted: FittedForecaster, series: GraphSeries) -> pd.DataFrame
     config = fitted.config
     values = _of_rival(fitted, series) if fitted.rival is not None else _of_module(fitted, series)
     steps = range(1, config["horizon"] + 1)
-    times = [row_time(series, series.num_rows - 1 + step) for step in steps]
-    known = None not in times
-    index = pd.DatetimeIndex(times, name="time") if known else pd.Index(steps, name="step")
+    rows = range(series.num_rows, series.num_rows + config["horizon"])
+    times = row_times(series.start, series.step_minutes, series.step_unit, rows)
+    index = pd.Index(steps, name="step") if times is None else times.rename("time")
     return pd.DataFrame(values.numpy(), index=index, columns=config["node_names"])
 
 

@@ -55,7 +55,10 @@ def propagate(adjacency: Adjacency, x: Float[Tensor, "*S N C"]) -> Float[Tensor,
         x: Features in the layout in which models have them: nothing is copied where C is wide and A dense.
     """
     num_nodes, channels = x.shape[-2:]
-    narrow = channels < (NARROW_AND_SPARSE if isinstance(adjacency, SparseAdjacency) else NARROW)
+    # Where a tracer leaves C open, as of a batch that lies in it, the program is to be right for each: it may not ask.
+    narrow = type(channels) is int and channels < (
+        NARROW_AND_SPARSE if isinstance(adjacency, SparseAdjacency) else NARROW
+    )
     # A batch of products would leave a gradient of the matrix for each of its members, to be summed up afterwards.
     if narrow or (isinstance(adjacency, Tensor) and (adjacency.requires_grad or adjacency.is_sparse)):
         # One product for everything: C products of one column each would be slow.

@@ -10,6 +10,7 @@ from gnnkit.layers.gatv2 import GATv2Layer
 from gnnkit.layers.gcn import GCNLayer
 from gnnkit.layers.gcn2 import GCN2Layer
 from gnnkit.layers.gin import GINLayer
+from gnnkit.layers.gine import GINELayer
 from gnnkit.layers.graph_conv import GraphConvLayer
 from gnnkit.layers.graph_learning import GraphLearningLayer
 from gnnkit.layers.mixhop import MixHopLayer, mixing_matrix
@@ -32,6 +33,7 @@ __all__ = [
     "GATv2Layer",
     "GCN2Layer",
     "GCNLayer",
+    "GINELayer",
     "GINLayer",
     "GraphConvLayer",
     "GraphLearningLayer",

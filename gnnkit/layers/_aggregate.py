@@ -23,6 +23,9 @@ from gnnkit.ops.tracing import is_traced
 
 LINEAR, EXTREME = ("add", "sum", "mean"), ("max", "min")
 
+# Features so many times as wide as what they are mapped to take longer to be read than to be multiplied.
+_WIDE = 2
+
 Pair = tuple[Tensor, Tensor | None]
 
 
@@ -68,7 +71,7 @@ def check_pair_call(
         num_dst = num_dst if says is None else says
     if is_sparse and source.dim() != 2:
         raise ValueError(f"x must have shape [N, F] beside a sparse adj_t, got {list(source.shape)}; use an edge list")
-    sizes = (source.size(-2), num_dst) if layer.flow == "source_to_target" else (num_dst, source.size(-2))
+    sizes = _sizes(source.size(-2), num_dst, layer.flow)
     edge_index, edge_weight = check_weighted_graph(edge_index, edge_weight, sizes, normalize=False, ids=False)
     return pair, edge_index, edge_weight, num_dst
 
@@ -89,8 +92,12 @@ def aggregates_fused(
 
 def check_ids(edge_index: Tensor, pair: Pair, num_dst: int, flow: str) -> None:
     """Check the node ids of a graph, where no op does it."""
-    sizes = (pair[0].size(-2), num_dst)
-    check_graph_input(edge_index, sizes if flow == "source_to_target" else sizes[::-1])
+    check_graph_input(edge_index, _sizes(pair[0].size(-2), num_dst, flow))
+
+
+def _sizes(senders: int, receivers: int, flow: str) -> tuple[int, int]:
+    """The nodes of each row of an edge list."""
+    return (senders, receivers) if flow == "source_to_target" else (receivers, senders)
 
 
 def aggregate(layer: Any, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None, num_dst: int) -> Tensor:
@@ -146,8 +153,7 @@ def _sorted(edge_index: Tensor, num_src: int, num_dst: int, flow: str) -> Compre
         graph = build_graph(edges, num_dst, num_src, None, flow, ordered=False)
         if graph is not None:
             return graph
-        sizes = (num_src, num_dst)
-        check_graph_input(edge_index, sizes if flow == "source_to_target" else sizes[::-1])
+        check_graph_input(edge_index, _sizes(num_src, num_dst, flow))
         return sort_edges(towards_targets(edges, flow), num_dst, num_src)
 
     if is_sorted_anew(edges):
@@ -171,8 +177,7 @@ def _counted(edge_index: Tensor, x: Tensor, num_dst: int, flow: str, *, mean: bo
             )  # fmt: skip
             if graph is not None:
                 return graph
-        sizes = (num_src, num_dst)
-        check_graph_input(edge_index, sizes if flow == "source_to_target" else sizes[::-1])
+        check_graph_input(edge_index, _sizes(num_src, num_dst, flow))
         return _weighted(sort_edges(towards_targets(edges, flow), num_dst, num_src), None, dtype, mean)
 
     if one_pass and is_sorted_anew(edges):
@@ -217,6 +222,12 @@ def convolve_pair(
     target = None if root_map is None else target
     if maps_first(layer, source, edge_weight, neighbour_map):
         weight, bias = neighbour_map.weight, neighbour_map.bias
+        if target is source and is_plain(root_map) and source.size(-1) >= _WIDE * weight.size(0):  # pyright: ignore
+            # Wide features are read once for both products.
+            both = F.linear(source, torch.cat([weight, root_map.weight]))  # pyright: ignore
+            heard, own = both.chunk(2, dim=-1)
+            out = aggregate(layer, heard, edge_index, edge_weight, num_dst) + own
+            return out if bias is None else out + bias  # pyright: ignore
         out = aggregate(layer, F.linear(source, weight), edge_index, edge_weight, num_dst)  # pyright: ignore
         if target is not None and is_plain(root_map):
             return out + F.linear(target, root_map.weight, bias)  # pyright: ignore

@@ -228,8 +228,8 @@ def check_attention_ids(layer: Any, h: OptPairTensor, edge_index: Tensor, size: 
 
 def check_pair_ids(layer: Any, source: Tensor, target: Tensor, edge_index: Tensor) -> None:
     """`check_attention_ids` for a layer that has rows of sources and rows of targets."""
-    sizes = (source.size(0), target.size(0))
-    check_graph_input(edge_index, sizes if layer.flow == "source_to_target" else sizes[::-1])
+    senders, receivers = source.size(0), target.size(0)
+    check_graph_input(edge_index, (senders, receivers) if layer.flow == "source_to_target" else (receivers, senders))
 
 
 def _check_senders_and_receivers(

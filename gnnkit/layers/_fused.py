@@ -98,6 +98,8 @@ def runs_fused(
         return False
     if _are_replaced(layer, traced) or (not traced and torch.jit.is_tracing()):  # pyright: ignore[reportPrivateImportUsage]
         return False
+    if traced and not torch.compiler.is_dynamo_compiling() and torch.onnx.is_in_onnx_export():
+        return False  # ONNX knows torch's operators alone
     if edge_index.layout == torch.strided:
         return edge_index.dtype in (torch.int64, torch.int32)
     return (

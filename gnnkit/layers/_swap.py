@@ -54,7 +54,7 @@ def to_pyg(layer: nn.Module) -> None:
     _become(layer, next(theirs for theirs, ours in counterparts().items() if ours is type(layer)))
     for part in layer.modules():
         if type(part) is Linear:
-            part.__class__ = linear.Linear
+            part.__class__ = linear.Linear  # pyright: ignore[reportAttributeAccessIssue]
     for name in (*_OWN, _MARK):
         vars(layer).pop(name, None)
 

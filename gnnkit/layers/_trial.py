@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +13,20 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
+from gnnkit.layers._swap import to_gnnkit, to_pyg
+
 # Rounds of each side, taken in turns; a step of some seconds is not taken so often.
 _ROUNDS, _LONGEST = 15, 2.0
 
 # What the layers keep of the first graph, which is not to be that of an example.
 _CACHES = ("_cached_edge_index", "_cached_adj_t", "_cached_x", "_sorted_graph")
+
+
+# How far outputs and gradients may be apart, relative to the largest of a tensor's numbers.
+_TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5, torch.bfloat16: 3e-2, torch.float16: 5e-3}
+
+# A layer that takes as long as PyG's is kept: only one that is slower by more than what clocks are wrong by is not.
+SLOWER = 1.05
 
 
 @dataclass(frozen=True)
@@ -95,7 +105,7 @@ def difference(found: Sequence[Tensor | None], expected: Sequence[Tensor | None]
     """The largest difference, relative to the largest number of each tensor; infinite where shapes do not fit."""
     if len(found) != len(expected):
         return float("inf")
-    scales = [float(part.abs().max()) for part in expected if part is not None and part.numel()]
+    scales = [float(part.detach().abs().max()) for part in expected if part is not None and part.numel()]
     floor, largest = 1e-3 * max(scales, default=0.0), 0.0
     for mine, truth in zip(found, expected, strict=True):
         # A gradient of zero, and one that is not there, are the same to an optimiser.
@@ -134,3 +144,38 @@ def seconds(sides: Sequence[Side], device: torch.device) -> list[float]:
         if taken[0] and sum(sum(times) for times in taken) > _LONGEST:
             break
     return [min(times) for times in taken]
+
+
+def stands(layer: Any, call: Any) -> tuple[str, float | None]:
+    """Why a layer is not to be swapped (empty for nothing), and how much faster it is."""
+    parameters = [parameter for parameter in layer.parameters() if parameter.requires_grad]
+    twin = copy(layer)  # with the same parameters
+
+    def run(one: Any) -> list[Any]:
+        torch.manual_seed(0)
+        return results(lambda: one(*call.args, **call.kwargs), (call.args, call.kwargs), parameters)
+
+    expected = run(layer)
+    to_gnnkit(twin)
+    try:
+        apart = difference(run(twin), expected)
+        if apart > tolerance(expected):
+            return f"outputs or gradients would be {apart:.1e} apart", None
+        slow, fast = seconds(
+            [(lambda: None, lambda: run(layer)), (lambda: None, lambda: run(twin))], device_of(expected)
+        )
+    except Exception as error:  # whatever PyG takes and gnnkit refuses: the layer stays as it is
+        return f"gnnkit's says: {error}", None
+    finally:
+        to_pyg(twin)
+    if fast > SLOWER * slow:
+        return f"it would be slower ({fast * 1e3:.2f} ms, PyG's {slow * 1e3:.2f} ms)", None
+    return "", slow / fast
+
+
+def tolerance(tensors: list[Any]) -> float:
+    return max([_TOLERANCE.get(part.dtype, 1e-5) for part in tensors if part is not None], default=1e-5)
+
+
+def device_of(tensors: list[Any]) -> torch.device:
+    return next((part.device for part in tensors if part is not None), torch.device("cpu"))

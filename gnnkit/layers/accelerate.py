@@ -2,83 +2,19 @@
 
 from __future__ import annotations
 
-from copy import copy
-from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import nn
 from torch_geometric.nn import MessagePassing
 
+from gnnkit.layers import _trial
+from gnnkit.layers._acceleration import Acceleration, LayerSwap
 from gnnkit.layers._swap import counterparts, is_accelerated, to_gnnkit, to_pyg
-from gnnkit.layers._trial import at_rest, difference, record, results, run_example, seconds
+from gnnkit.layers._trial import SLOWER, at_rest, difference, record, results, run_example, stands
 
 __all__ = ["Acceleration", "LayerSwap", "accelerate", "decelerate"]
 
-# How far outputs and gradients may be apart, relative to the largest of a tensor's numbers.
-_TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5, torch.bfloat16: 3e-2, torch.float16: 5e-3}
-
-# A layer that takes as long as PyG's is kept: only one that is slower by more than what clocks are wrong by is not.
-_SLOWER = 1.05
-
 _FUSED = ("add", "sum", "mean", "max", "min")
-
-
-@dataclass(frozen=True)
-class LayerSwap:
-    """What became of one layer.
-
-    Args:
-        name: Its name in the model, `""` for the model itself.
-        pyg: PyG's class.
-        gnnkit: gnnkit's class; empty where there is none.
-        swapped: Whether it runs as gnnkit's now.
-        reason: Why it does not; empty where it does.
-        ratio: With an example: PyG's time over gnnkit's, for a forward and a backward pass on its inputs.
-    """
-
-    name: str
-    pyg: str
-    gnnkit: str
-    swapped: bool
-    reason: str = ""
-    ratio: float | None = None
-
-    def __str__(self) -> str:
-        name = self.name or "(the model)"
-        if not self.swapped:
-            return f"{name}: {self.pyg} stays, because {self.reason}"
-        faster = "" if self.ratio is None else f", {self.ratio:.1f} × as fast"
-        return f"{name}: {self.pyg} → {self.gnnkit}{faster}"
-
-
-@dataclass(frozen=True)
-class Acceleration:
-    """What `accelerate` has done: a row for each message-passing layer; `str()` of it is a text for people.
-
-    Args:
-        layers: The layers, in the model's order.
-        ratio: With an example: PyG's time over gnnkit's for the whole model, forward and backward.
-    """
-
-    layers: tuple[LayerSwap, ...]
-    ratio: float | None = None
-
-    @property
-    def swapped(self) -> tuple[LayerSwap, ...]:
-        """The layers that run as gnnkit's."""
-        return tuple(layer for layer in self.layers if layer.swapped)
-
-    @property
-    def left(self) -> tuple[LayerSwap, ...]:
-        """The layers that stay PyG's, each with its reason."""
-        return tuple(layer for layer in self.layers if not layer.swapped)
-
-    def __str__(self) -> str:
-        head = f"{len(self.swapped)} of {len(self.layers)} message-passing layers run on gnnkit"
-        if self.ratio is not None:
-            head += f"; the model is {self.ratio:.1f} × as fast"
-        return "\n".join([head, *(f"  {layer}" for layer in self.layers)])
 
 
 def accelerate(model: nn.Module, example: Any = None) -> Acceleration:
@@ -91,7 +27,8 @@ def accelerate(model: nn.Module, example: Any = None) -> Acceleration:
     With an example, a layer is swapped where, on the inputs that the example gives it, its outputs and gradients agree
     with PyG's to 1e-5 (float32) and it is not slower; then the outputs and gradients of the whole model are compared,
     and all swaps are undone where they differ, or it is slower. This is done in evaluation mode; the model's mode,
-    gradients, caches and the random numbers are then as before. The call itself is one that PyG's own lazy layers take their widths from.
+    gradients, caches and the random numbers are then as before. The call itself is one that PyG's own lazy layers take
+    their widths from.
 
     Args:
         model: The model; a layer by itself will do.
@@ -193,7 +130,7 @@ def _try(
             if layer not in calls:
                 reasons[name] = "the example does not reach it"
                 continue
-            reason, ratio = _stands(layer, calls[layer])
+            reason, ratio = stands(layer, calls[layer])
             if ratio is not None:
                 ratios[name] = ratio
             if reason:
@@ -202,7 +139,7 @@ def _try(
         kept = [layer for name, layer in layers.items() if name not in reasons]
         _swap(kept, to_gnnkit)
         apart = difference(run(), before)
-        if apart > _tolerance(before):
+        if apart > _trial.tolerance(before):
             _swap(kept, to_pyg)
             for name in set(layers) - set(reasons):
                 reasons[name] = f"the whole model's outputs or gradients would be {apart:.1e} apart"
@@ -211,10 +148,10 @@ def _try(
         if not kept:
             return None
 
-        slow, fast = seconds(
-            [(lambda: _swap(kept, to_pyg), run), (lambda: _swap(kept, to_gnnkit), run)], _device(before)
+        slow, fast = _trial.seconds(
+            [(lambda: _swap(kept, to_pyg), run), (lambda: _swap(kept, to_gnnkit), run)], _trial.device_of(before)
         )
-        if fast > _SLOWER * slow:
+        if fast > SLOWER * slow:
             _swap(kept, to_pyg)
             for name in set(layers) - set(reasons):
                 reasons[name] = f"the whole model would be slower ({fast * 1e3:.2f} ms, PyG's {slow * 1e3:.2f} ms)"
@@ -226,36 +163,3 @@ def _try(
 def _swap(layers: list[Any], way: Any) -> None:
     for layer in layers:
         way(layer)
-
-
-def _stands(layer: Any, call: Any) -> tuple[str, float | None]:
-    """Why a layer is not to be swapped (empty for nothing), and how much faster it is."""
-    parameters = [parameter for parameter in layer.parameters() if parameter.requires_grad]
-    twin = copy(layer)  # with the same parameters
-
-    def run(one: Any) -> list[Any]:
-        torch.manual_seed(0)
-        return results(lambda: one(*call.args, **call.kwargs), (call.args, call.kwargs), parameters)
-
-    expected = run(layer)
-    to_gnnkit(twin)
-    try:
-        apart = difference(run(twin), expected)
-        if apart > _tolerance(expected):
-            return f"outputs or gradients would be {apart:.1e} apart", None
-        slow, fast = seconds([(lambda: None, lambda: run(layer)), (lambda: None, lambda: run(twin))], _device(expected))
-    except Exception as error:  # whatever PyG takes and gnnkit refuses: the layer stays as it is
-        return f"gnnkit's says: {error}", None
-    finally:
-        to_pyg(twin)
-    if fast > _SLOWER * slow:
-        return f"it would be slower ({fast * 1e3:.2f} ms, PyG's {slow * 1e3:.2f} ms)", None
-    return "", slow / fast
-
-
-def _tolerance(tensors: list[Any]) -> float:
-    return max([_TOLERANCE.get(part.dtype, 1e-5) for part in tensors if part is not None], default=1e-5)
-
-
-def _device(tensors: list[Any]) -> torch.device:
-    return next((part.device for part in tensors if part is not None), torch.device("cpu"))

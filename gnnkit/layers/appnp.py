@@ -81,7 +81,11 @@ class APPNPLayer(NeighbourSumLayer, APPNP):
         else:
             check_features(x, 0)
             edge_index, edge_weight = check_weighted_graph(  # pyright: ignore[reportAssignmentType]
-                edge_index, edge_weight, x.size(self.node_dim), normalize=self.normalize, ids=False
+                edge_index,  # pyright: ignore[reportArgumentType]
+                edge_weight,
+                x.size(self.node_dim),
+                normalize=self.normalize,
+                ids=False,
             )
             drops = self.dropout > 0 and self.training
             if not drops and self.node_dim in (-2, x.dim() - 2) and runs_fused(self, edge_index, x, edge_weight):  # pyright: ignore

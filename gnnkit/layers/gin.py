@@ -2,6 +2,7 @@
 
 import typing
 from collections.abc import Callable
+from itertools import islice
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +12,7 @@ from torch_geometric.typing import Adj, OptPairTensor, Size
 
 from gnnkit.layers._aggregate import aggregate, aggregates_fused, check_ids, check_pair_call, maps_first
 from gnnkit.layers._fused import has_own_hooks
+from gnnkit.layers._isomorphism import add_root, check_widths, first_map
 
 __all__ = ["GINLayer"]
 
@@ -86,43 +88,7 @@ class GINLayer(GINConv):
         h = F.linear(source, first.weight)  # pyright: ignore[reportArgumentType]
         own = h if target is source else None if target is None else F.linear(target, first.weight)  # pyright: ignore
         out = add_root(self, aggregate(self, h, edge_index, None, num_dst), own)
-        out = out if first.bias is None else out + first.bias
-        for part in list(self.nn)[1:]:
+        out = out if first.bias is None else out + first.bias  # pyright: ignore[reportOperatorIssue]
+        for part in islice(self.nn._modules.values(), 1, None):  # pyright: ignore[reportFunctionMemberAccess]
             out = part(out)
         return out
-
-
-def add_root(layer: GINConv, out: Tensor, own: Tensor | None) -> Tensor:
-    """What was heard, plus 1 + eps times one's own."""
-    if own is None:
-        return out
-    factor = 1 + layer.eps
-    if out.dtype == own.dtype == factor.dtype and out.shape == own.shape:
-        return torch.addcmul(out, own, factor)
-    return out + factor * own
-
-
-def check_widths(pair: OptPairTensor, first: nn.Module | None) -> None:
-    """Check that sources and targets have the features that the network begins with."""
-    source, target = pair
-    if target is not None and target.size(-1) != source.size(-1):
-        raise ValueError(
-            f"x[0] has {source.size(-1)} features per node, x[1] has {target.size(-1)}: they are added up, and must be "
-            "as many; map one of them beforehand"
-        )
-    width = getattr(first, "in_features", 0) or getattr(first, "in_channels", 0)
-    if isinstance(width, int) and width > 0 and source.size(-1) != width:
-        raise ValueError(
-            f"x has {source.size(-1)} features per node, the layer's nn begins with a map of {width}; change one of "
-            "the two"
-        )
-
-
-def first_map(module: object) -> nn.Module | None:
-    """The linear map that a network begins with, where nobody looks at what goes into it; else None."""
-    if type(module) is not nn.Sequential or len(module) == 0:
-        return None
-    if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks:
-        return None
-    first = module[0]
-    return first if isinstance(getattr(first, "weight", None), Tensor) and hasattr(first, "bias") else None

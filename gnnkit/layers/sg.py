@@ -54,6 +54,7 @@ class SGLayer(NeighbourSumLayer, SGConv):
     # Else the layer would inherit what PyG generated for its own class, and explanations would be passed over.
     propagate = MessagePassing.propagate
     normalize = True
+    _cached_x: typing.Optional[Tensor]  # noqa: UP045
 
     def __init__(
         self,
@@ -85,7 +86,11 @@ class SGLayer(NeighbourSumLayer, SGConv):
         else:
             check_features(x, self.lin)
             edge_index, edge_weight = check_weighted_graph(  # pyright: ignore[reportAssignmentType]
-                edge_index, edge_weight, x.size(self.node_dim), normalize=True, ids=False
+                edge_index,  # pyright: ignore[reportArgumentType]
+                edge_weight,
+                x.size(self.node_dim),
+                normalize=True,
+                ids=False,
             )
             if self.node_dim in (-2, x.dim() - 2) and runs_fused(self, edge_index, x, edge_weight):  # pyright: ignore
                 return self._fused(x, edge_index, edge_weight)  # pyright: ignore[reportArgumentType]

@@ -77,7 +77,11 @@ class TAGLayer(NeighbourSumLayer, TAGConv):
         else:
             check_features(x, self.lins[0])
             edge_index, edge_weight = check_weighted_graph(  # pyright: ignore[reportAssignmentType]
-                edge_index, edge_weight, x.size(self.node_dim), normalize=self.normalize, ids=False
+                edge_index,  # pyright: ignore[reportArgumentType]
+                edge_weight,
+                x.size(self.node_dim),
+                normalize=self.normalize,
+                ids=False,
             )
             if self.node_dim in (-2, x.dim() - 2) and runs_fused(self, edge_index, x, edge_weight):  # pyright: ignore
                 return self._fused(x, edge_index, edge_weight)  # pyright: ignore[reportArgumentType]
@@ -86,7 +90,7 @@ class TAGLayer(NeighbourSumLayer, TAGConv):
         for lin in self.lins[1:]:
             # propagate_type: (x: Tensor, edge_weight: typing.Optional[Tensor])
             x = self.propagate(edge_index, x=x, edge_weight=edge_weight)
-            out = out + lin(x)
+            out = out + lin.forward(x)  # in the words that TorchScript knows
         return out if self.bias is None else out + self.bias
 
     def _fused(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> Tensor:

@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import Module
 from torch_geometric.nn import MessagePassing, TransformerConv
 from torch_geometric.typing import PairTensor
 
@@ -131,16 +132,17 @@ class TransformerLayer(TransformerConv):
             own = self.lin_skip(target)
             if self.lin_beta is None:
                 return out + own
-            beta = self._gate(out, own).sigmoid()
+            beta = self._gate(self.lin_beta, out, own).sigmoid()
             return beta * own + (1 - beta) * out
         # It is the user's, who may write into it: the backward pass has need of the op's own.
         return out if made or not out.requires_grad else out.clone()
 
-    def _gate(self, out: Tensor, own: Tensor) -> Tensor:
+    @staticmethod
+    def _gate(lin: Module, out: Tensor, own: Tensor) -> Tensor:
         """w_5^T [m, W_1 x, m - W_1 x], where w_5 can be taken apart without the three side by side."""
-        if not is_plain(self.lin_beta) or is_autocast(out):
-            return self.lin_beta(torch.cat([out, own, out - own], dim=-1))
-        of_sums, of_own, of_difference = self.lin_beta.weight.chunk(3, dim=1)
+        if not is_plain(lin) or is_autocast(out):
+            return lin(torch.cat([out, own, out - own], dim=-1))
+        of_sums, of_own, of_difference = lin.weight.chunk(3, dim=1)  # pyright: ignore[reportCallIssue]
         return F.linear(out, of_sums + of_difference) + F.linear(own, of_own - of_difference)
 
     def __prepare_scriptable__(self) -> TransformerConv:

@@ -3,6 +3,7 @@
 from gnnkit.ops.attention import edge_attention
 from gnnkit.ops.bfs import hop_levels
 from gnnkit.ops.dispatch import Choice, explain_backend, use_backend
+from gnnkit.ops.edge_relu_sum import edge_relu_sum
 from gnnkit.ops.grouped import grouped_matmul
 from gnnkit.ops.neighbour_max import neighbour_max
 from gnnkit.ops.pair_attention import dot_attention, dynamic_attention
@@ -20,6 +21,7 @@ __all__ = [
     "dot_attention",
     "dynamic_attention",
     "edge_attention",
+    "edge_relu_sum",
     "explain_backend",
     "forget",
     "gated_recurrence",

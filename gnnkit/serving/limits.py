@@ -15,7 +15,7 @@ class Limits:
         body_bytes: bytes of a body; a larger one is answered with 413. Default 16 MiB.
         rows: rows of a table; more are answered with 413. Default 20,000.
         cells: rows × columns of a table; more are answered with 413. Default 5 million.
-        seconds: from the whole body to the forecast; more are answered with 504. Default 10.
+        seconds: from the whole body to the forecast; more are answered with 504. Default 30.
         body_seconds: for a client to send its body; more are answered with 408. Default 10.
         waiting: requests that may wait or run at a time; the next one is answered with 503. Default 128.
 
@@ -26,7 +26,7 @@ class Limits:
     body_bytes: int = 16 * 2**20
     rows: int = 20_000
     cells: int = 5_000_000
-    seconds: float = 10.0
+    seconds: float = 30.0
     body_seconds: float = 10.0
     waiting: int = 128
 

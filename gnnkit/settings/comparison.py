@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from gnnkit.settings.declared import Settings, Written, distinct
-from gnnkit.settings.fit import FitFields
+from gnnkit.settings.fit import FitFields, FoldFields
 from gnnkit.settings.judging import ForecastFields, SureFields
 from gnnkit.settings.problems import Key, SpecProblems
 
@@ -35,10 +35,6 @@ class ComparedFields(Settings, frozen=True):
     rivals: bool = True
     """Simple rivals that cost seconds stand beside the models: ridge, seasonal-ridge, var and, where there is a graph,
     ridge-graph."""
-    folds: int | None = Field(default=None, ge=1, le=50)
-    """Rolling origins: each fold trains on the rows before its test rows, and the test rows of all folds follow each
-    other over most of the series; none: 3 where the rows allow it, else 1, which is one split, that of the data set
-    where it has one of its own."""
 
     @field_validator("seeds")
     @classmethod
@@ -101,7 +97,9 @@ class AskedFields(Settings, frozen=True):
         return tuple(sorted(distinct(shares, "a share")))
 
 
-class ComparisonFields(SureFields, AskedFields, BudgetFields, ComparedFields, ForecastFields, FitFields, frozen=True):
+class ComparisonFields(
+    SureFields, AskedFields, BudgetFields, ComparedFields, ForecastFields, FoldFields, FitFields, frozen=True
+):
     """One comparison: a data set, models, seeds and one budget for all of them."""
 
     @model_validator(mode="after")

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from gnnkit.settings.declared import Settings, Written, distinct
 from gnnkit.settings.problems import Key, SpecProblems
 
-__all__ = ["PATHS", "DataFields", "FitFields", "SeenFields", "TrainingFields", "WindowFields"]
+__all__ = ["PATHS", "DataFields", "FitFields", "FoldFields", "SeenFields", "TrainingFields", "WindowFields"]
 
 _OWN_FILES = ("series", "graph", "places", "covariates")
 _OWN_OPTIONS = (
@@ -154,6 +154,17 @@ class DataFields(Settings, frozen=True):
         if found:
             raise SpecProblems(found)
         return self
+
+
+class FoldFields(Settings, frozen=True):
+    """How often the rows are split."""
+
+    panel: ClassVar[str] = "Data"
+
+    folds: int | None = Field(default=None, ge=1, le=50)
+    """Rolling origins: each fold trains on the rows before its test rows, and the test rows of all folds follow each
+    other over most of the series; none: 3 where the rows allow it, else 1, which is one split, that of the data set
+    where it has one of its own."""
 
 
 class SeenFields(Settings, frozen=True):

@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from gnnkit.kept_files import replace_file
     from gnnkit.training.budget import BudgetFit, BudgetSettings, PassOrder, fit_within_budget
     from gnnkit.training.checkpoint import kept_beside, load_checkpoint, save_checkpoint
-    from gnnkit.training.fit import EpochRecord, FitResult, TrainingSettings, fit, predict, resolve_device
+    from gnnkit.training.device import resolve_device
+    from gnnkit.training.fit import EpochRecord, FitResult, TrainingSettings, fit, predict
     from gnnkit.training.progress import (
         FitListeners,
         FitProgress,

@@ -7,7 +7,17 @@ import math
 import torch
 from torch import Tensor, nn
 
-__all__ = ["check_exploded", "check_finite", "check_losses", "check_weights", "largest_gradients", "shown_numbers"]
+from gnnkit.settings.fit import TrainingFields
+
+__all__ = [
+    "check_exploded",
+    "check_finite",
+    "check_losses",
+    "check_step",
+    "check_weights",
+    "largest_gradients",
+    "shown_numbers",
+]
 
 # A loss so many times that of its start is no result, finite or not: no cross-entropy that learns comes near it.
 _EXPLODED = 1000.0
@@ -127,3 +137,37 @@ def shown_numbers(numbers: Tensor, count: int = 5) -> str:
     """
     shown = ", ".join(map(str, numbers[:count].tolist()))
     return f"{shown} and {numbers.numel() - count} more" if numbers.numel() > count else shown
+
+
+def check_step(
+    what: str,
+    value: float,
+    epoch: int,
+    step: int,
+    settings: TrainingFields,
+    batch: Tensor | None = None,
+    forecaster: nn.Module | None = None,
+) -> None:
+    """Raise where a figure of a forecaster's training is no number any more, with what its step was about.
+
+    Args:
+        what: As for `check_finite`.
+        value: The figure.
+        epoch, step: Where.
+        settings: Of the training; half precision overflows.
+        batch: Numbers of the training windows in the step. Default: not told.
+        forecaster: Its gradients are looked at. Default: not told.
+
+    Raises:
+        FloatingPointError: The figure is not finite.
+    """
+    if math.isfinite(value):
+        return
+    look = "look for extreme values in the series"
+    if settings.precision.startswith("16"):
+        look = f"train with precision bf16-mixed or 32-true, as {settings.precision} overflows above 65504, or {look}"
+    details = [] if batch is None else [f"the batch is of training windows {shown_numbers(batch)}"]
+    details += [] if forecaster is None else [f"the largest gradients are {largest_gradients(forecaster)}"]
+    look = f"{look} ({'; '.join(details)})" if details else look
+    lower = {"learning_rate": settings.learning_rate, "clip": settings.clip}
+    check_finite(what, value, f"epoch {epoch}, step {step}", look, **lower)

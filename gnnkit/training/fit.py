@@ -17,8 +17,9 @@ from pydantic import model_validator
 from torch import Tensor, nn
 
 from gnnkit.settings.fit import TrainingFields
+from gnnkit.training.device import resolve_device
 from gnnkit.training.early_stop import EarlyStop, weights_of
-from gnnkit.training.finite import check_finite, largest_gradients, shown_numbers
+from gnnkit.training.finite import check_step
 from gnnkit.training.memory import PeakMemory
 from gnnkit.training.progress import FitProgress
 from gnnkit.training.seeding import isolated_seed, shuffled_batches
@@ -35,7 +36,6 @@ __all__ = [
     "TrainingSettings",
     "fit",
     "predict",
-    "resolve_device",
     "schedule_rate",
 ]
 
@@ -241,17 +241,17 @@ def fit(
                     predicted = _in_unit(train, output)
                     loss, observed = _masked_loss(predicted, batch.y, batch.y_mask, scale, settings)
                     if device.type == "cpu":  # where the gradients are still those of the step before
-                        _check_finite("the training loss", loss.item(), epoch, number, settings, index, forecaster)
+                        check_step("the training loss", loss.item(), epoch, number, settings, index, forecaster)
                     wrapped_optimizer.zero_grad()
                     fabric.backward(loss)
                     norm = fabric.clip_gradients(
                         model, wrapped_optimizer, max_norm=settings.clip, error_if_nonfinite=False
                     )
                     value = loss.item()
-                    _check_finite("the training loss", value, epoch, number, settings, index, forecaster)
+                    check_step("the training loss", value, epoch, number, settings, index, forecaster)
                     # Mixed float16 meets infinite gradients by design: its scaler skips those steps.
                     if norm is not None and not settings.precision.startswith("16"):
-                        _check_finite("the gradient's norm", norm.item(), epoch, number, settings, index, forecaster)
+                        check_step("the gradient's norm", norm.item(), epoch, number, settings, index, forecaster)
                     wrapped_optimizer.step()
                     schedule.step()
                     step += 1
@@ -266,7 +266,7 @@ def fit(
                 if not observed_sum and stopped != "seconds":
                     raise ValueError("the training windows hold no observed target; give a series with values there")
                 val_mae = _mean_absolute_error(model, val, graph, settings)
-                _check_finite("the validation MAE", val_mae, epoch, number, settings)
+                check_step("the validation MAE", val_mae, epoch, number, settings)
                 train_loss = loss_sum / observed_sum if observed_sum else math.nan  # an epoch cut off in a gap
                 record = EpochRecord(epoch, train_loss, val_mae, time.perf_counter() - epoch_start)
                 records.append(record)
@@ -325,34 +325,6 @@ def predict(
             batch = moved.batch(index)
             parts.append(_in_unit(moved, forecaster(batch.x, *graph, mask=batch.mask)).float().cpu())
     return torch.cat(parts)
-
-
-def resolve_device(device: str) -> torch.device:
-    """The torch device that a name stands for; `"auto"`: CUDA where there is one, else the CPU.
-
-    Raises:
-        ValueError: the name is not a device's, or the device is not on this machine.
-
-    Example:
-        >>> resolve_device("cpu")
-        device(type='cpu')
-    """
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        found = torch.device(device)
-    except RuntimeError:
-        raise ValueError(f"device is {device!r}; choose auto, cpu, cuda, cuda:0 … or mps") from None
-    if found.type == "cuda":
-        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if (found.index or 0) >= count:
-            raise ValueError(f"device is {device!r}, but this machine has {count} CUDA devices; choose auto or cpu")
-    elif found.type == "mps":
-        if not torch.backends.mps.is_available():
-            raise ValueError(f"device is {device!r}, but this machine has no Apple GPU; choose auto or cpu")
-    elif found.type != "cpu":
-        raise ValueError(f"device is {device!r}; choose auto, cpu, cuda, cuda:0 … or mps")
-    return torch.device("cpu") if found.type == "cpu" else found
 
 
 def _in_unit(windows: "Windows", output: Float[Tensor, "B P N *Q"]) -> Float[Tensor, "B P N *Q"]:
@@ -418,29 +390,3 @@ def _retell(progress: FitProgress | None, records: list[EpochRecord], steps: int
     last = records[-1] if records else EpochRecord(1, math.nan, math.nan, 0.0)
     for _ in range(steps):
         progress.step(epoch=last.epoch, loss=last.train_loss, val_mae=last.val_mae if records else None)
-
-
-def _check_finite(
-    what: str,
-    value: float,
-    epoch: int,
-    step: int,
-    settings: TrainingSettings,
-    batch: Tensor | None = None,
-    forecaster: nn.Module | None = None,
-) -> None:
-    if math.isfinite(value):
-        return
-    look = "look for extreme values in the series"
-    if settings.precision.startswith("16"):
-        look = f"train with precision bf16-mixed or 32-true, as {settings.precision} overflows above 65504, or {look}"
-    details = [] if batch is None else [f"the batch is of training windows {shown_numbers(batch)}"]
-    details += [] if forecaster is None else [f"the largest gradients are {largest_gradients(forecaster)}"]
-    check_finite(
-        what,
-        value,
-        f"epoch {epoch}, step {step}",
-        f"{look} ({'; '.join(details)})" if details else look,
-        learning_rate=settings.learning_rate,
-        clip=settings.clip,
-    )

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gnnkit.kept_files import named_differences, new_name
+from gnnkit.differences import named_differences
+from gnnkit.kept_files import new_name
 from gnnkit.kept_tensors import load_tensors, save_tensors
 
 __all__ = ["DamagedSnapshotWarning", "Snapshots", "load_snapshot", "save_snapshot"]

@@ -1,5 +1,6 @@
 """The page of `gnnkit quick` on all sets: rows, and what deep models say beside them."""
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -17,9 +18,7 @@ def bench(monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     for name in ("quick", "rows"):
         monkeypatch.delitem(sys.modules, name, raising=False)
-    import quick
-
-    yield quick
+    yield importlib.import_module("quick")
     for name in ("quick", "rows"):
         sys.modules.pop(name, None)
 

@@ -3,6 +3,7 @@
 import linecache
 import sys
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -131,3 +132,12 @@ def test_of_a_notebook_the_class_and_what_it_names_count(monkeypatch):
 def test_what_a_partial_fixes_counts():
     digests = {model_digest(model) for model in (nn.Linear, partial(nn.Linear, 2), partial(nn.Linear, bias=False))}
     assert len(digests) == 3
+
+
+def test_of_a_model_of_gnnkits_own_the_name_counts_and_no_file_is_read(monkeypatch):
+    from gnnkit.temporal.ridge import Ridge
+    from gnnkit.temporal.stid import STID
+
+    monkeypatch.setattr(Path, "read_bytes", None)  # its code is in every fingerprint
+    assert model_digest(Ridge) == model_digest(Ridge) != model_digest(STID)
+    assert model_digest(partial(Ridge, hops=2)) != model_digest(Ridge)

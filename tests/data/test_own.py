@@ -157,7 +157,7 @@ def test_missing_values_stay_missing_in_the_windows(tmp_path):
         ("a,b\n1,2\n3,4,5\n", "series.csv: line 3 has 3 cells"),
         ("a,b\n1,2\n3,fast\n4,5\n", "series.csv: line 3, column 2 .'b'.: 'fast' is not a number"),
         ("a,b\n1,2\n3,inf\n4,5\n", "series.csv: line 3, column 2 .'b'.: 'inf' is infinite"),
-        ("a,b\n1,2\n3,1e39\n4,5\n", "series.csv: infinite at row 1, node 1"),
+        ("a,b\n1,2\n3,1e39\n4,5\n", "series.csv: infinite at row 1, node 1 'b' .counted"),
         ("a,b\n,\nnan,\nNA,null\n", "series.csv: every value is NaN"),
         ("a,a\n1,2\n3,4\n5,6\n", "series.csv: the node name 'a' comes twice"),
         ("", "series.csv: the file is empty"),

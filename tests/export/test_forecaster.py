@@ -1,4 +1,4 @@
-"""Exported forecasters: from histories in the data's unit to forecasts in the data's unit, as the library makes them."""
+"""Exported forecasters: histories and forecasts in the data's unit, as the library makes them."""
 
 import numpy as np
 import pandas as pd
@@ -76,6 +76,15 @@ def test_nodes_are_open_where_the_model_knows_none_by_number(fit, model):
     program = export_program(export).module()
     assert check_agreement(export, lambda inputs: program(**inputs), 20, "it").draws == 20
     assert {export.draw(seed)[0]["history"].size(2) for seed in range(20)} >= {1, 6, 11}
+
+
+def test_a_batch_that_lies_among_the_channels_is_open_too(fit):
+    """AGCRN multiplies its learned graph with the states of the whole batch."""
+    export = forecaster_export(fit("agcrn"))
+    program = export_program(export).module()
+    for batch in (1, 2, 3, 9, 40):
+        history = torch.rand(batch, 4, 5, 1) * 60
+        torch.testing.assert_close(program(history=history)["low"], export.module(history)["low"])
 
 
 def test_gaps_without_a_past_take_the_mean(fit):

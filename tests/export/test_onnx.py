@@ -24,7 +24,7 @@ def classifier(layer, **more):
 
 
 def test_gat_is_right_where_every_logit_is_far_below_zero(tmp_path):
-    """ScatterElements looks for a largest value from zero on: without care each weight would be exp(-200) / 0."""
+    """ScatterElements looks for a largest value from zero on: a weight would be exp(-300) over a sum of such."""
     export = classifier("gat")
     for layer in export.module.model.layers:
         layer.att_src.data.fill_(-300.0)

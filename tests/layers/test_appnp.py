@@ -39,11 +39,11 @@ def test_by_hand_and_derivatives():
 
 
 def test_mistakes_are_named():
-    with pytest.raises(ValueError, match="alpha must be from 0 to 1, got 1.5"):
+    with pytest.raises(ValueError, match=r"alpha must be from 0 to 1, got 1\.5"):
         APPNPLayer(2, 1.5)
     with pytest.raises(ValueError, match="dropout must be from 0 to 1, got -1"):
         APPNPLayer(2, 0.5, dropout=-1)
     with pytest.raises(ValueError, match="K must be a whole number of at least 1, got 0"):
         APPNPLayer(0, 0.5)
-    with pytest.raises(ValueError, match="node id 2|node 2"):
+    with pytest.raises(ValueError, match=r"node id 2|node 2"):
         APPNPLayer(2, 0.5)(torch.randn(2, 4), EDGES)

@@ -56,5 +56,5 @@ def test_mistakes_are_named():
         layer(torch.randn(3, 5), EDGES)
     with pytest.raises(ValueError, match=r"x\[0\] has 6 features per node, x\[1\] has 5: they are added up"):
         layer((torch.randn(3, 6), torch.randn(3, 5)), EDGES)
-    with pytest.raises(ValueError, match="node id 2|node 2"):
+    with pytest.raises(ValueError, match=r"node id 2|node 2"):
         layer(torch.randn(2, 6), EDGES)

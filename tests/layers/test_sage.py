@@ -33,7 +33,7 @@ def twins(*args, dtype=torch.float64, **kwargs):
         {"normalize": True, "project": True},
         {"flow": "target_to_source"},
         {"aggr": ["mean", "max"]},
-        {"aggr": "median"},
+        {"aggr": "std"},
     ],
     ids=str,
 )

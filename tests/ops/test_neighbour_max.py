@@ -46,8 +46,9 @@ def test_values_and_gradients(awkward: tuple[Tensor, int, int], backend: str, dt
         # Small whole numbers: many ties, many zeros, and sums that are exact.
         x = torch.randint(-2, 3, (2, num_src, channels)).double()
         weight = torch.randint(-2, 3, (edges.size(1),)).double()
-        for options in ({}, {"reduce": "min"}, {"ties": "first"}):
-            for given in (None, weight):
+        # Each kernel is compiled by itself: not every one of them for both types.
+        for options in ({}, {"reduce": "min"}, {"ties": "first"}) if dtype == torch.float64 else ({},):
+            for given in (None,) if "reduce" in options else (None, weight):
                 truth = gradients("reference", edges, x, given, num_dst, **options)
                 cast = None if given is None else given.to(dtype)
                 tolerance = 1e-12 if dtype == torch.float64 else 1e-5

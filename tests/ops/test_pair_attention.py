@@ -12,7 +12,7 @@ from gnnkit.ops import CompressedGraph, compress, dot_attention, dynamic_attenti
 
 needs_numba = pytest.mark.skipif(not is_available("numba"), reason="numba is not installed")
 BACKENDS = ["torch", pytest.param("numba", marks=needs_numba)]
-TOLERANCE = {torch.float32: 2e-5, torch.float64: 1e-12}
+TOLERANCE = {torch.float32: 5e-5, torch.float64: 1e-12}
 EDGES = torch.tensor([[0, 1, 2, 2, 3, 0], [1, 1, 0, 3, 3, 3]])
 OPS = [dynamic_attention, dot_attention]
 Inputs = list[Tensor | None]
@@ -72,6 +72,7 @@ def test_values_and_gradients(op, awkward: tuple[Tensor, int, int], backend: str
 def test_kernels_for_constant_sizes_and_several_blocks_and_chunks(op, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gnnkit.ops.attention.numba_kernels._MIN_WORK_FOR_CONSTANT", 0)
     monkeypatch.setattr("gnnkit.ops.structure.chunks._MIN_CHUNK_WORK", 0)
+    monkeypatch.setattr("gnnkit.ops.pair_attention.numba._MOST_OF_ONE_CHUNK", 0)
     generator = torch.Generator().manual_seed(0)
     edges = torch.randint(0, 20, (2, 3000), generator=generator)
     for features in (3, 0):
@@ -121,7 +122,7 @@ def test_missing_and_infinite_values_stay_with_those_who_hear_of_them(op, backen
     for value in (torch.nan, torch.inf):
         inputs = make(op, edges, 3, 3, 2, 3)
         clean = gradients(op, "reference", edges, inputs)
-        inputs[0 if op is dynamic_attention else 1][1, 0, 1] = value  # of a source
+        inputs[0 if op is dynamic_attention else 2][1, 0, 1] = value  # of a source
         out, *grads = gradients(op, backend, edges, inputs)
         assert torch.equal(out.isfinite().all(-1), torch.tensor([[False, True]] + [[True, True]] * 2))
         torch.testing.assert_close(out[1:], clean[0][1:])
@@ -142,7 +143,7 @@ def test_dynamic_attention_equals_pyg() -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("op", OPS)
 def test_a_gradient_of_a_gradient_of_inputs_that_depend_on_one_leaf(op, backend: str) -> None:
-    inputs = make(op, EDGES, 4, 4, 1, 2, 1)
+    inputs = make(op, EDGES, 4, 4, 2, 2, 1)
     maps = [torch.randn(3, tensor.numel(), dtype=torch.float64) for tensor in inputs if tensor is not None]
     leaf = torch.randn(3, dtype=torch.float64, requires_grad=True)
 
@@ -182,7 +183,7 @@ def test_transforms_take_the_native_path(op) -> None:
 @pytest.mark.parametrize("op", OPS)
 def test_half_precision_is_no_less_exact_than_step_by_step(op, dtype: torch.dtype) -> None:
     torch.manual_seed(0)
-    edges = torch.randint(0, 60, (2, 900))
+    edges = torch.randint(0, 60, (2, 600))
     inputs = cast(make(op, edges, 60, 60, 2, 16), dtype)
     truth = gradients(op, "torch", edges, cast(inputs, torch.float64))
     errors = {}
@@ -197,7 +198,7 @@ def test_half_precision_is_no_less_exact_than_step_by_step(op, dtype: torch.dtyp
 @pytest.mark.parametrize("op", OPS)
 def test_two_runs_are_bit_equal_and_two_threads_agree(op) -> None:
     edges = torch.randint(0, 3000, (2, 60_000), generator=torch.Generator().manual_seed(0))
-    inputs = cast(make(op, edges, 3000, 3000, 2, 8), torch.float32)
+    inputs = cast(make(op, edges, 3000, 3000, 8, 8), torch.float32)
     expected = gradients(op, "numba", edges, inputs)
     results: list[list[Tensor]] = []
 

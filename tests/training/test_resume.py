@@ -132,8 +132,8 @@ def test_seeds_that_are_cut_off_at_any_epoch(tmp_path, layer):
 
 
 def test_mini_batches_that_are_cut_off_at_any_epoch(tmp_path):
-    from gnnkit.loader import PartitionLoader
     from gnnkit.layers import NodeClassifier
+    from gnnkit.loader import PartitionLoader
     from gnnkit.training.node_batches import fit_batches
     from gnnkit.training.seeds import SeedSettings
     from tests.training.test_seeds import two_rings

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from gnnkit.kept_tensors import save_tensors
 from gnnkit.training import load_snapshot, save_snapshot
 
 
@@ -61,19 +62,22 @@ def test_files_that_are_no_snapshot(tmp_path):
 
     model, optimizer = build()
     (tmp_path / "junk").write_bytes(b"\x80\x04junk" * 10)
-    with pytest.raises(ValueError, match=r"junk is not a snapshot of a training .*; remove it to begin anew"):
+    with pytest.raises(ValueError, match=r"junk is damaged \(.*\)"):
         load_snapshot(tmp_path / "junk", model, optimizer)
     save_file({"a": torch.ones(1)}, str(tmp_path / "plain"))
+    with pytest.raises(ValueError, match="plain has no checksum: it is none of gnnkit's"):
+        load_snapshot(tmp_path / "plain", model, optimizer)
+    save_tensors(tmp_path / "plain", {"a": torch.ones(1)})
     with pytest.raises(ValueError, match="plain is not a snapshot of a training; remove it"):
         load_snapshot(tmp_path / "plain", model, optimizer)
     save_snapshot(tmp_path / "a", model, optimizer, {})
     whole = (tmp_path / "a").read_bytes()
     (tmp_path / "half").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match="half is not a snapshot of a training"):
+    with pytest.raises(ValueError, match="half is damaged"):
         load_snapshot(tmp_path / "half", model, optimizer)
     other = nn.Linear(3, 2)
     with pytest.raises(ValueError, match="a belongs to another model"):
         load_snapshot(tmp_path / "a", other, torch.optim.Adam(other.parameters()))
-    save_file({"a": torch.ones(1)}, str(tmp_path / "late"), metadata={"record": "{}", "format": "9"})
-    with pytest.raises(ValueError, match="has layout 9, this gnnkit reads 1: update gnnkit"):
+    save_tensors(tmp_path / "late", {"a": torch.ones(1)}, {"record": {}, "format": 9})
+    with pytest.raises(ValueError, match="has layout 9, this gnnkit reads 2: update gnnkit"):
         load_snapshot(tmp_path / "late", model, optimizer)

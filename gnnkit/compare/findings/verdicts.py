@@ -225,7 +225,7 @@ class _Referee(NamedTuple):
             name
             for name in (test.model, test.against)
             if families.get(name, "baseline") != "baseline"
-            and not draws_nothing(name)
+            and (families[name] == "forecast" or not draws_nothing(name))
             and len(self.table.scores(name, self.horizon, self.metric)) == 1
         ]
         if single:

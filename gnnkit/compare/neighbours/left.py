@@ -13,7 +13,6 @@ from gnnkit.compare.conditions import BASE
 from gnnkit.compare.evidence import Evidence
 from gnnkit.compare.neighbours.fits import SHUFFLED, WITH, WITHOUT
 from gnnkit.compare.neighbours.record import Left
-from gnnkit.graph import graph_variant
 from gnnkit.statistics.whiteness import SignSums, az_test, more_alike, sign_sums, whiteness_of
 
 __all__ = ["what_is_left"]
@@ -29,6 +28,8 @@ def what_is_left(evidence: Evidence) -> list[Left]:
     Args:
         evidence: from `gnnkit.compare.neighbours.fits.fit_ridges`.
     """
+    from gnnkit.graph import graph_variant  # PyG: a judgement of forecasts needs none
+
     series, alpha = evidence.series, 1 - evidence.spec.confidence
     given = series.edge_index.cpu().numpy(), series.edge_weight.cpu().double().numpy()
     seeds = evidence.table.seeds(WITH, SHUFFLED) if (WITH, SHUFFLED) in evidence.table.fits else []

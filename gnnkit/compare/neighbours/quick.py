@@ -78,7 +78,7 @@ def quick(
         if field not in known:
             raise ValueError(f"quick: there is no such setting: {field!r}{nearest(field, known)}")
     asked, fields = _apart(settings, MEMORY_FIELDS)
-    asked = QuickFields(**asked, horizons=horizons)
+    asked = QuickFields(**{**asked, "horizons": horizons})
     spec = _spec(asked)
     read = read_in_memory(series, graph, fields, split=spec.split)
     return _look(asked, spec, replace(read, name=name) if name else read, start, out)

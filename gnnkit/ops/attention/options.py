@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -39,7 +39,7 @@ class AttentionOptions:
     seed: Tensor | None = None
 
     @classmethod
-    def draw(cls, negative_slope: float, dropout: float, training: bool, device: torch.device, **others: float) -> Self:
+    def draw(cls, negative_slope: float, dropout: float, training: bool, device: torch.device, **others: Any) -> Self:
         """The options of one call, with a new seed from torch's generator where something is to be dropped."""
         if not training or dropout <= 0:
             return cls(negative_slope, **others)

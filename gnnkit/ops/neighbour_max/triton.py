@@ -72,9 +72,9 @@ def _compare(
             values *= tl.load(weight + p, mask=there, other=0.0).to(tl.float32)[:, None]
         values = values if LARGEST else -values
         nans = (values != values) & there[:, None]
-        nan = tl.max(nans.to(tl.int32), 0) > 0
+        nan = tl.max(nans.to(tl.int32), 0) > 0  # pyright: ignore[reportOperatorIssue]
         b = tl.max(tl.where(there[:, None] & ~nans, values, float("-inf")), 0)
-        hits = there[:, None] & tl.where(nan[None, :], nans, values == b[None, :])
+        hits = there[:, None] & tl.where(nan[None, :], nans, values == b[None, :])  # pyright: ignore
         n = tl.sum(hits.to(tl.int64), 0)
         where = tl.min(tl.where(hits, p.to(tl.int64)[:, None], 0x7FFFFFFFFFFFFFF), 0)
         best, place, count, is_nan = _join(best, place, count, is_nan, b, where, n, nan)

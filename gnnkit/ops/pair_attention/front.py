@@ -52,6 +52,7 @@ def dynamic_attention(
         out[i] = Σ over incoming edges e of dropout(a[e]) * x_src[j]
 
     Nothing of size E × K × C is made on the compiled backends, forward or backward: of each edge they keep K numbers.
+    To `use_backend` and `explain_backend` this op and `dot_attention` are one, `"pair_attention"`.
 
     Args:
         graph: Edges as `[2, E]` tensor, `EdgeIndex`, sparse tensor (row = target; its values are not looked at), or

@@ -11,7 +11,8 @@ from torch import Tensor
 from gnnkit.ops.attention.numba_kernels import constants
 from gnnkit.ops.autograd import Kernels
 from gnnkit.ops.kernels.threads import empty, real_type, run_chunks
-from gnnkit.ops.pair_attention.numba_kernels import PairKernels, pair_kernels
+from gnnkit.ops.pair_attention.numba_backward import backward_kernels
+from gnnkit.ops.pair_attention.numba_forward import forward_kernel
 from gnnkit.ops.pair_attention.options import PairInputs, PairOptions
 from gnnkit.ops.pair_attention.torch import pair_attention_backward
 from gnnkit.ops.structure.chunks import graph_chunks
@@ -19,6 +20,8 @@ from gnnkit.ops.structure.graph import CompressedGraph
 
 __all__ = ["backward", "forward", "pair_attention"]
 
+# Numbers that are read of all edges' ends.
+_MOST_OF_ONE_CHUNK = 1_000_000
 # Rows in so many chunks at most have gradients of `att` and `edge_map` of their own.
 _MOST_SHARES = 32
 # A molecule or two is not worth a compilation of its own.
@@ -35,6 +38,14 @@ def _indices(graph: CompressedGraph, *, outgoing: bool) -> list[Tensor | None]:
     return [None if x is None else x.to(graph.col.dtype).contiguous() for x in tensors]
 
 
+def _chunks(graph: CompressedGraph, numbers: int, *, outgoing: bool = False) -> list[tuple[int, int]]:
+    """`graph_chunks`, and one chunk of a graph that a thread is done with before another has been woken."""
+    if graph.num_edges * numbers <= _MOST_OF_ONE_CHUNK:
+        rows = graph.num_src if outgoing else graph.num_dst
+        return [(0, rows)] if rows else []
+    return graph_chunks(graph, numbers, outgoing=outgoing)
+
+
 class _Call:
     """What all kernels of one call take: in plain form, held for as long as they run."""
 
@@ -49,9 +60,7 @@ class _Call:
         self.is_dot, self.width = inputs.att is None, heads * channels
         self.row = heads * inputs.query.size(2)
         known = constants(graph.num_edges, heads, channels, _FEWEST_CHANNELS)
-        self.kernels: PairKernels = pair_kernels(
-            real == torch.float64, graph.col.dtype == torch.int64, self.is_dot, *known
-        )
+        self.kind = (real == torch.float64, graph.col.dtype == torch.int64, self.is_dot, *known)
         slope, factor = float(options.negative_slope), float(options.factor)
         dropout = (0, 0, 0, 1.0) if options.seed is None else (*options.words, options.threshold, float(options.scale))
         self.numbers = (slope, factor, *dropout)
@@ -63,9 +72,9 @@ def forward(inputs: PairInputs, graph: CompressedGraph, options: PairOptions) ->
     out = empty(*inputs.query.shape, dtype=call.real)
     stats = empty(graph.num_dst, 2, call.sizes[0], dtype=call.real)
     indices = _indices(graph, outgoing=False)
-    chunks = graph_chunks(graph, call.width + call.row if call.is_dot else call.width)
+    chunks = _chunks(graph, call.width)
     run_chunks(
-        call.kernels.forward, chunks, call.sizes, tuple(map(_address, indices)), call.inputs, call.numbers,
+        forward_kernel(*call.kind), chunks, call.sizes, tuple(map(_address, indices)), call.inputs, call.numbers,
         out.data_ptr(), stats.data_ptr(),
     )  # fmt: skip
     return out.to(inputs.key.dtype), stats
@@ -81,10 +90,10 @@ def backward(
 ) -> tuple[Tensor | None, ...]:
     """Gradients of all that there is, from a pass over outgoing edges and one over incoming ones."""
     call = _Call(inputs, graph, options)
-    real, sizes, kernels = call.real, call.sizes, call.kernels
+    real, sizes, kernels = call.real, call.sizes, backward_kernels(*call.kind)
     (heads, channels, features), shape = sizes[:3], inputs.key.shape
     grad, out = (tensor.detach().to(real).contiguous() for tensor in (grad, kept[0]))
-    by_target = graph_chunks(graph, call.width)
+    by_target = _chunks(graph, call.width)
     # All that an outgoing edge has to know of its target, besides two rows.
     target = empty(graph.num_dst, 3, heads, dtype=real)
     addresses = (grad.data_ptr(), out.data_ptr(), kept[1].data_ptr(), target.data_ptr())
@@ -98,7 +107,7 @@ def backward(
     indices = _indices(graph, outgoing=True)
     graph_at = tuple(map(_address, indices))
     run_chunks(
-        kernels.outgoing, graph_chunks(graph, 2 * call.row, outgoing=True), sizes, graph_at, call.inputs, call.numbers,
+        kernels.outgoing, _chunks(graph, call.width, outgoing=True), sizes, graph_at, call.inputs, call.numbers,
         grad.data_ptr(), target.data_ptr(), tuple(map(_address, (grad_key, grad_value, grad_edge))), change.data_ptr(),
     )  # fmt: skip
 
@@ -115,7 +124,7 @@ def backward(
         total = shares[0] if len(chunks) == 1 else shares.sum(0)
         grad_att = total[0]
         if needed[5]:
-            grad_map = total[1:] * call.held[3]
+            grad_map = total[1:] * call.held[3]  # pyright: ignore[reportOperatorIssue]
     found = (grad_query, grad_key, grad_value, grad_att, grad_edge, grad_map)
     return tuple(
         None if x is None or not need else x.to(inputs.key.dtype) for x, need in zip(found, needed, strict=True)

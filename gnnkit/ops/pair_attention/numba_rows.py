@@ -8,14 +8,14 @@ from functools import cache
 from typing import Any
 
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from gnnkit.ops.kernels.llvm import Lanes, address, fill, load, splat, store, vector_of
 from gnnkit.ops.kernels.rows import add_lanes
 
-__all__ = ["LeakyRows", "leaky_rows"]
+__all__ = ["LeakyRows", "leaky_rows", "mapped_row"]
 
 
 @dataclass(frozen=True)
@@ -156,3 +156,21 @@ def leaky_rows(double: bool, constant: int) -> LeakyRows:
         return types.void(into, i, scalar, x, i, i), generate
 
     return LeakyRows(leaky_dot, add_steps, add_steps_and_values, add_exactly)
+
+
+@cache
+def mapped_row(double: bool, constant: int) -> Callable[..., None]:
+    """Make `(into, query, at, edge_attr, edge, edge_map, features, width)`: into = query[at:] + W x_edge.
+
+    It is added up in one order everywhere.
+    """
+    add_exactly = leaky_rows(double, constant).add_exactly
+
+    @njit(inline="always")
+    def mapped(into, query, at, edge_attr, edge, edge_map, features, width):
+        for c in range(width):
+            into[c] = query[at + c]
+        for d in range(features):
+            add_exactly(into, 0, edge_attr[edge * features + d], edge_map, d * width, width)
+
+    return mapped

@@ -117,8 +117,9 @@ def _backward_gradient(ctx: Any, *above: Tensor) -> tuple[Any, ...]:
     graph = EdgeList(edge_index.long(), inputs[1].size(0), inputs[2].size(0))
     options = PairOptions(negative_slope, dropout, seed, factor)
 
-    def again(grad: Tensor, *inputs: Any) -> list[Tensor | None]:
-        return native_backward(grad, PairInputs(*inputs), tuple(ctx.needed), graph, options)
+    def again(grad: Tensor, *inputs: Any) -> tuple[Tensor | None, ...]:
+        grads = native_backward(grad, PairInputs(*inputs), tuple(ctx.needed), graph, options)
+        return tuple(part if need else None for part, need in zip(grads, ctx.needed, strict=True))
 
     given = [part for part, need in zip(above, ctx.needed, strict=True) if need]
     wanted = ctx.needs_input_grad[1 : _COUNT + 2]

@@ -1,6 +1,6 @@
 """The Triton kernels of `pair_attention`; `triton` launches them.
 
-In the notation of `numba_kernels`, whose formulas these are. A program holds a tile of edges × heads × channels, as in
+In the notation of `numba_backward`, whose formulas these are. A program holds a tile of edges × heads × channels, as in
 `attention.triton_kernels`; what edges' features add to a dot product lies in a tile of its own.
 """
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 import gnnkit
-from gnnkit.kept_files import claim_folder, damage_named, read_json, write_json, write_text
+from gnnkit.kept_files import claim_folder, read_json, write_json, write_text
 from gnnkit.studies.combinations.plots import write_figures
 from gnnkit.studies.combinations.report import write_report
 from gnnkit.studies.combinations.settings import CELLS, INITIALIZATIONS, CombinationsSettings, Run
@@ -52,6 +52,8 @@ def run_study(settings: CombinationsSettings, out: str | Path, *, console: Conso
         (out / "runs").mkdir(exist_ok=True)
         wanted = {out / "runs" / f"{run.name}.json": run for run in settings.runs()}
         missing = {file: run for file, run in wanted.items() if not file.exists()}
+        for file in set(wanted) - set(missing):  # cut off behind its last word
+            Snapshots(file.with_suffix(".snapshot"), {}).remove()
         with _bar(console, settings, done=len(wanted) - len(missing), total=len(wanted)) as watch:
             for file, run in missing.items():
                 depends = {**made_from, **run._asdict(), "device": settings.device, "code": code_digest(*_CODE)}
@@ -81,7 +83,11 @@ def load_runs(out: str | Path) -> list[dict[str, Any]]:
     Raises:
         ValueError: There is none, or one is of an earlier gnnkit, which knew one initialisation.
     """
-    runs = [read_json(file, dict) for file in _files(Path(out))]
+    runs = []
+    for file in _files(Path(out)):
+        runs.append(read_json(file, dict))
+        if missing := {"row", "curve", "flow"} - set(runs[-1]):
+            raise ValueError(f"{file} is damaged (it has no {sorted(missing)[0]}); remove it, or give another folder")
     if not runs:
         raise ValueError(f"{out} holds no finished run; gnnkit sequence --out {out} makes them")
     if any("initialization" not in run["row"] for run in runs):
@@ -93,8 +99,7 @@ def load_runs(out: str | Path) -> list[dict[str, Any]]:
         start = initializations.index(row["initialization"])
         return row["length"], row["embedding"], cells.index(row["cell"]), start, row["seed"]
 
-    with damage_named(Path(out) / "runs"):
-        return sorted(runs, key=place)
+    return sorted(runs, key=place)
 
 
 def _files(out: Path) -> list[Path]:

@@ -33,7 +33,7 @@ from gnnkit.training.seeds import SeedResult, fit_seeds
 
 __all__ = ["NodeRun", "build_models", "summarize", "train_nodes"]
 
-_ROWS = "rows.json"
+_ROWS, _SNAPSHOT = "rows.json", "training.safetensors"
 _CODE = ("ops", "graph", "layers", "data", "training", "studies/nodes")
 # Graphs of more nodes are trained in mini-batches.
 _WHOLE_GRAPH_NODES = 50_000
@@ -156,6 +156,8 @@ class _Training:
         done = set() if rows.empty else set(rows["seed"])
         missing = [seed for seed in self.run.seeds if seed not in done]
         size = self.run.seeds_at_once if self.whole else 1
+        if not missing:  # cut off behind its last word
+            Snapshots(out / _SNAPSHOT, {}).remove()
         for start in range(0, len(missing), size):
             seeds = missing[start : start + size]
 
@@ -169,7 +171,7 @@ class _Training:
             extra: dict[str, Any] = {}
             # One of other seeds, or of other code, is begun anew: what it would save is a part of one block.
             made_from = {**self.made_from, "seeds": seeds, "code": code_digest(*_CODE)}
-            snapshots = Snapshots(out / "training.safetensors", made_from, anew=True)
+            snapshots = Snapshots(out / _SNAPSHOT, made_from, anew=True)
             if self.whole:
                 stack = SeedStack(models, seeds).to(self.device)
                 results = fit_seeds(stack, self.graph, self.recipe.settings, on_epoch=watch, snapshots=snapshots)

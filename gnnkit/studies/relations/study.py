@@ -165,11 +165,12 @@ def run_study(
                 file = out / "runs" / f"{stem}.json"
                 if file.exists():
                     _check_settings(file, settings)
+                    Snapshots(file.with_suffix(".snapshot"), {}).remove()  # cut off behind its last word
                     say(f"{stem}: done before")
                     continue
                 asked = None if settings is None else settings.as_json()
                 depends = {**made_from, "settings": asked, "code": code_digest(*CODE)}
-                snapshots = Snapshots(out / "runs" / f"{stem}.snapshot", depends, anew=True)
+                snapshots = Snapshots(file.with_suffix(".snapshot"), depends, anew=True)
                 extra = {"source": source, **digest_task(task)} if name in keep else None
                 try:
                     row, table, history = _one(

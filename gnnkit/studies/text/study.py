@@ -131,6 +131,8 @@ def study_run(
         the held-out text itself), `finished` (sentences) and `left_out` (starts with unknown characters). JSON values.
     """
     row = read_json(folder / "row.json", dict)
+    if not {"files", "sha256", "stages"} <= set(row):
+        raise ValueError(f"{folder / 'row.json'} is damaged, or of an earlier gnnkit; train again")
     files = {name: current_file(folder / name, digest, "train again") for name, digest in row["files"].items()}
     with damage_named(folder / "book.txt", "put the text back, or train again"):
         book = (folder / "book.txt").read_text(encoding="utf-8")

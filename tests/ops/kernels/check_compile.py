@@ -16,16 +16,19 @@ from gnnkit.ops import compress
 from gnnkit.ops.attention import triton as attention
 from gnnkit.ops.attention.options import AttentionInputs, AttentionOptions
 from gnnkit.ops.bfs import triton as bfs
+from gnnkit.ops.edge_relu_sum import triton as edge_relu_sum
 from gnnkit.ops.kernels import pieces
 from gnnkit.ops.neighbour_max import triton as neighbour_max
 from gnnkit.ops.neighbour_max.options import MaxInputs, MaxOptions
+from gnnkit.ops.pair_attention import triton as pair_attention
+from gnnkit.ops.pair_attention.options import PairInputs, PairOptions
 from gnnkit.ops.recurrence import triton as recurrence
 from gnnkit.ops.spmm import triton as spmm
 
 H100 = GPUTarget("cuda", 90, 32)
 # What one program may have on all GPUs of the last years.
 SHARED_MEMORY = 99 * 1024
-MODULES = (pieces, spmm, neighbour_max, attention, recurrence, bfs)
+MODULES = (pieces, spmm, neighbour_max, edge_relu_sum, attention, pair_attention, recurrence, bfs)
 TYPES = {
     torch.float32: "*fp32",
     torch.float16: "*fp16",
@@ -86,6 +89,14 @@ def test_neighbour_max(dtype: torch.dtype, graph, compiled: set[str]) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_edge_relu_sum(dtype: torch.dtype, graph, compiled: set[str]) -> None:
+    inputs = torch.zeros(9, 128, dtype=dtype), torch.zeros(100, 128, dtype=dtype)
+    out = edge_relu_sum.forward(inputs, graph)
+    edge_relu_sum.backward(out[0], inputs, out, (True, True), graph)
+    assert compiled == {"_add_positive", "_sum_parts"}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_edge_attention(dtype: torch.dtype, graph, compiled: set[str]) -> None:
     x, alpha, logits = (torch.zeros(shape, dtype=dtype) for shape in ((9, 8, 16), (9, 8), (100, 8)))
     options = AttentionOptions(0.2, 0.6, torch.tensor(5))
@@ -93,6 +104,24 @@ def test_edge_attention(dtype: torch.dtype, graph, compiled: set[str]) -> None:
     out, stats = attention.forward(inputs, graph, options)
     attention.backward(out, inputs, (out, stats), (True,) * 4, graph, options)
     assert compiled == {"attend", "merge", "prepare", "outgoing", "_gather", "_sum_parts"}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_pair_attention(dtype: torch.dtype, graph, compiled: set[str]) -> None:
+    query, key, edge_attr, edge_map = (
+        torch.zeros(shape, dtype=dtype) for shape in ((9, 8, 19), (9, 8, 16), (100, 3), (3, 8, 16))
+    )
+    options = PairOptions(0.2, 0.6, torch.tensor(5), 0.25)
+    leaky = PairInputs(key, key, None, key[0], edge_attr, edge_map)
+    for inputs in (
+        leaky,
+        leaky._replace(edge_attr=None, edge_map=None),
+        PairInputs(query, key, key, None, edge_attr, None),
+    ):
+        out, stats = pair_attention.forward(inputs, graph, options)
+        pair_attention.backward(out, inputs, (out, stats), (True,) * 6, graph, options)
+    edges = {"feature_gradient", "map_gradient"}
+    assert compiled == {"attend", "merge", "prepare", "outgoing", "incoming", "_sum_parts"} | edges
 
 
 @pytest.mark.parametrize(("dtype", "hidden"), [(torch.float32, 64), (torch.bfloat16, 128)])

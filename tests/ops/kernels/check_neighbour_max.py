@@ -1,5 +1,7 @@
 """`neighbour_max` in Triton against the reference; whole numbers, so that there are ties and zeros."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import Tensor
@@ -17,15 +19,16 @@ def test_awkward_graphs(awkward: tuple[Tensor, int, int], device: str, agrees) -
     edges = edges.to(device)
     x, weight = whole(2, num_src, 3), whole(edges.size(1))
     for options in ({}, {"reduce": "min"}, {"ties": "first"}):
-        agrees(lambda x, w: neighbour_max(edges, x, w, num_dst=num_dst, **options), [x, weight])
-        agrees(lambda x: neighbour_max(edges, x, num_dst=num_dst, **options), [x])
+        call = partial(neighbour_max, edges, num_dst=num_dst, **options)
+        agrees(call, [x, weight])
+        agrees(call, [x])
 
 
 @pytest.mark.usefixtures("poison", "short_pieces")
 @pytest.mark.parametrize("shape", [(8, 1), (8, 16), (8, 130), (0, 8, 3)])
 def test_sizes(shape: tuple[int, ...], edges: Tensor, agrees) -> None:
     for ties in ("shared", "first"):
-        agrees(lambda x, w: neighbour_max(edges, x, w, num_dst=6, ties=ties), [whole(*shape), whole(70)])
+        agrees(partial(neighbour_max, edges, num_dst=6, ties=ties), [whole(*shape), whole(70)])
 
 
 @pytest.mark.usefixtures("poison", "short_pieces")

@@ -36,7 +36,9 @@ def test_awkward_graphs(op, awkward: tuple[Tensor, int, int], device: str, agree
 @pytest.mark.parametrize("op", OPS)
 def test_sizes(op, heads: int, channels: int, features: int, edges: Tensor, agrees) -> None:
     options = {"dropout": 0.3, "training": True}
-    agrees(lambda *inputs: op(edges, *inputs, **options), make(op, 8, 6, 70, heads, channels, features))
+    # Of 130 channels of one size the logits are ten times as large, and so are their errors.
+    inputs = make(op, 8, 6, 70, heads, channels, features)
+    agrees(lambda *inputs: op(edges, *inputs, **options), inputs, loose=3.0)
 
 
 @pytest.mark.usefixtures("poison", "short_pieces")

@@ -1,4 +1,4 @@
-"""The compiled loops of `pair_attention`; `numba` calls them with addresses, so that a call costs little.
+"""The compiled loops of `pair_attention`'s backward pass; `numba` calls them with addresses: a call costs little.
 
 For an edge e from j to i, with p = softmax of the logits l over the incoming edges of i, and m dropout's factor:
 
@@ -20,153 +20,43 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numba import carray, njit  # pyright: ignore[reportPrivateImportUsage]
+from numba import carray  # pyright: ignore[reportPrivateImportUsage]
 
 from gnnkit.ops.attention.numba_kernels import edge_key, keep_factor
 from gnnkit.ops.kernels.arithmetic import prefetch_row, stack_array_of
 from gnnkit.ops.kernels.cache import compiled
 from gnnkit.ops.kernels.llvm import float32s, float64s, int32s, int64s
 from gnnkit.ops.kernels.rows import channel_rows, head_rows
-from gnnkit.ops.pair_attention.numba_rows import leaky_rows
+from gnnkit.ops.pair_attention.numba_forward import AHEAD
+from gnnkit.ops.pair_attention.numba_rows import leaky_rows, mapped_row
 
-__all__ = ["PairKernels", "pair_kernels"]
-
-_AHEAD = 8
-# Edges whose logits are found before their values are added up: rows are in the nearest cache when they are read again.
-_BLOCK = 16
+__all__ = ["BackwardKernels", "backward_kernels"]
 
 
 @dataclass(frozen=True)
-class PairKernels:
-    """The loops for one type, logit and (or any) size; each is called with (start, stop, sizes, addresses, ...).
+class BackwardKernels:
+    """The loops, each called as that of `numba_forward`; `incoming` with its chunk's number after (start, stop)."""
 
-    Sizes are heads, channels, features of an edge, edges, targets and sources; an address is 0 where nothing is given.
-    """
-
-    forward: Callable[..., None]
     prepare: Callable[..., None]
     outgoing: Callable[..., None]
     incoming: Callable[..., None]
 
 
 @cache
-def pair_kernels(double: bool, wide: bool, dot: bool, constant_heads: int, constant_channels: int) -> PairKernels:
-    """The loops for float64 or float32, int64 or int32; heads and channels are constants, 0 stands for any number."""
+def backward_kernels(
+    double: bool, wide: bool, dot: bool, constant_heads: int, constant_channels: int
+) -> BackwardKernels:
+    """The loops for one type, logit and (or any) size: see `numba_forward.forward_kernel`."""
     real, reals = (np.float64, float64s) if double else (np.float32, float32s)
     ints = int64s if wide else int32s
-    constant_width = constant_heads * constant_channels
-    rows = head_rows(double, constant_heads)
-    take_larger, exp_minus = rows.take_larger, rows.exp_minus
+    exp_minus = head_rows(double, constant_heads).exp_minus
     channel = channel_rows(double, constant_channels)
     add_scaled, dot_product, dot_and_add = channel.add_scaled, channel.dot, channel.dot_and_add
-    leaky, whole = leaky_rows(double, constant_channels), leaky_rows(double, constant_width)
+    leaky, width_of_all = leaky_rows(double, constant_channels), constant_heads * constant_channels
     leaky_dot, add_steps, add_steps_and_values = leaky.leaky_dot, leaky.add_steps, leaky.add_steps_and_values
-    add_exactly = whole.add_exactly
-    per_head, per_row = stack_array_of(double, constant_heads), stack_array_of(double, constant_width)
-    per_block = stack_array_of(double, constant_heads * _BLOCK)
+    add_exactly, mapped = leaky_rows(double, width_of_all).add_exactly, mapped_row(double, width_of_all)
+    per_head, per_row = stack_array_of(double, constant_heads), stack_array_of(double, width_of_all)
     product = channel_rows(double, 0).dot
-
-    @njit(inline="always")
-    def mapped(into, query, at, edge_attr, edge, edge_map, features, width):
-        """into = q_i + W x_e, added up in one order everywhere."""
-        for c in range(width):
-            into[c] = query[at + c]
-        for d in range(features):
-            add_exactly(into, 0, edge_attr[edge * features + d], edge_map, d * width, width)
-
-    @compiled(double, wide, dot, constant_heads, constant_channels)
-    def forward(start, stop, sizes, graph, inputs, numbers, out_at, stats_at):
-        heads = constant_heads if constant_heads > 0 else sizes[0]
-        channels = constant_channels if constant_channels > 0 else sizes[1]
-        features, edges, num_dst, num_src = sizes[2], sizes[3], sizes[4], sizes[5]
-        width, has_edge, permuted = heads * channels, inputs[4] != 0, graph[2] != 0
-        part = channels + features if dot else channels
-        row = heads * part
-        rowptr, col = carray(ints(graph[0]), (num_dst + 1,)), carray(ints(graph[1]), (edges,))
-        perm = carray(ints(graph[2]), (edges,))
-        query, key = carray(reals(inputs[0]), (num_dst * row,)), carray(reals(inputs[1]), (num_src * width,))
-        value, att = carray(reals(inputs[2]), (num_src * width,)), carray(reals(inputs[3]), (width,))
-        edge_attr = carray(reals(inputs[4]), (edges * features,))
-        edge_map = carray(reals(inputs[5]), (features * width,))
-        out, stats = carray(reals(out_at), (num_dst * row,)), carray(reals(stats_at), (num_dst * 2 * heads,))
-        slope, factor = real(numbers[0]), real(numbers[1])
-        dropout = (np.uint32(numbers[2]), np.uint32(numbers[3]), np.uint32(numbers[4]), real(numbers[5]), real(0))
-        drops = dropout[2] > 0
-        largest, top, total, weight = per_head(heads), per_head(heads), per_head(heads), per_head(heads)
-        shrink, logits, mixed = per_head(heads), per_block(heads * _BLOCK), per_row(width)
-        sums = np.empty(row, real) if dot else per_row(width)
-        for i in range(start, stop):
-            begin, end = np.intp(rowptr[i]), np.intp(rowptr[i + 1])
-            for k in range(heads):
-                largest[k] = real(-np.inf)
-                total[k] = real(0)
-            for c in range(row):
-                sums[c] = real(0)
-            for first in range(begin, end, _BLOCK):
-                last = min(first + _BLOCK, end)
-                for k in range(heads):
-                    top[k] = largest[k]
-                for p in range(first, last):
-                    if p + _AHEAD < edges:
-                        prefetch_row(key, np.intp(col[p + _AHEAD]) * width, width)
-                        if dot:
-                            prefetch_row(value, np.intp(col[p + _AHEAD]) * width, width)
-                    at = np.intp(col[p]) * width
-                    e = np.intp(perm[p]) if permuted else p
-                    if not dot and has_edge:
-                        mapped(mixed, query, i * row, edge_attr, e, edge_map, features, width)
-                    for k in range(heads):
-                        own, other = i * row + k * part, at + k * channels
-                        if dot:
-                            weight[k] = dot_product(query, own, key, other, channels)
-                            if has_edge:
-                                weight[k] += product(query, own + channels, edge_attr, e * features, features)
-                            weight[k] *= factor
-                        elif has_edge:
-                            weight[k] = leaky_dot(att, k * channels, mixed, k * channels, key, other, slope, channels)
-                        else:
-                            weight[k] = leaky_dot(att, k * channels, query, own, key, other, slope, channels)
-                        logits[(p - first) * heads + k] = weight[k]
-                    take_larger(top, weight, heads)
-                # Where nothing but -inf has been seen these count from zero, and weigh nothing.
-                for k in range(heads):
-                    shrink[k] = largest[k]
-                    largest[k] = top[k]
-                    top[k] = top[k] if top[k] > real(-np.inf) else real(0)
-                if first > begin:
-                    exp_minus(shrink, top, 0, heads)
-                    for k in range(heads):
-                        total[k] *= shrink[k]
-                        for c in range(part):
-                            sums[k * part + c] *= shrink[k]
-                for p in range(first, last):
-                    at = np.intp(col[p]) * width
-                    for k in range(heads):
-                        weight[k] = logits[(p - first) * heads + k]
-                    exp_minus(weight, top, 0, heads)
-                    for k in range(heads):
-                        total[k] += weight[k]
-                    if drops:
-                        edge = edge_key(p, dropout)
-                        for k in range(heads):
-                            weight[k] *= keep_factor(edge, k, dropout)
-                    for k in range(heads):
-                        if dot:
-                            add_scaled(sums, k * part, weight[k], value, at + k * channels, channels)
-                        else:
-                            add_scaled(sums, k * part, weight[k], key, at + k * channels, channels)
-                    if dot and has_edge:
-                        e = np.intp(perm[p]) if permuted else p
-                        for k in range(heads):
-                            for d in range(features):
-                                sums[k * part + channels + d] += weight[k] * edge_attr[e * features + d]
-            for k in range(heads):
-                # A row without edges stays zero.
-                inverse = real(1) / total[k] if end > begin else real(0)
-                stats[i * 2 * heads + k] = top[k] if end > begin else real(0)
-                stats[(i * 2 + 1) * heads + k] = inverse
-                for c in range(part):
-                    out[i * row + k * part + c] = sums[k * part + c] * inverse
 
     @compiled(double, wide, dot, constant_heads, constant_channels)
     def prepare(start, stop, sizes, grad_at, out_at, stats_at, target_at):
@@ -223,12 +113,12 @@ def pair_kernels(double: bool, wide: bool, dot: bool, constant_heads: int, const
                 sums[c] = real(0)
                 steps[c] = real(0)
             for p in range(np.intp(colptr[j]), np.intp(colptr[j + 1])):
-                if p + _AHEAD < edges:
-                    ahead = np.intp(rows_of[p + _AHEAD])
+                if p + AHEAD < edges:
+                    ahead = np.intp(rows_of[p + AHEAD])
                     prefetch_row(query, ahead * row, row)
                     prefetch_row(grad, ahead * row, row)
                     prefetch_row(target, ahead * 3 * heads, 3 * heads)
-                    prefetch_row(change, np.intp(perm_t[p + _AHEAD]) * heads, heads)
+                    prefetch_row(change, np.intp(perm_t[p + AHEAD]) * heads, heads)
                 i, position = np.intp(rows_of[p]), np.intp(perm_t[p])
                 e = np.intp(perm[position]) if permuted else position
                 if not dot and has_edge:
@@ -302,8 +192,8 @@ def pair_kernels(double: bool, wide: bool, dot: bool, constant_heads: int, const
             for c in range(row):
                 sums[c] = real(0)
             for p in range(np.intp(rowptr[i]), np.intp(rowptr[i + 1])):
-                if p + _AHEAD < edges:
-                    prefetch_row(key, np.intp(col[p + _AHEAD]) * width, width)
+                if p + AHEAD < edges:
+                    prefetch_row(key, np.intp(col[p + AHEAD]) * width, width)
                 at = np.intp(col[p]) * width
                 e = np.intp(perm[p]) if permuted else p
                 if dot:
@@ -341,4 +231,4 @@ def pair_kernels(double: bool, wide: bool, dot: bool, constant_heads: int, const
             for c in range(row):
                 grad_query[i * row + c] = sums[c] if dot else sums[c] * att[c]
 
-    return PairKernels(forward, prepare, outgoing, incoming)
+    return BackwardKernels(prepare, outgoing, incoming)

@@ -1,0 +1,50 @@
+"""What the isomorphism layers share: one's own features, the widths, the map that a network begins with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.typing import OptPairTensor
+
+from gnnkit.ops.tracing import is_traced
+
+
+def add_root(layer: Any, out: Tensor, own: Tensor | None) -> Tensor:
+    """What was heard, plus 1 + eps times one's own."""
+    if own is None:
+        return out
+    eps = layer.eps
+    if not eps.requires_grad and out.dtype == own.dtype == eps.dtype and eps.device.type == "cpu" and not is_traced():
+        return torch.add(out, own, alpha=1.0 + eps.item())
+    factor = 1 + eps
+    if out.dtype == own.dtype == factor.dtype and out.shape == own.shape:
+        return torch.addcmul(out, own, factor)
+    return out + factor * own
+
+
+def check_widths(pair: OptPairTensor, first: nn.Module | None) -> None:
+    """Check that sources and targets have the features that the network begins with."""
+    source, target = pair
+    if target is not None and target.size(-1) != source.size(-1):
+        raise ValueError(
+            f"x[0] has {source.size(-1)} features per node, x[1] has {target.size(-1)}: they are added up, and must be "
+            "as many; map one of them beforehand"
+        )
+    width = getattr(first, "in_features", 0) or getattr(first, "in_channels", 0)
+    if isinstance(width, int) and width > 0 and source.size(-1) != width:
+        raise ValueError(
+            f"x has {source.size(-1)} features per node, the layer's nn begins with a map of {width}; change one of "
+            "the two"
+        )
+
+
+def first_map(module: object) -> nn.Module | None:
+    """The linear map that a network begins with, where nobody looks at what goes into it; else None."""
+    if type(module) is not nn.Sequential or len(module) == 0:
+        return None
+    if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks:
+        return None
+    first = module[0]
+    return first if isinstance(getattr(first, "weight", None), Tensor) and hasattr(first, "bias") else None
