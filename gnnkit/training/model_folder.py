@@ -56,13 +56,20 @@ def model_folder(out: Path, snapshots: Snapshots, *, is_model: bool) -> Iterator
         ValueError: A training of another model was cut off there (the message says what is other), another process
             writes to it, or see `check_model_folder`.
     """
-    what, own = "a training that is not over,", _own(out, is_model)
-    with claim_folder(out, _TRAINING, snapshots.made_from, what, finished=snapshots.exist, own=own):
-        yield
-        snapshots.remove()
-        (out / _TRAINING).unlink()
-    if not any(out.iterdir()):  # of a model that is not kept
-        out.rmdir()
+    what, own, is_new = "a training that is not over,", _own(out, is_model), not out.exists()
+    try:
+        with claim_folder(out, _TRAINING, snapshots.made_from, what, finished=snapshots.exist, own=own):
+            try:
+                yield
+            except Exception:
+                if not snapshots.exist():  # nothing to go on from
+                    (out / _TRAINING).unlink()
+                raise
+            snapshots.remove()
+            (out / _TRAINING).unlink()
+    finally:
+        if is_new and out.is_dir() and not any(out.iterdir()):  # of a model that failed, or is not kept
+            out.rmdir()
 
 
 def _own(out: Path, is_model: bool) -> set[str]:

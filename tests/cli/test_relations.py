@@ -173,7 +173,7 @@ BAD = {
     "pair": (["train", "--data", "{folder}/kg.tsv", "--set", "encoder"], "set: 'encoder' is not NAME=VALUE"),
     "one name": (["examples", "{model}", "--pair", "x01"], "--pair: 'x01' is not two names with a comma between them"),
     "minutes": (["train", "--data", "{folder}/kg.tsv", "--minutes", "0"], "seconds is 0"),
-    "out": (["train", "--data", "{folder}/kg.tsv", "--out", "{folder}"], "holds something else"),
+    "out": (["train", "--data", "{folder}/kg.tsv", "--out", "{folder}"], "holds other files"),
     "empty relation": (["predict", "{parts}", "--first", "x01", "--relation", "once"], "'once' has no training links"),
     "no relation": (["train", "--data", "{folder}/blank.tsv"], "no row holds head, relation and tail"),
     "damaged gzip": (["train", "--data-root", "{folder}/bad"], "the gzip is damaged"),

@@ -116,8 +116,11 @@ def test_train_evaluate_forecast(files, capsys):
         (["train", "gru", "--setting", "layers"], "setting: 'layers' is not NAME=VALUE"),
         (["train", "gru", *QUICK, "--setting", "width=2"], "model 'gru' has no setting 'width'"),
         (["train", "gru", "--epochs", "0"], "epochs: 0 is not allowed"),
-        (["train", "gru", "--out", "{files}"], "holds other files; give a new folder"),
-        (["train", "gru", "--out", "{files}/another"], "holds other files; give a new folder"),
+        (["train", "gru", "--out", "{files}"], "holds other files (another); give a new or an empty folder"),
+        (
+            ["train", "gru", "--out", "{files}/another"],
+            "holds other files (config.json); give a new or an empty folder",
+        ),
         (["train", "gru", *QUICK, "--setting", "dropout=x"], "setting dropout: 'x' is not allowed: give a number"),
         (["evaluate", "{files}/another"], "config.json is not one of gnnkit's"),
         (["evaluate", "{files}"], "holds no config.json"),

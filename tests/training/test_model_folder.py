@@ -66,3 +66,16 @@ def test_two_trainings_do_not_share_a_folder(tmp_path):
         model_folder(tmp_path, snapshots, is_model=False),
     ):
         pass
+
+
+def test_nothing_is_left_of_a_training_that_failed_before_its_first_snapshot(tmp_path):
+    def fail(out, snapshots):
+        with model_folder(out, snapshots, is_model=False):
+            raise FloatingPointError("the training loss is nan")
+
+    with pytest.raises(FloatingPointError):
+        fail(tmp_path / "out", model_snapshots(tmp_path / "out", {}))
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(FloatingPointError):
+        fail(tmp_path, model_snapshots(tmp_path, {}))
+    assert not any(tmp_path.iterdir())
