@@ -15,7 +15,7 @@ from torch_geometric.nn import GATv2Conv, TransformerConv
 
 from gnnkit.layers import GATv2Layer, TransformerLayer
 
-__all__ = ["attention_model_sides", "attention_molecule_sides"]
+__all__ = ["attention_model_sides", "molecule_model_sides"]
 
 #: gnnkit's layer and PyG's.
 LAYERS: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
@@ -75,7 +75,7 @@ def attention_model_sides(
     return sides
 
 
-def attention_molecule_sides(device: torch.device, layer: str, count: int) -> list[Side]:
+def molecule_model_sides(device: torch.device, layer: str, count: int) -> list[Side]:
     """The same on molecules, each step on other edges; a round is sixteen steps, the row has the seconds of one."""
     steps, sizes = 16, (16, 16, 4, 10)
     torch.manual_seed(0)

@@ -1,6 +1,7 @@
 """Every kind of file that gnnkit keeps or reads, cut off or with a flipped bit: noticed in a line, or harmless."""
 
 import gzip
+import importlib.util
 import random
 import shutil
 import warnings
@@ -60,11 +61,7 @@ def kept(files, tmp_path_factory):
 
 
 def _has_tables():
-    try:
-        import tables  # noqa: F401
-    except ImportError:
-        return False
-    return True
+    return importlib.util.find_spec("tables") is not None
 
 
 def weights(module):
