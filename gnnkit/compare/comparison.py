@@ -8,6 +8,7 @@ from typing import Any, Self
 import pandas as pd
 
 from gnnkit.compare.findings import ABLATION, VERDICTS
+from gnnkit.compare.findings.verdicts import PairVerdict
 from gnnkit.compare.questions import PLANNED
 from gnnkit.compare.report import plots
 from gnnkit.compare.report.html import write_report
@@ -66,7 +67,8 @@ class Comparison(Results):
                 return ablation.sentence  # that the question has no answer
             found = next((each for each in told if each.kind == kind), None)
             if found is not None:
-                return f"Exploratory: {found.sentence}" if kind == "winner" else found.sentence
+                exploratory = isinstance(found, PairVerdict) and not found.planned
+                return f"Exploratory: {found.sentence}" if exploratory else found.sentence
         return "No two models were compared, so there is no verdict; the scores stand alone."
 
     def table(self, horizon: int | None = None, metric: str = "mae", *, score: str = "averaged") -> pd.DataFrame:
