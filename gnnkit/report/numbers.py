@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-__all__ = ["DASH", "decimals", "format_number", "format_p", "signed"]
+__all__ = ["DASH", "decimals", "format_number", "format_p", "in_digits", "signed"]
 
 DASH = "–"
 
@@ -35,6 +35,19 @@ def format_number(value: float | None, places: int) -> str:
     if value is None or not math.isfinite(value):
         return DASH
     return f"{value:,.{places}f}".replace("-", "−")
+
+
+def in_digits(value: float, digits: int, *, plus: bool = False) -> str:
+    """A number in a sentence: so many digits that say something, and a power of ten only where it is very small.
+
+    Example:
+        >>> in_digits(310.2, 2), in_digits(-12345.6, 3), in_digits(0.0456, 2, plus=True), in_digits(3e-7, 2)
+        ('310', '-12,300', '+0.046', '3e-07')
+    """
+    text = f"{value:{'+' if plus else ''}.{digits}g}"
+    if "e+" not in text or not math.isfinite(value):
+        return text
+    return f"{float(text):{'+' if plus else ''},.0f}"
 
 
 def signed(value: float | None, places: int) -> str:

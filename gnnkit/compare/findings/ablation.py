@@ -230,8 +230,13 @@ class _Trial:
             parts = [f"{self._claim(test)} with {IN_WORDS[test.adjacency]}" for test in tests]
             if parts:
                 given = self.words.value(float(self.scores(model).mean()))
-                found.append(f"{when}, {model} (MAE {given} with the given graph) {', '.join(parts)}.")
+                untested = f"; {self._why_untested(model)}, so none of this was tested"
+                tail = untested if all(test.p is None for test in tests) else ""
+                found.append(f"{when}, {model} (MAE {given} with the given graph) {', '.join(parts)}{tail}.")
         return found
+
+    def _why_untested(self, model: str) -> str:
+        return f"one seed of {model}" if self._enough else "the test windows are too few"
 
     def _claim(self, test: GraphTest) -> str:
         """What is said of one graph, with its numbers."""

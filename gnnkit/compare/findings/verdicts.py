@@ -10,7 +10,7 @@ from pydantic import Discriminator, Tag
 
 from gnnkit.compare.errors import METRICS, ErrorTable
 from gnnkit.compare.evidence import Evidence
-from gnnkit.compare.findings.difference import Difference, Words
+from gnnkit.compare.findings.difference import MARGIN, Difference, Words
 from gnnkit.compare.findings.finding import OMITTED, Finding, Headline
 from gnnkit.compare.findings.significance import SIGNIFICANCE, PairTest
 from gnnkit.compare.questions import PLANNED
@@ -23,9 +23,6 @@ from gnnkit.statistics.enough import fewest_spans
 __all__ = ["VERDICTS", "PairVerdict", "Persistence", "Verdict", "persistence_groups", "verdicts"]
 
 PERSISTENCE = "last-value"
-
-MARGIN = 0.01
-"""Share of the MAE below which what a graph does is too small to matter."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,7 +200,11 @@ class _Referee(NamedTuple):
     def _at_most(self, test: PairTest) -> str:
         """Where the interval leaves room for little alone, how little."""
         largest, score = max(abs(test.low or 0.0), abs(test.high or 0.0)), (test.scores or [0.0])[-1]
-        return f", by less than {100 * MARGIN:g}% of the MAE if at all" if largest < MARGIN * score else ""
+        return (
+            f", by less than {100 * MARGIN:g}% of the {self.metric.upper()} if at all"
+            if largest < MARGIN * score
+            else ""
+        )
 
     def _power(self, test: PairTest) -> str:
         """What a test could have found that found nothing, behind a space."""
