@@ -103,28 +103,61 @@ def _sizes(senders: int, receivers: int, flow: str) -> tuple[int, int]:
 def aggregate(layer: Any, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None, num_dst: int) -> Tensor:
     """What each target hears of its neighbours, `[..., M, C]`, by the layer's `aggr`."""
     # Autocast is for a layer's maps: what is aggregated keeps its type.
-    with torch.autocast(x.device.type, enabled=False) if is_autocast(x) else nullcontext():
-        kind = layer.aggr
-        if kind in EXTREME:
-            return _extreme(layer, x, edge_index, edge_weight, num_dst)
-        reduce = "mean" if kind == "mean" else "sum"
-        kept = not (is_traced() or edge_weight is not None) and x.dtype in (torch.float32, torch.float64)
-        if edge_index.layout != torch.strided:
-            if not kept or edge_index.values().dtype != x.dtype:
-                return spmm(edge_index, x, num_dst=num_dst, reduce=reduce)
-            graph = _sparse(edge_index, reduce)
-            return add_up((graph, graph.weight, None), x)
-        if not kept:
-            return spmm(towards_targets(edge_index, layer.flow), x, edge_weight, num_dst=num_dst, reduce=reduce)
-        graph = _counted(edge_index, x, num_dst, layer.flow, mean=reduce == "mean")
+    if is_autocast(x):
+        with torch.autocast(x.device.type, enabled=False):
+            return aggregate(layer, x, edge_index, edge_weight, num_dst)
+    kind = layer.aggr
+    if edge_weight is None and _is_sorted_for_it(x, edge_index, "neighbour_max" if kind in EXTREME else "spmm"):
+        found = (_sum_anew if kind in LINEAR else _extreme_anew)(layer, x, edge_index, num_dst)
+        if found is not None:
+            return found
+    if kind in EXTREME:
+        return _extreme(layer, x, edge_index, edge_weight, num_dst)
+    reduce = "mean" if kind == "mean" else "sum"
+    kept = not (is_traced() or edge_weight is not None) and x.dtype in (torch.float32, torch.float64)
+    if edge_index.layout != torch.strided:
+        if not kept or edge_index.values().dtype != x.dtype:
+            return spmm(edge_index, x, num_dst=num_dst, reduce=reduce)
+        graph = _sparse(edge_index, reduce)
         return add_up((graph, graph.weight, None), x)
+    if not kept:
+        return spmm(towards_targets(edge_index, layer.flow), x, edge_weight, num_dst=num_dst, reduce=reduce)
+    graph = _counted(edge_index, x, num_dst, layer.flow, mean=reduce == "mean")
+    return add_up((graph, graph.weight, None), x)
+
+
+def aggregate_with_root(layer: Any, x: Tensor, edge_index: Tensor, num_dst: int, root: float) -> Tensor | None:
+    """`aggregate` plus `root` times x, where one compiled call does both; else None."""
+    if layer.aggr not in LINEAR or num_dst != x.size(-2) or is_autocast(x):
+        return None
+    return _sum_anew(layer, x, edge_index, num_dst, root) if _is_sorted_for_it(x, edge_index, "spmm") else None
+
+
+def _sum_anew(layer: Any, x: Tensor, edge_index: Tensor, num_dst: int, root: float = 0.0) -> Tensor | None:
+    """The sums or means of edges that are sorted for them alone, None where an id is out of range."""
+    from gnnkit.ops.spmm.numba_edges import edge_sum
+
+    return edge_sum(plain(edge_index), x, num_dst, layer.flow, mean=layer.aggr == "mean", root=root)
+
+
+def _extreme_anew(layer: Any, x: Tensor, edge_index: Tensor, num_dst: int) -> Tensor | None:
+    """The largest or smallest values, as `_sum_anew`."""
+    from gnnkit.ops.neighbour_max.numba_edges import edge_max
+
+    return edge_max(plain(edge_index), x, num_dst, layer.flow, MaxOptions(layer.aggr == "max", True))
+
+
+def _is_sorted_for_it(x: Tensor, edge_index: Tensor, op: str) -> bool:
+    """Whether a few edges are sorted and aggregated in one compiled call: nothing of them is kept."""
+    edges = plain(edge_index)
+    return is_one_pass(edges) and is_sorted_anew(edges) and _is_small(x, edge_index, op)
 
 
 def _extreme(layer: Any, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None, num_dst: int) -> Tensor:
     """The largest (or smallest) of what is heard; edge lists share the gradient and sparse matrices do not, as PyG."""
     if edge_index.layout != torch.strided:
         return neighbour_max(edge_index, x, num_dst=num_dst, reduce=layer.aggr, ties="first")
-    if edge_weight is None and _is_small(x, edge_index):
+    if edge_weight is None and _is_small(x, edge_index, "neighbour_max"):
         from gnnkit.ops.neighbour_max.numba_nodes import node_max
 
         graph = _sorted(edge_index, x.size(-2), num_dst, layer.flow)
@@ -134,13 +167,13 @@ def _extreme(layer: Any, x: Tensor, edge_index: Tensor, edge_weight: Tensor | No
     return neighbour_max(edges, x, edge_weight, num_dst=num_dst, reduce=layer.aggr)
 
 
-def _is_small(x: Tensor, edge_index: Tensor) -> bool:
+def _is_small(x: Tensor, edge_index: Tensor, op: str) -> bool:
     """Whether all of it may be one compiled call: a small graph on the CPU, and no wish for another backend."""
     if is_traced() or x.dim() != 2 or edge_index.size(1) * x.size(1) > MOST_WORK_OF_A_CALL:
         return False
     if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64) or not is_one_pass(plain(edge_index)):
         return False
-    return chosen("neighbour_max", "cpu", x.dtype, requested_backend("neighbour_max"))[0] == "numba"
+    return chosen(op, "cpu", x.dtype, requested_backend(op))[0] == "numba"
 
 
 def _sorted(edge_index: Tensor, num_src: int, num_dst: int, flow: str) -> CompressedGraph:
@@ -165,12 +198,12 @@ def _counted(edge_index: Tensor, x: Tensor, num_dst: int, flow: str, *, mean: bo
     """The sorted graph of an edge list; its weights are one over the number of a target's edges, or 1."""
     edges, num_src, dtype = plain(edge_index), x.size(-2), x.dtype
     one_pass = is_one_pass(edges) and x.device.type == "cpu"
+    transposed = x.requires_grad and torch.is_grad_enabled()
 
     def build() -> CompressedGraph:
         if one_pass:
             from gnnkit.ops.structure.numba_build import build_weighted_graph
 
-            transposed = x.requires_grad and torch.is_grad_enabled()
             graph = build_weighted_graph(
                 edges, None, num_src, dtype, fill=None, normalise=False, mean=mean, num_dst=num_dst, flow=flow,
                 transposed=transposed,
@@ -233,9 +266,14 @@ def convolve_pair(
             return out + F.linear(target, root_map.weight, bias)  # pyright: ignore
         out = out if bias is None else out + bias  # pyright: ignore
     else:
-        out = neighbour_map(aggregate(layer, source, edge_index, edge_weight, num_dst))
-        if target is not None and is_plain(root_map) and _adds_product(out, target):
-            return torch.addmm(out, target, root_map.weight.t())  # pyright: ignore
+        heard = aggregate(layer, source, edge_index, edge_weight, num_dst)
+        direct = is_plain(neighbour_map, biased=True) and _adds_product(neighbour_map.weight, heard)  # pyright: ignore
+        if not direct:
+            out = neighbour_map(heard)
+        else:
+            out = F.linear(heard, neighbour_map.weight, neighbour_map.bias)  # pyright: ignore
+            if target is not None and is_plain(root_map) and _adds_product(out, target):
+                return out.addmm_(target, root_map.weight.t())  # pyright: ignore
     return out if target is None or root_map is None else out + root_map(target)
 
 

@@ -276,6 +276,8 @@ def _weighted(
         looped = add_remaining_self_loops(edges, None, 1.0, num_nodes)[0] if loops else edges
         return sort_edges(towards_targets(looped, flow), num_nodes, num_nodes)
 
+    transposed = x.requires_grad and torch.is_grad_enabled()
+
     def build() -> CompressedGraph:
         if compiled:
             from gnnkit.ops.structure.numba_build import build_weighted_graph
@@ -288,7 +290,7 @@ def _weighted(
                 fill=(2.0 if improved else 1.0) if loops else None,
                 normalise=normalise,
                 flow=flow,
-                transposed=x.requires_grad and torch.is_grad_enabled(),
+                transposed=transposed,
             )
             if graph is not None:
                 return graph

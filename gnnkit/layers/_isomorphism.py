@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.typing import OptPairTensor
 
+from gnnkit.layers._aggregate import aggregate, aggregate_with_root
 from gnnkit.ops.tracing import is_traced
 
 
@@ -22,6 +23,16 @@ def add_root(layer: Any, out: Tensor, own: Tensor | None) -> Tensor:
     if out.dtype == own.dtype == factor.dtype and out.shape == own.shape:
         return torch.addcmul(out, own, factor)
     return out + factor * own
+
+
+def sum_with_root(layer: Any, x: Tensor, own: Tensor | None, edge_index: Tensor, num_dst: int) -> Tensor:
+    """The sum of the neighbours, plus 1 + eps times one's own."""
+    eps = layer.eps
+    if own is x and not eps.requires_grad and eps.dtype == x.dtype and eps.device.type == "cpu" and not is_traced():
+        found = aggregate_with_root(layer, x, edge_index, num_dst, 1.0 + eps.item())
+        if found is not None:
+            return found
+    return add_root(layer, aggregate(layer, x, edge_index, None, num_dst), own)
 
 
 def check_widths(pair: OptPairTensor, first: nn.Module | None) -> None:

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch_geometric.nn import GINConv, MessagePassing
 from torch_geometric.typing import Adj, OptPairTensor, Size
 
-from gnnkit.layers._aggregate import aggregate, aggregates_fused, check_ids, check_pair_call, maps_first
+from gnnkit.layers._aggregate import aggregates_fused, check_ids, check_pair_call, maps_first
 from gnnkit.layers._fused import has_own_hooks
-from gnnkit.layers._isomorphism import add_root, check_widths, first_map
+from gnnkit.layers._isomorphism import check_widths, first_map, sum_with_root
 
 __all__ = ["GINLayer"]
 
@@ -84,10 +84,10 @@ class GINLayer(GINConv):
     def _fused(self, pair: OptPairTensor, edge_index: Tensor, num_dst: int, first: nn.Module | None) -> Tensor:
         source, target = pair
         if first is None or not maps_first(self, source, None, first):
-            return self.nn(add_root(self, aggregate(self, source, edge_index, None, num_dst), target))
+            return self.nn(sum_with_root(self, source, target, edge_index, num_dst))
         h = F.linear(source, first.weight)  # pyright: ignore[reportArgumentType]
         own = h if target is source else None if target is None else F.linear(target, first.weight)  # pyright: ignore
-        out = add_root(self, aggregate(self, h, edge_index, None, num_dst), own)
+        out = sum_with_root(self, h, own, edge_index, num_dst)
         out = out if first.bias is None else out + first.bias  # pyright: ignore[reportOperatorIssue]
         for part in islice(self.nn._modules.values(), 1, None):  # pyright: ignore[reportFunctionMemberAccess]
             out = part(out)

@@ -9,6 +9,8 @@ from torch.autograd import forward_ad
 
 __all__ = ["is_batched", "is_in_transform", "is_traced", "is_transformed", "is_wrapped"]
 
+_PLAIN = (Tensor, torch.nn.Parameter)
+
 
 def is_traced() -> bool:
     """Tell whether a tracer is looking on: it must see operators, not kernels that it knows nothing of."""
@@ -33,10 +35,10 @@ def is_transformed(*tensors: Tensor | None) -> bool:
     """
     if _functorch.maybe_current_level() is not None or forward_ad._current_level >= 0:
         return True
-    return any(
-        tensor is not None and (type(tensor) not in (Tensor, torch.nn.Parameter) or tensor.is_neg())
-        for tensor in tensors
-    )
+    for tensor in tensors:  # not any(...): it is asked for on every call
+        if tensor is not None and (type(tensor) not in _PLAIN or tensor.is_neg()):
+            return True
+    return False
 
 
 def is_batched(*tensors: Tensor | None) -> bool:
@@ -44,6 +46,9 @@ def is_batched(*tensors: Tensor | None) -> bool:
 
     That is so under `torch.func` transforms, and for the tensors of `is_grads_batched=True`.
     """
-    return is_transformed(*tensors) or any(
-        tensor is not None and _functorch.is_legacy_batchedtensor(tensor) for tensor in tensors
-    )
+    if is_transformed(*tensors):
+        return True
+    for tensor in tensors:
+        if tensor is not None and _functorch.is_legacy_batchedtensor(tensor):
+            return True
+    return False

@@ -1,7 +1,8 @@
 """`neighbour_max` compiled for the CPU: one gather pass that keeps what was taken, and a backward pass that follows it.
 
-The backward pass goes over the results and not over the edges. Threads share the columns, some cache lines wide each:
-no two write to one number, and what they write to stays in a cache. Half precision is compared in single precision.
+The backward pass goes over the results and not over the edges. Threads share the columns, so that no two write to one
+number: what one target sends back goes to few rows, which stay in a cache. Half precision is compared in single
+precision.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from torch import Tensor
 from gnnkit.ops.autograd import Kernels
 from gnnkit.ops.kernels.cache import compiled
 from gnnkit.ops.kernels.llvm import vector_lanes
-from gnnkit.ops.kernels.threads import empty, even_chunks, real_type, run_chunks
-from gnnkit.ops.neighbour_max.numba_rows import row_max
+from gnnkit.ops.kernels.threads import empty, even_chunks, num_threads, real_type, run_chunks
+from gnnkit.ops.neighbour_max.numba_rows import row_max, row_shares
 from gnnkit.ops.neighbour_max.options import MaxInputs, MaxOptions
 from gnnkit.ops.neighbour_max.torch import again
 from gnnkit.ops.structure.chunks import graph_chunks
@@ -32,7 +33,7 @@ _AHEAD = 8
 # Features of one batch that are larger than this do not stay in the cache of a core.
 _CACHE_BYTES = 1 << 20
 
-# Columns of one pass backward: one line of the cache a row.
+# Threads share the columns backward, in whole lines of the cache.
 _LINE_BYTES = 64
 
 # The weights' gradients are added up in so many parts, whatever the number of threads.
@@ -44,6 +45,7 @@ def max_kernels(double: bool, weighted: bool, largest: bool, shared: bool, keep:
     """Kernels for a type and the settings, that ask for rows so far ahead."""
     real = np.float64 if double else np.float32
     lanes = vector_lanes(double)
+    add_shares = row_shares(weighted)
     max_8, max_4, max_2, max_1 = (
         row_max(vectors, weighted, largest, shared and keep, keep, ahead) for vectors in (8, 4, 2, 1)
     )
@@ -109,37 +111,48 @@ def max_kernels(double: bool, weighted: bool, largest: bool, shared: bool, keep:
         start, stop, pointers, neighbours, weight, x, out, places, grad, grad_x, slots, grad_weight, weight_chunk
     ):
         part = start // weight_chunk if grad_weight.shape[0] else 0
-        # Columns of a wide matrix lie in few lines of a cache: they are added up side by side.
-        width = stop - start
-        sums = np.empty(grad_x.shape[1] * width, real)
+        nodes, targets, channels = grad_x.shape[1], out.shape[1], out.shape[2]
+        values, taken_values, sums = x.reshape(-1), out.reshape(-1), grad_x.reshape(-1)
+        kept, above_all = places.reshape(-1), grad.reshape(-1)
+        whole = start if grad_weight.shape[0] else stop - (stop - start) % lanes
         for batch in range(grad_x.shape[0]):
-            sums[:] = 0
-            for i in range(out.shape[1]):
-                first, last = pointers[i], pointers[i + 1]
+            base = batch * nodes * channels
+            for j in range(nodes):
+                for c in range(start, stop):
+                    sums[base + j * channels + c] = 0
+            for i in range(targets):
+                first, last = np.intp(pointers[i]), np.intp(pointers[i + 1])
                 if first == last:
                     continue
-                for c in range(start, stop):
-                    place, above = places[batch, i, c], grad[batch, i, c]
+                at, c = (batch * targets + i) * channels, start
+                if shared and whole > start:
+                    ties = kept[at + start]
+                    for column in range(start, whole):
+                        ties |= kept[at + column]  # negative where one of them is
+                    # Of a row in which some values tie whole vectors are added.
+                    while ties < 0 and c < whole:
+                        add_shares(
+                            values, base + c, channels, neighbours, weight, first, last, taken_values, kept,
+                            above_all, at + c, sums,
+                        )  # fmt: skip
+                        c += lanes
+                for c in range(c, stop):
+                    place, above = kept[at + c], above_all[at + c]
                     if place >= 0:
-                        j = np.intp(neighbours[place])
-                        sums[j * width + c - start] += weight[place] * above if weighted else above
+                        j = base + np.intp(neighbours[place]) * channels + c
+                        sums[j] += weight[place] * above if weighted else above
                         if grad_weight.shape[0]:
-                            grad_weight[part, slots[place]] += above * x[batch, j, c]
+                            grad_weight[part, slots[place]] += above * values[j]
                         continue
-                    taken = out[batch, i, c]
+                    taken = taken_values[at + c]
                     above = above / real(-1 - place)
                     for p in range(first, last):
-                        j = np.intp(neighbours[p])
-                        value = x[batch, j, c]
-                        if weighted:
-                            value = weight[p] * value
+                        j = base + np.intp(neighbours[p]) * channels + c
+                        value = weight[p] * values[j] if weighted else values[j]
                         if value == taken or taken != taken:
-                            sums[j * width + c - start] += weight[p] * above if weighted else above
+                            sums[j] += weight[p] * above if weighted else above
                             if grad_weight.shape[0]:
-                                grad_weight[part, slots[p]] += above * x[batch, j, c]
-            for j in range(grad_x.shape[1]):
-                for c in range(width):
-                    grad_x[batch, j, start + c] = sums[j * width + c]
+                                grad_weight[part, slots[p]] += above * values[j]
 
     return gather, scatter
 
@@ -194,8 +207,8 @@ def backward(
         out = forward(MaxInputs(values.view(x.shape), inputs.weight.to(values.dtype)), graph, options)[0]
     grad_x = empty(batch, nodes, channels, dtype=values.dtype)
     _, scatter = _choose(values, inputs.weight is not None, options)
-    need_weight, wide = needed[1], max(_LINE_BYTES // values.element_size(), 1)
-    chunks = even_chunks(channels, _WEIGHT_PARTS) if need_weight else _columns(channels, wide)
+    need_weight = needed[1]
+    chunks = even_chunks(channels, _WEIGHT_PARTS) if need_weight else _columns(channels, values.element_size())
     chunk = max((stop - start for start, stop in chunks), default=1)
     parts = len(chunks) if need_weight else 0
     if need_weight:
@@ -212,8 +225,11 @@ def backward(
     return grad_x, grad_weight.sum(0).to(x.dtype) if need_weight else None
 
 
-def _columns(channels: int, wide: int) -> list[tuple[int, int]]:
-    return [(start, min(start + wide, channels)) for start in range(0, channels, wide)]
+def _columns(channels: int, itemsize: int) -> list[tuple[int, int]]:
+    """Columns for each thread."""
+    line = _LINE_BYTES // itemsize
+    wide = -(-channels // (line * num_threads())) * line
+    return [(start, min(start + wide, channels)) for start in range(0, channels, max(wide, 1))]
 
 
 neighbour_max = Kernels(forward, backward, again)

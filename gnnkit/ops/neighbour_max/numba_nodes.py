@@ -17,12 +17,12 @@ from gnnkit.ops.neighbour_max.options import MaxInputs, MaxOptions
 from gnnkit.ops.neighbour_max.torch import again
 from gnnkit.ops.structure.graph import CompressedGraph
 
-__all__ = ["node_max"]
+__all__ = ["backward_kernel", "node_max"]
 
 
 @cache
-def _kernels(double: bool, options: MaxOptions) -> tuple[Callable[..., None], ...]:
-    gather, scatter = max_kernels(double, False, *options, 0)
+def _forward_kernel(double: bool, options: MaxOptions) -> Callable[..., None]:
+    gather, _ = max_kernels(double, False, *options, 0)
     reals = float64s if double else float32s
 
     @compiled(double, *options, fastmath=False)
@@ -34,6 +34,15 @@ def _kernels(double: bool, options: MaxOptions) -> tuple[Callable[..., None], ..
             carray(int32s(places), (1, targets, channels)),
         )  # fmt: skip
 
+    return forward
+
+
+@cache
+def backward_kernel(double: bool, options: MaxOptions) -> Callable[..., None]:
+    """The loop back for a type and the settings; it takes sizes and addresses."""
+    _, scatter = max_kernels(double, False, *options, 0)
+    reals = float64s if double else float32s
+
     @compiled(double, *options, fastmath=False)
     def backward(sources, targets, edges, channels, pointers, neighbours, x, out, places, grad, grad_x):
         scatter(
@@ -44,7 +53,7 @@ def _kernels(double: bool, options: MaxOptions) -> tuple[Callable[..., None], ..
             carray(reals(grad_x), (1, sources, channels)), carray(int32s(places), (0,)), carray(reals(x), (0, 0)), 1,
         )  # fmt: skip
 
-    return forward, backward
+    return backward
 
 
 def node_max(graph: CompressedGraph, x: Tensor, options: MaxOptions) -> Tensor:
@@ -62,7 +71,7 @@ def _forward(inputs: MaxInputs, graph: CompressedGraph, options: MaxOptions) -> 
     sources, channels = x.shape
     out = x.new_empty(graph.num_dst, channels)
     places = torch.empty(graph.num_dst if options.keep else 0, channels, dtype=torch.int32)
-    _kernels(x.dtype == torch.float64, options)[0](
+    _forward_kernel(x.dtype == torch.float64, options)(
         sources, graph.num_dst, graph.col.numel(), channels, graph.rowptr.data_ptr(), graph.col.data_ptr(),
         x.data_ptr(), out.data_ptr(), places.data_ptr(),
     )  # fmt: skip
@@ -79,7 +88,7 @@ def _backward(
 ) -> tuple[Tensor, None]:
     (out, places), x, grad = kept, inputs.x.contiguous(), grad.contiguous()
     grad_x = torch.empty_like(x)
-    _kernels(x.dtype == torch.float64, options)[1](
+    backward_kernel(x.dtype == torch.float64, options)(
         *x.shape[:1], graph.num_dst, graph.col.numel(), x.size(1), graph.rowptr.data_ptr(), graph.col.data_ptr(),
         x.data_ptr(), out.data_ptr(), places.data_ptr(), grad.data_ptr(), grad_x.data_ptr(),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The largest of some rows of a matrix, in registers: the loop of `kernels.vectors.row_sum` with a comparison in it."""
+"""The largest of some rows of a matrix, in registers, and what goes back to those rows where some of them tie."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from gnnkit.ops.kernels.llvm import VECTOR_BYTES, address, fill, load, prefetch_line, splat, store, vector_of
 
-__all__ = ["row_max"]
+__all__ = ["row_max", "row_shares"]
 
 
 def row_max(vectors: int, weighted: bool, largest: bool, shared: bool, keep: bool, ahead: int) -> Callable[..., None]:
@@ -124,5 +125,60 @@ def row_max(vectors: int, weighted: bool, largest: bool, shared: bool, keep: boo
 
         i = types.intp
         return types.void(x, i, i, neighbours, weight, i, i, out, places, i), generate
+
+    return kernel
+
+
+def row_shares(weighted: bool) -> Callable[..., None]:
+    """Make what goes back from one vector of a target to the rows that it was taken of, some of which tie.
+
+    Args:
+        weighted: Whether each row has a weight.
+
+    Returns:
+        For use inside a compiled function: `kernel(x, start, row, neighbours, weight, first, last, out, places, grad,
+        at, sums)`. For p from `first` up to, not including, `last` it adds to `sums[start + row · neighbours[p]:]` what
+        `places[at:]`, `out[at:]` and `grad[at:]` say of the row of x that begins there; see `options.shares`.
+    """
+
+    @intrinsic
+    def kernel(typing_context, x, start, row, neighbours, weight, first, last, out, places, grad, at, sums):
+        def generate(context, builder, signature, arguments):
+            kinds = signature.args
+            x, start, row, neighbours, weight, first, last, out, places, grad, at, sums = arguments
+            vector, integer = vector_of(kinds[0].dtype == types.float64), start.type
+            word = ir.VectorType(ir.IntType(kinds[8].dtype.bitwidth), vector.count)
+            own, other = address(context, builder, kinds[0], x, start), address(context, builder, kinds[3], neighbours)
+            factors = address(context, builder, kinds[4], weight)
+            total = address(context, builder, kinds[11], sums, start)
+            taken, place, above = (
+                load(builder, address(context, builder, kinds[n], array, at), kind)
+                for n, array, kind in ((7, out, vector), (8, places, word), (9, grad, vector))
+            )
+            # All of it but which rows it goes to is known before the loop.
+            alone = builder.icmp_signed(">=", place, fill(word, 0))
+            divisor = builder.sitofp(builder.sub(fill(word, -1), place), vector)
+            above = builder.select(alone, above, builder.fdiv(above, divisor))
+            everyone = builder.fcmp_unordered("uno", taken, taken)
+            with cgutils.for_range_slice(builder, first, last, ir.Constant(integer, 1), integer) as (p, _):
+                number = builder.load(builder.gep(other, [p]))
+                number = number if number.type == integer else builder.sext(number, integer)
+                offset = builder.mul(number, row)
+                read = load(builder, builder.gep(own, [offset]), vector)
+                share = above
+                if weighted:
+                    factor = splat(builder, builder.load(builder.gep(factors, [p])), vector)
+                    read, share = builder.fmul(factor, read), builder.fmul(factor, above)
+                position = p if word.element == integer else builder.trunc(p, word.element)
+                mine = builder.icmp_signed("==", place, splat(builder, position, word))
+                ties = builder.or_(builder.fcmp_ordered("==", read, taken), everyone)
+                hits = builder.select(alone, mine, ties)
+                here = builder.gep(total, [offset])
+                added = builder.fadd(load(builder, here, vector), builder.select(hits, share, ir.Constant(vector, None)))
+                store(builder, added, here)
+            return context.get_dummy_value()
+
+        i = types.intp
+        return types.void(x, i, i, neighbours, weight, i, i, out, places, grad, i, sums), generate
 
     return kernel

@@ -18,7 +18,7 @@ from gnnkit.ops.structure.edges import EdgeList
 from gnnkit.ops.structure.graph import CompressedGraph
 from gnnkit.ops.tracing import is_batched
 
-__all__ = ["node_sum"]
+__all__ = ["node_sum", "sum_back"]
 
 
 @cache
@@ -76,11 +76,15 @@ class _NodeSum(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        graph, outgoing = ctx.graph, not ctx.outgoing
-        if is_batched(grad):
-            edges = graph.edge_index.flip(0) if outgoing else graph.edge_index
-            sizes = (graph.num_src, graph.num_dst) if outgoing else (graph.num_dst, graph.num_src)
-            return None, native_spmm(EdgeList(edges, *sizes), grad, graph.weight), None
-        if torch.is_grad_enabled():
-            return None, _NodeSum.apply(graph, grad, outgoing), None
-        return None, _add_up(graph, grad, outgoing), None
+        if torch.is_grad_enabled() or is_batched(grad):
+            return None, sum_back(ctx.graph, grad, not ctx.outgoing), None
+        return None, _add_up(ctx.graph, grad, not ctx.outgoing), None
+
+
+def sum_back(graph: CompressedGraph, grad: Tensor, outgoing: bool) -> Tensor:
+    """The sum over outgoing (or incoming) edges where its derivative is asked for, or many are summed at once."""
+    if is_batched(grad):
+        edges = graph.edge_index.flip(0) if outgoing else graph.edge_index
+        sizes = (graph.num_src, graph.num_dst) if outgoing else (graph.num_dst, graph.num_src)
+        return native_spmm(EdgeList(edges, *sizes), grad, graph.weight)
+    return _NodeSum.apply(graph, grad, outgoing)  # pyright: ignore[reportReturnType]

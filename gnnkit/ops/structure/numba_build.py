@@ -18,13 +18,13 @@ from gnnkit.ops.kernels.cache import compiled
 from gnnkit.ops.kernels.llvm import float32s, float64s, int32s, int64s
 from gnnkit.ops.structure.graph import CompressedGraph
 
-__all__ = ["build_graph", "build_weighted_graph"]
+__all__ = ["build_graph", "build_weighted_graph", "ends", "graph_pass"]
 
 _MOST_NODES = 2**31 - 1
 
 
 @cache
-def _pass(wide: bool, double: bool) -> Callable[..., tuple[int, bool]]:
+def graph_pass(wide: bool, double: bool) -> Callable[..., tuple[int, bool]]:
     """The pass for int64 or int32 ids, and for weights of float64 or float32."""
     ids = int64s if wide else int32s
     real, reals = (np.float64, float64s) if double else (np.float32, float32s)
@@ -161,8 +161,8 @@ def build_graph(
     most = edges.size(1) + max(loops, 0)
     outgoing = num_src + 1 + 2 * most if transposed else 0
     out = torch.empty(num_dst + 1 + most * (1 + ordered) + outgoing, dtype=torch.int32)
-    count, in_order = _pass(edges.dtype == torch.int64, False)(
-        *_ends(edges, flow), edges.size(1), num_src, num_dst, loops, out.data_ptr(), transposed, ordered,
+    count, in_order = graph_pass(edges.dtype == torch.int64, False)(
+        *ends(edges, flow), edges.size(1), num_src, num_dst, loops, out.data_ptr(), transposed, ordered,
         0, 0, 0.0, False, False, False, 0,
     )  # fmt: skip
     if count < 0:
@@ -217,8 +217,8 @@ def build_weighted_graph(
     out = torch.empty(num_dst + 1 + most + (num_nodes + 1 + most) * transposed, dtype=torch.int32)
     weights = torch.empty(most * (1 + transposed), dtype=dtype)
     given = (0, 0) if weight is None else (weight.data_ptr(), weight.stride(0))
-    count, _ = _pass(edges.dtype == torch.int64, dtype == torch.float64)(
-        *_ends(edges, flow), edges.size(1), num_nodes, num_dst, loops, out.data_ptr(), transposed, False,
+    count, _ = graph_pass(edges.dtype == torch.int64, dtype == torch.float64)(
+        *ends(edges, flow), edges.size(1), num_nodes, num_dst, loops, out.data_ptr(), transposed, False,
         *given, fill or 0.0, True, normalise, mean, weights.data_ptr(),
     )  # fmt: skip
     if count < 0:
@@ -233,7 +233,7 @@ def build_weighted_graph(
     return graph
 
 
-def _ends(edges: Tensor, flow: str) -> tuple[int, int, int]:
+def ends(edges: Tensor, flow: str) -> tuple[int, int, int]:
     """Where the sources and the targets lie, and how far one is from the next."""
     first, (rows, step) = edges.data_ptr(), edges.stride()
     second = first + rows * edges.element_size()

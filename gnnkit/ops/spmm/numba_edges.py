@@ -1,0 +1,132 @@
+"""The neighbour sum or mean of a short edge list that is sorted for it alone: all of it in one compiled call each way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+import torch
+from numba import carray  # pyright: ignore[reportPrivateImportUsage]
+from torch import Tensor
+
+from gnnkit.ops.kernels.cache import compiled
+from gnnkit.ops.kernels.llvm import float32s, float64s, int32s
+from gnnkit.ops.spmm.numba import gather_kernels
+from gnnkit.ops.spmm.numba_nodes import sum_back
+from gnnkit.ops.structure.graph import CompressedGraph
+from gnnkit.ops.structure.numba_build import ends, graph_pass
+from gnnkit.ops.tracing import is_batched
+
+__all__ = ["edge_sum"]
+
+
+@cache
+def _kernels(wide: bool, double: bool) -> tuple[Callable[..., bool], Callable[..., None]]:
+    build, (gather, _) = graph_pass(wide, double), gather_kernels(double, True, 0)
+    reals, size = (float64s, 8) if double else (float32s, 4)
+
+    # The weights lie at `room`, those of the outgoing edges behind them, and behind these the graph.
+    @compiled(wide, double)
+    def forward(sources, targets, step, edges, nodes, num_dst, channels, both, mean, root, room, x_at, out_at):
+        graph = room + (1 + both) * edges * size
+        count, _ = build(
+            sources, targets, step, edges, nodes, num_dst, -1, graph, both, False, 0, 0, 0.0, True, False, mean, room
+        )
+        if count < 0:
+            return False
+        x, out = carray(reals(x_at), (1, nodes, channels)), carray(reals(out_at), (1, num_dst, channels))
+        pointers, col = carray(int32s(graph), (num_dst + 1,)), carray(int32s(graph + 4 * (num_dst + 1)), (edges,))
+        gather(0, num_dst, pointers, col, carray(reals(room), (edges,)), x, out)
+        if root != 0:
+            for i in range(num_dst):
+                for c in range(channels):
+                    out[0, i, c] += root * x[0, i, c]
+        return True
+
+    @compiled(wide, double)
+    def backward(edges, nodes, num_dst, channels, root, room, grad_at, grad_x_at):
+        colptr = room + 2 * edges * size + 4 * (num_dst + 1 + edges)
+        grad, grad_x = carray(reals(grad_at), (1, num_dst, channels)), carray(reals(grad_x_at), (1, nodes, channels))
+        pointers, row = carray(int32s(colptr), (nodes + 1,)), carray(int32s(colptr + 4 * (nodes + 1)), (edges,))
+        gather(0, nodes, pointers, row, carray(reals(room + edges * size), (edges,)), grad, grad_x)
+        if root != 0:
+            for i in range(nodes):
+                for c in range(channels):
+                    grad_x[0, i, c] += root * grad[0, i, c]
+
+    return forward, backward
+
+
+class _Sorted(NamedTuple):
+    """The sorted graph as the kernels wrote it, and what they are called with."""
+
+    room: Tensor
+    kernel: Callable[..., None]
+    edges: int
+    nodes: int
+    num_dst: int
+    root: float
+
+    def graph(self, dtype: torch.dtype) -> CompressedGraph:
+        """What the kernels read, as a graph."""
+        edges, words = self.edges, torch.empty((), dtype=dtype).element_size() // 4
+        sizes = [words * edges, words * edges, self.num_dst + 1, edges, self.nodes + 1, edges]
+        weight, weight_t, rowptr, col, colptr, row = self.room.split_with_sizes(sizes)
+        graph = CompressedGraph(self.nodes, self.num_dst, rowptr, col, None, weight.view(dtype))
+        graph.__dict__["_outgoing"] = (colptr, row, None)
+        graph.__dict__["weight_t"] = weight_t.view(dtype)
+        return graph
+
+
+def edge_sum(
+    edges: Tensor, x: Tensor, num_dst: int, flow: str, *, mean: bool = False, root: float = 0.0
+) -> Tensor | None:
+    """The sums (or means) over senders `[M, C]`, plus `root` times a node's own features.
+
+    Args:
+        edges: `[2, E]`, int64 or int32, in main memory.
+        x: `[N, C]`, float32 or float64.
+        num_dst: M; with a `root` it is N.
+        flow: As in PyG: which row of `edges` sends.
+        mean: Whether to divide by the number of the target's edges.
+        root: The weight of the node itself.
+
+    Returns:
+        The sums, None where an id is out of range.
+    """
+    x = x.contiguous()
+    (nodes, channels), count = x.shape, edges.size(1)
+    double, both = x.dtype == torch.float64, x.requires_grad and torch.is_grad_enabled()
+    words = num_dst + 1 + count + (1 + both) * count * (1 + double) + both * (nodes + 1 + count)
+    room, out = torch.empty(words, dtype=torch.int32), x.new_empty(num_dst, channels)
+    forward, backward = _kernels(edges.dtype == torch.int64, double)
+    if not forward(
+        *ends(edges, flow), count, nodes, num_dst, channels, both, mean, root, room.data_ptr(), x.data_ptr(),
+        out.data_ptr(),
+    ):  # fmt: skip
+        return None
+    if not both:
+        return out
+    return _EdgeSum.apply(x, [out], _Sorted(room, backward, count, nodes, num_dst, root))  # pyright: ignore
+
+
+class _EdgeSum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, found: list[Tensor], made: _Sorted) -> Tensor:
+        ctx.made = made
+        return found.pop()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        made = ctx.made
+        if torch.is_grad_enabled() or is_batched(grad):
+            back = sum_back(made.graph(grad.dtype), grad, True)
+            return back + made.root * grad if made.root else back, None, None
+        grad = grad.contiguous()
+        grad_x = grad.new_empty(made.nodes, grad.size(1))
+        made.kernel(
+            made.edges, made.nodes, made.num_dst, grad.size(1), made.root, made.room.data_ptr(), grad.data_ptr(),
+            grad_x.data_ptr(),
+        )  # fmt: skip
+        return grad_x, None, None
