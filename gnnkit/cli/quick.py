@@ -53,9 +53,12 @@ def quick(
     if markdown and out is None:
         raise ValueError("markdown: the page needs a folder; give out too, e.g. --out quick")
     from gnnkit.compare.neighbours.quick import quick_of
+    from gnnkit.compare.neighbours.result import check_place
     from gnnkit.compare.neighbours.screen import WIDTH, screen
     from gnnkit.settings.quick import QuickFields
 
+    if out is not None:
+        check_place(out)  # before a minute is spent
     found = quick_of(QuickFields(**ctx.obj))
     if out is not None:
         found.save(out, markdown=markdown)

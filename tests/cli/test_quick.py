@@ -73,3 +73,10 @@ def test_distances_between_four_nodes_are_refused(tmp_path, capsys):
     far = np.linalg.norm(where[:, None] - where, axis=2).round(1)
     assert run(files(tmp_path, far)) == 2
     assert "as distances do; give --graph-weights distance" in capsys.readouterr().err
+
+
+def test_a_folder_of_something_else_is_refused_before_anything_is_fitted(tmp_path, capsys, monkeypatch):
+    words = files(tmp_path, RING)
+    monkeypatch.setattr("gnnkit.compare.neighbours.quick.fit_ridges", lambda *_, **__: pytest.fail("fitted"))
+    assert run([*words, "--out", str(tmp_path)]) == 2
+    assert "holds other files (graph.csv); give a new or an empty folder" in capsys.readouterr().err
