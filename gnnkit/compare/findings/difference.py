@@ -151,6 +151,8 @@ class Words:
 
     def difference_with_p(self, row: Difference) -> str:
         """difference -0.12 mph (95% interval -0.2 to -0.04, p = 0.01)"""
+        if row.difference == row.low == row.high == 0:
+            return "no difference at all"
         return (
             f"difference {in_digits(row.difference, 3, plus=True)}{self._unit()} ({self.interval(row)}, {self.p(row)})"
         )

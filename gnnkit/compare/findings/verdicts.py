@@ -131,10 +131,16 @@ class _Referee(NamedTuple):
             return []
         best, *others = sorted(self.table.models, key=self._score)
         tied = [name for name in others if not self._test("best", best, name).clear]
-        against = tied[0] if tied else others[0]
+        equal = [name for name in tied if _is_equal(self._test("best", best, name))]
+        apart = [name for name in tied if name not in equal]
+        against = next(iter([*apart, *equal, *others]))
         test = self._test("best", best, against)
-        sentence = f"{self.when}, {best} has the lowest {self.metric.upper()} ({self._value(best)}), "
-        sentence += f"not told apart from {', '.join(tied)}" if tied else "clearly below every other model"
+        has = f"has, as {', '.join(equal)} with the same errors," if equal else "has"
+        sentence = f"{self.when}, {best} {has} the lowest {self.metric.upper()} ({self._value(best)})"
+        if equal and not apart:
+            sentence += "; every other model is clearly worse." if len(equal) < len(others) else "."
+            return [self._verdict("winner", test, sentence, clear=False, tied=tied)]
+        sentence += f", not told apart from {', '.join(apart)}" if apart else ", clearly below every other model"
         many = test.comparisons is not None and test.comparisons > 1
         choice = f", corrected for the choice among {len(others) + 1} models" if many else ""
         sentence += f": against {against} {self.words.difference_with_p(test)}{choice}."
@@ -236,6 +242,11 @@ class _Referee(NamedTuple):
         }
         numbers |= {"kind": kind, "horizon": self.horizon, "metric": self.metric, "sentence": sentence}
         return PairVerdict(**{**numbers, **more})
+
+
+def _is_equal(test: PairTest) -> bool:
+    """Whether two models made the same errors, as the last value and that of a season that is not known."""
+    return test.difference == test.low == test.high == 0
 
 
 def _subject(names: list[str], singular: str, plural: str) -> str:

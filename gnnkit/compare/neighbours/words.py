@@ -143,7 +143,7 @@ def left_in_words(left: Sequence[Left], *, shortest: int = 1, found: bool = Fals
 def _left_said(row: Left, without: Left | None) -> str:
     if row is without:
         what = "something is left that neighbours' values could explain"
-        return what if row.clear else "nothing is seen that they could explain"
+        return what if row.clear else "their signs show nothing that neighbours could explain"
     before = without is not None and without.clear
     if row.clear:
         return "something is left still" if before else "something is seen here"

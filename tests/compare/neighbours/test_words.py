@@ -96,8 +96,8 @@ def left_row(model, *, clear):
     [
         (True, False, ("something is left that", "nothing more is seen")),
         (True, True, ("something is left that", "something is left still")),
-        (False, True, ("nothing is seen that", "of ridge-graph: something is seen here")),
-        (False, False, ("nothing is seen that", "of ridge-graph: nothing is seen")),
+        (False, True, ("their signs show nothing that", "of ridge-graph: something is seen here")),
+        (False, False, ("their signs show nothing that", "of ridge-graph: nothing is seen")),
     ],
 )
 def test_what_is_said_of_both_models_does_not_contradict_itself(without, with_graph, said):
@@ -114,7 +114,9 @@ def test_an_error_of_zero_has_no_percent():
     assert interval_in_percent(gain("none", 0.0, 0.0)) == "–"
 
 
-@pytest.mark.parametrize(("clear", "said"), [(True, "something is left that"), (False, "nothing is seen that they")])
+@pytest.mark.parametrize(
+    ("clear", "said"), [(True, "something is left that"), (False, "their signs show nothing that")]
+)
 def test_what_is_left_is_said_with_both_shares(clear, said):
     row = Left(model="ridge", part="lagged", statistic=5.0, p=1e-6, agreement=0.55, shuffled=0.5, shuffled_p=0.02)
     row = Left(**{**row.__dict__, "clear": clear})
