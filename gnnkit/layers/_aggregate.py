@@ -11,17 +11,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric import EdgeIndex
 
+from gnnkit.layers._anew import EXTREME, convolve_anew, is_small
 from gnnkit.layers._checks import check_features, check_graph_input, check_weighted_graph
-from gnnkit.layers._fused import MOST_WORK_OF_A_CALL, add_up, chosen, runs_fused, towards_targets
+from gnnkit.layers._fused import add_up, runs_fused, towards_targets
 from gnnkit.layers._linear import is_autocast, is_plain
 from gnnkit.ops import CompressedGraph, neighbour_max, remember, spmm
-from gnnkit.ops.dispatch import requested_backend
 from gnnkit.ops.neighbour_max.options import MaxOptions
 from gnnkit.ops.structure.compress import is_one_pass, is_sorted_anew, sort_edges
 from gnnkit.ops.structure.edges import plain
 from gnnkit.ops.tracing import is_traced
 
-LINEAR, EXTREME = ("add", "sum", "mean"), ("max", "min")
+LINEAR = ("add", "sum", "mean")
 
 # Features so many times as wide as what they are mapped to take longer to be read than to be multiplied.
 _WIDE = 2
@@ -107,8 +107,8 @@ def aggregate(layer: Any, x: Tensor, edge_index: Tensor, edge_weight: Tensor | N
         with torch.autocast(x.device.type, enabled=False):
             return aggregate(layer, x, edge_index, edge_weight, num_dst)
     kind = layer.aggr
-    if edge_weight is None and _is_sorted_for_it(x, edge_index, "neighbour_max" if kind in EXTREME else "spmm"):
-        found = (_sum_anew if kind in LINEAR else _extreme_anew)(layer, x, edge_index, num_dst)
+    if edge_weight is None:
+        found = convolve_anew(layer, x, edge_index, num_dst)
         if found is not None:
             return found
     if kind in EXTREME:
@@ -126,38 +126,11 @@ def aggregate(layer: Any, x: Tensor, edge_index: Tensor, edge_weight: Tensor | N
     return add_up((graph, graph.weight, None), x)
 
 
-def aggregate_with_root(layer: Any, x: Tensor, edge_index: Tensor, num_dst: int, root: float) -> Tensor | None:
-    """`aggregate` plus `root` times x, where one compiled call does both; else None."""
-    if layer.aggr not in LINEAR or num_dst != x.size(-2) or is_autocast(x):
-        return None
-    return _sum_anew(layer, x, edge_index, num_dst, root) if _is_sorted_for_it(x, edge_index, "spmm") else None
-
-
-def _sum_anew(layer: Any, x: Tensor, edge_index: Tensor, num_dst: int, root: float = 0.0) -> Tensor | None:
-    """The sums or means of edges that are sorted for them alone, None where an id is out of range."""
-    from gnnkit.ops.spmm.numba_edges import edge_sum
-
-    return edge_sum(plain(edge_index), x, num_dst, layer.flow, mean=layer.aggr == "mean", root=root)
-
-
-def _extreme_anew(layer: Any, x: Tensor, edge_index: Tensor, num_dst: int) -> Tensor | None:
-    """The largest or smallest values, as `_sum_anew`."""
-    from gnnkit.ops.neighbour_max.numba_edges import edge_max
-
-    return edge_max(plain(edge_index), x, num_dst, layer.flow, MaxOptions(layer.aggr == "max", True))
-
-
-def _is_sorted_for_it(x: Tensor, edge_index: Tensor, op: str) -> bool:
-    """Whether a few edges are sorted and aggregated in one compiled call: nothing of them is kept."""
-    edges = plain(edge_index)
-    return is_one_pass(edges) and is_sorted_anew(edges) and _is_small(x, edge_index, op)
-
-
 def _extreme(layer: Any, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None, num_dst: int) -> Tensor:
     """The largest (or smallest) of what is heard; edge lists share the gradient and sparse matrices do not, as PyG."""
     if edge_index.layout != torch.strided:
         return neighbour_max(edge_index, x, num_dst=num_dst, reduce=layer.aggr, ties="first")
-    if edge_weight is None and _is_small(x, edge_index, "neighbour_max"):
+    if edge_weight is None and is_small(x, edge_index, "neighbour_max"):
         from gnnkit.ops.neighbour_max.numba_nodes import node_max
 
         graph = _sorted(edge_index, x.size(-2), num_dst, layer.flow)
@@ -165,15 +138,6 @@ def _extreme(layer: Any, x: Tensor, edge_index: Tensor, edge_weight: Tensor | No
             return node_max(graph, x, MaxOptions(layer.aggr == "max", True))
     edges = towards_targets(edge_index, layer.flow)
     return neighbour_max(edges, x, edge_weight, num_dst=num_dst, reduce=layer.aggr)
-
-
-def _is_small(x: Tensor, edge_index: Tensor, op: str) -> bool:
-    """Whether all of it may be one compiled call: a small graph on the CPU, and no wish for another backend."""
-    if is_traced() or x.dim() != 2 or edge_index.size(1) * x.size(1) > MOST_WORK_OF_A_CALL:
-        return False
-    if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64) or not is_one_pass(plain(edge_index)):
-        return False
-    return chosen(op, "cpu", x.dtype, requested_backend(op))[0] == "numba"
 
 
 def _sorted(edge_index: Tensor, num_src: int, num_dst: int, flow: str) -> CompressedGraph:
@@ -266,14 +230,16 @@ def convolve_pair(
             return out + F.linear(target, root_map.weight, bias)  # pyright: ignore
         out = out if bias is None else out + bias  # pyright: ignore
     else:
-        heard = aggregate(layer, source, edge_index, edge_weight, num_dst)
-        direct = is_plain(neighbour_map, biased=True) and _adds_product(neighbour_map.weight, heard)  # pyright: ignore
-        if not direct:
-            out = neighbour_map(heard)
-        else:
-            out = F.linear(heard, neighbour_map.weight, neighbour_map.bias)  # pyright: ignore
-            if target is not None and is_plain(root_map) and _adds_product(out, target):
-                return out.addmm_(target, root_map.weight.t())  # pyright: ignore
+        direct = is_plain(neighbour_map, biased=True) and _adds_product(neighbour_map.weight, source)  # pyright: ignore
+        both = target is source and is_plain(root_map) and _adds_product(root_map.weight, source)  # pyright: ignore
+        if direct and edge_weight is None and (both or target is None):
+            own = root_map.weight if both else None  # pyright: ignore[reportOptionalMemberAccess]
+            found = convolve_anew(layer, source, edge_index, num_dst, neighbour_map.weight, neighbour_map.bias, own)  # pyright: ignore
+            if found is not None:
+                return found
+        out = neighbour_map(aggregate(layer, source, edge_index, edge_weight, num_dst))
+        if direct and target is not None and is_plain(root_map) and _adds_product(out, target):
+            return out.addmm_(target, root_map.weight.t())  # pyright: ignore
     return out if target is None or root_map is None else out + root_map(target)
 
 

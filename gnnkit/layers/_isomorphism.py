@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.typing import OptPairTensor
 
-from gnnkit.layers._aggregate import aggregate, aggregate_with_root
+from gnnkit.layers._aggregate import LINEAR, aggregate
+from gnnkit.layers._anew import convolve_anew
+from gnnkit.layers._linear import is_autocast, is_plain
 from gnnkit.ops.tracing import is_traced
 
 
@@ -25,14 +27,19 @@ def add_root(layer: Any, out: Tensor, own: Tensor | None) -> Tensor:
     return out + factor * own
 
 
-def sum_with_root(layer: Any, x: Tensor, own: Tensor | None, edge_index: Tensor, num_dst: int) -> Tensor:
-    """The sum of the neighbours, plus 1 + eps times one's own."""
+def map_sum_with_root(
+    layer: Any, x: Tensor, own: Tensor | None, edge_index: Tensor, num_dst: int, first: Any = None
+) -> tuple[Tensor, bool]:
+    """The sum of the neighbours, plus 1 + eps times one's own; and whether it went through the map `first` already."""
     eps = layer.eps
-    if own is x and not eps.requires_grad and eps.dtype == x.dtype and eps.device.type == "cpu" and not is_traced():
-        found = aggregate_with_root(layer, x, edge_index, num_dst, 1.0 + eps.item())
+    fixed = not eps.requires_grad and eps.dtype == x.dtype and eps.device.type == "cpu" and not is_traced()
+    if own is x and fixed and layer.aggr in LINEAR and not is_autocast(x):
+        mapped = is_plain(first, biased=True) and first.weight.dtype == x.dtype
+        maps = (first.weight, first.bias) if mapped else ()
+        found = convolve_anew(layer, x, edge_index, num_dst, *maps, root=1.0 + eps.item())
         if found is not None:
-            return found
-    return add_root(layer, aggregate(layer, x, edge_index, None, num_dst), own)
+            return found, mapped
+    return add_root(layer, aggregate(layer, x, edge_index, None, num_dst), own), False
 
 
 def check_widths(pair: OptPairTensor, first: nn.Module | None) -> None:

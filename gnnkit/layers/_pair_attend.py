@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import nullcontext
+from functools import cache
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import Parameter
 
 from gnnkit.layers._attend import static_loops, with_loop_features, with_loops
-from gnnkit.layers._fused import runs_fused, towards_targets
+from gnnkit.layers._fused import MOST_WORK_OF_A_CALL, chosen, runs_fused, towards_targets
 from gnnkit.layers._linear import is_autocast, is_plain
-from gnnkit.ops import dot_attention, dynamic_attention
+from gnnkit.ops import CompressedGraph, dot_attention, dynamic_attention
+from gnnkit.ops.dispatch import requested_backend
+from gnnkit.ops.pair_attention.options import PairInputs, PairOptions
 from gnnkit.ops.tracing import is_traced
 
 
@@ -27,6 +32,10 @@ def attend_dynamically(layer: Any, source: Tensor, target: Tensor, edge_index: T
     """A `GATv2Layer`'s sums `[N_dst, K, C]`, from the mapped features of sources and targets."""
     num_loops = min(source.size(0), target.size(0)) if layer.add_self_loops else None
     graph, edge_attr, spare = _edges(layer, source, target, edge_index, edge_attr, num_loops)
+    att = layer.att.squeeze(0)
+    if edge_attr is None and _is_small(graph, source, target, att):
+        options = PairOptions.draw(layer.negative_slope, layer.dropout, layer.training, source.device)
+        return _node_pairs()(graph, PairInputs(target, source, None, att, None, None), options)
     if spare:
         target = F.pad(target, (0, 0, 0, 0, 0, 1))
     with _without_autocast(source):
@@ -34,7 +43,7 @@ def attend_dynamically(layer: Any, source: Tensor, target: Tensor, edge_index: T
             graph,
             source,
             target,
-            layer.att.squeeze(0),
+            att,
             edge_attr,
             _edge_map(layer, edge_attr),
             negative_slope=layer.negative_slope,
@@ -49,6 +58,10 @@ def attend_by_products(
 ) -> Tensor:
     """A `TransformerLayer`'s sums `[N_dst, K, C]`."""
     graph, edge_attr, _ = _edges(layer, key, query, edge_index, edge_attr, None)
+    if edge_attr is None and _is_small(graph, key, query, value):
+        factor = 1 / math.sqrt(layer.out_channels)
+        options = PairOptions.draw(0.0, layer.dropout, layer.training, key.device, factor=factor)
+        return _node_pairs()(graph, PairInputs(query, key, value, None, None, None), options)
     with _without_autocast(key):
         return dot_attention(
             graph,
@@ -96,6 +109,28 @@ def _edges(
     if edge_attr is not None and num_loops is not None:
         edge_attr = with_loop_features(layer, edge_index, edge_attr, num_loops)
     return graph, edge_attr, False
+
+
+def _is_small(graph: Any, x: Tensor, *others: Tensor) -> bool:
+    """Whether all that the op would look at is so, on a graph whose step is made of calls and not of numbers."""
+    if not isinstance(graph, CompressedGraph):  # traced
+        return False
+    kind = x.dtype
+    if kind not in (torch.float32, torch.float64) or x.device.type != "cpu" or graph.device.type != "cpu":
+        return False
+    for other in others:
+        if type(other) not in (Tensor, Parameter) or other.dtype != kind or other.device != x.device:
+            return False
+    if graph.num_edges * x.size(1) * x.size(2) > MOST_WORK_OF_A_CALL or graph.col.dtype != torch.int32:
+        return False
+    return chosen("pair_attention", "cpu", kind, requested_backend("pair_attention"))[0] == "numba"
+
+
+@cache
+def _node_pairs() -> Any:
+    from gnnkit.ops.pair_attention.numba_nodes import node_pairs
+
+    return node_pairs
 
 
 def _edge_map(layer: Any, edge_attr: Tensor | None) -> Tensor | None:

@@ -12,7 +12,7 @@ from torch_geometric.typing import Adj, OptPairTensor, Size
 
 from gnnkit.layers._aggregate import aggregates_fused, check_ids, check_pair_call, maps_first
 from gnnkit.layers._fused import has_own_hooks
-from gnnkit.layers._isomorphism import check_widths, first_map, sum_with_root
+from gnnkit.layers._isomorphism import check_widths, first_map, map_sum_with_root
 
 __all__ = ["GINLayer"]
 
@@ -84,11 +84,15 @@ class GINLayer(GINConv):
     def _fused(self, pair: OptPairTensor, edge_index: Tensor, num_dst: int, first: nn.Module | None) -> Tensor:
         source, target = pair
         if first is None or not maps_first(self, source, None, first):
-            return self.nn(sum_with_root(self, source, target, edge_index, num_dst))
+            out, is_mapped = map_sum_with_root(self, source, target, edge_index, num_dst, first)
+            return self._rest(out) if is_mapped else self.nn(out)
         h = F.linear(source, first.weight)  # pyright: ignore[reportArgumentType]
         own = h if target is source else None if target is None else F.linear(target, first.weight)  # pyright: ignore
-        out = sum_with_root(self, h, own, edge_index, num_dst)
-        out = out if first.bias is None else out + first.bias  # pyright: ignore[reportOperatorIssue]
+        out, _ = map_sum_with_root(self, h, own, edge_index, num_dst)
+        return self._rest(out if first.bias is None else out + first.bias)  # pyright: ignore[reportOperatorIssue]
+
+    def _rest(self, out: Tensor) -> Tensor:
+        """What the network does after its first map."""
         for part in islice(self.nn._modules.values(), 1, None):  # pyright: ignore[reportFunctionMemberAccess]
             out = part(out)
         return out

@@ -67,7 +67,7 @@ def run_chunks(kernel: Callable[..., Any], chunks: Sequence[tuple[int, ...]], *a
 
     Which thread takes which chunk is left open: a result that must be the same each time depends on the chunk alone.
     """
-    threads = min(num_threads(), len(chunks))
+    threads = min(num_threads(), len(chunks)) if len(chunks) > 1 else 1
     if threads <= 1:
         for chunk in chunks:
             kernel(*chunk, *arguments)

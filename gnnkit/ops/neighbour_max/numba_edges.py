@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from numba import carray  # pyright: ignore[reportPrivateImportUsage]
@@ -15,12 +15,11 @@ from gnnkit.ops.kernels.llvm import float32s, float64s, int32s
 from gnnkit.ops.neighbour_max.numba import max_kernels
 from gnnkit.ops.neighbour_max.numba_nodes import backward_kernel
 from gnnkit.ops.neighbour_max.options import MaxInputs, MaxOptions
-from gnnkit.ops.neighbour_max.torch import again
+from gnnkit.ops.neighbour_max.torch import neighbour_max as native_max
 from gnnkit.ops.structure.graph import CompressedGraph
 from gnnkit.ops.structure.numba_build import ends, graph_pass
-from gnnkit.ops.tracing import is_batched
 
-__all__ = ["edge_max"]
+__all__ = ["SortedMax", "edge_max"]
 
 
 @cache
@@ -45,8 +44,8 @@ def _kernel(wide: bool, double: bool, options: MaxOptions) -> Callable[..., bool
     return forward
 
 
-class _Sorted(NamedTuple):
-    """The graph as the kernel sorted it, its sizes and the options."""
+class SortedMax(NamedTuple):
+    """The graph as the kernel sorted it, the places that were taken, and what goes back."""
 
     room: Tensor
     edges: int
@@ -54,9 +53,27 @@ class _Sorted(NamedTuple):
     num_dst: int
     options: MaxOptions
 
+    def back(self, grad: Tensor, x: Tensor, out: Tensor) -> Tensor:
+        """The gradient of the features."""
+        x, grad, start = x.detach().contiguous(), grad.contiguous(), self.room.data_ptr()
+        grad_x = torch.empty_like(x)
+        backward_kernel(x.dtype == torch.float64, self.options)(
+            self.nodes, self.num_dst, self.edges, x.size(1), start, start + 4 * (self.num_dst + 1), x.data_ptr(),
+            out.data_ptr(), start + 4 * (self.num_dst + 1 + self.edges), grad.data_ptr(), grad_x.data_ptr(),
+        )  # fmt: skip
+        return grad_x
 
-def edge_max(edges: Tensor, x: Tensor, num_dst: int, flow: str, options: MaxOptions) -> Tensor | None:
-    """The largest values of the senders `[M, C]`.
+    def again(self, x: Tensor) -> Tensor:
+        """The values once more, to be differentiated to any order."""
+        first, edges = self.num_dst + 1, self.edges
+        rowptr, col = self.room[:first], self.room[first : first + edges]
+        return native_max(MaxInputs(x, None), CompressedGraph(self.nodes, self.num_dst, rowptr, col), self.options)
+
+
+def edge_max(
+    edges: Tensor, x: Tensor, num_dst: int, flow: str, options: MaxOptions
+) -> tuple[Tensor, SortedMax] | None:
+    """The largest values of the senders `[M, C]`; no derivative is recorded.
 
     Args:
         edges: `[2, E]`, int64 or int32, in main memory.
@@ -66,42 +83,15 @@ def edge_max(edges: Tensor, x: Tensor, num_dst: int, flow: str, options: MaxOpti
         options: See the front.
 
     Returns:
-        The values, None where an id is out of range.
+        The values, and what goes back (only where `options` keep it); None where an id is out of range.
     """
-    values, keep = x.contiguous(), x.requires_grad and torch.is_grad_enabled()
-    (nodes, channels), count = values.shape, edges.size(1)
-    room = torch.empty(num_dst + 1 + count + num_dst * channels * keep, dtype=torch.int32)
-    out = values.new_empty(num_dst, channels)
-    options = options._replace(keep=keep)
-    start = room.data_ptr()
+    x = x.contiguous()
+    (nodes, channels), count = x.shape, edges.size(1)
+    room = torch.empty(num_dst + 1 + count + num_dst * channels * options.keep, dtype=torch.int32)
+    out, start = x.new_empty(num_dst, channels), room.data_ptr()
     if not _kernel(edges.dtype == torch.int64, x.dtype == torch.float64, options)(
-        *ends(edges, flow), count, nodes, num_dst, channels, start, values.data_ptr(), out.data_ptr(),
+        *ends(edges, flow), count, nodes, num_dst, channels, start, x.data_ptr(), out.data_ptr(),
         start + 4 * (num_dst + 1 + count),
     ):  # fmt: skip
         return None
-    if not keep:
-        return out
-    return _EdgeMax.apply(x, [out], _Sorted(room, count, nodes, num_dst, options))  # pyright: ignore
-
-
-class _EdgeMax(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, found: list[Tensor], made: _Sorted) -> Tensor:
-        ctx.made = made
-        ctx.save_for_backward(x, *found)
-        return found.pop()
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        (x, out), (room, edges, nodes, num_dst, options) = ctx.saved_tensors, ctx.made
-        if torch.is_grad_enabled() or is_batched(grad, x):
-            rowptr, col, _ = room.split_with_sizes([num_dst + 1, edges, room.numel() - num_dst - 1 - edges])
-            graph = CompressedGraph(nodes, num_dst, rowptr, col)
-            return again(grad, MaxInputs(x, None), (True, False), graph, options)[0], None, None
-        values, grad = x.detach().contiguous(), grad.contiguous()
-        grad_x, start = torch.empty_like(values), room.data_ptr()
-        backward_kernel(x.dtype == torch.float64, options)(
-            nodes, num_dst, edges, values.size(1), start, start + 4 * (num_dst + 1), values.data_ptr(), out.data_ptr(),
-            start + 4 * (num_dst + 1 + edges), grad.data_ptr(), grad_x.data_ptr(),
-        )  # fmt: skip
-        return grad_x, None, None
+    return out, SortedMax(room, count, nodes, num_dst, options)

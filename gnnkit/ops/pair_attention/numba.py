@@ -18,14 +18,14 @@ from gnnkit.ops.pair_attention.torch import pair_attention_backward
 from gnnkit.ops.structure.chunks import graph_chunks
 from gnnkit.ops.structure.graph import CompressedGraph
 
-__all__ = ["backward", "forward", "pair_attention"]
+__all__ = ["FEWEST_CHANNELS", "backward", "forward", "pair_attention"]
 
 # Numbers that are read of all edges' ends.
 _MOST_OF_ONE_CHUNK = 1_000_000
 # Rows in so many chunks at most have gradients of `att` and `edge_map` of their own.
 _MOST_SHARES = 32
 # A molecule or two is not worth a compilation of its own.
-_FEWEST_CHANNELS = 8
+FEWEST_CHANNELS = 8
 
 
 def _address(tensor: Tensor | None) -> int:
@@ -59,7 +59,7 @@ class _Call:
         self.sizes = (heads, channels, features, graph.num_edges, graph.num_dst, graph.num_src)
         self.is_dot, self.width = inputs.att is None, heads * channels
         self.row = heads * inputs.query.size(2)
-        known = constants(graph.num_edges, heads, channels, _FEWEST_CHANNELS)
+        known = constants(graph.num_edges, heads, channels, FEWEST_CHANNELS)
         self.kind = (real == torch.float64, graph.col.dtype == torch.int64, self.is_dot, *known)
         slope, factor = float(options.negative_slope), float(options.factor)
         dropout = (0, 0, 0, 1.0) if options.seed is None else (*options.words, options.threshold, float(options.scale))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from numba import carray  # pyright: ignore[reportPrivateImportUsage]
@@ -13,12 +13,11 @@ from torch import Tensor
 from gnnkit.ops.kernels.cache import compiled
 from gnnkit.ops.kernels.llvm import float32s, float64s, int32s
 from gnnkit.ops.spmm.numba import gather_kernels
-from gnnkit.ops.spmm.numba_nodes import sum_back
+from gnnkit.ops.spmm.numba_nodes import node_sum
 from gnnkit.ops.structure.graph import CompressedGraph
 from gnnkit.ops.structure.numba_build import ends, graph_pass
-from gnnkit.ops.tracing import is_batched
 
-__all__ = ["edge_sum"]
+__all__ = ["SortedSum", "edge_sum"]
 
 
 @cache
@@ -58,8 +57,8 @@ def _kernels(wide: bool, double: bool) -> tuple[Callable[..., bool], Callable[..
     return forward, backward
 
 
-class _Sorted(NamedTuple):
-    """The sorted graph as the kernels wrote it, and what they are called with."""
+class SortedSum(NamedTuple):
+    """The sorted graph as the kernel wrote it, and what goes back over it."""
 
     room: Tensor
     kernel: Callable[..., None]
@@ -68,65 +67,53 @@ class _Sorted(NamedTuple):
     num_dst: int
     root: float
 
-    def graph(self, dtype: torch.dtype) -> CompressedGraph:
-        """What the kernels read, as a graph."""
-        edges, words = self.edges, torch.empty((), dtype=dtype).element_size() // 4
+    def back(self, grad: Tensor, x: Tensor, out: Tensor) -> Tensor:
+        """The gradient of the features."""
+        grad = grad.contiguous()
+        grad_x = grad.new_empty(self.nodes, grad.size(1))
+        self.kernel(
+            self.edges, self.nodes, self.num_dst, grad.size(1), self.root, self.room.data_ptr(), grad.data_ptr(),
+            grad_x.data_ptr(),
+        )  # fmt: skip
+        return grad_x
+
+    def again(self, x: Tensor) -> Tensor:
+        """The sums once more, to be differentiated to any order."""
+        edges, words = self.edges, x.element_size() // 4
         sizes = [words * edges, words * edges, self.num_dst + 1, edges, self.nodes + 1, edges]
         weight, weight_t, rowptr, col, colptr, row = self.room.split_with_sizes(sizes)
-        graph = CompressedGraph(self.nodes, self.num_dst, rowptr, col, None, weight.view(dtype))
+        graph = CompressedGraph(self.nodes, self.num_dst, rowptr, col, None, weight.view(x.dtype))
         graph.__dict__["_outgoing"] = (colptr, row, None)
-        graph.__dict__["weight_t"] = weight_t.view(dtype)
-        return graph
+        graph.__dict__["weight_t"] = weight_t.view(x.dtype)
+        out = node_sum(graph, x)
+        return out + self.root * x if self.root else out
 
 
 def edge_sum(
-    edges: Tensor, x: Tensor, num_dst: int, flow: str, *, mean: bool = False, root: float = 0.0
-) -> Tensor | None:
-    """The sums (or means) over senders `[M, C]`, plus `root` times a node's own features.
+    edges: Tensor, x: Tensor, num_dst: int, flow: str, *, back: bool, mean: bool = False, root: float = 0.0
+) -> tuple[Tensor, SortedSum] | None:
+    """The sums (or means) over senders `[M, C]`, plus `root` times a node's own features; no derivative is recorded.
 
     Args:
         edges: `[2, E]`, int64 or int32, in main memory.
         x: `[N, C]`, float32 or float64.
         num_dst: M; with a `root` it is N.
         flow: As in PyG: which row of `edges` sends.
+        back: Whether x has a gradient.
         mean: Whether to divide by the number of the target's edges.
         root: The weight of the node itself.
 
     Returns:
-        The sums, None where an id is out of range.
+        The sums, and what goes back (only where it is asked for); None where an id is out of range.
     """
     x = x.contiguous()
-    (nodes, channels), count = x.shape, edges.size(1)
-    double, both = x.dtype == torch.float64, x.requires_grad and torch.is_grad_enabled()
-    words = num_dst + 1 + count + (1 + both) * count * (1 + double) + both * (nodes + 1 + count)
+    (nodes, channels), count, double = x.shape, edges.size(1), x.dtype == torch.float64
+    words = num_dst + 1 + count + (1 + back) * count * (1 + double) + back * (nodes + 1 + count)
     room, out = torch.empty(words, dtype=torch.int32), x.new_empty(num_dst, channels)
     forward, backward = _kernels(edges.dtype == torch.int64, double)
     if not forward(
-        *ends(edges, flow), count, nodes, num_dst, channels, both, mean, root, room.data_ptr(), x.data_ptr(),
+        *ends(edges, flow), count, nodes, num_dst, channels, back, mean, root, room.data_ptr(), x.data_ptr(),
         out.data_ptr(),
     ):  # fmt: skip
         return None
-    if not both:
-        return out
-    return _EdgeSum.apply(x, [out], _Sorted(room, backward, count, nodes, num_dst, root))  # pyright: ignore
-
-
-class _EdgeSum(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, found: list[Tensor], made: _Sorted) -> Tensor:
-        ctx.made = made
-        return found.pop()
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        made = ctx.made
-        if torch.is_grad_enabled() or is_batched(grad):
-            back = sum_back(made.graph(grad.dtype), grad, True)
-            return back + made.root * grad if made.root else back, None, None
-        grad = grad.contiguous()
-        grad_x = grad.new_empty(made.nodes, grad.size(1))
-        made.kernel(
-            made.edges, made.nodes, made.num_dst, grad.size(1), made.root, made.room.data_ptr(), grad.data_ptr(),
-            grad_x.data_ptr(),
-        )  # fmt: skip
-        return grad_x, None, None
+    return out, SortedSum(room, backward, count, nodes, num_dst, root)

@@ -18,7 +18,7 @@ from gnnkit.ops.structure.edges import EdgeList
 from gnnkit.ops.structure.graph import CompressedGraph
 from gnnkit.ops.tracing import is_batched
 
-__all__ = ["node_sum", "sum_back"]
+__all__ = ["node_sum"]
 
 
 @cache
@@ -77,11 +77,11 @@ class _NodeSum(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         if torch.is_grad_enabled() or is_batched(grad):
-            return None, sum_back(ctx.graph, grad, not ctx.outgoing), None
+            return None, _sum_back(ctx.graph, grad, not ctx.outgoing), None
         return None, _add_up(ctx.graph, grad, not ctx.outgoing), None
 
 
-def sum_back(graph: CompressedGraph, grad: Tensor, outgoing: bool) -> Tensor:
+def _sum_back(graph: CompressedGraph, grad: Tensor, outgoing: bool) -> Tensor:
     """The sum over outgoing (or incoming) edges where its derivative is asked for, or many are summed at once."""
     if is_batched(grad):
         edges = graph.edge_index.flip(0) if outgoing else graph.edge_index
