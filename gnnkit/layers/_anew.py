@@ -73,9 +73,7 @@ def convolve_anew(
     return _Convolution.apply(found, x, weight, bias, own_weight)  # pyright: ignore[reportReturnType]
 
 
-def _mapped(
-    heard: Tensor, x: Tensor, weight: Tensor | None, bias: Tensor | None, own_weight: Tensor | None
-) -> Tensor:
+def _mapped(heard: Tensor, x: Tensor, weight: Tensor | None, bias: Tensor | None, own_weight: Tensor | None) -> Tensor:
     if weight is None:
         return heard
     out = F.linear(heard, weight, bias)

@@ -136,7 +136,7 @@ def max_kernels(double: bool, weighted: bool, largest: bool, shared: bool, keep:
                             above_all, at + c, sums,
                         )  # fmt: skip
                         c += lanes
-                for c in range(c, stop):
+                for c in range(c, stop):  # noqa: B020
                     place, above = kept[at + c], above_all[at + c]
                     if place >= 0:
                         j = base + np.intp(neighbours[place]) * channels + c
