@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch_geometric import EdgeIndex
 
 from gnnkit.layers._anew import EXTREME, convolve_anew, is_small
-from gnnkit.layers._checks import check_features, check_graph_input, check_weighted_graph
+from gnnkit.layers._checks import check_features, check_graph_input, check_weighted_graph, for_steps
 from gnnkit.layers._fused import add_up, runs_fused, towards_targets
 from gnnkit.layers._linear import is_autocast, is_plain
 from gnnkit.ops import CompressedGraph, neighbour_max, remember, spmm
@@ -59,7 +59,8 @@ def check_pair_call(
     else:
         raise ValueError(f"x must be a tensor [N, F] or a pair of tensors (sources, targets), got {type(x).__name__}")
     source, target = pair
-    num_dst = source.size(-2) if target is None else target.size(-2)
+    axis = layer.node_dim  # -2, unless somebody wants the steps on another
+    num_dst = source.size(axis) if target is None else target.size(axis)
     is_sparse = isinstance(edge_index, Tensor) and edge_index.layout != torch.strided
     if target is None and size is not None:
         num_dst = size[1]
@@ -70,7 +71,7 @@ def check_pair_call(
         num_dst = num_dst if says is None else says
     if is_sparse and source.dim() != 2:
         raise ValueError(f"x must have shape [N, F] beside a sparse adj_t, got {list(source.shape)}; use an edge list")
-    sizes = _sizes(source.size(-2), num_dst, layer.flow)
+    sizes = _sizes(source.size(axis), num_dst, layer.flow)
     edge_index, edge_weight = check_weighted_graph(edge_index, edge_weight, sizes, normalize=False, ids=False)
     return pair, edge_index, edge_weight, num_dst
 
@@ -89,9 +90,10 @@ def aggregates_fused(
     return runs_fused(layer, edge_index, source, target, edge_weight, aggregations=(*LINEAR, *EXTREME))
 
 
-def check_ids(edge_index: Tensor, pair: Pair, num_dst: int, flow: str) -> None:
-    """Check the node ids of a graph, where no op does it."""
-    check_graph_input(edge_index, _sizes(pair[0].size(-2), num_dst, flow))
+def check_ids(layer: Any, edge_index: Tensor, pair: Pair, num_dst: int) -> Tensor:
+    """Check the node ids of a graph, where no op does it, and bring it into the form that the steps take."""
+    check_graph_input(edge_index, _sizes(pair[0].size(layer.node_dim), num_dst, layer.flow))
+    return for_steps(edge_index)
 
 
 def _sizes(senders: int, receivers: int, flow: str) -> tuple[int, int]:

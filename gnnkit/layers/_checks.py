@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
+from torch_geometric import EdgeIndex
 from torch_geometric.nn.dense.linear import Linear, is_uninitialized_parameter
 from torch_geometric.typing import OptPairTensor
 from torch_geometric.utils import is_torch_sparse_tensor
@@ -63,6 +64,11 @@ def check_graph_input(edge_index: Tensor, num_nodes: tuple[int, int], *, ids: bo
         check_adj_t(edge_index, num_nodes)
         return edge_index.values().size(0) if edge_index.layout == torch.sparse_csr else edge_index._nnz()
     return check_edge_index(edge_index, num_nodes, ids=ids).size(1)
+
+
+def for_steps(edge_index: Tensor) -> Tensor:
+    """A graph as PyG's steps take it: with ids of int64, for those of int32 give torch's scatters wrong gradients."""
+    return edge_index.long() if edge_index.layout == torch.strided else edge_index
 
 
 def check_weighted_graph(
@@ -174,6 +180,9 @@ def check_attention_call(
         raise ValueError(
             "x[1] must be a tensor of node features [N, F], got NoneType: the targets' features are needed"
         )
+    if size is None and not layer.add_self_loops and isinstance(edge_index, EdgeIndex) and not isinstance(x, Tensor):
+        says = edge_index.sparse_size()
+        size = says if len(x) == 2 and x[1] is None and None not in says and not reversed_flow else None
     senders, receivers = _check_senders_and_receivers(x, maps or linear_maps(layer), size)
     sizes = (receivers, senders) if reversed_flow else (senders, receivers)
     num_edges = check_graph_input(edge_index, sizes, ids=False)  # see `check_attention_ids`

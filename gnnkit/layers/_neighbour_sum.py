@@ -8,7 +8,7 @@ from torch_geometric.nn import MessagePassing
 from torch_geometric.typing import Adj
 from torch_geometric.utils import spmm
 
-from gnnkit.layers._checks import check_graph_input
+from gnnkit.layers._checks import check_graph_input, for_steps
 from gnnkit.layers._fused import normalise_once
 
 
@@ -37,11 +37,12 @@ class NeighbourSumLayer(MessagePassing):
     _cached_edge_index: typing.Optional[typing.Tuple[Tensor, typing.Optional[Tensor]]]  # noqa: UP006, UP045
 
     def _prepare_graph(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Add self-loops and normalise, once for all where the layer is cached."""
+        """Add self-loops and normalise for the steps, once for all where the layer is cached."""
         if self.normalize and self._cached_edge_index is not None:
             return self._cached_edge_index
         num_nodes = x.size(self.node_dim)
         check_graph_input(edge_index, (num_nodes, num_nodes))
+        edge_index = for_steps(edge_index)
         if not self.normalize:
             return edge_index, edge_weight
         graph = normalise_once(self, edge_index, edge_weight, num_nodes, x.dtype)

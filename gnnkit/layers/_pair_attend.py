@@ -62,17 +62,22 @@ def attend_by_products(
         factor = 1 / math.sqrt(layer.out_channels)
         options = PairOptions.draw(0.0, layer.dropout, layer.training, key.device, factor=factor)
         return _node_pairs()(graph, PairInputs(query, key, value, None, None, None), options)
+    edges = _of_type(key, edge_attr, _edge_map(layer, edge_attr))
     with _without_autocast(key):
         return dot_attention(
             graph,
             query,
             key,
             value,
-            edge_attr,
-            _edge_map(layer, edge_attr),
+            *edges,
             dropout=layer.dropout,
             training=layer.training,
         )
+
+
+def _of_type(x: Tensor, *parts: Tensor | None) -> list[Tensor | None]:
+    """What goes through the edges' map, under autocast in the type that the other maps have given."""
+    return [part if part is None or not is_autocast(x) else part.to(x.dtype) for part in parts]
 
 
 def _edges(

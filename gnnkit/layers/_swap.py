@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch_geometric.nn import MessagePassing
 from torch_geometric.nn.dense import linear
 
 import gnnkit.layers
-from gnnkit.layers._linear import Linear, take_sparse_features
+from gnnkit.layers._linear import Linear
 
 # What `MessagePassing` finds out about the hooks of a class when a layer of it is made.
 _INSPECTED = ("inspector", "_user_args", "_fused_user_args", "_edge_user_args")
@@ -19,6 +20,7 @@ _INSPECTED = ("inspector", "_user_args", "_fused_user_args", "_edge_user_args")
 _OWN = ("_own_hooks", "_sorted_graph")
 
 _MARK = "_accelerated"
+_MAP_MARK = "_was_pyg"  # of a linear map that the user did not make gnnkit's
 
 
 @cache
@@ -41,10 +43,10 @@ def is_accelerated(layer: nn.Module) -> bool:
 def to_gnnkit(layer: nn.Module) -> None:
     """Make a layer of PyG's its counterpart: parameters, hooks and flags are left where they are."""
     _become(layer, counterparts()[type(layer)])
-    take_sparse_features(layer)
-    for part in layer.children():
-        if isinstance(part, nn.ModuleList):
-            take_sparse_features(part)
+    for part in _maps(layer):
+        if type(part) is linear.Linear:
+            part.__class__ = Linear
+            vars(part)[_MAP_MARK] = True
     layer._own_hooks = False  # pyright: ignore[reportArgumentType]
     vars(layer)[_MARK] = True
 
@@ -52,11 +54,17 @@ def to_gnnkit(layer: nn.Module) -> None:
 def to_pyg(layer: nn.Module) -> None:
     """Undo `to_gnnkit`."""
     _become(layer, next(theirs for theirs, ours in counterparts().items() if ours is type(layer)))
-    for part in layer.modules():
-        if type(part) is Linear:
+    for part in _maps(layer):
+        if vars(part).pop(_MAP_MARK, False) and type(part) is Linear:
             part.__class__ = linear.Linear  # pyright: ignore[reportAttributeAccessIssue]
     for name in (*_OWN, _MARK):
         vars(layer).pop(name, None)
+
+
+def _maps(layer: nn.Module) -> Iterator[nn.Module]:
+    """The parts of a layer that may be its linear maps."""
+    for part in layer.children():
+        yield from part.children() if isinstance(part, nn.ModuleList) else (part,)
 
 
 def _become(layer: nn.Module, kind: type[nn.Module]) -> None:

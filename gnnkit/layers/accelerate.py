@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from torch import nn
@@ -30,6 +31,9 @@ def accelerate(model: nn.Module, example: Any = None) -> Acceleration:
     gradients, caches and the random numbers are then as before. The call itself is one that PyG's own lazy layers take
     their widths from.
 
+    A layer of gnnkit's may keep its input for the backward pass where PyG's does not. A model that afterwards writes
+    into that input (`h += conv(h)`) is left as it is with an example; without one torch's error says so in training.
+
     Args:
         model: The model; a layer by itself will do.
         example: Input of a typical size: a tuple of the model's arguments, or a dict of them by name, or its only
@@ -51,8 +55,7 @@ def accelerate(model: nn.Module, example: Any = None) -> Acceleration:
         >>> decelerate(model)
         2
     """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model is a {type(model).__name__}: accelerate takes a torch.nn.Module")
+    _check_model(model, "accelerate")
     layers = {name: module for name, module in model.named_modules() if isinstance(module, MessagePassing)}
     reasons = {name: reason for name, layer in layers.items() if (reason := _against(layer))}
     chosen = {name: layer for name, layer in layers.items() if name not in reasons}
@@ -80,11 +83,20 @@ def decelerate(model: nn.Module) -> int:
 
     Returns:
         How many layers there were.
+
+    Raises:
+        TypeError: `model` is no module.
     """
+    _check_model(model, "decelerate")
     layers = [module for module in model.modules() if is_accelerated(module)]
     for layer in layers:
         to_pyg(layer)
     return len(layers)
+
+
+def _check_model(model: object, name: str) -> None:
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model is a {type(model).__name__}: {name} takes a torch.nn.Module")
 
 
 def _names(kind: type[nn.Module]) -> tuple[str, str]:
@@ -137,29 +149,39 @@ def _try(
                 reasons[name] = reason
                 ratios.pop(name, None)
         kept = [layer for name, layer in layers.items() if name not in reasons]
-        _swap(kept, to_gnnkit)
-        apart = difference(run(), before)
-        if apart > _trial.tolerance(before):
+        try:
+            reason, ratio = _stands_as_a_whole(kept, run, before)
+        except BaseException:
+            _swap(kept, to_pyg)
+            raise
+        if reason:
             _swap(kept, to_pyg)
             for name in set(layers) - set(reasons):
-                reasons[name] = f"the whole model's outputs or gradients would be {apart:.1e} apart"
+                reasons[name] = reason
                 ratios.pop(name, None)
-            return None
-        if not kept:
-            return None
+        return ratio
 
-        slow, fast = _trial.seconds(
-            [(lambda: _swap(kept, to_pyg), run), (lambda: _swap(kept, to_gnnkit), run)], _trial.device_of(before)
-        )
-        if fast > SLOWER * slow:
-            _swap(kept, to_pyg)
-            for name in set(layers) - set(reasons):
-                reasons[name] = f"the whole model would be slower ({fast * 1e3:.2f} ms, PyG's {slow * 1e3:.2f} ms)"
-                ratios.pop(name, None)
-            return None
-        return slow / fast
+
+def _stands_as_a_whole(kept: list[Any], run: Callable[[], list[Any]], before: list[Any]) -> tuple[str, float | None]:
+    """Why the model is to stay as it is with these layers swapped (empty for nothing), and how much faster it is."""
+    _swap(kept, to_gnnkit)
+    try:
+        apart = difference(run(), before)
+    except Exception as error:  # a model that writes into what it gave a layer, say
+        return f"the whole model says: {str(error).partition(chr(10))[0]}", None
+    if apart > _trial.tolerance(before):
+        return f"the whole model's outputs or gradients would be {apart:.1e} apart", None
+    if not kept:
+        return "", None
+    sides: list[_trial.Side] = [(lambda: _swap(kept, to_pyg), run), (lambda: _swap(kept, to_gnnkit), run)]
+    slow, fast = _trial.seconds(sides, _trial.device_of(before))
+    if fast > SLOWER * slow:
+        return f"the whole model would be slower ({fast * 1e3:.2f} ms, PyG's {slow * 1e3:.2f} ms)", None
+    return "", slow / fast
 
 
 def _swap(layers: list[Any], way: Any) -> None:
+    """Take layers one way, those of them that have not gone it."""
     for layer in layers:
-        way(layer)
+        if is_accelerated(layer) != (way is to_gnnkit):
+            way(layer)

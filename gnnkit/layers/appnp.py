@@ -89,10 +89,9 @@ class APPNPLayer(NeighbourSumLayer, APPNP):
             )
             drops = self.dropout > 0 and self.training
             if not drops and self.node_dim in (-2, x.dim() - 2) and runs_fused(self, edge_index, x, edge_weight):  # pyright: ignore
-                graph, h = prepare(self, x, edge_index, edge_weight), x  # pyright: ignore[reportArgumentType]
+                graph, start = prepare(self, x, edge_index, edge_weight), self.alpha * x  # pyright: ignore[reportArgumentType]
                 for _ in range(self.K):
-                    x = add_up(graph, x)
-                    x = torch.lerp(x, h, self.alpha) if x.dtype == h.dtype else (1 - self.alpha) * x + self.alpha * h
+                    x = torch.add(start, add_up(graph, x), alpha=1 - self.alpha)
                 return x
             edge_index, edge_weight = self._prepare_graph(x, edge_index, edge_weight)  # pyright: ignore
         h = x

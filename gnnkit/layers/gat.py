@@ -9,7 +9,13 @@ from torch_geometric.typing import OptPairTensor, Size
 from torch_geometric.utils.sparse import set_sparse_value
 
 from gnnkit.layers._attend import attend, attends_fused, replace_loops, scores_of_nodes
-from gnnkit.layers._checks import check_attention_call, check_attention_settings, linear_maps, refuse_torchscript
+from gnnkit.layers._checks import (
+    check_attention_call,
+    check_attention_settings,
+    for_steps,
+    linear_maps,
+    refuse_torchscript,
+)
 from gnnkit.layers._fused import has_own_hooks
 from gnnkit.layers._linear import take_sparse_features
 
@@ -116,7 +122,7 @@ class GATLayer(GATConv):
             if not return_attention_weights:
                 return out
         alpha = scores_of_nodes(self, h, edge_index, size)
-        edge_index, edge_attr = self._prepare_graph(h, edge_index, edge_attr, size)
+        edge_index, edge_attr = self._prepare_graph(h, for_steps(edge_index), edge_attr, size)
         # edge_updater_type: (alpha: typing.Tuple[Tensor, typing.Optional[Tensor]], edge_attr: typing.Optional[Tensor])
         alpha = self.edge_updater(edge_index, alpha=alpha, edge_attr=edge_attr, size=size)
         # propagate_type: (x: typing.Tuple[Tensor, typing.Optional[Tensor]], alpha: Tensor)

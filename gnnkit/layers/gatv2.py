@@ -13,6 +13,7 @@ from gnnkit.layers._checks import (
     check_attention_call,
     check_attention_settings,
     check_pair_ids,
+    for_steps,
     refuse_edge_features,
     refuse_torchscript,
 )
@@ -133,7 +134,7 @@ class GATv2Layer(GATv2Conv):
                 return out
         if known:
             check_pair_ids(self, source, target, edge_index)
-        edge_index, edge_attr = self._prepare_graph(source, target, edge_index, edge_attr)
+        edge_index, edge_attr = self._prepare_graph(source, target, for_steps(edge_index), edge_attr)
         # edge_updater_type: (x: PairTensor, edge_attr: typing.Optional[Tensor])
         alpha = self.edge_updater(edge_index, x=(source, target), edge_attr=edge_attr)
         if out is None:

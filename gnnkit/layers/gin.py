@@ -73,7 +73,7 @@ class GINLayer(GINConv):
             check_widths(x, first)  # pyright: ignore[reportArgumentType]
             if aggregates_fused(self, x, edge_index, None, size):  # pyright: ignore[reportArgumentType]
                 return self._fused(x, edge_index, num_dst, first)
-            check_ids(edge_index, x, num_dst, self.flow)
+            edge_index = check_ids(self, edge_index, x, num_dst)
         # propagate_type: (x: OptPairTensor)
         out = self.propagate(edge_index, x=x, size=size)
         x_r = x[1]

@@ -76,7 +76,7 @@ class GINELayer(GINEConv):
                 graph = towards_targets(edge_index, self.flow)  # pyright: ignore[reportArgumentType]
                 out = edge_relu_sum(graph, x[0], edges, num_dst=num_dst)  # pyright: ignore[reportArgumentType]
                 return self.nn(add_root(self, out, x[1]))
-            check_ids(edge_index, x, num_dst, self.flow)  # pyright: ignore[reportArgumentType]
+            edge_index = check_ids(self, edge_index, x, num_dst)  # pyright: ignore[reportArgumentType]
         # propagate_type: (x: OptPairTensor, edge_attr: OptTensor)
         out = self.propagate(edge_index, x=x, edge_attr=edge_attr, size=size)
         x_r = x[1]
@@ -87,7 +87,9 @@ class GINELayer(GINEConv):
     def _sums(self, pair: OptPairTensor, edge_index: Tensor, edge_attr: Tensor | None, size: Size) -> bool:
         if self.aggr not in ("add", "sum") or edge_index.layout != torch.strided or pair[0].dim() != 2:
             return False
-        return edge_attr is not None and aggregates_fused(self, pair, edge_index, edge_attr, size)
+        return (
+            edge_attr is not None and edge_attr.dim() == 2 and aggregates_fused(self, pair, edge_index, edge_attr, size)
+        )
 
     def _check_edges(self, source: Tensor, edge_index: Tensor, edge_attr: Tensor | None) -> None:
         if edge_attr is None and edge_index.layout == torch.strided:

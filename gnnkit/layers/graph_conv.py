@@ -79,7 +79,7 @@ class GraphConvLayer(GraphConv):
             x, edge_index, edge_weight, num_dst = check_pair_call(self, x, maps, edge_index, edge_weight, size)  # pyright: ignore
             if aggregates_fused(self, x, edge_index, edge_weight, size):
                 return convolve_pair(self, x, edge_index, edge_weight, num_dst, *maps)
-            check_ids(edge_index, x, num_dst, self.flow)
+            edge_index = check_ids(self, edge_index, x, num_dst)
         # propagate_type: (x: OptPairTensor, edge_weight: OptTensor)
         out = self.lin_rel(self.propagate(edge_index, x=x, edge_weight=edge_weight, size=size))
         x_r = x[1]

@@ -78,7 +78,7 @@ class MixHopLayer(nn.Module):
         """Compute the nodes' new features; see the class."""
         hops = [x]
         for _ in range(self.depth):
-            hops.append(torch.lerp(propagate(matrix, hops[-1]), x, self.retain))
+            hops.append(torch.add(self.retain * x, propagate(matrix, hops[-1]), alpha=1 - self.retain))
         return self.linear(torch.cat(hops, dim=-1))
 
     def extra_repr(self) -> str:

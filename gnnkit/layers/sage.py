@@ -92,7 +92,7 @@ class SAGELayer(SAGEConv):
                 lin_r = self.lin_r if self.root_weight else None
                 out = convolve_pair(self, x, edge_index, None, num_dst, self.lin_l, lin_r)  # pyright: ignore
                 return F.normalize(out, p=2.0, dim=-1) if self.normalize else out
-            check_ids(edge_index, x, num_dst, self.flow)  # pyright: ignore[reportArgumentType]
+            edge_index = check_ids(self, edge_index, x, num_dst)  # pyright: ignore[reportArgumentType]
         # propagate_type: (x: OptPairTensor)
         out = self.lin_l(self.propagate(edge_index, x=x, size=size))
         x_r = x[1]

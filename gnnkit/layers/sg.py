@@ -10,7 +10,7 @@ from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.typing import Adj
 
 from gnnkit.layers._aggregate import maps_first
-from gnnkit.layers._checks import check_features, check_size, check_weighted_graph
+from gnnkit.layers._checks import check_features, check_size, check_weighted_graph, for_steps
 from gnnkit.layers._fused import add_up, has_own_hooks, normalise_once, prepare, runs_fused
 from gnnkit.layers._linear import take_sparse_features
 from gnnkit.layers._neighbour_sum import NeighbourSumLayer, Propagation
@@ -94,6 +94,7 @@ class SGLayer(NeighbourSumLayer, SGConv):
             )
             if self.node_dim in (-2, x.dim() - 2) and runs_fused(self, edge_index, x, edge_weight):  # pyright: ignore
                 return self._fused(x, edge_index, edge_weight)  # pyright: ignore[reportArgumentType]
+            edge_index = for_steps(edge_index)  # pyright: ignore[reportArgumentType]
             edge_index, edge_weight = normalise_once(self, edge_index, edge_weight, x.size(self.node_dim), x.dtype)  # pyright: ignore
         for _ in range(self.K):
             # propagate_type: (x: Tensor, edge_weight: typing.Optional[Tensor])

@@ -11,6 +11,7 @@ from gnnkit.layers._checks import (
     check_attention_call,
     check_attention_settings,
     check_pair_ids,
+    for_steps,
     has_edge_values,
 )
 from gnnkit.layers._fused import has_own_hooks
@@ -117,6 +118,7 @@ class TransformerLayer(TransformerConv):
             if not wants_weights:
                 return out
         check_pair_ids(self, key, query, edge_index)
+        edge_index = for_steps(edge_index)
         # propagate_type: (query: Tensor, key: Tensor, value: Tensor, edge_attr: typing.Optional[Tensor])
         sums = self.propagate(edge_index, query=query, key=key, value=value, edge_attr=edge_attr)
         alpha, self._alpha = self._alpha, None

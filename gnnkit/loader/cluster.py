@@ -10,6 +10,9 @@ from torch_geometric.loader import ClusterLoader
 
 from gnnkit.loader.partition import partition_nodes
 
+# Among PyG's arguments after `num_parts`: recursive, save_dir, filename, log.
+_PLACE_OF_LOG = 4
+
 __all__ = ["ClusterData", "ClusterLoader"]
 
 
@@ -22,7 +25,8 @@ class ClusterData(PyGClusterData):
     Args:
         data: The graph.
         num_parts: Number of parts.
-        **options: PyG's others.
+        *args: PyG's others, by place.
+        **options: PyG's others, by name; `log` is False by default.
 
     Example:
         >>> from gnnkit.graph import six_node_graph
@@ -31,8 +35,10 @@ class ClusterData(PyGClusterData):
         [3, 3]
     """
 
-    def __init__(self, data: Any, num_parts: int, **options: Any) -> None:
-        super().__init__(data, num_parts, **{"log": False, **options})
+    def __init__(self, data: Any, num_parts: int, *args: Any, **options: Any) -> None:
+        if len(args) < _PLACE_OF_LOG:
+            options.setdefault("log", False)
+        super().__init__(data, num_parts, *args, **options)
 
     def _metis(self, edge_index: Tensor, num_nodes: int) -> Tensor:
         return partition_nodes(edge_index, num_nodes, self.num_parts).to(edge_index.device)

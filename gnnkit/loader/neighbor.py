@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from torch_geometric.data import HeteroData
 from torch_geometric.loader import LinkNeighborLoader as PyGLinkNeighborLoader
 from torch_geometric.loader import NeighborLoader as PyGNeighborLoader
 
@@ -23,11 +24,26 @@ def _bind(loader: type, *args: Any, **options: Any) -> dict[str, Any]:
     named |= named.pop("kwargs", {})
     if named.get("input_time") is not None and named.get("time_attr") is None:
         raise ValueError("input_time is given, but time_attr is not: say which attribute holds the times")
+    if loader is PyGNeighborLoader:
+        _check_seeds(named["data"], named.get("input_nodes"))
     if named.get("neighbor_sampler") is None:
         given = {name: named[name] for name in _OF_SAMPLER if name in named}
         share = named.get("num_workers", 0) > 0
         named["neighbor_sampler"] = NeighborSampler(named["data"], named["num_neighbors"], share_memory=share, **given)
     return named
+
+
+def _check_seeds(data: Any, input_nodes: Any) -> None:
+    """Check what kind of nodes the seeds of a `HeteroData` are."""
+    if not isinstance(data, HeteroData):
+        return
+    kind = input_nodes[0] if isinstance(input_nodes, tuple | list) and input_nodes else input_nodes
+    if not isinstance(kind, str) or kind not in data.node_types:
+        given = repr(kind) if kind is None or isinstance(kind, str) else type(kind).__name__
+        raise ValueError(
+            f"input_nodes says {given}; of a HeteroData it is a kind of nodes, {', '.join(data.node_types)}, or a pair "
+            "of a kind and the seeds"
+        )
 
 
 class NeighborLoader(PyGNeighborLoader):

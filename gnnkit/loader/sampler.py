@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from numbers import Integral
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch_geometric import typing as pyg
+from torch_geometric.data import Data, HeteroData
 from torch_geometric.sampler import HeteroSamplerOutput, SamplerOutput
 from torch_geometric.sampler import NeighborSampler as PyGNeighborSampler
-from torch_geometric.sampler.base import SubgraphType
+from torch_geometric.sampler.base import NumNeighbors, SubgraphType
 
 from gnnkit.ops.sample import draw_neighbors, number_nodes
 
@@ -34,7 +36,8 @@ class NeighborSampler(PyGNeighborSampler):
             `share_memory`, `sample_direction`.
 
     Raises:
-        ValueError: `temporal_strategy` is unknown; in sampling, edges have times but seeds have none.
+        ValueError: `num_neighbors` or `temporal_strategy` is unknown, or the graph is an `adj_t` of torch's; in
+            sampling, edges have times but seeds have none.
         NotImplementedError: An induced subgraph of several node types or of separate trees, as in PyG.
 
     Source:
@@ -51,6 +54,8 @@ class NeighborSampler(PyGNeighborSampler):
     edge_weight: Any
 
     def __init__(self, data: Any, num_neighbors: Any, *args: Any, **options: Any) -> None:
+        _check_counts(num_neighbors)
+        _refuse_adj_t(data)
         with _as_if_pyg_lib_were_there():
             super().__init__(data, num_neighbors, *args, **options)
         if self.temporal_strategy not in ("uniform", "last"):
@@ -243,6 +248,29 @@ class _Growth:
 
     def _ids(self, kind: str) -> Tensor:
         return self.batch[kind] * self.sizes[kind] + self.nodes[kind] if self.disjoint else self.nodes[kind]
+
+
+def _check_counts(num_neighbors: Any) -> None:
+    """Check how many neighbours each hop takes: a list, or one for each kind of edges."""
+    if isinstance(num_neighbors, NumNeighbors):
+        return
+    kinds = list(num_neighbors.values()) if isinstance(num_neighbors, Mapping) else [num_neighbors]
+    for counts in kinds:
+        if not isinstance(counts, list | tuple) or not all(
+            isinstance(count, Integral) and not isinstance(count, bool) and count >= -1 for count in counts
+        ):
+            raise ValueError(
+                f"num_neighbors holds {counts!r}: it is a list of whole numbers, one for each hop, -1 for all"
+            )
+
+
+def _refuse_adj_t(data: Any) -> None:
+    """Say of a graph that is a sparse tensor of torch what PyG, which cannot cut parts out of it, would not."""
+    stores = data.edge_stores if isinstance(data, Data | HeteroData) else []
+    if any(isinstance(store.get("adj_t"), Tensor) for store in stores):
+        raise ValueError(
+            "data.adj_t is a sparse tensor of torch, of which no batches are cut: give the graph as data.edge_index"
+        )
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from torch_geometric.nn import models
 
 import gnnkit
 from gnnkit.layers import GATLayer, GCNLayer, SAGELayer, _trial
+from gnnkit.layers._linear import Linear
 from gnnkit.layers._trial import difference
 from gnnkit.layers.accelerate import accelerate, decelerate
 
@@ -260,9 +261,66 @@ def test_an_example_leaves_no_trace(example):
     assert model.convs[1]._cached_x is None
 
 
+@pytest.mark.usefixtures("any_speed")
+def test_a_model_that_writes_into_what_it_gave_a_layer_stays_as_it_is(example):
+    class Residual(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = nn.LayerNorm(16)
+            self.conv = pyg.GINConv(nn.Sequential(nn.Linear(16, 4), nn.ReLU(), nn.Linear(4, 16)))
+
+        def forward(self, x, edge_index):
+            h = self.norm(x)
+            h += self.conv(h, edge_index)  # PyG's keeps no h for the backward pass
+            return h
+
+    model = Residual()
+    (layer,) = accelerate(model, example).layers
+    assert layer.reason.startswith(
+        "the whole model says: one of the variables needed for gradient computation has been"
+    )
+    assert type(model.conv) is pyg.GINConv
+    model(*example).sum().backward()
+
+
+def test_an_interruption_leaves_the_model_as_it_was(example, monkeypatch):
+    def interrupt(sides, device):
+        if len(calls := model.calls) == 2:  # after the trials of both layers: the whole model's
+            raise KeyboardInterrupt
+        calls.append(None)
+        return [1.0, 1.0]
+
+    model = models.GCN(16, 8, 2, 4)
+    model.calls = []
+    monkeypatch.setattr(_trial, "seconds", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        accelerate(model, example)
+    assert [type(conv) for conv in model.convs] == [pyg.GCNConv] * 2
+    assert type(model.convs[0].lin) is pyg.Linear
+
+
+def test_the_way_back_leaves_the_users_own_parts():
+    class Inner(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = SAGELayer(16, 16)
+
+    own, theirs, inner = Linear(16, 16), pyg.Linear(16, 16), Inner()
+    model = nn.ModuleList(pyg.GINConv(part) for part in (own, theirs, inner))
+    model.append(pyg.TAGConv(16, 16))
+    accelerate(model)
+    assert type(theirs) is Linear
+    assert decelerate(model) == 4
+    assert [type(part) for part in (own, theirs, inner.layer.lin_l)] == [Linear, pyg.Linear, Linear]
+    assert [type(part) for part in model[3].lins] == [pyg.Linear] * 4
+    assert vars(theirs).keys() == vars(pyg.Linear(16, 16)).keys()
+
+
 def test_mistakes_and_a_light_import():
     with pytest.raises(TypeError, match=r"model is a str: accelerate takes a torch\.nn\.Module"):
         accelerate("model")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TypeError, match=r"model is a NoneType: decelerate takes a torch\.nn\.Module"):
+        decelerate(None)  # pyright: ignore[reportArgumentType]
     with pytest.raises(AttributeError, match=r"module 'gnnkit' has no attribute"):
         gnnkit.decellerate  # noqa: B018
     code = "import gnnkit, sys; assert 'torch' not in sys.modules; print(gnnkit.accelerate.__name__)"

@@ -47,3 +47,10 @@ def test_mistakes_are_named():
         APPNPLayer(0, 0.5)
     with pytest.raises(ValueError, match=r"node id 2|node 2"):
         APPNPLayer(2, 0.5)(torch.randn(2, 4), EDGES)
+
+
+def test_an_infinite_value_stays_infinite():
+    x = torch.tensor([[1.0], [2.0], [3.0], [torch.inf]])
+    found, expected = APPNPLayer(2, 0.1)(x, EDGES), APPNP(2, 0.1)(x, EDGES)
+    assert found[3].item() == torch.inf
+    torch.testing.assert_close(found, expected)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch_geometric import EdgeIndex
 
+from gnnkit import layers
 from gnnkit.graph import to_csr
 from gnnkit.layers import GATLayer
 from gnnkit.layers._checks import (
@@ -60,3 +61,31 @@ def test_csc_comes_back_as_csr():
     csc = to_csr(EDGES, None, 3).to_sparse_csc()
     assert check_weighted_graph(csc, None, 3, normalize=True)[0].layout == torch.sparse_csr
     assert check_attention_call(GATLayer(4, 2), torch.ones(3, 4), csc, None, None)[0].layout == torch.sparse_csr
+
+
+STEPS = {
+    "GATLayer": lambda: layers.GATLayer(3, 2, aggr="max"),
+    "GATv2Layer": lambda: layers.GATv2Layer(3, 2, aggr="max", add_self_loops=False),
+    "TransformerLayer": lambda: layers.TransformerLayer(3, 2, aggr="max"),
+    "SAGELayer": lambda: layers.SAGELayer(3, 2, aggr="std"),
+    "GINLayer": lambda: layers.GINLayer(torch.nn.Linear(3, 2), aggr="std"),
+    "GraphConvLayer": lambda: layers.GraphConvLayer(3, 2, aggr="median"),
+    "GCNLayer": lambda: layers.GCNLayer(3, 2, aggr="max"),
+    "SGLayer": lambda: layers.SGLayer(3, 2, aggr="max", add_self_loops=False),
+    "TAGLayer": lambda: layers.TAGLayer(3, 2, aggr="max"),
+    "APPNPLayer": lambda: layers.APPNPLayer(2, 0.1, aggr="max", normalize=False),
+    "DAGNNLayer": lambda: layers.DAGNNLayer(3, 2, aggr="max"),
+}
+
+
+@pytest.mark.parametrize("name", list(STEPS))
+def test_the_steps_give_the_gradients_of_wide_ids_for_narrow_ones(name):
+    torch.manual_seed(0)
+    layer, x, edges = STEPS[name](), torch.randn(7, 3), torch.randint(7, (2, 40))
+    found = []
+    for ids in (edges, edges.int(), EdgeIndex(edges.int(), sparse_size=(7, 7))):
+        leaf = x.clone().requires_grad_()
+        layer(leaf, ids).sin().sum().backward()
+        found.append(leaf.grad)
+    torch.testing.assert_close(found[1], found[0])
+    torch.testing.assert_close(found[2], found[0])

@@ -103,6 +103,16 @@ def test_equals_pyg_on_bipartite_graphs(dtype, with_target, add_self_loops, chan
     assert layer((source, target), edge_index, size=(4, 2)).shape == (2, 6)
 
 
+@pytest.mark.parametrize("sizes", [(4, 2), (4, 6)])
+def test_an_edge_index_says_how_many_targets_there_are(sizes, assert_near):
+    edges = torch.tensor([[0, 2, 3], [0, 1, 1]])
+    layer, conv = twins((5, 4), 3, add_self_loops=False)
+    x = torch.randn(4, 5, dtype=torch.float64)
+    found = layer((x, None), EdgeIndex(edges, sparse_size=sizes))
+    assert_near(found, conv((x, None), EdgeIndex(edges, sparse_size=sizes)), "as PyG")
+    assert_near(found, layer((x, None), edges, size=sizes), "as with size")
+
+
 @pytest.mark.parametrize("layout", [torch.sparse_csr, torch.sparse_coo], ids=["csr", "coo"])
 def test_equals_pyg_on_bipartite_sparse_adj_t(layout, assert_near):
     edge_index = torch.tensor([[0, 2, 3], [0, 1, 1]])

@@ -41,6 +41,10 @@ def test_two_kinds_of_nodes_and_derivatives_to_second_order(assert_same):
     assert layer.propagate.__module__.endswith("_propagate")
 
 
+def test_features_that_all_edges_share_as_in_pyg(assert_same):
+    assert_same(*twins(), torch.randn(3, 4, dtype=torch.float64), EDGES, torch.randn(4, dtype=torch.float64))
+
+
 def test_mistakes_are_named():
     layer, x = GINELayer(nn.Linear(4, 2)), torch.randn(3, 4)
     with pytest.raises(ValueError, match="edge_attr must be given beside an edge list"):

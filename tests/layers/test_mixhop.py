@@ -54,3 +54,11 @@ def test_bad_arguments():
         MixHopLayer(2, 2, depth=0)
     with pytest.raises(ValueError, match=r"retain must be a share from 0 to 1, got 1\.5"):
         MixHopLayer(2, 2, retain=1.5)
+
+
+def test_an_infinite_value_stays_infinite():
+    layer = MixHopLayer(1, 3, depth=1)
+    seen = []
+    layer.linear.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    layer(torch.tensor([[torch.inf], [1.0]]), torch.eye(2))
+    assert seen[0].tolist() == [[torch.inf, torch.inf], [1.0, 1.0]]

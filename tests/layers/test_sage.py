@@ -182,3 +182,13 @@ def test_mistakes_are_named(aggr, x, edge_index, message):
 def test_a_size_that_does_not_fit_is_refused_in_pygs_words():
     with pytest.raises(ValueError, match="Encountered tensor with size 3"):
         SAGELayer(4, 2)(torch.randn(3, 4), EDGES, size=(4, 3))
+
+
+@pytest.mark.parametrize("node_dim", [0, -3])
+def test_nodes_on_another_axis_as_in_pyg(node_dim):
+    layer, conv = SAGELayer(3, 2, node_dim=node_dim), SAGEConv(3, 2, node_dim=node_dim)
+    layer.load_state_dict(conv.state_dict())
+    x, edges = torch.randn(5, 2, 3), torch.tensor([[0, 4, 2], [1, 1, 4]])
+    torch.testing.assert_close(layer(x, edges), conv(x, edges))
+    with pytest.raises(ValueError, match=r"node id 5"):
+        layer(x, edges + 1)

@@ -249,6 +249,11 @@ def test_half_precision_autocast_and_transforms():
     torch.testing.assert_close(found.float(), expected, atol=0.05, rtol=0.05)
     with torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(layer(x, EDGES).float(), expected, atol=0.05, rtol=0.05)
+        for settings_ in ({}, {"edge_dim": 2}, {"edge_dim": 2, "root_weight": False}, {"edge_dim": 2, "beta": True}):
+            mine, pygs = twins(3, 4, dtype=torch.float32, **settings_)
+            edge_attr = torch.randn(8, 2) if settings_ else None
+            pair = mine(x, EDGES, edge_attr), pygs(x, EDGES, edge_attr)
+            torch.testing.assert_close(*pair, atol=0.05, rtol=0.05)
     batch = torch.randn(3, 4, 3)
     batched = torch.func.vmap(lambda x: layer(x, EDGES))(batch)
     torch.testing.assert_close(batched, torch.stack([layer(x, EDGES) for x in batch]))

@@ -177,6 +177,15 @@ def test_clusters(graph, several):
     assert 0 < inside < 300
 
 
+def test_clusters_take_pygs_arguments_by_place(graph, tmp_path, capsys):
+    data = ClusterData(graph, 4, False, str(tmp_path))
+    assert [part.num_nodes for part in data] == [15] * 4
+    assert (tmp_path / "part_4" / "metis.pt").exists()
+    assert capsys.readouterr().err == ""
+    ClusterData(graph, 4, False, None, None, True)
+    assert "Done!" in capsys.readouterr().err
+
+
 def test_nonsense_is_refused(graph, shop):
     with pytest.raises(ValueError, match="temporal_strategy is 'first'; choose 'uniform' or 'last'"):
         NeighborSampler(graph, [2], temporal_strategy="first")
@@ -184,6 +193,23 @@ def test_nonsense_is_refused(graph, shop):
         NeighborLoader(graph, [2], input_time=torch.zeros(60))
     with pytest.raises(NotImplementedError, match="subgraph_type='induced' is for graphs of one kind"):
         NeighborLoader(shop, [2], input_nodes="user", subgraph_type="induced")
+    for counts in (3, [3, -2], [2.5], {("user", "buys", "item"): 2}, None):
+        with pytest.raises(
+            ValueError, match=r"num_neighbors holds .*: it is a list of whole numbers, one for each hop"
+        ):
+            NeighborLoader(shop if isinstance(counts, dict) else graph, counts, input_nodes=("user", None))
+    with pytest.raises(
+        ValueError, match=r"input_nodes says None; of a HeteroData it is a kind of nodes, user, item, or"
+    ):
+        NeighborLoader(shop, [2])
+    with pytest.raises(ValueError, match=r"input_nodes says 'shop'; of a HeteroData"):
+        NeighborLoader(shop, [2], input_nodes="shop")
+    with pytest.raises(ValueError, match=r"input_nodes says Tensor; of a HeteroData"):
+        NeighborLoader(shop, [2], input_nodes=torch.tensor([1]))
+    with pytest.raises(
+        ValueError, match=r"data\.adj_t is a sparse tensor of torch.* give the graph as data\.edge_index"
+    ):
+        NeighborLoader(Data(x=graph.x, adj_t=torch.eye(60).to_sparse_csr()), [2])
     graph.clock = torch.arange(300)
     with pytest.raises(ValueError, match="edges have times, but seeds have none: pass input_time"):
         next(iter(NeighborLoader(graph, [2], time_attr="clock")))

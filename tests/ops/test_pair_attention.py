@@ -178,6 +178,32 @@ def test_transforms_take_the_native_path(op) -> None:
     assert many.shape == (5, *first.shape)
 
 
+@pytest.mark.parametrize("features", [0, 2])
+@pytest.mark.parametrize("op", OPS)
+def test_batches_of_gradients_are_those_one_after_the_other(op, features: int) -> None:
+    leaves = [None if part is None else part.requires_grad_() for part in make(op, EDGES, 4, 4, 2, 3, features)]
+    wanted = [leaf for leaf in leaves if leaf is not None]
+    above = torch.randn(5, 4, 2, 3, dtype=torch.float64)
+    out = op(EDGES, *leaves)
+    many = torch.autograd.grad(out, wanted, above, is_grads_batched=True, retain_graph=True)
+    for number in range(5):
+        for found, expected in zip(
+            many, torch.autograd.grad(out, wanted, above[number], retain_graph=True), strict=True
+        ):
+            torch.testing.assert_close(found[number], expected)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("nodes", [0, 3])
+def test_a_gradient_of_a_gradient_without_edges(op, backend: str, nodes: int) -> None:
+    none = torch.empty(2, 0, dtype=torch.int64)
+    leaves = [part.requires_grad_() for part in make(op, none, nodes, nodes, 2, 3, 2) if part is not None]
+    with use_backend(backend):
+        grads = torch.autograd.grad(op(none, *leaves).sum(), leaves, create_graph=True, allow_unused=True)
+    assert all(grad is None or not grad.any() for grad in grads)
+
+
 @needs_numba
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("op", OPS)

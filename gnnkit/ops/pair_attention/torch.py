@@ -34,8 +34,13 @@ def _ends(graph: _Graph, inputs: PairInputs) -> tuple[Tensor, Tensor, Tensor]:
         return mine, other, averaged
     z = mine + other
     if edge_attr is not None:
-        z = z + (edge_attr @ edge_map.reshape(edge_map.size(0), -1)).reshape(z.shape)  # pyright: ignore[reportOptionalMemberAccess]
+        z = z + (edge_attr @ _as_matrix(edge_map)).reshape(z.shape)  # pyright: ignore[reportOptionalMemberAccess]
     return mine, z, other
+
+
+def _as_matrix(rows: Tensor) -> Tensor:
+    """`[R, K, C]` as `[R, K C]`, in words that suit no rows, and batches of gradients."""
+    return rows.reshape(rows.size(0), rows.size(1) * rows.size(2))
 
 
 def _logits(inputs: PairInputs, options: PairOptions, mine: Tensor, other: Tensor) -> Tensor:
@@ -86,8 +91,9 @@ def pair_attention_backward(
     if att is None:
         of_mine, of_other = options.factor * change * other, options.factor * change * mine
         channels = key.size(2)
-        grad_value = total(of_values[..., :channels], sources, key)
-        grad_key = total(of_other[..., :channels], sources, key)
+        # Not a slice: one of everything is a view that batches of gradients do not know.
+        grad_value = total(of_values.narrow(-1, 0, channels), sources, key)
+        grad_key = total(of_other.narrow(-1, 0, channels), sources, key)
         if edge_attr is not None:
             grad_edge = (of_other + of_values)[..., channels:].sum(1)
     else:
@@ -95,8 +101,8 @@ def pair_attention_backward(
         of_mine, grad_att = steps * att, (steps * other).sum(0)
         grad_key = total(of_mine + of_values, sources, key)
         if edge_attr is not None and edge_map is not None:
-            rows = of_mine.reshape(graph.num_edges, -1)
-            grad_edge = rows @ edge_map.reshape(edge_map.size(0), -1).t()
+            rows = _as_matrix(of_mine)
+            grad_edge = rows @ _as_matrix(edge_map).t()
             grad_map = (edge_attr.t() @ rows).reshape(edge_map.shape)
     found = (total(of_mine, targets, query), grad_key, grad_value, grad_att, grad_edge, grad_map)
     return tuple(None if part is None else part.to(dtype) for part in found)
