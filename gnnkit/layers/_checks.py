@@ -181,8 +181,9 @@ def check_attention_call(
             "x[1] must be a tensor of node features [N, F], got NoneType: the targets' features are needed"
         )
     if size is None and not layer.add_self_loops and isinstance(edge_index, EdgeIndex) and not isinstance(x, Tensor):
-        says = edge_index.sparse_size()
-        size = says if len(x) == 2 and x[1] is None and None not in says and not reversed_flow else None
+        sources, targets = edge_index.sparse_size()
+        known = sources is not None and targets is not None and not reversed_flow
+        size = (sources, targets) if known and len(x) == 2 and x[1] is None else None  # pyright: ignore
     senders, receivers = _check_senders_and_receivers(x, maps or linear_maps(layer), size)
     sizes = (receivers, senders) if reversed_flow else (senders, receivers)
     num_edges = check_graph_input(edge_index, sizes, ids=False)  # see `check_attention_ids`

@@ -257,7 +257,7 @@ def _check_counts(num_neighbors: Any) -> None:
     kinds = list(num_neighbors.values()) if isinstance(num_neighbors, Mapping) else [num_neighbors]
     for counts in kinds:
         if not isinstance(counts, list | tuple) or not all(
-            isinstance(count, Integral) and not isinstance(count, bool) and count >= -1 for count in counts
+            isinstance(count, Integral) and not isinstance(count, bool) and int(count) >= -1 for count in counts
         ):
             raise ValueError(
                 f"num_neighbors holds {counts!r}: it is a list of whole numbers, one for each hop, -1 for all"

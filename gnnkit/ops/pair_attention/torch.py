@@ -34,7 +34,7 @@ def _ends(graph: _Graph, inputs: PairInputs) -> tuple[Tensor, Tensor, Tensor]:
         return mine, other, averaged
     z = mine + other
     if edge_attr is not None:
-        z = z + (edge_attr @ _as_matrix(edge_map)).reshape(z.shape)  # pyright: ignore[reportOptionalMemberAccess]
+        z = z + (edge_attr @ _as_matrix(edge_map)).reshape(z.shape)  # pyright: ignore
     return mine, z, other
 
 
