@@ -70,9 +70,7 @@ class SortedMax(NamedTuple):
         return native_max(MaxInputs(x, None), CompressedGraph(self.nodes, self.num_dst, rowptr, col), self.options)
 
 
-def edge_max(
-    edges: Tensor, x: Tensor, num_dst: int, flow: str, options: MaxOptions
-) -> tuple[Tensor, SortedMax] | None:
+def edge_max(edges: Tensor, x: Tensor, num_dst: int, flow: str, options: MaxOptions) -> tuple[Tensor, SortedMax] | None:
     """The largest values of the senders `[M, C]`; no derivative is recorded.
 
     Args:
