@@ -1,4 +1,4 @@
-"""What is sorted, aggregated and mapped in one function: the numbers and derivatives of the steps one after the other."""
+"""Sort, aggregation and maps in one function: its numbers and derivatives are those of the steps."""
 
 import pytest
 import torch
