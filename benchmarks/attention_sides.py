@@ -15,7 +15,7 @@ from torch_geometric.nn import GATv2Conv, TransformerConv
 
 from gnnkit.layers import GATv2Layer, TransformerLayer
 
-__all__ = ["model_sides", "molecule_model_sides"]
+__all__ = ["attention_model_sides", "molecule_model_sides"]
 
 #: gnnkit's layer and PyG's.
 LAYERS: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
@@ -52,7 +52,7 @@ def _step(net: nn.ModuleList, x: Tensor, graph: Callable[[], Tensor], labels: Te
     return step
 
 
-def model_sides(
+def attention_model_sides(
     device: torch.device, layer: str, sizes: tuple[int, int, int, int], *, num_nodes: int, num_edges: int
 ) -> list[Side]:
     """A training step on one power-law graph, against PyG on an edge list, a sorted `EdgeIndex` and a CSR `adj_t`."""

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from attention_sides import model_sides, molecule_model_sides
+from attention_sides import attention_model_sides, molecule_model_sides
 from contest import Case, Side
 from inputs import molecules, power_law_graph
 from sides import (
@@ -83,8 +83,8 @@ def _arxiv_cases() -> list[Case]:
 def _pair_attention_cases() -> list[Case]:
     cases = []
     for layer, title in (("gatv2", "GATv2"), ("transformer", "Transformer")):
-        cora = partial(model_sides, layer=layer, sizes=(64, 8, 8, 7), **CORA)
-        arxiv = partial(model_sides, layer=layer, sizes=(128, 16, 8, 40), **ARXIV)
+        cora = partial(attention_model_sides, layer=layer, sizes=(64, 8, 8, 7), **CORA)
+        arxiv = partial(attention_model_sides, layer=layer, sizes=(128, 16, 8, 40), **ARXIV)
         few = partial(molecule_model_sides, layer=layer, count=128)
         text, memory = f"{title} model of two layers, training step", layer == "gatv2"
         cases += [

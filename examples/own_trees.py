@@ -1,4 +1,6 @@
-"""Gradient-boosted trees beside the models of gnnkit, by fit and predict alone.
+"""A regressor of a library beside the models of gnnkit, by fit and predict alone.
+
+gnnkit's own trees are `lightgbm` and `lightgbm-graph`; these show how little a rival of one's own takes.
 
 gnnkit compare --models gru,tgcn,examples/own_trees.py:Trees
 """
@@ -8,7 +10,7 @@ import numpy as np
 
 
 class Trees:
-    """Trees (LightGBM) of each node's last values, its neighbours' and the time of day: a regressor a step."""
+    """Trees (LightGBM) of each node's last values and its neighbours': a regressor a step."""
 
     uses_graph = True
 
@@ -31,5 +33,4 @@ class Trees:
 
     def _inputs(self, windows):
         table = windows.frame(lags=self.lags, fill=True, neighbours=True)
-        inputs = table.filter(regex="lag_|near_|feature_")
-        return inputs.assign(season=np.repeat(windows.rows % (windows.season or 1), len(windows.node_names))), table
+        return table.filter(regex="lag_|near_|feature_"), table

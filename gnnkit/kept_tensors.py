@@ -128,5 +128,5 @@ def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
         tensor = tensors[name]
         found.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
         if tensor.numel():
-            found.update(memoryview(tensor.contiguous().reshape(-1).view(torch.uint8).numpy()))
+            found.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gnnkit.cli.garbage import seldom_collected
 from gnnkit.cli.options import help_text, named_option, takes
 
 __all__ = ["app", "judge"]
@@ -28,7 +29,8 @@ the last row that it knows; step 1 is the row after it. A file is one of
                   (names), seeds, quantiles (levels last) and levels
     CSV, Parquet  a row a forecast: node, value, and two of origin,
                   timestamp (of what is forecast) and step; maybe model,
-                  seed, and quantiles in columns like q0.05
+                  seed, and quantiles in columns like q0.05, or as ends
+                  of intervals, NAME-lo-90 and NAME-hi-90
 
 Values are in the data's unit. A file without origins is taken to hold all test windows, in order of time. Without
 --horizon all steps are scored, and a half and a quarter of them.
@@ -57,7 +59,8 @@ def judge(
         named_option("Output", "Folder for the report; earlier results in it are replaced. Default: gnnkit-judged."),
     ] = None,
 ) -> None:
-    _judge(ctx.obj, out or Path("gnnkit-judged"))
+    with seldom_collected():
+        _judge(ctx.obj, out or Path("gnnkit-judged"))
 
 
 def _judge(given: dict[str, Any], out: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from pathlib import Path
 from typing import Annotated
 
@@ -30,10 +31,10 @@ places:
     gnnkit quick --series speeds.csv --graph adjacency.csv
     gnnkit quick --series air.csv --places stations.csv --horizon 1,6,24
 
-[bold]What it says[/bold]: Yes: clearly better with the given graph than without and than with shuffled ones. Not shown:
-better with other nodes, but not clearly with the neighbours. No: clearly worse, or less than 1% better. Open: none of
-these; the smallest change that such a test finds is printed. Networks may use a graph where a linear model cannot:
-[bold]gnnkit compare[/bold] trains them on the same folds.
+[bold]What it says[/bold], on the last screen: Yes: clearly better with the given graph than without and than with
+shuffled ones. Not shown: better with other nodes, but not clearly with the neighbours. No: clearly worse, or less than
+1% better. Open: none of these; the smallest change that such a test finds is printed. Networks may use a graph where a
+linear model cannot: [bold]gnnkit compare[/bold] trains them on the same folds.
 """
 
 
@@ -52,11 +53,16 @@ def quick(
     if markdown and out is None:
         raise ValueError("markdown: the page needs a folder; give out too, e.g. --out quick")
     from gnnkit.compare.neighbours.quick import quick_of
-    from gnnkit.compare.neighbours.screen import screen
+    from gnnkit.compare.neighbours.result import check_place
+    from gnnkit.compare.neighbours.screen import WIDTH, screen
     from gnnkit.settings.quick import QuickFields
 
+    if out is not None:
+        check_place(out)  # before a minute is spent
     found = quick_of(QuickFields(**ctx.obj))
     if out is not None:
         found.save(out, markdown=markdown)
+    for sentence in found.inferred:
+        typer.echo(textwrap.fill(sentence, WIDTH))
     for line in screen(found):
         typer.echo(line)

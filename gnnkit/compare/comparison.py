@@ -8,6 +8,7 @@ from typing import Any, Self
 import pandas as pd
 
 from gnnkit.compare.findings import ABLATION, VERDICTS
+from gnnkit.compare.findings.verdicts import PairVerdict, Verdict
 from gnnkit.compare.questions import PLANNED
 from gnnkit.compare.report import plots
 from gnnkit.compare.report.html import write_report
@@ -64,9 +65,10 @@ class Comparison(Results):
         for kind in ("too-few", *PLANNED, "winner"):
             if kind == "families" and ablation is not None and ablation.horizon == horizon:
                 return ablation.sentence  # that the question has no answer
-            found = next((each for each in told if each.kind == kind), None)
+            found = next((each for each in told if each.kind == kind and _was_planned(each)), None)
             if found is not None:
-                return f"Exploratory: {found.sentence}" if kind == "winner" else found.sentence
+                exploratory = isinstance(found, PairVerdict) and not found.planned
+                return f"Exploratory: {found.sentence}" if exploratory else found.sentence
         return "No two models were compared, so there is no verdict; the scores stand alone."
 
     def table(self, horizon: int | None = None, metric: str = "mae", *, score: str = "averaged") -> pd.DataFrame:
@@ -139,3 +141,8 @@ class Comparison(Results):
         if value not in known:
             raise ValueError(f"{what} is {value!r}{nearest(str(value), [str(each) for each in known])}")
         return value
+
+
+def _was_planned(verdict: Verdict) -> bool:
+    """Whether a question of a planned kind was planned; those of other kinds need not be."""
+    return verdict.kind not in PLANNED or (isinstance(verdict, PairVerdict) and verdict.planned)

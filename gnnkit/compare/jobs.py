@@ -156,7 +156,7 @@ def ablation_notes(spec: ComparisonSpec) -> list[str]:
 
 
 def unchanged_graphs(spec: ComparisonSpec, series: GraphSeries) -> dict[Adjacency, list[int]]:
-    """The seeds with which a wrong graph is the given one again, as a complete graph is that is shuffled.
+    """The seeds with which another graph is the given one again, as a complete graph is that is shuffled.
 
     Args:
         spec: its seeds draw the graphs; there are none without an ablation.
@@ -168,15 +168,18 @@ def unchanged_graphs(spec: ComparisonSpec, series: GraphSeries) -> dict[Adjacenc
         >>> pair = {"edge_index": torch.tensor([[0, 1], [1, 0]]), "edge_weight": torch.ones(2)}
         >>> series = dataclasses.replace(simulate_traffic(num_nodes=2, days=1), **pair)
         >>> unchanged_graphs(make_spec(models=["gcn"], ablate_graph=["gcn"], seeds=[0, 1]), series)
-        {'shuffled': [0, 1], 'random': [0, 1]}
+        {'shuffled': [0, 1], 'random': [0, 1], 'complete': [0, 1]}
     """
     given = series.edge_index, series.edge_weight
-    kinds: tuple[Literal["shuffled", "random"], ...] = ("shuffled", "random")
+    kinds: tuple[Literal["shuffled", "random", "complete"], ...] = ("shuffled", "random", "complete")
     found: dict[Adjacency, list[int]] = {kind: [] for kind in kinds}
     if not spec.ablate_graph:
         return found
     from gnnkit.graph import graph_variant  # PyG: who changes no graph needs none
 
+    nodes = series.num_nodes
+    if series.edge_index.shape[1] < nodes * (nodes - 1):  # it is large, and another one
+        kinds = ("shuffled", "random")
     for kind, seed in itertools.product(kinds, spec.seeds):
         other = _sorted_edges(*graph_variant(*given, series.num_nodes, kind, seed=seed))
         if all(torch.equal(one, two) for one, two in zip(other, _sorted_edges(*given), strict=True)):

@@ -24,11 +24,13 @@ class AtRows:
         values: `[L, N, C]`; NaN where there is none.
         names: Of the C covariates.
         ahead: The rows after the last one, `[A, N, C]`; A may be 0.
+        label: Of their file.
     """
 
     values: NDArray[np.float64]
     names: list[str]
     ahead: NDArray[np.float64]
+    label: str
 
 
 def at_rows(
@@ -63,7 +65,7 @@ def at_rows(
                 f"{read.label}: {len(values)} rows for {count} rows of {label}, and no times that tell which; give a "
                 f"column of times, or a row for each"
             )
-        return AtRows(values[:count], names, values[count:])
+        return AtRows(values[:count], names, values[count:], read.label)
     own, given = _comparable(read, label, rows)
     again = pd.Series(given).duplicated().to_numpy()
     if again.any():
@@ -93,7 +95,7 @@ def at_rows(
     if lacking:
         notes.append(f"{read.label}: {lacking} of {count} rows of {label} have no row in it; models see the last value "
                      f"before them, marked as missing.")  # fmt: skip
-    return AtRows(found[:count], names, found[count:])
+    return AtRows(found[:count], names, found[count:], read.label)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +145,10 @@ def join_features(
     if given is not None:
         twice = next((name for name in given.names if name in names), None)
         if twice is not None:
-            raise ValueError(f"covariates: {twice!r} is in {label} too; leave one of them out, or give it another name")
+            raise ValueError(
+                f"covariates: {label} and {given.label} both have {twice!r}; drop that column from one of the two, or "
+                f"give it another name there (--leave-out drops it from both)"
+            )
         names += given.names
         later = np.full((len(given.ahead), *values.shape[1:]), np.nan)
         values, later = np.concatenate([values, given.values], 2), np.concatenate([later, given.ahead], 2)

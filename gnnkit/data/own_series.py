@@ -166,7 +166,7 @@ def _of_frame(frame: pd.DataFrame, name: str, notes: list[str], asked: Asked) ->
         if not pd.api.types.is_numeric_dtype(kind):
             raise ValueError(
                 f"{name}: column {column!r} is not numeric (its type is {kind}); leave it out, or turn it into numbers "
-                f"(pandas.to_numeric)"
+                f"(pandas.to_numeric); where it names the nodes, node_column={column!r} (--node-column)"
             )
     values = frame.to_numpy(dtype=np.float64, na_value=np.nan)
     return ReadSeries(values[..., None], name, [str(name) for name in frame.columns], rows)

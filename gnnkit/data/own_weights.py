@@ -18,7 +18,10 @@ _FEWEST = 12
 """Pairs of nodes from which on ranks are compared."""
 _FALLS, _GROWS = -0.3, 0.5
 _CHANCE = 0.001
-_FEWEST_TRIPLES = 20
+_FEWEST_TRIPLES, _FEWEST_EVEN = 20, 4
+"""Triples of nodes from which on a metric is no chance: in any matrix, and in one that is the same both ways."""
+_PLACES = 6
+"""Decimals to which distances may be rounded."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,16 @@ def _is_metric(source: NDArray[np.int64], target: NDArray[np.int64], weight: NDA
     """Whether no way over a third node is shorter, in a matrix whose entries differ enough for that to tell."""
     matrix = np.zeros((size, size))
     matrix[source, target] = weight
-    if size * (size - 1) * (size - 2) < 6 * _FEWEST_TRIPLES or weight.max() <= 2 * weight.min():
+    fewest = _FEWEST_EVEN if np.allclose(matrix, matrix.T) else _FEWEST_TRIPLES
+    if size * (size - 1) * (size - 2) < 6 * fewest or weight.max() <= 2 * weight.min():
         return False
-    return all(bool((matrix <= (matrix[:, [over]] + matrix[over]) * (1 + 1e-9)).all()) for over in range(size))
+    slack = 1e-9 * weight.max() + _rounding(weight)
+    return all(bool((matrix <= matrix[:, [over]] + matrix[over] + slack).all()) for over in range(size))
+
+
+def _rounding(weight: NDArray[np.float64]) -> float:
+    """By how much rounding can make a way round shorter: each of three lengths is off by half of its last decimal."""
+    for places in range(_PLACES + 1):
+        if np.allclose(weight, weight.round(places), rtol=0, atol=1e-9):
+            return min(1.5 * 10.0**-places, 0.01 * float(np.median(weight)))
+    return 0.0

@@ -311,9 +311,10 @@ def _wrong(
         name = repr(table.names[number]) if table.names is not None and table.names[number] else table.columns[number]
         quoted = shlex.quote(table.names[number]) if table.names is not None else ""
         truth = "write 1 and 0, or " if cell.lower() in ("true", "false", "yes", "no", "on", "off") else ""
+        nodes = f"; where it names the nodes, --node-column {quoted}" if asked and quoted and not truth else ""
         return (
             f"{table.path.name}: {place} holds text like {cell!r} on line {table.lines[row]} and no numbers; "
-            f"{truth}leave column {name} out{' (--leave-out ' + quoted + ')' if asked and quoted else ''}"
+            f"{truth}leave column {name} out{' (--leave-out ' + quoted + ')' if asked and quoted else ''}{nodes}"
         )
     if is_number(cell):
         written = f"decimals stand behind {notation.decimal!r} here"

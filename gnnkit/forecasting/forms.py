@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from gnnkit.data import GraphSeries
+from gnnkit.report.numbers import in_digits
 
 __all__ = ["FORMS", "Form", "choose_form"]
 
@@ -70,18 +71,20 @@ def choose_form(series: GraphSeries, horizon: int) -> Form:
         of_median = _mean_error([(values, median.expand_as(values), step) for step in steps], rows)
         errors[part] = (of_last, of_median)
     residual = not all(of_last > of_median for of_last, of_median in errors.values())
-    (last_train, median_train), (last_val, median_val) = errors.values()
+    (last_train, median_train), (last_val, median_val) = (
+        [in_digits(error, 3) for error in both] for both in errors.values()
+    )
     if residual:
         sentence = (
-            f"Every model predicts {FORMS[True]}: the last value has an MAE of {last_train:.3g} on the training rows "
-            f"and {last_val:.3g} on the validation rows, each node's training median {median_train:.3g} and "
-            f"{median_val:.3g}."
+            f"Every model predicts {FORMS[True]}: the last value has an MAE of {last_train} on the training rows "
+            f"and {last_val} on the validation rows, each node's training median {median_train} and "
+            f"{median_val}."
         )
     else:
         sentence = (
             f"Every model predicts {FORMS[False]}, not {FORMS[True]}: each node's training median is nearer, with an "
-            f"MAE of {median_train:.3g} against {last_train:.3g} on the training rows and of {median_val:.3g} against "
-            f"{last_val:.3g} on the validation rows."
+            f"MAE of {median_train} against {last_train} on the training rows and of {median_val} against "
+            f"{last_val} on the validation rows."
         )
     return Form(residual, sentence, errors)
 

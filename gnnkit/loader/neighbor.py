@@ -40,6 +40,7 @@ class NeighborLoader(PyGNeighborLoader):
         **options: The same by name, and those of torch's `DataLoader`.
 
     Example:
+        >>> import torch
         >>> from gnnkit.graph import six_node_graph
         >>> loader = NeighborLoader(six_node_graph(), [2, 2], input_nodes=torch.tensor([4]), batch_size=1)
         >>> next(iter(loader)).n_id[0].item()

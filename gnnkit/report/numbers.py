@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-__all__ = ["DASH", "decimals", "format_number", "format_p", "signed"]
+__all__ = ["DASH", "decimals", "format_number", "format_p", "in_digits", "signed"]
 
 DASH = "–"
+_MANY = 5
+"""Decimals from which on a zero would hide a number."""
 
 
 def decimals(values: Iterable[float], digits: int = 4) -> int:
@@ -31,17 +33,44 @@ def decimals(values: Iterable[float], digits: int = 4) -> int:
 
 
 def format_number(value: float | None, places: int) -> str:
-    """A number with fixed decimals and a true minus sign; a dash where there is none."""
+    """A number with fixed decimals and a true minus sign; a dash where there is none.
+
+    What no decimal shows, though there are many, has a power of ten.
+
+    Example:
+        >>> format_number(1234.5, 1), format_number(7.98e-10, 6), format_number(0.0, 6), format_number(0.0004, 3)
+        ('1,234.5', '8.0e−10', '0.000000', '0.000')
+    """
     if value is None or not math.isfinite(value):
         return DASH
-    return f"{value:,.{places}f}".replace("-", "−")
+    return _fixed(value, f",.{places}f", "", places)
+
+
+def _fixed(value: float, form: str, sign: str, places: int) -> str:
+    text = f"{value:{form}}"
+    if value and places >= _MANY and not text.strip("+-0."):
+        text = f"{value:{sign}.1e}"
+    return text.replace("-", "−")
+
+
+def in_digits(value: float, digits: int, *, plus: bool = False) -> str:
+    """A number in a sentence: so many digits that say something, and a power of ten only where it is very small.
+
+    Example:
+        >>> in_digits(310.2, 2), in_digits(-12345.6, 3), in_digits(0.0456, 2, plus=True), in_digits(3e-7, 2)
+        ('310', '-12,300', '+0.046', '3e-07')
+    """
+    text = f"{value:{'+' if plus else ''}.{digits}g}"
+    if "e+" not in text or not math.isfinite(value):
+        return text
+    return f"{float(text):{'+' if plus else ''},.0f}"
 
 
 def signed(value: float | None, places: int) -> str:
     """A difference: fixed decimals with its sign, a true minus; a dash where there is none."""
     if value is None or not math.isfinite(value):
         return DASH
-    text = f"{value:+,.{places}f}".replace("-", "−")
+    text = _fixed(value, f"+,.{places}f", "+", places)
     return text if text.strip("+−0.") else text[1:]  # nothing is left: a zero, which has no sign
 
 

@@ -200,7 +200,7 @@ def new_figure(
 
 def inline_svg(figure: Figure, name: str, styles: Mapping[str, ModelStyle], *, label: str) -> str:
     """Draw a figure as an SVG element to put inside an HTML page: themed, small, the same bytes
-    for the same drawing (a figure drawn before is laid out a second time and may differ in the last pixel).
+    for the same drawing. The figure's layout is settled by that.
 
     Colours of text, rules and models become CSS variables; dates, generator and document type are left out, numbers
     are cut to two decimals, and ids carry `name`, so that several figures live in one page.
@@ -216,8 +216,7 @@ def inline_svg(figure: Figure, name: str, styles: Mapping[str, ModelStyle], *, l
     """
     buffer = io.StringIO()
     with mpl.rc_context({**STYLE, "svg.hashsalt": name}):
-        metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(buffer, format="svg", transparent=True, metadata=metadata)  # pyright: ignore[reportArgumentType]
+        _write_svg(figure, buffer)
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<!--.*?-->\s*|<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
@@ -227,6 +226,30 @@ def inline_svg(figure: Figure, name: str, styles: Mapping[str, ModelStyle], *, l
     if isinstance(figure, HoverFigure):
         svg = svg.replace("</svg>", figure.hover_targets() + "</svg>")
     return svg.replace("<svg ", f'<svg role="img" aria-label="{html.escape(label)}" ', 1).strip()
+
+
+def _write_svg(figure: Figure, buffer: io.StringIO) -> None:
+    """Lay a figure out, once and for all, and draw it; `savefig` would draw it twice, the first time for the layout."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        for axes in figure.axes:
+            axes.apply_aspect()
+        engine.execute(figure)
+        figure.set_layout_engine("none")
+    canvas, dpi = figure.canvas, figure.dpi
+    patches = [each.patch for each in (figure, *figure.axes)]
+    colors = [(patch.get_facecolor(), patch.get_edgecolor()) for patch in patches]
+    for patch in patches:
+        patch.set(facecolor="none", edgecolor="none")  # the page's own ground is seen
+    try:
+        FigureCanvasSVG(figure).print_svg(buffer, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    finally:
+        figure.set_canvas(canvas)
+        figure.dpi = dpi
+        for patch, (face, edge) in zip(patches, colors, strict=True):
+            patch.set(facecolor=face, edgecolor=edge)
 
 
 def _themed_tag(tag: str, name: str, styles: Mapping[str, ModelStyle]) -> str:

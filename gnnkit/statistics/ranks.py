@@ -94,7 +94,18 @@ def _groups(ranks: np.ndarray, critical: float) -> list[tuple[int, int]]:
 
 @lru_cache(maxsize=64)
 def _studentised(alpha: float, models: int) -> float:
-    """q_α / √2 for k models and infinitely many degrees of freedom."""
-    from scipy.stats import studentized_range  # half a second: for whom there are ranks
+    """q_α / √2 for k models and infinitely many degrees of freedom.
 
-    return float(studentized_range.ppf(1 - alpha, models, np.inf)) / np.sqrt(2)
+        P(range ≤ q) = k ∫ φ(z) (Φ(z) − Φ(z − q))ᵏ⁻¹ dz,  z the largest of k normal numbers
+
+    The sum over even steps is exact to the last digits, as φ and its derivatives vanish at the ends. SciPy has it in
+    `scipy.stats`, whose import takes longer than all ranks of a report.
+    """
+    z = np.linspace(-12, 12, 1201)
+    weight = models * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi) * (z[1] - z[0])
+    low, high = 0.0, 24.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        below = weight @ (special.ndtr(z) - special.ndtr(z - middle)) ** (models - 1)
+        low, high = (low, middle) if below >= 1 - alpha else (middle, high)
+    return high / np.sqrt(2)

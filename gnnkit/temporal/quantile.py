@@ -98,7 +98,7 @@ class QuantileForecaster(ForecasterWrapper):
                 f"x has shape {list(x.shape)}, but the quantile head was built for [B, T, N, F] with T = "
                 f"{self.history}; build it with history=T"
             )
-        median = ask(target=target)  # [B, P, N]
+        median = ask(x, mask, target)  # [B, P, N]
         steps = self._steps(x, mask, median).to(median.dtype)  # [B, P, N, Q - 1]
         middle = self.quantiles.index(MEDIAN)
         # Added one by one, not by cumsum: rounding then keeps the order, on a GPU too.

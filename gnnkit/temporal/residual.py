@@ -36,5 +36,5 @@ class ResidualForecaster(ForecasterWrapper):
         last = x[:, -1, :, 0].unsqueeze(1)  # [B, 1, N]
         if target is not None:
             target = target - last
-        change = ask(target=target)
+        change = ask(x, mask, target)
         return change + (last if change.dim() == 3 else last.unsqueeze(-1))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
-from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gnnkit.temporal.wrapper import ForecasterWrapper
@@ -41,24 +40,6 @@ class TargetOnlyForecaster(ForecasterWrapper):
         torch.Size([2, 3, 5])
     """
 
-    def forward(
-        self,
-        x: Float[Tensor, "B T N F"],
-        edge_index: Tensor | None = None,
-        edge_weight: Tensor | None = None,
-        *,
-        mask: Bool[Tensor, "B T N F"] | None = None,
-        target: Float[Tensor, "B P N"] | None = None,
-        progress: float | None = None,
-    ) -> Tensor:
-        """Forecast from the target's history alone.
-
-        Args:
-            x, mask: Their feature 0 is handed on.
-            edge_index, edge_weight, target, progress: Handed on.
-
-        Returns:
-            The forecaster's forecast.
-        """
-        mask = None if mask is None else mask[..., :1]
-        return self.forecaster(x[..., :1], edge_index, edge_weight, mask=mask, target=target, progress=progress)
+    def wrap(self, x: Tensor, mask: Tensor | None, target: Tensor | None, ask: Callable[..., Tensor]) -> Tensor:
+        """The forecaster's forecast from feature 0 of x and of the mask."""
+        return ask(x[..., :1], None if mask is None else mask[..., :1], target)

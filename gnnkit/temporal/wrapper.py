@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from jaxtyping import Bool, Float
@@ -13,7 +12,7 @@ __all__ = ["ForecasterWrapper"]
 
 
 class ForecasterWrapper(nn.Module):
-    """A module around a forecaster that changes its forecast and nothing else of it.
+    """A module around a forecaster that changes its inputs or its forecast, and nothing else of it.
 
     Args:
         forecaster: Any module with the call of a forecaster.
@@ -34,11 +33,14 @@ class ForecasterWrapper(nn.Module):
         progress: float | None = None,
     ) -> Tensor:
         """Predict the next P steps of feature 0; arguments are those of the forecaster, see `ForecasterModule`."""
-        ask = partial(self.forecaster, x, edge_index, edge_weight, mask=mask, progress=progress)
+
+        def ask(x: Tensor, mask: Tensor | None, target: Tensor | None) -> Tensor:
+            return self.forecaster(x, edge_index, edge_weight, mask=mask, target=target, progress=progress)
+
         return self.wrap(x, mask, target, ask)
 
     def wrap(self, x: Tensor, mask: Tensor | None, target: Tensor | None, ask: Callable[..., Tensor]) -> Tensor:
-        """The forecast, made of what `ask(target=…)` gives, the forecaster's own."""
+        """The forecast, made of what `ask(x, mask, target)` gives, the forecaster's own for these inputs."""
         raise NotImplementedError
 
     @property

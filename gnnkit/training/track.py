@@ -17,6 +17,10 @@ __all__ = ["TRACKERS", "Track", "TrackedFit", "TrackerWarning", "open_track"]
 
 _SECONDS = 10
 """How long a server is waited for."""
+_FOLDER_TAG = "gnnkit.folder"
+"""The tag of a run of MLflow that says whose fit it is; a server may have runs of many folders."""
+_MOST_RUNS = 1000
+"""Runs that are looked through for those of a process that was killed."""
 
 
 class TrackerWarning(UserWarning):
@@ -54,6 +58,12 @@ class _MLflow:
         if client.get_experiment_by_name(name) is None:  # made here: two processes would both make it
             place = None if self._is_elsewhere() else (folder / "mlflow-artifacts").as_uri()
             client.create_experiment(name, artifact_location=place)
+            return
+        # A fit that was killed could not end its run: nothing of this folder runs now.
+        experiment = client.get_experiment_by_name(name).experiment_id
+        for run in client.search_runs([experiment], "attributes.status = 'RUNNING'", max_results=_MOST_RUNS):
+            if not self._is_elsewhere() or run.data.tags.get(_FOLDER_TAG) == str(folder):
+                client.set_terminated(run.info.run_id, status="KILLED")
 
     def look(self, folder: Path) -> str:
         return self._uri(folder) if self._is_elsewhere() else f"mlflow ui --backend-store-uri {self._uri(folder)}"
@@ -62,8 +72,8 @@ class _MLflow:
         from lightning.pytorch.loggers import MLFlowLogger
 
         self._be_brief()
-        uri = self._uri(folder)
-        return MLFlowLogger(self._experiment(), run_name=label, tracking_uri=uri, tags=dict(tags), synchronous=True)
+        uri, tags = self._uri(folder), {**tags, _FOLDER_TAG: str(folder)}
+        return MLFlowLogger(self._experiment(), run_name=label, tracking_uri=uri, tags=tags, synchronous=True)
 
     def close(self, logger: Any, fit: TrackedFit, status: str) -> None:
         logger.log_metrics(fit.final, step=fit.epochs)

@@ -57,6 +57,7 @@ def test_the_file_runs_without_gnnkit(capsys, folder, tmp_path):
     assert shape == "torch.Size([2, 2, 3])"
     beside = json.loads((tmp_path / "mine.pt2.json").read_text())
     assert beside.pop("checked")["allowed"] == 1e-5
+    assert len(beside.pop("checksum")) == 64  # of the description alone: a file of its own is checked when it is read
     assert json.loads(note) == beside
     assert (beside["horizon"], beside["unit"], beside["step_minutes"], len(beside["nodes"])) == (2, "mph", 5.0, 3)
 

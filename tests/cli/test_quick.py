@@ -28,8 +28,9 @@ def test_it_answers_on_one_screen_and_writes_nothing(tmp_path, capsys, monkeypat
     words = files(tmp_path, RING)
     assert run([*words, "--horizon", "1", "--history", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("series: Yes: ridge regression gains by its neighbours")
-    assert len(lines) <= 24
+    (first,) = (place for place, line in enumerate(lines) if line.startswith("series: Yes: ridge regression gains by"))
+    assert len(lines[first:]) <= 24
+    assert lines[0].startswith("The time from row to row is not known")
     assert max(map(len, lines)) <= 80
     assert sorted(path.name for path in tmp_path.iterdir()) == ["graph.csv", "series.csv"]
 
@@ -57,3 +58,25 @@ def test_nonsense_is_a_line(tmp_path, capsys, graph, more, text):
     told = capsys.readouterr().err
     assert text in told
     assert len(told.splitlines()) == 1
+
+
+def test_what_was_guessed_about_the_files_is_said(tmp_path, capsys):
+    flows = np.array([[0, 50, 4, 30], [20, 0, 40, 5], [30, 5, 0, 40], [4, 5, 30, 0]])
+    assert run([*files(tmp_path, flows), "--horizon", "1", "--history", "2"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "graph.csv: the weights " in told
+    assert "if they are distances, give --graph-weights distance." in told
+
+
+def test_distances_between_four_nodes_are_refused(tmp_path, capsys):
+    where = np.array([[0, 0], [30, 0], [0, 45], [80, 10]])
+    far = np.linalg.norm(where[:, None] - where, axis=2).round(1)
+    assert run(files(tmp_path, far)) == 2
+    assert "as distances do; give --graph-weights distance" in capsys.readouterr().err
+
+
+def test_a_folder_of_something_else_is_refused_before_anything_is_fitted(tmp_path, capsys, monkeypatch):
+    words = files(tmp_path, RING)
+    monkeypatch.setattr("gnnkit.compare.neighbours.quick.fit_ridges", lambda *_, **__: pytest.fail("fitted"))
+    assert run([*words, "--out", str(tmp_path)]) == 2
+    assert "holds other files (graph.csv); give a new or an empty folder" in capsys.readouterr().err

@@ -143,7 +143,8 @@ def test_months_and_rows_that_were_left_out():
         (
             pd.DataFrame({"series": 1.0}, index=HOURS),
             (),
-            "covariates: 'series' is in series too; leave one of them out",
+            "covariates: series and covariates both have 'series'; drop that column from one of the two, or give it "
+            "another name there (--leave-out drops it from both)",
         ),
         (pd.DataFrame({"rain": np.inf}, index=HOURS), (), "covariates: 'rain' is infinite at row 0, node 0 (counted"),
         (

@@ -119,7 +119,7 @@ def test_columns_that_nobody_could_guess(tmp_path):
             long_text(rows=[(t, n, v, "NNW") for t, n, v, _ in ROWS]),
             {},
             "column 4 ('rain') holds text like 'NNW' on line 2 and no numbers; leave column 'rain' out "
-            "(--leave-out rain)",
+            "(--leave-out rain); where it names the nodes, --node-column rain",
         ),
         (
             long_text(rows=[*ROWS[:-1], (TIMES[3], "", 1, 1)]),

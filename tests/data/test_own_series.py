@@ -48,7 +48,11 @@ def test_arrays():
     [
         ([1, 2], TypeError, "a list is no series that is known; give a path, a pandas DataFrame"),
         (FRAME.T, ValueError, r"its columns are times; give a row for each time, a column for each node \(frame.T\)"),
-        (FRAME.assign(x="ON"), ValueError, "column 'x' is not numeric .*; leave it out, or turn it into numbers"),
+        (
+            FRAME.assign(x="ON"),
+            ValueError,
+            r"column 'x' is not numeric .*; leave it out, .*; where it names the nodes, node_column='x' \(--node-c",
+        ),
         (pd.concat({"v": FRAME}, axis=1), ValueError, "names of several levels; give a row for each time"),
         (FRAME.iloc[[0, 0, 1, 2]], ValueError, "row 1 .counted from 0. is at 2024-01-01 00:00:00 like the row before"),
         (FRAME.iloc[:0], ValueError, "no values, its shape is 0 × 3"),

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from gnnkit.data.own_weights import Doubt, doubt_weights
 
@@ -30,6 +31,25 @@ def test_weights_that_surely_are_distances():
     found = doubt(some(FAR), alike=lambda: np.exp(-FAR / 30))
     assert found.sure
     assert found.words.endswith("the larger one is the less alike are the training values of the two nodes")
+
+
+@pytest.mark.parametrize("places", [0, 1, 2, 8])
+@pytest.mark.parametrize("size", [4, 5, 8])
+def test_distances_that_were_rounded_and_those_of_few_nodes_are_known(size, places):
+    for seed in range(10):
+        where = np.random.default_rng(seed).uniform(0, 1000, size=(size, 2))
+        far = np.linalg.norm(where[:, None] - where, axis=2).round(places)
+        apart = far[~np.eye(size, dtype=bool)]
+        if apart.max() > 2 * apart.min():
+            assert doubt(far).sure
+
+
+def test_a_small_matrix_that_is_no_metric_or_not_the_same_both_ways_is_not_refused():
+    near = np.array([[0, 9, 1, 1], [9, 0, 1, 1], [1, 1, 0, 9], [1, 1, 9, 0.0]])  # 9 > 1 + 1
+    assert not doubt(near).sure
+    flows = np.array([[0, 5, 4, 3], [2, 0, 4, 5], [3, 5, 0, 4], [4, 5, 3, 0.0]])
+    assert not doubt(flows).sure
+    assert doubt(flows).words  # it is told of
 
 
 def test_weights_that_may_be_distances():

@@ -15,3 +15,11 @@ def test_a_true_minus_and_a_dash_where_there_is_none():
 
 def test_a_difference_that_is_nothing_has_no_sign():
     assert [signed(0.126, 2), signed(-0.126, 2), signed(-0.001, 2)] == ["+0.13", "−0.13", "0.00"]
+
+
+def test_a_number_that_no_decimal_shows_is_no_zero():
+    assert format_number(7.98e-10, 6) == "8.0e−10"
+    assert format_number(-7.98e-10, 5) == "−8.0e−10"
+    assert signed(7.98e-10, 6) == "+8.0e−10"
+    assert signed(-7.98e-10, 2) == "0.00"  # beside numbers of two decimals it is nothing
+    assert (format_number(0.0, 6), signed(0.0, 6)) == ("0.000000", "0.000000")

@@ -75,3 +75,15 @@ def test_a_notebook_shows_a_figure_as_a_picture():
     figure, (axes,) = new_figure(2, 1)
     axes.plot([0, 1], [1, 0])
     assert figure._repr_png_().startswith(b"\x89PNG\r\n")
+
+
+def test_a_figure_is_laid_out_once_and_keeps_its_canvas_size_and_ground():
+    figure, (axes,) = new_figure(3, 2)
+    axes.plot([0, 1], [1.0, 2.0])
+    axes.set_facecolor("#ff0000")
+    before = (figure.canvas, figure.dpi, axes.get_facecolor())
+    drawn = inline_svg(figure, "one", {}, label="a line")
+    assert "#ff0000" not in drawn
+    assert (figure.canvas, figure.dpi, axes.get_facecolor()) == before
+    assert axes.get_position().x0 > 0.05  # room for the numbers
+    assert inline_svg(figure, "one", {}, label="a line") == drawn

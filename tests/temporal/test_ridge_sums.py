@@ -35,3 +35,15 @@ def test_a_target_that_was_never_there_has_zeros_and_so_has_a_column_of_zeros():
     assert (weights[:, 0] == 0).all()
     assert weights[1, 1] == 0
     assert np.abs(weights[[0, 2], 1]).min() > 0
+
+
+def test_weighted_rows_count_as_often_as_their_weight():
+    """Whole weights are repeated rows; there are more of them than are added at a time."""
+    rng = np.random.default_rng(2)
+    x, y, times = rng.standard_normal((2500, 3)), rng.standard_normal((2500, 1)), rng.integers(0, 4, 2500)
+    weighted, repeated = RidgeSums(3, 1), RidgeSums(3, 1)
+    weighted.add_weighted(x, y, times.astype(float))
+    repeated.add(np.repeat(x, times, axis=0), np.repeat(y, times, axis=0))
+    np.testing.assert_allclose(weighted.gram, repeated.gram, rtol=1e-10, atol=1e-9)
+    np.testing.assert_allclose(weighted.moment, repeated.moment, rtol=1e-10, atol=1e-9)
+    assert weighted.rows == len(x)

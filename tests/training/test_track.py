@@ -150,6 +150,46 @@ def test_mlflow_has_a_run_with_tags(tmp_path, monkeypatch):
     assert [(each.step, each.value) for each in curve] == [(each.epoch, each.val_mae) for each in result.epochs]
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_mlflow_ends_the_runs_of_a_process_that_was_killed(tmp_path, monkeypatch, elsewhere):
+    """A stub of its client: a run of this folder that was killed, one of another folder, on a server one of others."""
+    folders = {"mine": str(tmp_path), "other": "another/folder", "stranger": None}
+    ended, made = [], []
+
+    class Client:
+        def __init__(self, uri):
+            pass
+
+        def get_experiment_by_name(self, name):
+            return SimpleNamespace(experiment_id="7")
+
+        def search_runs(self, experiments, condition, max_results):
+            assert (experiments, condition) == (["7"], "attributes.status = 'RUNNING'")
+            return [
+                SimpleNamespace(
+                    info=SimpleNamespace(run_id=name),
+                    data=SimpleNamespace(tags={} if folder is None else {"gnnkit.folder": folder}),
+                )
+                for name, folder in folders.items()
+            ]
+
+        def set_terminated(self, run, status):
+            ended.append((run, status))
+
+    monkeypatch.setitem(sys.modules, "mlflow", SimpleNamespace(MlflowClient=Client))
+    if elsewhere:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://somewhere")
+    else:
+        monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    import lightning.pytorch.loggers
+
+    monkeypatch.setattr(lightning.pytorch.loggers, "MLFlowLogger", lambda name, **options: made.append(options["tags"]))
+    track = open_track("mlflow", tmp_path)
+    assert ended == [(name, "KILLED") for name in (["mine"] if elsewhere else list(folders))]
+    TRACKERS["mlflow"].logger(track.folder, "a", "a", {"data_hash": "ab"})
+    assert made == [{"data_hash": "ab", "gnnkit.folder": str(tmp_path)}]
+
+
 @pytest.mark.parametrize(("key", "offline"), [(None, True), ("a key", False)])
 def test_wandb_is_offline_unless_one_is_logged_in_and_each_fit_ends_its_run(tmp_path, monkeypatch, key, offline):
     made, ended = [], []

@@ -21,6 +21,7 @@ from gnnkit.compare.jobs import unchanged_graphs
 from gnnkit.compare.questions import NO_GRAPH
 from gnnkit.compare.report.tables import ahead, confidence_label, sample_size, score_places, with_unit
 from gnnkit.compare.results import Results
+from gnnkit.compare.standing import draws_nothing
 from gnnkit.report.numbers import format_number, format_p
 from gnnkit.report.sections import Drawing, Entry, Section, Sheet, Sheets, Statement
 from gnnkit.statistics.bootstrap import seed_scores
@@ -100,9 +101,9 @@ def judge_ablation(
     All else is exploratory. At the largest horizon every other graph is tested against the given one
     (`ErrorTable.compare`), and all models and graphs are corrected together (`judge_family`). Tests are paired over
     windows and over seeds: a seed has the same first weights and the same order of batches on every graph, so what is
-    luck in them cancels, and the noise between seeds is that of the differences. With one seed, or too few windows, a
-    test has a difference and neither interval nor p. A graph that helps no more than a wrong one (shuffled, random) may
-    help by something else than its edges; so what wrong graphs do is told beside the answer.
+    luck in them cancels, and the noise between seeds is that of the differences. With one seed of what is drawn, or too
+    few windows, a test has a difference and neither interval nor p. A graph that helps no more than a wrong one
+    (shuffled, random) may help by something else than its edges; so what wrong graphs do is told beside the answer.
 
     Args:
         table: the errors; those under other conditions than the graph's are passed over.
@@ -191,7 +192,7 @@ class _Trial:
         answer, compared = self._answer, {}
         asked = None if answer is None else (answer.model, NO_GRAPH)
         for name, gap in self._gaps.items():
-            if name != asked and self._enough and len(gap) > 1:
+            if name != asked and self._enough and (len(gap) > 1 or self._draws_nothing(*name)):
                 compared[name] = self.table.compare(gap, np.zeros_like(gap[:1]), self.horizon)
         judged = judge_family(list(compared.values()), self.words.confidence)
         columns = {name: judged_columns(each) for name, each in zip(compared, judged, strict=True)}
@@ -204,6 +205,10 @@ class _Trial:
             planned = name == asked
             found.append(GraphTest(model=name[0], adjacency=name[1], horizon=self.horizon, planned=planned, **own))
         return found
+
+    def _draws_nothing(self, model: str, adjacency: Adjacency) -> bool:
+        """Whether one seed is all that there is to know: neither weights nor the graph are drawn."""
+        return adjacency not in ("shuffled", "random") and draws_nothing(model)
 
     def verdict(self) -> tuple[str, str]:
         when, answer = self.words.ahead(self.horizon), self._answer
@@ -230,8 +235,13 @@ class _Trial:
             parts = [f"{self._claim(test)} with {IN_WORDS[test.adjacency]}" for test in tests]
             if parts:
                 given = self.words.value(float(self.scores(model).mean()))
-                found.append(f"{when}, {model} (MAE {given} with the given graph) {', '.join(parts)}.")
+                untested = f"; {self._why_untested(model)}, so none of this was tested"
+                tail = untested if all(test.p is None for test in tests) else ""
+                found.append(f"{when}, {model} (MAE {given} with the given graph) {', '.join(parts)}{tail}.")
         return found
+
+    def _why_untested(self, model: str) -> str:
+        return f"one seed of {model}" if self._enough else "the test windows are too few"
 
     def _claim(self, test: GraphTest) -> str:
         """What is said of one graph, with its numbers."""

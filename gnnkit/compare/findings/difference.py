@@ -11,12 +11,17 @@ import numpy as np
 
 from gnnkit.compare.evidence import Evidence
 from gnnkit.data.spans import Step, steps_in_words
-from gnnkit.report.numbers import DASH, signed
+from gnnkit.report.numbers import DASH, in_digits, signed
 from gnnkit.report.sections import Entry
 from gnnkit.statistics.enough import fewest_spans, windows_needed
 from gnnkit.statistics.paired import Judged
 
-__all__ = ["AnyDifference", "Difference", "Powered", "Words", "interval_entries", "judged_columns"]
+__all__ = ["MARGIN", "AnyDifference", "Difference", "Powered", "Words", "interval_entries", "judged_columns"]
+
+MARGIN = 0.01
+"""Share of the MAE below which what a graph does is too small to matter."""
+_MOST_TIMES = 100
+"""Of the test windows there are: how many would be needed is counted out up to this."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,20 +135,27 @@ class Words:
 
     def value(self, number: float) -> str:
         """3.21 mph"""
-        return f"{number:.4g}{self._unit()}"
+        return f"{in_digits(number, 4)}{self._unit()}"
 
     def difference(self, row: Difference) -> str:
         """-0.12 mph, 95% interval -0.2 to -0.04; the number alone where it was not judged"""
-        text = f"{row.difference:+.3g}{self._unit()}"
+        text = f"{in_digits(row.difference, 3, plus=True)}{self._unit()}"
         return text if row.p is None else f"{text}, {self.interval(row)}"
 
     def interval(self, row: Difference) -> str:
         """95% interval -0.2 to -0.04"""
-        return f"{100 * self.confidence:g}% interval {row.low:+.3g} to {row.high:+.3g}"
+        assert row.low is not None  # it stands on a test
+        assert row.high is not None
+        low, high = (in_digits(bound, 3, plus=True) for bound in (row.low, row.high))
+        return f"{100 * self.confidence:g}% interval {low} to {high}"
 
     def difference_with_p(self, row: Difference) -> str:
         """difference -0.12 mph (95% interval -0.2 to -0.04, p = 0.01)"""
-        return f"difference {row.difference:+.3g}{self._unit()} ({self.interval(row)}, {self.p(row)})"
+        if row.difference == row.low == row.high == 0:
+            return "no difference at all"
+        return (
+            f"difference {in_digits(row.difference, 3, plus=True)}{self._unit()} ({self.interval(row)}, {self.p(row)})"
+        )
 
     def p(self, row: Difference) -> str:
         """p = 0.010"""
@@ -169,10 +181,9 @@ class Words:
         if not test.detectable or test.spans is None:
             return ""
         score = (test.scores or [0.0])[-1]
-        share = f" ({100 * test.detectable / score:.2g}%)" if score > 0 else ""
-        sentence = (
-            f"A true difference of {test.detectable:.2g}{self._unit()}{share} would be found with a chance of 80%"
-        )
+        share = f" ({in_digits(100 * test.detectable / score, 2)}%)" if score > 0 else ""
+        least = f"{in_digits(test.detectable, 2)}{self._unit()}{share}"
+        sentence = f"A true difference of {least} would be found with a chance of 80%"
         if test.spans_needed is None:
             seeds = test.difference and (test.seeds or 1) > 1
             return (
@@ -182,6 +193,8 @@ class Words:
             )
         if test.spans_needed <= test.spans:
             return f"{sentence}."
+        if test.spans_needed > _MOST_TIMES * test.spans:
+            return f"{sentence}; one as small as this only with more than {_MOST_TIMES} times the test windows."
         length = windows / test.spans
         more = (test.spans_needed - test.spans) * length / (self.test_share or 1.0)
         room = [f"about {float(f'{more:.3g}'):,.0f} more rows"] if self.test_share else []

@@ -325,7 +325,7 @@ def _section(results: Results, found: list[IntervalScore]) -> Section:
     methods = {row.method for row in found}
     statements = tuple(Statement(text) for method, text in said.items() if method in methods)
     note = (
-        f"Means over seeds, ± one standard deviation. In brown, coverage is over {100 * _OFF:g} points from nominal. "
+        f"Means over seeds, ± one standard deviation. Marked coverage is over {100 * _OFF:g} points from nominal. "
         "Of two models with the right coverage the one with narrower intervals says more; CRPS and pinball loss weigh "
         "both, and lower is better."
     )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gnnkit.compare.evidence import Evidence, has_graph
 from gnnkit.compare.findings.finding import Finding
-from gnnkit.compare.neighbours.fits import MOST_BYTES, fit_ridges, memory_of, too_large
+from gnnkit.compare.neighbours.fits import MOST_BYTES, WITH, WITHOUT, fit_ridges, memory_of, too_large
 from gnnkit.compare.neighbours.judged import judge_neighbours
 from gnnkit.compare.neighbours.record import Neighbours
 from gnnkit.compare.neighbours.section import METHOD, neighbours_section
-from gnnkit.compare.report.tables import step_of
+from gnnkit.compare.report.tables import families, step_of
 from gnnkit.compare.results import Results
 from gnnkit.report.sections import Section
 
@@ -30,7 +32,15 @@ def _find(evidence: Evidence) -> Neighbours | None:
     return judge_neighbours(fit_ridges(spec, series, known=evidence.stored))
 
 
+_APART = (
+    "These tests are corrected together, apart from the planned questions; so p and interval of ridge-graph against "
+    "ridge may differ from those among the verdicts, and where only one of them is clear, the planned one counts."
+)
+
+
 def _section(results: Results, found: Neighbours) -> Section:
+    if found.answers and {WITHOUT, WITH} <= set(families(results)):
+        found = replace(found, notes=[*found.notes, _APART])
     return neighbours_section(found, unit=results.data.unit, step=step_of(results), confidence=results.confidence)
 
 

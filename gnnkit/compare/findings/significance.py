@@ -27,6 +27,7 @@ from gnnkit.compare.report.tables import (
     with_unit,
 )
 from gnnkit.compare.results import Results
+from gnnkit.compare.standing import draws_nothing
 from gnnkit.report.numbers import DASH, format_number, format_p, signed
 from gnnkit.report.sections import Drawing, Entry, Section, Sheet, Sheets
 from gnnkit.statistics.bootstrap import seed_scores
@@ -202,11 +203,11 @@ class _Bench:
         return _Asked(question, self.horizon, self.metric, model, against, compare_scores(*both), scores, blocks)
 
     def plan(self, question: Question) -> _Asked | None:
-        """A planned question; None where it is not asked of this metric, or of one seed."""
+        """A planned question; None where it is not asked of this metric, or one seed of a model that draws is there."""
         if question.kind != "ablation":
             return self.ask(question.kind, question.model, question.against)
         errors = self.table.paired_errors(question.model, NO_GRAPH, self.horizon) if self.metric == "mae" else None
-        if errors is None or len(errors[0]) < 2:
+        if errors is None or (len(errors[0]) < 2 and not draws_nothing(question.model)):
             return None
         gap = errors[0] - errors[1]
         compared = self.table.compare(gap, np.zeros_like(gap[:1]), self.horizon)

@@ -10,7 +10,7 @@ from pydantic import Discriminator, Tag
 
 from gnnkit.compare.errors import METRICS, ErrorTable
 from gnnkit.compare.evidence import Evidence
-from gnnkit.compare.findings.difference import Difference, Words
+from gnnkit.compare.findings.difference import MARGIN, Difference, Words
 from gnnkit.compare.findings.finding import OMITTED, Finding, Headline
 from gnnkit.compare.findings.significance import SIGNIFICANCE, PairTest
 from gnnkit.compare.questions import PLANNED
@@ -23,9 +23,6 @@ from gnnkit.statistics.enough import fewest_spans
 __all__ = ["VERDICTS", "PairVerdict", "Persistence", "Verdict", "persistence_groups", "verdicts"]
 
 PERSISTENCE = "last-value"
-
-MARGIN = 0.01
-"""Share of the MAE below which what a graph does is too small to matter."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,10 +131,16 @@ class _Referee(NamedTuple):
             return []
         best, *others = sorted(self.table.models, key=self._score)
         tied = [name for name in others if not self._test("best", best, name).clear]
-        against = tied[0] if tied else others[0]
+        equal = [name for name in tied if _is_equal(self._test("best", best, name))]
+        apart = [name for name in tied if name not in equal]
+        against = next(iter([*apart, *equal, *others]))
         test = self._test("best", best, against)
-        sentence = f"{self.when}, {best} has the lowest {self.metric.upper()} ({self._value(best)}), "
-        sentence += f"not told apart from {', '.join(tied)}" if tied else "clearly below every other model"
+        has = f"has, as {', '.join(equal)} with the same errors," if equal else "has"
+        sentence = f"{self.when}, {best} {has} the lowest {self.metric.upper()} ({self._value(best)})"
+        if equal and not apart:
+            sentence += "; every other model is clearly worse." if len(equal) < len(others) else "."
+            return [self._verdict("winner", test, sentence, clear=False, tied=tied)]
+        sentence += f", not told apart from {', '.join(apart)}" if apart else ", clearly below every other model"
         many = test.comparisons is not None and test.comparisons > 1
         choice = f", corrected for the choice among {len(others) + 1} models" if many else ""
         sentence += f": against {against} {self.words.difference_with_p(test)}{choice}."
@@ -203,7 +206,11 @@ class _Referee(NamedTuple):
     def _at_most(self, test: PairTest) -> str:
         """Where the interval leaves room for little alone, how little."""
         largest, score = max(abs(test.low or 0.0), abs(test.high or 0.0)), (test.scores or [0.0])[-1]
-        return f", by less than {100 * MARGIN:g}% of the MAE if at all" if largest < MARGIN * score else ""
+        return (
+            f", by less than {100 * MARGIN:g}% of the {self.metric.upper()} if at all"
+            if largest < MARGIN * score
+            else ""
+        )
 
     def _power(self, test: PairTest) -> str:
         """What a test could have found that found nothing, behind a space."""
@@ -235,6 +242,11 @@ class _Referee(NamedTuple):
         }
         numbers |= {"kind": kind, "horizon": self.horizon, "metric": self.metric, "sentence": sentence}
         return PairVerdict(**{**numbers, **more})
+
+
+def _is_equal(test: PairTest) -> bool:
+    """Whether two models made the same errors, as the last value and that of a season that is not known."""
+    return test.difference == test.low == test.high == 0
 
 
 def _subject(names: list[str], singular: str, plural: str) -> str:

@@ -31,6 +31,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 that of the row that is forecast. The value's column may also be called like the forecasts."""
 
 _QUANTILE = re.compile(r"q?(0?\.\d+)", re.IGNORECASE)
+_END = re.compile(r"(?:(?P<model>.+)-)?(?P<end>lo|hi)-(?P<percent>\d+(?:\.\d+)?)", re.IGNORECASE)
+"""An end of an interval, as Nixtla's libraries write it: `AutoETS-lo-90` is the quantile 0.05 of `AutoETS`."""
 
 
 def read_csv(path: Path, name: str, series: GraphSeries) -> GivenForecasts:
@@ -72,7 +74,8 @@ def read_parquet(path: Path, name: str, series: GraphSeries) -> GivenForecasts:
 
 
 def from_table(name: str, table: Any, series: GraphSeries, *, source: str = "in memory") -> GivenForecasts:
-    """Forecasts of a long table: columns as in `COLUMNS`, quantiles in columns like `q0.05` or `0.95`.
+    """Forecasts of a long table: columns as in `COLUMNS`, quantiles in columns like `q0.05` or `0.95`, or
+    the ends of intervals as Nixtla's libraries write them, `NAME-lo-90` and `NAME-hi-90`, or `lo-90` and `hi-90`.
 
     Two of origin, target and step are needed, as each follows from the others; a node where there are several; model
     and seed where there are several. Rows may come in any order.
@@ -120,7 +123,7 @@ def from_table(name: str, table: Any, series: GraphSeries, *, source: str = "in 
             f"{about}: {doubled:,} rows come twice, the first of them origin row {origin[first]}, step {step[first]}, "
             f"node {series.node_names[node[first]]}; leave one row of each, or add a column seed or model"
         )
-    levels = {round(float(match[1]), 12): one for one in table.column_names if (match := _QUANTILE.fullmatch(one))}
+    levels = _levels(table.column_names, named.get("value"), about)
     columns = [levels[level] for level in sorted(levels)]
     chosen = named.get("value") or levels.get(0.5)
     if chosen is None:
@@ -144,6 +147,28 @@ def _named(columns: Sequence[str], name: str, about: str) -> dict[str, str]:
         found |= {kind: own[0]} if own else {}
     if "value" not in found and name in columns:
         found["value"] = name
+    return found
+
+
+def _levels(columns: Sequence[str], value: str | None, about: str) -> dict[float, str]:
+    """Level → its column."""
+    found: dict[float, str] = {}
+    for column in columns:
+        end = _END.fullmatch(column)
+        if match := _QUANTILE.fullmatch(column):
+            level = float(match[1])
+        elif end is not None and end["model"] in (None, value):
+            percent = float(end["percent"])
+            if not 0 < percent < 100:
+                raise ValueError(f"{about}: column {column} is the end of an interval of {percent:g}%; give 0 to 100")
+            level = 0.5 + (percent if end["end"].lower() == "hi" else -percent) / 200
+        else:
+            continue
+        level = round(level, 12)
+        if level in found:
+            text = f"the columns {found[level]} and {column} both say the quantile {level:g}"
+            raise ValueError(f"{about}: {text}; leave one of them out")
+        found[level] = column
     return found
 
 

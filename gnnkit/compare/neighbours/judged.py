@@ -10,19 +10,17 @@ import numpy as np
 from gnnkit.compare.conditions import BASE, Condition
 from gnnkit.compare.errors import ErrorTable
 from gnnkit.compare.evidence import Evidence
-from gnnkit.compare.findings.difference import Words, judged_columns
+from gnnkit.compare.findings.difference import MARGIN, Words, judged_columns
 from gnnkit.compare.neighbours.fits import ONE_GRAPH, SHUFFLED, WITH, WITHOUT
 from gnnkit.compare.neighbours.left import what_is_left
 from gnnkit.compare.neighbours.record import Answer, Gain, Kind, Neighbours
-from gnnkit.compare.neighbours.words import answer_at, answer_of, left_in_words
+from gnnkit.compare.neighbours.words import answer_at, answer_of, below_margin, left_in_words
 from gnnkit.statistics.paired import detectable
 from gnnkit.statistics.spans import Compared
 from gnnkit.statistics.step_down import judge_family
 
-__all__ = ["MARGIN", "judge_neighbours"]
+__all__ = ["judge_neighbours"]
 
-MARGIN = 0.01
-"""Share of the MAE below which a gain is too small to matter."""
 _OTHERS: dict[Any, tuple[str, Condition]] = {"none": (WITHOUT, BASE), "shuffled": (WITH, SHUFFLED)}
 
 
@@ -55,7 +53,7 @@ def judge_neighbours(evidence: Evidence) -> Neighbours:
         answers=answers,
         gains=gains,
         left=left,
-        left_sentence=left_in_words(left),
+        left_sentence=left_in_words(left, shortest=table.horizons[0], found=whole == "graph"),
         windows=int((table.counts(longest) > 0).sum()),
         spans=len(np.unique(table.spans(longest)[table.counts(longest) > 0])),
         folds=spec.folds,
@@ -84,12 +82,15 @@ def _gains(table: ErrorTable, confidence: float, others: Sequence[Any]) -> list[
 
 
 def _kind(own: dict[str, Gain]) -> Kind:
+    """A change that is clear and smaller than the margin is none that matters."""
     none, shuffled = own["none"], own.get("shuffled")
-    if none.clear and none.difference > 0:
+    if none.low is None or none.high is None or not none.other:
+        return "open" if none.other else "no"
+    if none.clear and none.difference > 0 and none.high >= MARGIN * none.other:
         return "harms"
-    if none.clear:
-        graphs = shuffled is not None and shuffled.clear and shuffled.difference < 0
-        return "graph" if graphs else "nodes"
-    if none.low is not None and none.other and -none.low < MARGIN * none.other:
+    if -none.low < MARGIN * none.other:
         return "no"
+    if none.clear and none.difference < 0:
+        graphs = shuffled is not None and shuffled.clear and shuffled.difference < 0 and not below_margin(shuffled)
+        return "graph" if graphs else "nodes"
     return "open"

@@ -12,7 +12,7 @@ from gnnkit.compare.evidence import has_graph
 from gnnkit.compare.folds import settle_folds
 from gnnkit.compare.neighbours.fits import WITH, WITHOUT, fit_ridges
 from gnnkit.compare.neighbours.judged import judge_neighbours
-from gnnkit.compare.neighbours.result import Quick
+from gnnkit.compare.neighbours.result import Quick, check_place
 from gnnkit.compare.spec.comparison import ComparisonSpec, make_spec
 from gnnkit.data import GraphSeries
 from gnnkit.forecasting.in_memory import MEMORY_FIELDS, read_in_memory, renamed_fields
@@ -70,6 +70,8 @@ def quick(
         ('graph', ['none', 'given', 'shuffled'])
     """
     start = time.perf_counter()
+    if out is not None:
+        check_place(out)
     settings = renamed_fields(settings)
     known = [field for field in QuickFields.model_fields if field not in _OF_FILES]
     for field in settings:
@@ -100,6 +102,8 @@ def quick_of(asked: QuickFields, *, out: str | Path | None = None) -> Quick:
         (6, 2)
     """
     start = time.perf_counter()
+    if out is not None:
+        check_place(out)
     spec = _spec(asked)
     return _look(asked, spec, load_series(spec), start, out)
 

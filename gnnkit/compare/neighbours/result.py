@@ -17,10 +17,23 @@ from gnnkit.kept_files import check_folder, read_json, write_json, write_text
 from gnnkit.report.markdown import sections_document
 from gnnkit.report.sections import Section
 
-__all__ = ["FILES", "Quick"]
+__all__ = ["FILES", "Quick", "check_place"]
 
 FILES = ("quick.json", "quick.csv", "quick.md")
 """What a folder of one may hold."""
+
+
+def check_place(folder: str | Path) -> Path:
+    """Refuse a folder that holds something else.
+
+    Raises:
+        ValueError: as `Quick.save`.
+    """
+    folder = check_folder(folder)
+    foreign = sorted(path.name for path in folder.iterdir() if path.name not in FILES) if folder.is_dir() else []
+    if foreign:
+        raise ValueError(f"out: {folder} holds other files ({foreign[0]}); give a new or an empty folder")
+    return folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,11 +117,7 @@ class Quick:
         Raises:
             ValueError: the folder holds something else, or cannot be written.
         """
-        folder = check_folder(folder)
-        if folder.is_dir():
-            foreign = sorted(path.name for path in folder.iterdir() if path.name not in FILES)
-            if foreign:
-                raise ValueError(f"out: {folder} holds other files ({foreign[0]}); give a new or an empty folder")
+        folder = check_place(folder)
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "quick.json", {"gnnkit_quick": 1, **dataclasses.asdict(self)})
         write_text(folder / "quick.csv", self.table().to_csv(lineterminator="\n"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gnnkit.compare.neighbours.record import Gain, Left, Neighbours
-from gnnkit.compare.neighbours.words import SHORT, interval_in_percent, percent
+from gnnkit.compare.neighbours.words import SHORT, detectable_in_percent, interval_in_percent, percent
 from gnnkit.compare.report.tables import horizon_label
 from gnnkit.data.spans import Step
 from gnnkit.report.numbers import DASH, decimals, format_number, format_p
@@ -84,7 +84,7 @@ def _gain_entries(gain: Gain | None) -> list[Entry]:
         Entry(percent(gain.share), gain.share, mark),
         Entry(interval_in_percent(gain), gain.low),
         Entry(format_p(gain.p), gain.p),
-        Entry(percent(could, plus=False), could),
+        Entry(detectable_in_percent(gain), could),
     ]
 
 

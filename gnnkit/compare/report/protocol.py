@@ -7,7 +7,7 @@ from typing import Any
 
 import tomli_w
 
-from gnnkit.compare.report.tables import base_rows, families
+from gnnkit.compare.report.tables import base_rows, edges_in_words, families
 from gnnkit.compare.results import DataFacts, Results
 from gnnkit.forecasting.forms import FORMS
 from gnnkit.report.numbers import DASH
@@ -50,7 +50,7 @@ def protocol(results: Results) -> list[tuple[str, list[tuple[str, str]]]]:
 
 def _graph(data: DataFacts) -> str:
     """What the graph is, and how it was made."""
-    count = f"{len(data.edges):,} edge{'' if len(data.edges) == 1 else 's'}" if data.edges else "none"
+    count = edges_in_words(data) if data.edges else "none"
     return f"{count}: {data.graph_source}" if data.graph_source else count
 
 

@@ -11,7 +11,16 @@ from typing import Any
 from gnnkit.compare.findings import ABLATION, VERDICTS
 from gnnkit.compare.findings.verdicts import PairVerdict
 from gnnkit.compare.report.published import MARKS, PUBLISHED_NOTE, published_scores
-from gnnkit.compare.report.tables import METRIC_NAMES, SCORE_NAMES, base_rows, families, horizon_label, step_of, untyped
+from gnnkit.compare.report.tables import (
+    METRIC_NAMES,
+    SCORE_NAMES,
+    base_rows,
+    edges_in_words,
+    families,
+    horizon_label,
+    step_of,
+    untyped,
+)
 from gnnkit.compare.results import Results
 from gnnkit.compare.scores import summarise
 from gnnkit.report.numbers import DASH, decimals
@@ -202,7 +211,7 @@ def facts(results: Results) -> list[tuple[str, str]]:
     return [
         ("data", data.name),
         ("size", f"{DASH if data.nodes is None else data.nodes} nodes × {rows}"),
-        ("graph", f"{len(data.edges):,} edges"),
+        ("graph", edges_in_words(data)),
         ("compared", " × ".join(counts) + f", {_counted(len(kinds) - len(trained), 'baseline')}"),
         ("date", str(results.environment.get("date") or DASH)[:10]),
     ]

@@ -37,6 +37,9 @@ _ENVIRONMENT = (
     "wall_seconds",
 )
 
+_ANOTHER_SERIES = ("unit", "nodes", "step_minutes", "step_unit")
+"""Facts in which two series differ whose errors say nothing of each other."""
+
 
 def write_side_by_side(first: Results, second: Results, path: str | Path) -> Path:
     """Write two comparisons beside each other as one HTML file that opens offline.
@@ -138,6 +141,13 @@ def score_sheets(first: Results, second: Results) -> tuple[Sheets | None, list[S
         )
         if any(_too_few_windows(first, second, horizon) for horizon in horizons):
             why = "The windows are too few for a paired interval of the differences: these may be noise."
+        elsewhere = [name for name in _ANOTHER_SERIES if getattr(first.data, name) != getattr(second.data, name)]
+        if elsewhere:
+            what = ", ".join(name.replace("_", " ") for name in elsewhere)
+            why = (
+                f"These are runs on different data ({what}): a lower error in one does not say that its models are "
+                "better; compare each model with others of its own run."
+            )
         statements.append(Statement(why, warning=True))
     for name, one, other in (("first", first, second), ("second", second, first)):
         only = [model for model in families(one) if model not in families(other)]

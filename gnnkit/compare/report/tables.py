@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gnnkit.compare.conditions import Condition
-from gnnkit.compare.results import Results
+from gnnkit.compare.results import DataFacts, Results
 from gnnkit.data.spans import Step, steps_in_words
 from gnnkit.report.numbers import decimals
 
@@ -23,6 +23,7 @@ __all__ = [
     "base_rows",
     "best_models",
     "confidence_label",
+    "edges_in_words",
     "families",
     "floats",
     "horizon_label",
@@ -169,3 +170,16 @@ def score_places(results: Results, horizon: int, metric: str) -> int:
     """Decimals that show four digits of the horizon's scores."""
     rows = untyped(results.rows)
     return decimals(rows.loc[(rows["horizon"] == horizon) & (rows["metric"] == metric), "value"].tolist(), 4)
+
+
+def edges_in_words(data: DataFacts) -> str:
+    """The edges between two nodes; loops, which tell a node of itself alone, are counted apart.
+
+    Example:
+        >>> edges_in_words(DataFacts("ring", edges=[[0, 0, 1.0], [0, 1, 1.0], [1, 0, 1.0]]))
+        '2 edges and 1 loop'
+    """
+    loops = sum(edge[0] == edge[1] for edge in data.edges)
+    edges = len(data.edges) - loops
+    text = f"{edges:,} edge{'' if edges == 1 else 's'}"
+    return f"{text} and {loops:,} loop{'' if loops == 1 else 's'}" if loops else text

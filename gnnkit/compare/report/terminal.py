@@ -132,7 +132,7 @@ def _told(results: Results, answer: str) -> list[Text]:
     for group in FINDINGS.headlines(results):
         for each in group.statements if not group.folded else ():
             text = f"Exploratory: {each.text}" if group.exploratory else each.text
-            if each.text != answer:
+            if answer not in (each.text, text):
                 found.append(Text(f"! {text}", style="yellow") if each.warning else Text(f"• {text}"))
     if not any(family != "baseline" for family in families(results).values()):
         failed = bool(results.failures)

@@ -23,6 +23,8 @@ from gnnkit.temporal import MODELS
 
 __all__ = ["read_spec", "spec_schema"]
 
+_PLACE = r"^(.+\.py|[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):[A-Za-z_]\w*$"
+"""How the place of a model of one's own is written: `file.py:Class` or `package.module:Class`."""
 _TABLES_OF_PATHS = ("forecasts", "validation_forecasts")
 
 
@@ -99,20 +101,23 @@ def spec_schema() -> dict[str, Any]:
             field["description"] = " ".join(field["description"].split())
     graph_models = [name for name, entry in MODELS.items() if entry.family == "graph"]
     fields["data"]["anyOf"][0]["enum"] = list(DATASETS)
-    fields["models"]["items"]["enum"] = list(MODELS)
+    own = {"type": "string", "pattern": _PLACE}
+    fields["models"]["items"] = {"anyOf": [{"enum": list(MODELS)}, own]}
     fields["ablate_graph"] = {
         "description": fields["ablate_graph"]["description"],
         "default": [],
-        "anyOf": [{"const": "all"}, {"type": "array", "items": {"enum": ["all", *graph_models]}}],
+        "anyOf": [{"const": "all"}, {"type": "array", "items": {"anyOf": [{"enum": ["all", *graph_models]}, own]}}],
     }
     fields["allow_leaks"]["items"]["enum"] = list(CAUSES)
     fields["settings"] |= {
         "additionalProperties": False,
         "properties": {name: _settings_schema(name) for name in MODELS},
+        "patternProperties": {_PLACE: {"type": "object"}},
     }
     fields["search"] |= {
         "additionalProperties": False,
         "properties": {name: _search_schema(name) for name in MODELS},
+        "patternProperties": {_PLACE: {"type": "object", "additionalProperties": {"type": "array", "minItems": 2}}},
     }
     description = " ".join((ComparisonSpec.__doc__ or "").split("\n\n")[0].split())
     return {

@@ -124,6 +124,24 @@ def test_one_seed_says_neither_yes_nor_no(change):
     )
 
 
+def test_one_fit_of_a_model_that_draws_nothing_is_all_there_is():
+    """Ridge with neighbours has one fit however many seeds are asked for; of drawn graphs one says nothing."""
+    base = hard(0)
+    worse = {"identity": base + 0.5, "complete": base + 0.25, "shuffled": base + 0.25}
+    found = judged(on_graphs("ridge-graph", seeds=(0,), given=base, **worse))
+    assert found.verdict == "helps"
+    assert "the given graph helps ridge-graph" in found.sentence
+    assert [(test.adjacency, test.clear) for test in found.tests] == [
+        ("identity", True), ("shuffled", False), ("complete", True)
+    ]  # fmt: skip
+
+
+def test_what_was_not_tested_says_why():
+    base = hard(0)
+    (note,) = judged(on_graphs("gcn", seeds=(5,), given=base, identity=base, random=base + 1)).notes
+    assert note.endswith("; one seed of gcn, so none of this was tested.")
+
+
 def test_open_where_the_errors_cannot_tell():
     rng = np.random.default_rng(0)
     base, other, wrong = (np.abs(rng.normal(2, 1.5, WINDOWS)) for _ in range(3))

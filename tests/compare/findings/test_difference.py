@@ -50,6 +50,24 @@ def test_what_a_test_could_have_found_and_what_it_would_take():
     assert Words().power(powered(spans_needed=6), windows=120) == f"{found}."
 
 
+def test_more_windows_than_anybody_has_are_not_counted_out():
+    said = Words(test_share=0.2).power(powered(spans_needed=601), windows=120)
+    assert said.endswith("80%; one as small as this only with more than 100 times the test windows.")
+    assert "in place of 6" in Words(test_share=0.2).power(powered(spans_needed=600), windows=120)
+
+
+def test_large_figures_have_no_power_of_ten_and_equal_forecasts_no_interval():
+    words = Words("m³/s")
+    large = Difference(difference=-12345.0, low=-23456.0, high=-1234.0, clear=True, p=0.02)
+    assert words.difference_with_p(large) == ("difference -12,300 m³/s (95% interval -23,500 to -1,230, p = 0.020)")
+    assert words.value(132547264.0) == "132,500,000 m³/s"
+    assert "A true difference of 310 m³/s (48%)" in words.power(
+        powered(detectable=312.0, scores=[0, 650.0]), windows=120
+    )
+    same = Difference(difference=0.0, low=0.0, high=0.0, p=1.0)
+    assert words.difference_with_p(same) == "no difference at all"
+
+
 def test_more_rows_alone_do_not_lower_the_noise_between_seeds():
     said = Words().power(powered(spans_needed=None, seeds=3), windows=120)
     assert said.endswith("; one as small as this by no number of rows, but with more seeds.")

@@ -40,6 +40,14 @@ def test_it_is_the_first_section_and_needs_no_series(compared, tmp_path):
         assert "Zambon and Alippi, 2022" in page
 
 
+def test_two_families_of_tests_on_one_pair_are_told_apart(compared):
+    """Ridge with and without neighbours stand among the planned questions too, with another correction."""
+    assert "apart from the planned questions" in render_markdown(compared)
+    alone = run(make_spec(data_options=SMALL, models=["dlinear"], seeds=[0], epochs=1, rivals=False, **ASKED))
+    assert NEIGHBOURS.of(alone).answers
+    assert "apart from the planned questions" not in render_markdown(alone)
+
+
 def test_without_a_graph_there_is_none():
     series = simulate_traffic(**SMALL)
     bare = {"edge_index": series.edge_index[:, :0], "edge_weight": series.edge_weight[:0]}

@@ -71,6 +71,24 @@ def test_models_that_are_as_good_are_tied_and_nobody_wins():
     assert ", not told apart from " in winner.sentence
 
 
+def test_a_model_with_the_same_errors_is_no_runner_up():
+    """Without a season, the value of the season before is the last value."""
+    rng = RNG(3)
+    families = {"last-value": "baseline", "seasonal-naive": "baseline", "gru": "sequence"}
+    last = rng.gamma(4.0, 0.25, size=150)
+    far = of_errors({"last-value": last, "seasonal-naive": last, "gru": last + 1 + rng.random((3, 150))}, families)
+    (winner,) = pick(far, "winner")
+    assert (winner.model, winner.clear, winner.tied) == ("last-value", False, ["seasonal-naive"])
+    assert "last-value has, as seasonal-naive with the same errors, the lowest MAE (" in winner.sentence
+    assert winner.sentence.endswith("; every other model is clearly worse.")
+    wave = np.where(np.arange(150) % 2, 0.2, -0.2) + 0.001
+    near = of_errors({"last-value": last, "seasonal-naive": last, "gru": last + wave}, families)
+    (winner,) = pick(near, "winner")
+    assert (winner.model, winner.against) == ("last-value", "gru")
+    assert "the lowest MAE" in winner.sentence
+    assert ", not told apart from gru: against gru difference " in winner.sentence
+
+
 def test_a_noisier_third_that_is_tied_takes_the_crown_back_and_is_named():
     rng = RNG(1)
     base = rng.gamma(4.0, 0.25, size=150)

@@ -66,6 +66,23 @@ def test_models_seeds_and_quantiles_of_a_long_table(tiny, test_forecasts, long, 
     assert np.array_equal(given.quantiles[0, 0, 0, 0], [1.0, 2.0])
 
 
+def test_ends_of_intervals_as_nixtla_writes_them_are_quantiles(tiny, test_forecasts, long):
+    table = long.rename(columns={"value": "AutoETS"}).drop(columns="timestamp")
+    ends = {"AutoETS-lo-90": -1.0, "AutoETS-hi-90": 9.0, "AutoETS-lo-99.5": -2.0, "AutoETS-hi-99.5": 12.0}
+    given = read_forecasts(table.assign(**ends, **{"Theta": 0.0, "Theta-lo-90": 7.0}), "AutoETS", tiny)
+    assert given.levels == (0.0025, 0.05, 0.95, 0.9975)
+    assert given.quantiles[0, 0, 0, 0].tolist() == [-2.0, -1.0, 9.0, 12.0]
+    assert np.array_equal(given.values, test_forecasts()[None])
+    bare = long.drop(columns="timestamp").assign(**{"lo-80": 1.0, "hi-80": 2.0})
+    assert read_forecasts(bare, "x", tiny).levels == (0.1, 0.9)
+    for ends, wrong in (
+        ({"lo-100": 1.0}, r"column lo-100 is the end of an interval of 100%; give 0 to 100$"),
+        ({"lo-90": 1.0, "q0.05": 1.0}, r"the columns lo-90 and q0.05 both say the quantile 0.05; leave one of them"),
+    ):
+        with pytest.raises(ValueError, match=wrong):
+            read_forecasts(long.drop(columns="timestamp").assign(**ends), "x", tiny)
+
+
 def test_the_median_stands_for_forecasts_that_are_not_there(tiny, test_forecasts):
     heads = np.stack([test_forecasts(error) for error in (-1.0, 0.5, 2.0)], axis=-1)
     given = read_forecasts({"quantiles": heads, "levels": [0.1, 0.5, 0.9]}, "x", tiny)

@@ -106,7 +106,11 @@ def test_nonsense_is_an_error(frame, graph, text):
 def test_a_constant_series_has_nothing_to_tell():
     frame = pd.DataFrame(np.full((200, 4), 7.0))
     found = quick(frame, ring(4), horizons=[1], history=2)
-    assert found.kind == "open"
+    assert found.kind == "no"
+    assert found.verdict() == (
+        "No: ridge regression makes no error without its neighbours, so they have none to take away (up to 1 step)."
+    )
+    assert "%" not in found.verdict(1)
     assert found.table().loc[1, "given"] == pytest.approx(0, abs=1e-9)
     assert found.left().empty or not found.left()["clear"].any()
     assert screen(found)
@@ -167,6 +171,15 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "quick.json").write_text(json.dumps({"something": 1}))
     with pytest.raises(ValueError, match="was not written by `gnnkit quick`; give a folder that it wrote"):
         Quick.load(tmp_path)
+
+
+@pytest.mark.parametrize(("size", "head"), [(1e8, "MAE in 1e+06"), (1e-7, "MAE in 1e-09"), (1.0, "MAE with")])
+def test_scores_of_any_size_stand_apart_on_the_screen(size, head):
+    lines = screen(quick(world(rows=200) * size, ring(8), **ASKED))
+    assert any(head in line for line in lines)
+    (row,) = (line for line in lines if line.startswith("1 step "))
+    scores = [float(word.replace(",", "")) for word in row.split()[2:5]]
+    assert all(0.01 < score < 1e5 for score in scores)
 
 
 def test_the_screen_is_one_screen():

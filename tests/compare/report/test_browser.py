@@ -8,6 +8,8 @@ import pytest
 from gnnkit.compare import read_spec, run
 from gnnkit.compare.report.html import render_html
 from gnnkit.compare.report.side_by_side import write_side_by_side
+from gnnkit.compare.standing import STANDING_RIVALS
+from gnnkit.forecasting.baselines import BASELINES
 from gnnkit.temporal import MODELS
 from tests.compare.report.chromium import Chromium, find_chromium
 
@@ -69,7 +71,8 @@ def test_the_committed_comparisons_open_like_any_report(browser, name, data_root
     assert (browser.complaints, browser.requests) == ([], [])
     assert {"verdict", "scores", "tests", "ablation", "where", "intervals", "audit"} <= set(sections(browser))
     rows = len(results.models)
-    assert browser.run(f"{SHOWN}.tBodies[0].rows.length") == rows == 6
+    assert rows == len(BASELINES) + 2 + len(STANDING_RIVALS)
+    assert browser.run(f"{SHOWN}.tBodies[0].rows.length") == rows
     header = f"{SHOWN}.querySelector('th[data-column=\"1\"]')"
     browser.run(f"{header}.querySelector('button').click()")
     assert browser.run(COLUMN) == sorted(browser.run(COLUMN), key=float)
@@ -104,8 +107,8 @@ def test_a_header_sorts_up_down_and_back(browser, report):
 def test_sorting_works_by_keyboard_and_puts_words_and_gaps_right(browser, report):
     browser.open(report)
     table = "document.querySelector('#ablation table')"
-    cells = f"[...{table}.tBodies[0].rows].map((row) => row.cells[4].textContent)"
-    browser.run(f"{table}.querySelector('th[data-column=\"4\"] button').focus()")
+    cells = f"[...{table}.tBodies[0].rows].map((row) => row.cells[5].textContent)"
+    browser.run(f"{table}.querySelector('th[data-column=\"5\"] button').focus()")
     browser.press("Enter")
     assert browser.run(cells) == ["+0.020", "+0.210", "+0.290", "+0.340", "–"]
     browser.press("Enter")

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -109,4 +110,12 @@ def test_too_few_windows_are_the_reason_that_is_given(fake_results):
     )
     said = score_sheets(first, second)[1]
     assert said[-1].text == "The windows are too few for a paired interval of the differences: these may be noise."
+    assert said[-1].warning
+
+
+def test_errors_of_two_data_sets_are_not_read_as_better_and_worse(fake_results):
+    first, second = fake_results(horizons=(3,)), fake_results(horizons=(3,))
+    second.data = replace(second.data, unit="km/h", nodes=7)
+    said = score_sheets(first, second)[1]
+    assert said[-1].text.startswith("These are runs on different data (unit, nodes): a lower error in one does not say")
     assert said[-1].warning

@@ -103,6 +103,13 @@ def test_no_mark_can_be_read_as_an_answer(rich_results, planned):
     assert max(map(len, text.splitlines())) <= 100
 
 
+def test_an_exploratory_answer_is_told_once(fake_results):
+    results = fake_results(models={"gru": ("sequence", 3.0)})
+    answer = Comparison.of(results).verdict()
+    assert answer.startswith("Exploratory: At 60 minutes ahead, gru has the lowest MAE")
+    assert " ".join(printed(results).split()).count(answer) == 1
+
+
 def test_too_few_windows_are_told_in_place_of_verdicts(fake_results):
     results = fake_results(horizons=(3,))
     sentence = "Up to 3 steps ahead: 1 test window is too few to judge: at least 16 are needed."

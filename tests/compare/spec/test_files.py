@@ -165,12 +165,24 @@ def test_the_schema_names_what_may_be_given():
     fields = schema["properties"]
     assert list(fields) == list(ComparisonSpec.model_fields)
     assert all(len(field["description"]) > 10 for field in fields.values())
-    assert fields["models"]["items"]["enum"] == list(MODELS)
+    assert fields["models"]["items"]["anyOf"][0]["enum"] == list(MODELS)
     assert (fields["epochs"]["default"], fields["budget"]["default"], fields["epochs"]["minimum"]) == (8, "epochs", 1)
     assert fields["settings"]["properties"]["mtgnn"]["properties"]["dropout"] == {"type": "number", "default": 0.3}
     assert fields["settings"]["properties"]["gru"]["properties"]["hidden_channels"] == {"type": "integer"}
     assert "hidden_channels" not in fields["settings"]["properties"]["dlinear"]["properties"]
     assert "dropout" in fields["search"]["properties"]["mtgnn"]["properties"]
+
+
+@pytest.mark.parametrize("place", ["my.py:Net", "some/folder/my-nets.py:Net", "pkg:Net", "pkg.mod:Net"])
+def test_a_model_of_ones_own_is_valid_by_the_schema(place):
+    check = pytest.importorskip("jsonschema").Draft202012Validator(spec_schema()).is_valid
+    spec = {"models": ["gru", place], "ablate_graph": [place], "settings": {place: {"layers": 2}}}
+    assert check({**spec, "search": {place: {"layers": [1, 3]}}})
+    assert not check({"models": [place + ":"]})
+    assert not check({"settings": {place: 2}})
+    for wrong in ("gruu", "my.py", ":Net", "my.py:", "a b:Net", "pkg.mod:2"):
+        assert not check({"models": [wrong]})
+        assert not check({"settings": {wrong: {"layers": 2}}})
 
 
 def test_the_spec_knows_every_scaler():
