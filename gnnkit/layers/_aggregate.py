@@ -13,7 +13,7 @@ from torch_geometric import EdgeIndex
 from gnnkit.layers._anew import EXTREME, convolve_anew, is_small
 from gnnkit.layers._checks import check_features, check_graph_input, check_weighted_graph, for_steps
 from gnnkit.layers._fused import add_up, runs_fused, towards_targets
-from gnnkit.layers._linear import is_autocast, is_plain
+from gnnkit.layers._linear import Linear, is_autocast, is_plain
 from gnnkit.ops import CompressedGraph, neighbour_max, remember, spmm
 from gnnkit.ops.neighbour_max.options import MaxOptions
 from gnnkit.ops.structure.compress import is_one_pass, is_sorted_anew, sort_edges
@@ -48,8 +48,11 @@ def check_pair_call(
         Sources and targets, the graph and its weights (see `check_weighted_graph`), the number of targets.
     """
     if isinstance(x, Tensor):
-        for width in maps:
-            check_features(x, width)
+        if not (edge_weight is None and _is_ordinary(x, maps, edge_index)):
+            for width in maps:
+                check_features(x, width)
+        elif layer.node_dim == -2:
+            return (x, x), edge_index, None, x.size(0)
         pair: Pair = (x, x)
     elif isinstance(x, tuple | list) and len(x) == 2:
         check_features(x[0], maps[0], name="x[0]")
@@ -74,6 +77,19 @@ def check_pair_call(
     sizes = _sizes(source.size(axis), num_dst, layer.flow)
     edge_index, edge_weight = check_weighted_graph(edge_index, edge_weight, sizes, normalize=False, ids=False)
     return pair, edge_index, edge_weight, num_dst
+
+
+def _is_ordinary(x: Tensor, maps: Sequence[int | nn.Module], edge_index: Any) -> bool:
+    """Whether there is nothing to say of features `[N, F]` and an edge list: all that is checked otherwise, at once."""
+    if type(edge_index) is not Tensor or edge_index.layout != torch.strided or x.dim() != 2:
+        return False
+    if x.dtype not in (torch.float32, torch.float64) or edge_index.dtype not in (torch.int64, torch.int32):
+        return False
+    width = x.size(1)
+    for expected in maps:
+        if expected != 0 and (type(expected) is not Linear or expected.in_channels != width):
+            return False
+    return edge_index.dim() == 2 and edge_index.size(0) == 2
 
 
 def aggregates_fused(
@@ -232,7 +248,7 @@ def convolve_pair(
         out = out if bias is None else out + bias  # pyright: ignore
     else:
         direct = is_plain(neighbour_map, biased=True) and _adds_product(neighbour_map.weight, source)  # pyright: ignore
-        both = target is source and is_plain(root_map) and _adds_product(root_map.weight, source)  # pyright: ignore
+        both = direct and target is source and is_plain(root_map) and root_map.weight.dtype == source.dtype  # pyright: ignore
         if direct and edge_weight is None and (both or target is None):
             own = root_map.weight if both else None  # pyright: ignore[reportOptionalMemberAccess]
             found = convolve_anew(layer, source, edge_index, num_dst, neighbour_map.weight, neighbour_map.bias, own)  # pyright: ignore
@@ -251,13 +267,13 @@ def _adds_product(out: Tensor, x: Tensor) -> bool:
 
 def maps_first(layer: Any, x: Tensor, edge_weight: Tensor | None, lin: Any) -> bool:
     """Whether the map comes before the aggregation, which costs its width, and again backwards where it has one."""
-    if layer.aggr not in LINEAR or not is_plain(lin, biased=True) or is_autocast(x):
-        return False
-    if x.dtype != lin.weight.dtype or x.dtype not in (torch.float32, torch.float64):
-        return False
-    if edge_weight is not None and (edge_weight.dtype != x.dtype or edge_weight.requires_grad):
+    if layer.aggr not in LINEAR or not is_plain(lin, biased=True):
         return False
     before, after = x.size(-1), lin.weight.size(0)
     if torch.is_grad_enabled():
         before, after = before * (2 if x.requires_grad else 1), after * 2
-    return after < before
+    if after >= before or is_autocast(x):
+        return False
+    if x.dtype != lin.weight.dtype or x.dtype not in (torch.float32, torch.float64):
+        return False
+    return edge_weight is None or (edge_weight.dtype == x.dtype and not edge_weight.requires_grad)

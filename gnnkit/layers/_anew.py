@@ -6,6 +6,7 @@ are one function for autograd, whose parts record nothing.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -59,18 +60,28 @@ def convolve_anew(
         for part in (weight, bias, own_weight):
             recorded |= part is not None and part.requires_grad
     if kind in EXTREME:
-        from gnnkit.ops.neighbour_max.numba_edges import edge_max
-
-        found = edge_max(edges, x, num_dst, layer.flow, MaxOptions(kind == "max", True, back))
+        found = _edge_max()(edges, x, num_dst, layer.flow, MaxOptions(kind == "max", True, back))
     else:
-        from gnnkit.ops.spmm.numba_edges import edge_sum
-
-        found = edge_sum(edges, x, num_dst, layer.flow, back=back, mean=kind == "mean", root=root)
+        found = _edge_sum()(edges, x, num_dst, layer.flow, back=back, mean=kind == "mean", root=root)
     if found is None:
         return None
     if not recorded:
         return _mapped(found[0], x, weight, bias, own_weight)
     return _Convolution.apply(found, x, weight, bias, own_weight)  # pyright: ignore[reportReturnType]
+
+
+@cache
+def _edge_sum() -> Any:
+    from gnnkit.ops.spmm.numba_edges import edge_sum
+
+    return edge_sum
+
+
+@cache
+def _edge_max() -> Any:
+    from gnnkit.ops.neighbour_max.numba_edges import edge_max
+
+    return edge_max
 
 
 def _mapped(heard: Tensor, x: Tensor, weight: Tensor | None, bias: Tensor | None, own_weight: Tensor | None) -> Tensor:

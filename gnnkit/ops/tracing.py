@@ -35,7 +35,7 @@ def is_transformed(*tensors: Tensor | None) -> bool:
     """
     if _functorch.maybe_current_level() is not None or forward_ad._current_level >= 0:
         return True
-    for tensor in tensors:  # noqa: SIM110 (asked for on every call)
+    for tensor in tensors:  # noqa: SIM110 - it is asked for on every call, and any(...) takes twice as long
         if tensor is not None and (type(tensor) not in _PLAIN or tensor.is_neg()):
             return True
     return False
@@ -46,9 +46,6 @@ def is_batched(*tensors: Tensor | None) -> bool:
 
     That is so under `torch.func` transforms, and for the tensors of `is_grads_batched=True`.
     """
-    if is_transformed(*tensors):
-        return True
-    for tensor in tensors:  # noqa: SIM110
-        if tensor is not None and _functorch.is_legacy_batchedtensor(tensor):
-            return True
-    return False
+    return is_transformed(*tensors) or any(
+        tensor is not None and _functorch.is_legacy_batchedtensor(tensor) for tensor in tensors
+    )

@@ -124,19 +124,19 @@ def max_kernels(double: bool, weighted: bool, largest: bool, shared: bool, keep:
                 first, last = np.intp(pointers[i]), np.intp(pointers[i + 1])
                 if first == last:
                     continue
-                at, c = (batch * targets + i) * channels, start
+                at, done = (batch * targets + i) * channels, start
                 if shared and whole > start:
                     ties = kept[at + start]
                     for column in range(start, whole):
                         ties |= kept[at + column]  # negative where one of them is
                     # Of a row in which some values tie whole vectors are added.
-                    while ties < 0 and c < whole:
+                    while ties < 0 and done < whole:
                         add_shares(
-                            values, base + c, channels, neighbours, weight, first, last, taken_values, kept,
-                            above_all, at + c, sums,
+                            values, base + done, channels, neighbours, weight, first, last, taken_values, kept,
+                            above_all, at + done, sums,
                         )  # fmt: skip
-                        c += lanes
-                for c in range(c, stop):  # noqa: B020
+                        done += lanes
+                for c in range(done, stop):
                     place, above = kept[at + c], above_all[at + c]
                     if place >= 0:
                         j = base + np.intp(neighbours[place]) * channels + c

@@ -174,8 +174,9 @@ def row_shares(weighted: bool) -> Callable[..., None]:
                 ties = builder.or_(builder.fcmp_ordered("==", read, taken), everyone)
                 hits = builder.select(alone, mine, ties)
                 here = builder.gep(total, [offset])
-                more = builder.select(hits, share, ir.Constant(vector, None))
-                added = builder.fadd(load(builder, here, vector), more)
+                added = builder.fadd(
+                    load(builder, here, vector), builder.select(hits, share, ir.Constant(vector, None))
+                )
                 store(builder, added, here)
             return context.get_dummy_value()
 

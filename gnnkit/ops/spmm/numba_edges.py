@@ -1,4 +1,4 @@
-"""The neighbour sum or mean of a short edge list that is sorted for it alone: one compiled call each way."""
+"""The neighbour sum or mean of a short edge list that is sorted for it alone, in one compiled call each way."""
 
 from __future__ import annotations
 
