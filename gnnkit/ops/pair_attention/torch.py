@@ -91,15 +91,10 @@ def pair_attention_backward(
     if att is None:
         of_mine, of_other = options.factor * change * other, options.factor * change * mine
         channels = key.size(2)
-<<<<<<< HEAD
-        # Not a slice: one of everything is a view that batches of gradients do not know.
-        grad_value = total(of_values.narrow(-1, 0, channels), sources, key)
-        grad_key = total(of_other.narrow(-1, 0, channels), sources, key)
-=======
->>>>>>> h-speed
         if edge_attr is not None:
             grad_edge = (of_other + of_values)[..., channels:].sum(1)
-            of_values, of_other = of_values[..., :channels], of_other[..., :channels]
+            # Not a slice: one of everything is a view that batches of gradients do not know.
+            of_values, of_other = of_values.narrow(-1, 0, channels), of_other.narrow(-1, 0, channels)
         grad_value, grad_key = total(of_values, sources, key), total(of_other, sources, key)
     else:
         steps = torch.where(other > 0, change, options.negative_slope * change)
