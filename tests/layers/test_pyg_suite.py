@@ -10,7 +10,7 @@ SOURCE = """
 import torch
 from torch_geometric.nn import (
     GCNConv,
-    SAGEConv,
+    ARMAConv,
 )
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
@@ -23,7 +23,7 @@ def test(cls=GCNConv):
 
 def test_names_and_imports_are_gnnkits_and_tables_keep_their_columns():
     found = pyg_suite.with_our_names(SOURCE)
-    assert "from gnnkit.layers import GCNLayer\nfrom torch_geometric.nn import SAGEConv\n" in found
+    assert "from gnnkit.layers import GCNLayer\nfrom torch_geometric.nn import ARMAConv\n" in found
     assert "    from gnnkit.layers import PairNorm as Norm\n" in found
     assert "str(GCNLayer(1, 2)) == 'GCNLayer(1, 2)' and 'x.GCNLayer_propagate' and DenseGCNConv" in found
     assert "'| GCNLayer  | 3 |'" in found

@@ -91,6 +91,7 @@ WEIGHTS = {
 @pytest.mark.parametrize("way", EDGES)
 @pytest.mark.parametrize("name", ["GCN", "GCN2", "GAT", "RGCN", "spmm", "edge_attention"])
 def test_edges(name, way, size):
+    torch.manual_seed(0)
     ours, theirs = pairs(name)
     x, edges = torch.randn(NODES, 6), graph(size)
     weight = torch.rand(size) + 0.5 if name in ("GCN", "GCN2", "GAT", "spmm") else None
