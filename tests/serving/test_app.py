@@ -159,7 +159,7 @@ def wrong(names):
         ),
         "huge": (
             {"columns": names, "rows": [[1e300] * 4] * 8},
-            "series: infinite at row 0, node 0 (counted from 0); mark missing values as NaN",
+            "series: infinite at row 0, node 0 'sensor 0' (counted from 0); mark missing values as NaN",
         ),
     }
 
