@@ -69,7 +69,7 @@ from gnnkit.compare import make_spec, run
 from gnnkit.forecasting import FitSettings, train_forecaster
 
 small = {"data": "two-roads", "data_options": {"days": 2}, "epochs": 1, "horizons": [2], "device": "cpu"}
-results = run(make_spec(models=["last-plus-bias", "roads.models:Hears"], seeds=[0], **small))
+results = run(make_spec(models=["last-plus-bias", "roads.models:Hears"], seeds=[0], rivals=False, **small))
 print(results.models[-2:], results.data.nodes, results.failures)
 fitted = train_forecaster("roads.models:Hears", FitSettings(**small), {"start": 0.25})
 print(fitted.config["model"], fitted.config["data"])

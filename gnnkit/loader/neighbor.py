@@ -57,10 +57,10 @@ class NeighborLoader(PyGNeighborLoader):
 
     Example:
         >>> import torch
-        >>> from gnnkit.graph import six_node_graph
-        >>> loader = NeighborLoader(six_node_graph(), [2, 2], input_nodes=torch.tensor([4]), batch_size=1)
-        >>> next(iter(loader)).n_id[0].item()
-        4
+        >>> from torch_geometric.data import Data
+        >>> graph = Data(x=torch.eye(3), edge_index=torch.tensor([[0, 1], [1, 2]]))
+        >>> next(iter(NeighborLoader(graph, [2, 2], input_nodes=torch.tensor([2])))).n_id.tolist()
+        [2, 1, 0]
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:

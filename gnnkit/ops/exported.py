@@ -46,6 +46,7 @@ def plain_operators() -> dict[Any, Callable[..., Any]]:
         Operator → the same in torch's operators, as `torch.export.ExportedProgram.run_decompositions` takes it.
 
     Example:
+        >>> import torch
         >>> class Neighbours(torch.nn.Module):
         ...     def forward(self, edges, x):
         ...         return torch.ops.gnnkit.spmm(edges, x, None, 3)

@@ -112,9 +112,15 @@ def test_intervals_are_of_heads_where_there_are_heads(results):
 
 
 def test_significance_and_where_speak_of_the_rows(results):
-    for test in SIGNIFICANCE.of(results):
+    def error(name, horizon):
+        model = name.removesuffix(" without edges")
+        return np.mean(mae(results, model, horizon, **({} if model == name else {"adjacency": "identity"})))
+
+    tests = SIGNIFICANCE.of(results)
+    assert {test.question for test in tests} >= {"ablation", "families", "last-value"}
+    for test in tests:
         if test.metric == "mae":
-            ours, theirs = (np.mean(mae(results, getattr(test, name), test.horizon)) for name in ("model", "against"))
+            ours, theirs = error(test.model, test.horizon), error(test.against, test.horizon)
             assert test.difference == pytest.approx(ours - theirs, rel=1e-5, abs=1e-9)
             assert test.skill == pytest.approx(1 - ours / theirs, rel=1e-5, abs=1e-9)
     assert [found.horizon for found in RANKS.of(results)] == [2, 4]
@@ -138,13 +144,14 @@ def test_seconds_are_those_of_fits_and_of_the_referee(results):
 
 
 def test_no_second_is_forgotten_or_counted_twice(monkeypatch):
-    """On a clock on which every look takes a second, what passes outside fits and referee is a few looks a job."""
+    """On a clock on which every look takes a second, what passes outside fits and referee is a few looks a job: one for
+    the job, one for the folder of its snapshots, one for the way to the next."""
     ticks = itertools.count()
     monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))
     spec = SPEC | {"models": ["gru"], "ablate_graph": [], "train_shares": [], "hidden_shares": [], "settings": {}}
     place = run(make_spec(**spec)).environment
     assert place["fit_seconds"] >= 2 * 2
-    assert 3 <= place["wall_seconds"] - place["fit_seconds"] - place["referee_seconds"] <= 5
+    assert 5 <= place["wall_seconds"] - place["fit_seconds"] - place["referee_seconds"] <= 7
 
 
 def test_all_of_it_survives_saving(results, tmp_path):

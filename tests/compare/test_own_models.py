@@ -102,7 +102,7 @@ class Here(nn.Module):
 
 MODELS["assigned"] = Here
 models = ["gru", Net, Here, functools.partial(Here, gain=0.5)]
-spec = make_spec(models=models, seeds=[0], epochs=1, horizons=[2], device="cpu", threads=1, resamples=100,
+spec = make_spec(models=models, seeds=[0], epochs=1, horizons=[2], device="cpu", threads=1, resamples=100, rivals=False,
                  data_options={"num_nodes": 6, "days": 2})
 results = run(spec, jobs=2)
 print(spec.models, results.failures, len(results.models))

@@ -255,7 +255,10 @@ def test_weights_that_may_be_distances_are_told_of(tmp_path):
         in notes("from,to,x\na,b,1\nb,c,500\n")[0]
     )
     far = np.abs(np.subtract.outer(np.arange(4), np.arange(4))) / 10
-    assert "join each node with all others, but not with itself" in notes("\n".join(rows(far)))[0]
+    with pytest.raises(
+        ValueError, match=r"the weights go from 0\.1 to 0\.3, join each node with all others but not with"
+    ):
+        notes("\n".join(rows(far)))
     assert notes("\n".join(rows(1 - far))) == []
     assert "numbers from 1 to 3, counted from 0: 1 is 'b'" in notes("1,2\n2,3\n3,2\n1,3\n2,1\n")[0]
 

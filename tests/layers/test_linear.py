@@ -27,7 +27,9 @@ def test_features_of_another_type_are_named_but_under_autocast():
 def test_nothing_but_a_product():
     assert is_plain(Linear(5, 3, bias=False))
     assert not is_plain(Linear(5, 3))
-    assert not is_plain(PyGLinear(5, 3, bias=False))
+    assert is_plain(PyGLinear(5, 3, bias=False))
+    assert is_plain(torch.nn.Linear(5, 3, bias=False))
+    assert not is_plain(type("Mine", (torch.nn.Linear,), {})(5, 3, bias=False))
     assert not is_plain(torch.nn.Identity())
     assert not is_plain(torch.nn.utils.parametrizations.weight_norm(Linear(5, 3, bias=False)))
     for register in ("register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook"):
