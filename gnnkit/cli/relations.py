@@ -10,7 +10,7 @@ import typer
 from typer import Option
 
 from gnnkit.cli.options import help_text, parse_names, parse_options
-from gnnkit.kept_files import write_text
+from gnnkit.kept_files import new_name, write_text
 
 if TYPE_CHECKING:
     from gnnkit.studies.relations.fitted import FittedLinks
@@ -86,7 +86,8 @@ def train(
     from gnnkit.training.code import code_digest
     from gnnkit.training.model_folder import check_model_folder, model_folder, model_snapshots
 
-    is_model = (out / "links.safetensors").is_file() and (out / "config.json").is_file()
+    links = out / "links.safetensors"
+    is_model = (out / "config.json").is_file() and (links.is_file() or new_name(links).is_file())
     check_model_folder(out, is_model=is_model)
     given = {
         "channels": channels,

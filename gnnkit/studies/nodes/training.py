@@ -156,7 +156,8 @@ class _Training:
         done = set() if rows.empty else set(rows["seed"])
         missing = [seed for seed in self.run.seeds if seed not in done]
         size = self.run.seeds_at_once if self.whole else 1
-        if not missing:  # cut off behind its last word
+        if not missing:  # perhaps cut off behind its last row
+            write_text(out / "rows.csv", rows.to_csv(index=False))
             Snapshots(out / _SNAPSHOT, {}).remove()
         for start in range(0, len(missing), size):
             seeds = missing[start : start + size]

@@ -10,7 +10,7 @@ from gnnkit.compare.report.html import render_html
 from gnnkit.compare.report.side_by_side import write_side_by_side
 from gnnkit.compare.standing import STANDING_RIVALS
 from gnnkit.forecasting.baselines import BASELINES
-from gnnkit.temporal import MODELS
+from gnnkit.temporal.registry import ENTRIES
 from tests.compare.report.chromium import Chromium, find_chromium
 
 pytestmark = pytest.mark.browser
@@ -62,7 +62,7 @@ def test_the_committed_comparisons_open_like_any_report(browser, name, data_root
     """The spec of the benchmark, cut down to two models and a second a fit: what it finds is real."""
     monkeypatch.setenv("GNNKIT_DATA", str(data_root))
     path = SPECS / f"{name}.toml"
-    assert set(read_spec(path).models) == {name for name, entry in MODELS.items() if not entry.fits_itself}
+    assert set(read_spec(path).models) == {entry.name for entry in ENTRIES if not entry.fits_itself}
     small = {"models": ["gru", "gcn"], "seeds": [0], "max_seconds": 1, "ablate_graph": ["gcn"], "resamples": 200}
     results = run(read_spec(path, small))
     page = tmp_path / "report.html"
