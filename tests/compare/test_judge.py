@@ -151,7 +151,7 @@ def test_no_second_is_forgotten_or_counted_twice(monkeypatch):
     spec = SPEC | {"models": ["gru"], "ablate_graph": [], "train_shares": [], "hidden_shares": [], "settings": {}}
     place = run(make_spec(**spec)).environment
     assert place["fit_seconds"] >= 2 * 2
-    assert 5 <= place["wall_seconds"] - place["fit_seconds"] - place["referee_seconds"] <= 7
+    assert place["wall_seconds"] - place["fit_seconds"] - place["referee_seconds"] == 7
 
 
 def test_all_of_it_survives_saving(results, tmp_path):
