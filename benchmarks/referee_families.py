@@ -31,6 +31,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from arch.bootstrap import MCS, SPA
 from referee_size import BURN_IN, HISTORY, LEVEL, SHARED
 from scipy import signal, special
 
@@ -139,11 +140,7 @@ def _of_groups(cell: Family, losses: np.ndarray, spans: np.ndarray) -> float:
 
 
 def _peers(cell: Family, losses: np.ndarray) -> dict[str, float]:
-    """What `arch` says of the same losses; NaN where it is not installed."""
-    try:
-        from arch.bootstrap import MCS, SPA
-    except ImportError:
-        return {"set_arch": np.nan, "spa_arch": np.nan}
+    """What `arch` says of the same losses."""
     options = {"reps": REPS, "block_size": HISTORY + cell.horizon, "seed": 0}
     peer = MCS(losses.T, LEVEL, method="R", **options)
     peer.compute()
