@@ -172,6 +172,12 @@ class Registry(MutableMapping[str, Record]):
         return self._located[key]
 
 
+def modules_of_files() -> list[ModuleType]:
+    """The modules that this process read from files by their paths, and what these found beside them: no other process
+    finds them by their names."""
+    return [module for name, module in list(sys.modules.items()) if name.startswith(_FILE) or name in _HOMES]
+
+
 def _import_file(path: Path) -> ModuleType:
     """Run a file as a module, once a process and again after an edit; what lies beside it can be imported by it."""
     path = path.absolute()
