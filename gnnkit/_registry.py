@@ -109,6 +109,11 @@ class Registry(MutableMapping[str, Record]):
         self._records[name] = record
         self._assigned.add(name)
 
+    def take_over(self, name: str, record: Record) -> None:
+        """Take a record that another process found, whatever it was found by; one of the same name gives way."""
+        self._records[name] = record
+        self._assigned.add(name)
+
     def __delitem__(self, name: str) -> None:
         del self._records[name]
         self._assigned.discard(name)

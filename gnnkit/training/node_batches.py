@@ -44,8 +44,9 @@ def fit_batches(
     (labels `[N, T]`, where missing ones are NaN), whose accuracy is the mean over tasks.
 
     Where torchrun started several processes (`gnnkit.training.ranks`), each draws the neighbours of its share of the
-    seeds of a batch, and the mean is over the seeds of all. With all neighbours and without dropout the loss curve is
-    that of one process up to rounding; draws of some of the neighbours differ with the number of processes.
+    seeds of a batch, and the mean is over the seeds of all. Where the batch holds all that the seeds depend on (all
+    neighbours, of one hop more than there are layers that divide by degrees) and nothing is dropped out, the loss curve
+    is that of one process up to rounding; what is drawn of the neighbours differs with the number of processes.
 
     Args:
         model: Called as `model(x, edge_index)`.

@@ -129,13 +129,14 @@ class Ranks:
         try:
             return step()
         except Exception as error:
-            if not self.watch.all_raised(self._calls):
-                self._broken = True
-                if reason := self.watch.who_is_lost():
-                    self._leave(reason)
-                if not self.leads:
-                    self.watch.stop(f"failed: {type(error).__name__}: {error}")
-                    raise LostRank from error
+            self._broken = True
+            if self.watch.all_raised(self._calls):
+                self._broken = False
+            elif reason := self.watch.who_is_lost():
+                self._leave(reason)
+            elif not self.leads:
+                self.watch.stop(f"failed: {type(error).__name__}: {error}")
+                raise LostRank from error
             raise
         except BaseException:  # stopped: the others are amid the step
             self._broken = True

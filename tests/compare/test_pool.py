@@ -10,7 +10,8 @@ import torch
 
 from gnnkit.compare import make_spec, run
 from gnnkit.compare.jobs import Job, plan_jobs
-from gnnkit.compare.pool import Work, run_jobs, torch_threads
+from gnnkit.compare.one_job import Work, torch_threads
+from gnnkit.compare.pool import run_jobs
 from gnnkit.compare.results import Failure
 from gnnkit.compare.spec.comparison import FinalSpec
 from gnnkit.compare.store import JobStore

@@ -3,9 +3,11 @@
 import os
 from contextlib import suppress
 
+import pytest
 import torch
 from torch import nn
 
+from gnnkit.compare import make_spec, run
 from gnnkit.data import Split, make_windows
 from gnnkit.layers import NodeClassifier
 from gnnkit.loader import NeighborLoader, PartitionLoader
@@ -16,6 +18,12 @@ from gnnkit.training.ranks import joined_ranks
 from gnnkit.training.seeds import SeedSettings
 from tests.training.test_node_batches import community
 from tests.training.toys import EDGES, WEIGHTS, Linear, make_series, waves
+
+# A rival fits itself, in the first process alone.
+SPEC = {
+    "data_options": {"num_nodes": 4, "days": 2}, "models": ["gru", "ridge"], "seeds": [0], "horizons": [2],
+    "hidden_channels": 4, "epochs": 1, "device": "cpu", "resamples": 100, "threads": 1, "rivals": False, "folds": 1,
+}  # fmt: skip
 
 
 class CutOff(Exception): ...
@@ -80,8 +88,8 @@ def recurrent():
         return InFloat64(build_forecaster("dcrnn", **sizes, edge_index=EDGES))
 
 
-def nodes(tasks=False, neighbours=(-1, -1), **changes):
-    """Sampled training of a classifier in float64: its 20 seeds come in batches of 7, 7 and 6."""
+def nodes(tasks=False, neighbours=(-1, -1, -1), **changes):
+    """Sampled training of a classifier in float64: 20 seeds in batches of 7; degrees need a third hop."""
     data = community()
     data.x = data.x.double()
     if tasks:
@@ -152,4 +160,7 @@ def live(rank, port, folder):
         found["from one"] = go_on(folder / "of one")
         cut_off(folder / "of two")
         found["refused"] = refusal()
+        found["rows"] = run(make_spec(**SPEC)).rows
+        with pytest.raises(ValueError, match="all 2 processes of torchrun; leave jobs out"):
+            run(make_spec(**SPEC), jobs=2)
         torch.save(found, folder / "found")

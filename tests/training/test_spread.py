@@ -7,10 +7,11 @@ import socket
 import pytest
 import torch
 
+from gnnkit.compare import make_spec, run
 from gnnkit.loader import NeighborLoader
 from gnnkit.training.node_batches import _shares
 from gnnkit.training.spread import Spread
-from tests.training.spread_fits import FITS, community, cut_off, exploding, go_on, linear, live, train
+from tests.training.spread_fits import FITS, SPEC, community, cut_off, exploding, go_on, linear, live, train
 
 LIMIT = 240
 
@@ -89,6 +90,14 @@ def test_batches_that_cannot_be_spread_are_refused(found):
         "batches of a PartitionLoader are not spread over 2 processes: give a NeighborLoader (--batches neighbour), or "
         "run without torchrun"
     )
+
+
+def test_a_comparison_on_two_processes_has_the_rows_of_one(found):
+    rows, alone = found["rows"], run(make_spec(**SPEC)).rows
+    same = ["model", "seed", "horizon", "score", "metric", "windows"]
+    assert rows[same].equals(alone[same])
+    assert rows["value"].to_numpy() == pytest.approx(alone["value"].to_numpy(), rel=1e-4)  # float32
+    assert set(rows["model"]) >= {"gru", "ridge", "last-value"}
 
 
 class Two:
