@@ -31,8 +31,8 @@ __all__ = ["ClusterWarning", "check_cluster", "run_on_cluster"]
 _CONNECT = 10.0
 _DEATHS = 3
 """Workers that may die with a job before the job is taken for the cause."""
-_LOST = 10
-"""Times that Dask may give up a job which had not even begun: its workers died with it in their queues."""
+_LOST = 3
+"""Times that Dask may give up a job which had hardly begun: workers died of others with it in their queues."""
 _alone = threading.Lock()
 """Held by the job of a worker: torch's random state and threads are those of a process."""
 
@@ -82,7 +82,7 @@ def run_on_cluster(
         As `gnnkit.compare.pool.run_jobs`.
 
     Raises:
-        ValueError: A model cannot be sent; a job cannot be run as it was asked for; a worker has other code or hardware.
+        ValueError: A model cannot be sent, a job cannot be run as asked for, or a worker has other code or hardware.
         OSError: The scheduler does not answer, or does no more.
         RuntimeError: A job came to an error that it should not come to; with its traceback.
     """

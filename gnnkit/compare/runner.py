@@ -24,8 +24,8 @@ from gnnkit.compare.forecasts.judged import align_files
 from gnnkit.compare.jobs import Job, check_models, job_windows, plan_jobs
 from gnnkit.compare.judge import judge
 from gnnkit.compare.leakage.audit import audit
-from gnnkit.compare.output import check_kept, keep_spec, kept_forecasts, kept_threads
 from gnnkit.compare.one_job import Work
+from gnnkit.compare.output import check_kept, keep_spec, kept_forecasts, kept_threads
 from gnnkit.compare.pool import run_jobs
 from gnnkit.compare.spec.comparison import ComparisonSpec, FinalSpec
 from gnnkit.compare.standing import standing_rivals, standing_sentence
