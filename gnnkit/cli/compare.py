@@ -53,8 +53,8 @@ the edge i → j), 15, 30 and 60 minutes ahead, three seeds:
     gnnkit compare
     gnnkit compare --data los-loop --horizon 3,6,9,12 --out los-loop
 
-[bold]On many devices, or many machines[/bold]: each fit on two processes, which share its batches; or the fits on the
-workers of a Dask cluster (pip install "gnnkit\\[cluster]"), each of which has one thread for tasks:
+[bold]On many devices, or many machines[/bold]: two processes that share the batches of each fit; or fits on the workers
+of a Dask cluster (pip install "gnnkit\\[cluster]"), started with --nthreads 1, which need no file of this machine:
 
 \b
     torchrun --nproc-per-node 2 -m gnnkit compare --data los-loop --out los-loop

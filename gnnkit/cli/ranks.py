@@ -44,7 +44,7 @@ def run_on_ranks(words: Sequence[str], run: Callable[[], int]) -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - as long as the process
         warnings.simplefilter("ignore")
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the first, which then lets the others go
-    code = 0
+    code, ranks = 0, None
     try:
         with joined_ranks() as ranks:
 
@@ -65,9 +65,9 @@ def run_on_ranks(words: Sequence[str], run: Callable[[], int]) -> int:
         code = 1
     except Terminated:
         code = 143
-    if ranks.watch.told:
+    if ranks is not None and ranks.watch.told:
         code = 1
-    if ranks.broken:  # its connections would be waited for
+    if ranks is not None and ranks.broken:  # its connections would be waited for
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

@@ -256,6 +256,7 @@ def _fit(
                     total = summed_loss(predicted, batch.y, observed, scale, settings.loss, settings.quantiles)
                     (observed,) = spread.sum(int(observed.sum()))
                     loss = total / max(observed, 1)
+                    value = 0.0
                     if device.type == "cpu":  # where the gradients are still those of the step before
                         (value,) = spread.sum(loss.item())
                         check_step("the training loss", value, epoch, number, settings, index, forecaster)

@@ -158,7 +158,7 @@ class _Watch(threading.Thread):
         self._beat()
         dist.barrier()  # from here on, every rank has given a sign
         self.places = {other: self.store.get(self._key("at", other)).decode() for other in self.others}
-        self.signs = dict.fromkeys(self.others, (b"", time.monotonic()))
+        self.signs: dict[int, tuple[bytes, float]] = dict.fromkeys(self.others, (b"", time.monotonic()))
         self._over, self.told, self._lock = threading.Event(), False, threading.Lock()
         self.start()
 
@@ -283,10 +283,11 @@ def joined_ranks() -> Iterator[Ranks]:
         ranks.watch.stop("left")
 
 
-def _store() -> dist.TCPStore:
+def _store() -> Any:
     """A connection of its own to the store of the ranks: who waits in one keeps nobody else waiting."""
     port = int(os.environ["MASTER_PORT"])
-    return dist.TCPStore(
+    of_torch: Any = dist
+    return of_torch.TCPStore(
         os.environ["MASTER_ADDR"], port, is_master=False, wait_for_workers=False, timeout=timedelta(seconds=_SILENT)
     )
 

@@ -60,7 +60,7 @@ class Spread:
             ValueError: As `device`.
         """
         from lightning.fabric import Fabric  # takes seconds to import: only who trains pays
-        from lightning.fabric.strategies import DDPStrategy
+        from lightning.fabric.strategies.ddp import DDPStrategy
 
         if self.ranks is None:
             one: Any = 1 if device.index is None else [device.index]
@@ -70,7 +70,7 @@ class Spread:
             self.device(device)
             # Which weights a step uses may change from step to step: curricula, teacher forcing.
             strategy = DDPStrategy(find_unused_parameters=True)
-            places = {"devices": here, "num_nodes": self.count // here}
+            places: Any = {"devices": here, "num_nodes": self.count // here}
             fabric = Fabric(accelerator=device.type, strategy=strategy, precision=precision, **places)
         fabric.launch()
         return fabric

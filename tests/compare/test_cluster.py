@@ -2,6 +2,7 @@
 
 import multiprocessing
 import socket
+from multiprocessing import forkserver
 
 import pytest
 
@@ -96,6 +97,7 @@ def cluster():
 
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["gnnkit.compare.pool", "lightning.fabric", "distributed"])
+    forkserver.ensure_running()  # before Dask says what else it is to import
     settings = {
         "distributed.worker.multiprocessing-method": "forkserver",
         "distributed.scheduler.allowed-failures": 2,
