@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import pickle
 import queue
-import tempfile
-import threading
-import traceback
 import uuid
 import warnings
 from collections.abc import Mapping, Sequence
@@ -20,21 +17,19 @@ from typing import Any
 
 from gnnkit._optional import optional_import
 from gnnkit.compare.jobs import Job
-from gnnkit.compare.one_job import Reports, Work, raise_of, retell, run_one, torch_threads
-from gnnkit.compare.shipping import pack_models, unpack_models
-from gnnkit.compare.store import JobStore, fingerprint
+from gnnkit.compare.one_job import Work, raise_of, retell
+from gnnkit.compare.shipping import pack_models
+from gnnkit.compare.store import JobStore
 from gnnkit.kept_files import replace_file
 from gnnkit.training import FitProgress, MatrixProgress
 
 __all__ = ["ClusterWarning", "check_cluster", "run_on_cluster"]
 
 _CONNECT = 10.0
-_DEATHS = 3
-"""Workers that may die with a job before the job is taken for the cause."""
+_DEATHS = 2
+"""Of the workers that Dask saw die around a job, so many had begun it where the job is taken for the cause."""
 _LOST = 3
 """Times that Dask may give up a job which had hardly begun: workers died of others with it in their queues."""
-_alone = threading.Lock()
-"""Held by the job of a worker: torch's random state and threads are those of a process."""
 
 
 class ClusterWarning(UserWarning):
@@ -72,7 +67,8 @@ def run_on_cluster(
 ) -> dict[str, str]:
     """Run jobs on the workers of a cluster and keep what they predict in the store.
 
-    A job whose worker dies is run again by another one. One that was begun on `_DEATHS` workers which died is lost.
+    A job whose worker dies is run again by another one. Where Dask gives one up, after four of them,
+    it is lost, unless it only stood in the queues of workers that others killed.
 
     Args:
         work: What they are run with; `cluster` is the scheduler's address.
@@ -152,28 +148,31 @@ class _Run:
         self.lost: dict[str, str] = {}
 
     def run(self) -> dict[str, str]:
+        from gnnkit.compare.cluster_worker import Cargo
+
         work = replace(self.work, cluster=None)
         cargo = pickle.dumps((work, pack_models(work.spec.models)))
         self.client.subscribe_topic(self.topic, lambda event: self.heard.put(event[1]))
         try:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message="Sending large graph")
-                # A result of a task, not scattered: whoever holds it may die, and another one gets it again.
-                self.cargo = self.client.submit(bytes, cargo, key=f"{self.topic}-data")
-                for sent in self.sent.values():
-                    self._send(sent)
+            # Not scattered, nor a result of a task: whoever held it might die, and jobs would wait where it is.
+            self.client.register_plugin(Cargo(cargo), name=self.topic)
+            for sent in self.sent.values():
+                self._send(sent)
             while self.sent:
                 self._listen()
         finally:
             with suppress(Exception):  # the scheduler may be gone
                 self.client.unsubscribe_topic(self.topic)
                 self.client.cancel([sent.future for sent in self.sent.values() if sent.future is not None], force=True)
+                self.client.unregister_worker_plugin(self.topic)
         return self.lost
 
     def _send(self, sent: _Sent) -> None:
+        from gnnkit.compare.cluster_worker import serve
+
         key, name = sent.job.key, f"{self.topic}-{sent.job.key}-{sent.lost}"
         arguments = (sent.job, dict(sent.fingerprint), self.topic, name)
-        sent.future = self.client.submit(_serve, self.cargo, *arguments, key=name, pure=False)
+        sent.future = self.client.submit(serve, *arguments, key=name, pure=False)
         sent.future.add_done_callback(lambda future: self.heard.put(("over", key, future)))
 
     def _listen(self) -> None:
@@ -216,7 +215,7 @@ class _Run:
                 self._send(sent)
                 return
             verdict = "lost"
-            summary = f"{max(sent.begun, 1)} workers died with it (was memory short? see their logs)"
+            summary = "several workers died with it (was memory short? see their logs)"
         self._show(sent)  # it may have been too short to be told of
         del self.sent[sent.job.key]
         if verdict == "lost":
@@ -231,53 +230,3 @@ def _of_dask(job: Job, error: BaseException) -> Exception:
     if isinstance(error, ImportError):
         return ImportError(f"cluster: a worker lacks what {job.label} needs ({reason}); install it on the workers")
     return OSError(f"cluster: {job.label} could not be run ({reason})")
-
-
-def _serve(cargo: bytes, job: Job, wanted: dict[str, Any], topic: str, task: str) -> tuple[str, Any, bytes | None]:
-    """On a worker: a job's verdict, a line about it (of an error: its type, text and traceback), and its file."""
-    distributed: Any = optional_import("distributed", purpose="cluster", extra="cluster")
-    worker = distributed.get_worker()
-
-    def send(message: tuple[str, Any]) -> None:
-        if _is_cancelled(worker, task):
-            raise _Cancelled
-        worker.log_event(topic, (message[0], job.key, message[1]))
-
-    with _alone, tempfile.TemporaryDirectory(prefix="gnnkit-") as folder:
-        try:
-            send(("begin", worker.address))
-            work, models = pickle.loads(cargo)  # from the process that runs the comparison
-            unpack_models(models)
-            _check_place(work, job, wanted, worker.address)
-            store = JobStore(folder)
-            with torch_threads(work.threads):
-                verdict, summary = run_one(work, job, wanted, store, Reports(send))
-        except Exception as error:
-            kind = "OSError" if isinstance(error, OSError) else type(error).__name__
-            return "error", (kind, str(error), traceback.format_exc()), None
-        return verdict, summary, store.path(job).read_bytes() if job in store else None
-
-
-class _Cancelled(Exception):
-    """Nobody waits for the job any more."""
-
-
-def _is_cancelled(worker: Any, task: str) -> bool:
-    state = worker.state.tasks.get(task)
-    return state is None or state.state == "cancelled"
-
-
-def _check_place(work: Work, job: Job, wanted: Mapping[str, Any], address: str) -> None:
-    """Refuse to run a job where its numbers would not be those that are asked for."""
-    here = fingerprint(work.spec, job, work.series, data_hash=wanted["data"], threads=work.threads)
-    for name, value in here.items():
-        if name != "model_code" and value != wanted[name]:  # that of a model came with it
-            raise ValueError(
-                f"cluster: worker {address} has {name} {_short(value)}, and this process {_short(wanted[name])}: give "
-                "workers like the machine that the comparison is started on"
-            )
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 60 else f"{text[:60]}…"

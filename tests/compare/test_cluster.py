@@ -96,7 +96,8 @@ def cluster():
     import dask
 
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["gnnkit.compare.pool", "lightning.fabric", "distributed"])
+    heavy = ["lightning.fabric", "torch_geometric", "numba", "distributed"]
+    context.set_forkserver_preload(["gnnkit.compare.pool", "gnnkit.temporal.registry", *heavy])
     forkserver.ensure_running()  # before Dask says what else it is to import
     settings = {
         "distributed.worker.multiprocessing-method": "forkserver",
@@ -123,7 +124,7 @@ def test_rows_are_those_of_this_machine_and_a_job_that_kills_workers_is_named(cl
     assert (tmp_path / "died").exists()
     (lost,) = found.failures
     assert lost.model == places[2]
-    assert lost == Failure(places[2], 0, "3 workers died with it (was memory short? see their logs)")
+    assert lost == Failure(places[2], 0, "several workers died with it (was memory short? see their logs)")
     here = run(spec).rows
     here = here[here["model"] != places[2]]
     assert without_times(found.rows) == without_times(here)
@@ -214,15 +215,15 @@ class Given:
 def test_a_job_in_the_queue_of_workers_that_others_killed_is_run_again(tmp_path):
     client, job = Given(), Job("gru", 0)
     lives = _Run(client, None, [(job, {})], JobStore(tmp_path), None)
-    lives.cargo, sent = None, lives.sent[job.key]
+    sent = lives.sent[job.key]
     sent.future, sent.begun = client, 1
     lives._end(sent)
     assert (client.submitted, lives.lost) == (1, {})
-    sent.begun = 3
+    sent.begun = 2
     lives._end(sent)
     assert (client.submitted, lives.sent) == (1, {})
-    assert lives.lost == {"gru-seed0": "3 workers died with it (was memory short? see their logs)"}
+    assert lives.lost == {"gru-seed0": "several workers died with it (was memory short? see their logs)"}
     lives.sent = {job.key: _Sent(job, {}, client)}
     for _ in range(3):  # of what dies before it can say that it began
         lives._end(lives.sent[job.key])
-    assert lives.lost == {"gru-seed0": "1 workers died with it (was memory short? see their logs)"}
+    assert lives.lost == {"gru-seed0": "several workers died with it (was memory short? see their logs)"}
