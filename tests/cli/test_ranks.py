@@ -17,8 +17,12 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize(
     ("variables", "started"),
-    [({}, False), ({"TORCHELASTIC_RUN_ID": "a", "WORLD_SIZE": "1"}, False), ({"WORLD_SIZE": "2"}, False)]
-    + [({"TORCHELASTIC_RUN_ID": "a", "WORLD_SIZE": "2"}, True)],
+    [
+        ({}, False),
+        ({"TORCHELASTIC_RUN_ID": "a", "WORLD_SIZE": "1"}, False),
+        ({"WORLD_SIZE": "2"}, False),
+        ({"TORCHELASTIC_RUN_ID": "a", "WORLD_SIZE": "2"}, True),
+    ],
 )
 def test_only_several_processes_of_torchrun_are_ranks(monkeypatch, variables, started):
     for name in ("TORCHELASTIC_RUN_ID", "WORLD_SIZE"):
