@@ -40,8 +40,8 @@ FILES = ("beijing-metro", "state-flu", "japan-flu", "region-flu", "spain-covid",
 """Sets of `graphs/` that are read as they lie there."""
 DANUBE_FROM = "1960-01-01"
 ODD = {
-    "danube": "no test of a graph: as published, its columns have no gaps and each begins at its gauge's own first day, "
-    "so that the values of one row are of different days at most gauges",
+    "danube": "no test of a graph: as published, its columns have no gaps and each begins at its gauge's own first "
+    "day, so that the values of one row are of different days at most gauges",
 }
 """What must be known of a set."""
 SIGNS = {"graph": "yes", "nodes": "not shown", "harms": "no", "no": "no", "open": "open", "too-few": "too few"}

@@ -106,6 +106,21 @@ class Dataset:
         open_ = [name for name in ("source", "unit", "season", "history", "horizons") if not getattr(found, name)]
         return replace(found, **{name: getattr(self, name) for name in open_})
 
+    def at_hand(self, root: str | Path | None = None) -> bool:
+        """Whether it can be read without a download; of files that are there only the names are looked at.
+
+        Args:
+            root: As for `load`.
+        """
+        if not self.files:
+            return True
+        try:
+            places = data_places(self.folder or self.name, root)
+        except FileNotFoundError:
+            return False
+        whole = any(all((place / file.name).is_file() for file in self.files) for place in places)
+        return whole or self._laid_out(root) is not None
+
     def _folder(self, root: str | Path | None) -> Path:
         return find_files(self.name, self.files, data_places(self.folder or self.name, root), self.source)
 

@@ -110,8 +110,8 @@ def _packed(values: NDArray[np.float64], names: Sequence[str], name: str) -> lis
     first = int(np.flatnonzero(moved)[0])
     return [
         f"{name}: {moved.sum()} of {len(names)} nodes begin in the first row, have no gap, and end early at rows of "
-        f"their own ({names[first]!r} after {ends[first]:,} of {rows:,}); if columns were moved up to the first row when "
-        f"the file was made, the values of a row are not of one time: put each node's values at their own times."
+        f"their own ({names[first]!r} after {ends[first]:,} of {rows:,}); if columns were moved up to the first row "
+        f"when the file was made, the values of a row are not of one time: put each node's values at their own times."
     ]
 
 
