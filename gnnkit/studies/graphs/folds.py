@@ -39,7 +39,7 @@ def graph_folds(graphs: GraphSet, folds: int, validation: float, seed: int) -> l
     if graphs.split is not None:
         return [GraphFold(*graphs.split)]
     parts = round(1 / validation)
-    if len(graphs) < max(folds, 2) + parts:
+    if len(graphs) < folds + 1:
         raise ValueError(f"folds: {len(graphs)} graphs are too few for {folds} folds; give fewer")
     y = None
     if graphs.task == "classes":
@@ -53,7 +53,12 @@ def graph_folds(graphs: GraphSet, folds: int, validation: float, seed: int) -> l
         y = graphs.y.numpy()
     found = []
     for number, (others, test) in enumerate(_parts(np.arange(len(graphs)), y, folds, seed)):
-        train, val = next(_parts(others, None if y is None else y[others], parts, seed * 1000 + number))
+        theirs = None if y is None else y[others]
+        most = len(others) if theirs is None else int(np.bincount(theirs).max())
+        if most < 2:
+            raise ValueError(f"folds: {len(graphs)} graphs are too few to hold some out of each fold; give more graphs")
+        # Of a small set a larger share validates: one of a class is the least.
+        train, val = next(_parts(others, theirs, min(parts, most), seed * 1000 + number))
         found.append(GraphFold(*(torch.from_numpy(rows) for rows in (train, val, test))))
     return found
 

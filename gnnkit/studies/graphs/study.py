@@ -29,7 +29,7 @@ from gnnkit.training import Snapshots, resolve_device, save_checkpoint
 from gnnkit.training.code import code_digest
 from gnnkit.training.environment import environment
 
-__all__ = ["CONSTANT", "GraphRun", "train_graphs"]
+__all__ = ["CONSTANT", "GraphRun", "read_rows", "train_graphs"]
 
 CONSTANT = "constant"
 """The rival that says of every graph what is most frequent, or the mean."""
