@@ -21,6 +21,7 @@ from gnnkit.cli import (
     export,
     forecast,
     graph,
+    graphs,
     judge,
     nodes,
     quick,
@@ -55,7 +56,7 @@ class _Verbs(TyperGroup):
 app = typer.Typer(cls=_Verbs, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
 for _verb in (compare, quick, judge, report, train, evaluate, forecast, export, serve, check_model, names, sequence):
     app.add_typer(_verb.app)
-for _name, _verbs in {"text": text, "nodes": nodes, "graph": graph, "relations": relations}.items():
+for _name, _verbs in {"text": text, "nodes": nodes, "graph": graph, "graphs": graphs, "relations": relations}.items():
     app.add_typer(_verbs.app, name=_name)
 
 

@@ -32,11 +32,13 @@ def list_(
         return
     from gnnkit.data.nodes import NODE_DATASETS
     from gnnkit.report.markdown import markdown_table
+    from gnnkit.studies.graphs.recipes import GRAPH_RECIPES
     from gnnkit.studies.nodes.recipes import NODE_RECIPES
     from gnnkit.temporal import MODELS
 
     sections = {"Models": MODELS, "Data sets": DATASETS, "Recipes for nodes (gnnkit nodes train)": NODE_RECIPES}
     sections["Data sets of nodes"] = NODE_DATASETS
+    sections["Recipes for graphs (gnnkit graphs train)"] = GRAPH_RECIPES
     width = max(len(name) for entries in sections.values() for name in entries)
     for title, entries in sections.items():
         records = list(entries.values())
