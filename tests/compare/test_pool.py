@@ -20,7 +20,7 @@ from gnnkit.forecasting import train as train_module
 
 DATA = {"num_nodes": 6, "days": 2}
 SPEC = {
-    "rivals": False,
+    "rivals": False, "quick_look": False,
     "data_options": DATA, "models": ["gru", "stid"], "seeds": [0, 1, 2], "horizons": [2, 4], "hidden_channels": 4,
     "epochs": 2, "device": "cpu", "resamples": 100, "threads": 1,
 }  # fmt: skip

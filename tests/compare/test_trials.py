@@ -22,6 +22,7 @@ pytest.importorskip("optuna", reason="Optuna is not installed: pip install optun
 
 SMALL = {
     "rivals": False,
+    "quick_look": False,
     "seeds": [5, 6],
     "horizons": [2],
     "history": 4,
