@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeVar
 
 from gnnkit.settings.problems import nearest
 
-__all__ = ["Registry", "UnknownName"]
+__all__ = ["Registry", "UnknownName", "modules_of_files"]
 
 
 class _Named(Protocol):
