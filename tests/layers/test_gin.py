@@ -12,6 +12,10 @@ EDGES = torch.tensor([[0, 1, 2, 2, 1], [1, 2, 2, 0, 2]])
 NETWORKS = {
     "narrow": lambda: nn.Sequential(nn.Linear(6, 2), nn.ReLU(), nn.Linear(2, 3)),
     "wide": lambda: nn.Sequential(nn.Linear(6, 9), nn.Tanh(), nn.Linear(9, 3)),
+    "two maps": lambda: nn.Sequential(nn.Linear(6, 9), nn.ReLU(), nn.Linear(9, 4), nn.Tanh()),
+    "two maps, no bias": lambda: nn.Sequential(
+        nn.Linear(6, 9, bias=False), nn.ReLU(inplace=True), nn.Linear(9, 3, bias=False)
+    ),
     "no bias": lambda: nn.Sequential(nn.Linear(6, 2, bias=False)),
     "no map first": lambda: nn.Sequential(nn.ReLU(), nn.Linear(6, 3)),
     "MLP": lambda: MLP([6, 2, 3], norm=None),
@@ -48,6 +52,30 @@ def test_derivatives_to_second_order_and_hooks_of_the_network():
     torch.testing.assert_close(layer(x, EDGES), out)
     assert seen == [(4, 6)]  # as PyG's: what goes into the network is not what is summed
     assert layer.propagate.__module__.endswith("_propagate")
+
+
+def test_derivatives_of_two_maps_to_second_order_and_a_hook_between_them():
+    layer, seen = GINLayer(nn.Sequential(nn.Linear(6, 9), nn.ReLU(), nn.Linear(9, 2))).double(), []
+    parameters = tuple(layer.parameters())
+    x = torch.randn(4, 6, dtype=torch.float64, requires_grad=True)
+
+    def out(x, *values):
+        named = dict(zip([name for name, _ in layer.named_parameters()], values, strict=True))
+        return torch.func.functional_call(layer, named, (x, EDGES)).square()
+
+    assert torch.autograd.gradcheck(out, (x, *parameters))
+    assert torch.autograd.gradgradcheck(out, (x, *parameters))
+    before = layer(x, EDGES)
+    for part in (1, 2):
+        handle = layer.nn[part].register_forward_hook(lambda module, inputs, output: seen.append(inputs[0].shape))
+        torch.testing.assert_close(layer(x, EDGES), before)
+        handle.remove()
+    assert seen == [(4, 9)] * 2
+    for parameter in parameters[2:]:  # a part that is not learnt
+        parameter.requires_grad_(False)
+    layer(x, EDGES).sum().backward()
+    assert parameters[0].grad is not None
+    assert parameters[2].grad is None
 
 
 def test_mistakes_are_named():
