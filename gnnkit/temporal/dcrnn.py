@@ -14,6 +14,7 @@ from gnnkit.graph.propagation import Adjacency
 from gnnkit.layers import transition_matrices
 from gnnkit.layers.diffusion import diffuse
 from gnnkit.sequence._contract import Graph, UnrolledForecaster, check_size
+from gnnkit.temporal.curriculum import forced_share, next_input
 
 __all__ = ["DCRNN"]
 
@@ -125,7 +126,7 @@ class DCRNN(UnrolledForecaster):
         """In training, `target` is read with a probability that falls with `progress`; None is the end: never."""
         matrices = transition_matrices(*graph, x)
         states = [layer[-1] for layer in self._encode(x, matrices)]
-        share = self._forced(progress) if self.training and target is not None else 0.0
+        share = forced_share(progress, self.half_forced) if self.training and target is not None else 0.0
         read = x.new_zeros(x.size(0), x.size(2), 1)
         written = []
         for number in range(self.horizon):
@@ -134,17 +135,8 @@ class DCRNN(UnrolledForecaster):
                 states[layer] = h = cell.step(cell.inputs(h, matrices), states[layer], matrices)  # pyright: ignore
             read = self.head(h)  # [B, N, 1]
             written.append(read)
-            if target is not None and share > 0:
-                truth = target[:, number].unsqueeze(-1)
-                forced = torch.rand((), device=x.device) < share
-                read = torch.where(forced & ~truth.isnan(), truth, read)
+            read = next_input(read, None if target is None else target[:, number], share)
         return torch.cat(written, dim=-1).transpose(1, 2)
-
-    def _forced(self, progress: float | None) -> float:
-        """Probability of reading the truth."""
-        if self.half_forced == 0 or progress is None:
-            return 0.0
-        return 1 / (1 + 2000 ** min(progress / self.half_forced - 1, 50.0))
 
     def states(self, x: Tensor, graph: Graph) -> list[Tensor]:
         return self._encode(x, transition_matrices(*graph, x))[-1]

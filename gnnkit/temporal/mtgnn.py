@@ -14,6 +14,7 @@ from gnnkit.graph import from_csr, normalized_adjacency
 from gnnkit.graph.propagation import Adjacency, average
 from gnnkit.layers import GraphLearningLayer, mixing_matrix
 from gnnkit.sequence._contract import ForecasterModule, Graph, check_choice, check_dropout, check_share, check_size
+from gnnkit.temporal.curriculum import only_near
 from gnnkit.temporal.mtgnn_block import MTGNNBlock
 from gnnkit.temporal.temporal_convolution import TemporalConvolution, pad_history
 
@@ -143,9 +144,8 @@ class MTGNN(ForecasterModule):
             nodes = torch.randperm(self.num_nodes, device=x.device)[:size].sort().values
         matrices = self._matrices(*graph, x, nodes)
         y = self._predict(x if nodes is None else x[:, :, nodes], *matrices, nodes)
-        if learning and self.curriculum > 0:
-            count = 1 + int((1.0 if progress is None else progress) / self.curriculum * self.horizon)
-            y = torch.cat([y[:, :count], y[:, count:].detach()], dim=1)
+        if learning:
+            y = only_near(y, progress, self.curriculum)
         if target is None or nodes is None:
             return y
         return target.nan_to_num().to(y.dtype).index_copy(2, nodes, y)

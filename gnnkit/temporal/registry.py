@@ -8,14 +8,20 @@ from typing import Any, Literal
 from gnnkit.sequence import BiLSTMForecaster, GRUForecaster, LSTMForecaster, RNNForecaster
 from gnnkit.temporal.a3tgcn import A3TGCN
 from gnnkit.temporal.agcrn import AGCRN
+from gnnkit.temporal.chronos import Chronos
+from gnnkit.temporal.d2stgnn import D2STGNN
 from gnnkit.temporal.dcrnn import DCRNN
 from gnnkit.temporal.dlinear import DLinear
 from gnnkit.temporal.entry import ModelEntry
 from gnnkit.temporal.exponential_smoothing import AutoETS, AutoTheta
 from gnnkit.temporal.gcn_forecaster import GCNForecaster
 from gnnkit.temporal.graph_wavenet import GraphWaveNet
+from gnnkit.temporal.itransformer import ITransformer
+from gnnkit.temporal.megacrn import MegaCRN
 from gnnkit.temporal.mtgnn import MTGNN
+from gnnkit.temporal.patchtst import PatchTST
 from gnnkit.temporal.ridge import Ridge
+from gnnkit.temporal.staeformer import STAEformer
 from gnnkit.temporal.stgcn import STGCN
 from gnnkit.temporal.stid import STID
 from gnnkit.temporal.tgcn import TGCN
@@ -125,6 +131,15 @@ ENTRIES = (
         for name, what, build, paper in _SMOOTHING
     ),
     ModelEntry(
+        "chronos",
+        "sequence",
+        "a pretrained transformer (Chronos-Bolt, Chronos-2) on each node's history, from a folder of weights; "
+        "pip install gnnkit[chronos]",
+        Chronos,
+        "Ansari et al. (2024)",
+        fits_itself=True,
+    ),
+    ModelEntry(
         "dlinear",
         "sequence",
         "a linear map of trend and rest, shared by all nodes; ignores the graph",
@@ -132,11 +147,32 @@ ENTRIES = (
         "Zeng et al. (2023)",
     ),
     ModelEntry(
+        "patchtst",
+        "sequence",
+        "a transformer over patches of a node's history, one network shared by all nodes; ignores the graph",
+        PatchTST,
+        "Nie et al. (2023)",
+    ),
+    ModelEntry(
+        "itransformer",
+        "sequence",
+        "a transformer whose tokens are the nodes' histories, all nodes attending to all; ignores the graph",
+        ITransformer,
+        "Liu et al. (2024)",
+    ),
+    ModelEntry(
         "stid",
         "sequence",
         "a perceptron with embeddings of the node and, if told, time of day and weekday; ignores the graph",
         partial(STID, diffusion_steps=0),
         "Shao et al. (2022)",
+    ),
+    ModelEntry(
+        "staeformer",
+        "sequence",
+        "a transformer along time and among all nodes, with embeddings of each step of each node; ignores the graph",
+        STAEformer,
+        "Liu et al. (2023)",
     ),
     ModelEntry(
         "stid-graph",
@@ -187,7 +223,21 @@ ENTRIES = (
         "Wu et al. (2019)",
     ),
     ModelEntry(
+        "d2stgnn",
+        "graph",
+        "what diffuses told from what is a node's own, on the given graph by the hour and a learned one",
+        D2STGNN,
+        "Shao et al. (2022)",
+    ),
+    ModelEntry(
         "agcrn", "graph", "GRU with weights of each node's own, on a graph that it learns", AGCRN, "Bai et al. (2020)"
+    ),
+    ModelEntry(
+        "megacrn",
+        "graph",
+        "encoder and decoder of GRUs on two graphs learned from a memory, which the decoder reads too",
+        MegaCRN,
+        "Jiang et al. (2023)",
     ),
     *(
         ModelEntry(

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from gnnkit.graph import normalized_adjacency
 from gnnkit.layers.diffusion import diffuse
-from gnnkit.sequence._contract import ForecasterModule, Graph, check_choice, check_dropout, check_size
+from gnnkit.sequence._contract import ForecasterModule, Graph, check_dropout, check_size
+from gnnkit.temporal.clock import check_clock, clock_slots
 
 __all__ = ["STID"]
 
@@ -67,12 +68,9 @@ class STID(ForecasterModule):
     ) -> None:
         sizes = {"hidden_channels": hidden_channels, "history": history, "num_nodes": num_nodes}
         super().__init__(in_channels, horizon, mask_input=mask_input, **sizes)
-        check_choice("time_channels", time_channels, (0, 2))
-        self.time_channels = time_channels
+        self.time_channels = check_clock(time_channels, in_channels)
         self.day_slots = check_size("day_slots", day_slots)
         self.dropout = check_dropout(dropout)
-        if time_channels and in_channels <= time_channels:
-            raise ValueError(f"in_channels={in_channels} leaves no target beside time_channels={time_channels}")
 
         self.uses_graph = diffusion_steps != 0
         self.diffusion_steps = check_size("diffusion_steps", diffusion_steps) if self.uses_graph else 0
@@ -104,12 +102,9 @@ class STID(ForecasterModule):
         h = self.embed(features.transpose(1, 2).flatten(2))  # [B, N, C]
         parts = [h, self.nodes.expand_as(h)]
         if self.times is not None and self.days is not None:
-            time, day = x[:, -1, :, self.in_channels - 2 : self.in_channels].unbind(
-                -1
-            )  # [B, N] each, at the last step of the history
-            # The times are shares of a day in float32: rounding down alone would land a slot early.
-            parts.append(self.times[(time * self.day_slots + 1e-3).long() % self.day_slots])
-            parts.append(self.days[(day * 7).round().long() % 7])
+            clock = x[:, -1, :, self.in_channels - 2 : self.in_channels]  # [B, N, 2], at the history's last step
+            slots, days = clock_slots(clock, self.day_slots)
+            parts += [self.times[slots], self.days[days]]
         h = torch.cat(parts, dim=-1)
         for inner, outer in zip(self.inputs, self.outputs, strict=True):
             h = h + outer(F.dropout(inner(h).relu(), self.dropout, self.training))

@@ -8,6 +8,7 @@ from gnnkit.sequence import BiLSTMForecaster, GRUForecaster, LSTMForecaster, RNN
 from gnnkit.temporal import (
     A3TGCN,
     AGCRN,
+    D2STGNN,
     DCRNN,
     MODELS,
     MTGNN,
@@ -17,7 +18,11 @@ from gnnkit.temporal import (
     DLinear,
     GCNForecaster,
     GraphWaveNet,
+    ITransformer,
+    MegaCRN,
     ModelEntry,
+    PatchTST,
+    STAEformer,
     build_forecaster,
     model_name,
 )
@@ -37,7 +42,10 @@ CLASSES = {
     "bilstm-joint": BiLSTMForecaster,
     "gru-joint": GRUForecaster,
     "dlinear": DLinear,
+    "patchtst": PatchTST,
+    "itransformer": ITransformer,
     "stid": STID,
+    "staeformer": STAEformer,
     "stid-graph": STID,
     "gcn": GCNForecaster,
     "tgcn": TGCN,
@@ -46,11 +54,14 @@ CLASSES = {
     "dcrnn": DCRNN,
     "stgcn": STGCN,
     "graph-wavenet": GraphWaveNet,
+    "d2stgnn": D2STGNN,
     "agcrn": AGCRN,
+    "megacrn": MegaCRN,
     "mtgnn": MTGNN,
     "mtgnn-given": MTGNN,
     "mtgnn-both": MTGNN,
 }
+ATTENTIVE = ("itransformer", "staeformer")
 
 
 @pytest.mark.parametrize("name", FORECASTERS)
@@ -73,6 +84,7 @@ def test_the_names_and_their_order():
         if MODELS[name].family == "graph" and not build_forecaster(name, **SIZES).uses_graph
     } == {
         "agcrn",
+        "megacrn",
         "mtgnn",
     }
 
@@ -90,14 +102,14 @@ def test_every_model_keeps_the_contract(name):
 
 
 @pytest.mark.parametrize("name", FORECASTERS)
-def test_nodes_hear_each_other_by_a_graph_or_as_one_vector(name):
+def test_nodes_hear_each_other_by_a_graph_as_one_vector_or_by_attention(name):
     torch.manual_seed(0)
     model = build_forecaster(name, **SIZES).eval()
     x = torch.randn(2, 6, 4, 2)
     moved = x.clone()
     moved[:, :, 0] += 1.0
     others = (model(moved, EDGES, torch.ones(3)) - model(x, EDGES, torch.ones(3)))[:, :, 1:].abs().max()
-    assert (others > 0) == (MODELS[name].family == "graph" or name.endswith("-joint"))
+    assert (others > 0) == (MODELS[name].family == "graph" or name.endswith("-joint") or name in ATTENTIVE)
 
 
 @pytest.mark.parametrize("name", [name for name in FORECASTERS if MODELS[name].family == "graph"])
