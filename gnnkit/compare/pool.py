@@ -30,9 +30,10 @@ from gnnkit.temporal import MODELS
 from gnnkit.temporal.entry import core_of
 from gnnkit.training import FitProgress, MatrixProgress
 from gnnkit.training.environment import commit
+from gnnkit.training.threads import torch_threads
 from gnnkit.training.track import Track
 
-__all__ = ["Work", "run_jobs", "torch_threads"]
+__all__ = ["Work", "run_jobs"]
 
 _MEMORY = ("DefaultCPUAllocator", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 """What errors say where memory is short and their type does not tell: on a processor, torch raises RuntimeError."""
@@ -66,17 +67,6 @@ class Work:
     def made(self) -> dict[str, str]:
         """What is kept of when, and with what code, a fit was made."""
         return {"commit": self.commit, "date": datetime.now(UTC).strftime("%Y-%m-%d")}
-
-
-@contextmanager
-def torch_threads(threads: int) -> Iterator[None]:
-    """Give torch a number of threads, and the former one back."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def run_jobs(

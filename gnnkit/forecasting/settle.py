@@ -26,7 +26,16 @@ from gnnkit.data.known_ahead import known_channels
 from gnnkit.forecasting.forms import choose_form
 from gnnkit.forecasting.settings import FitSettings
 
-__all__ = ["FinalFit", "apply_split", "check_observed", "fit_windows", "load_series", "model_sizes", "settle"]
+__all__ = [
+    "FinalFit",
+    "apply_split",
+    "check_observed",
+    "fit_windows",
+    "fit_work",
+    "load_series",
+    "model_sizes",
+    "settle",
+]
 
 
 class FinalFit(FitSettings, frozen=True):
@@ -128,6 +137,14 @@ def fit_windows(
         weekdays=weekdays,
         hidden=hidden,
     )
+
+
+def fit_work(settings: FinalFit, series: GraphSeries) -> int:
+    """Multiplications that a layer needs for a batch, B · T · N · C²: by it a fit takes threads (`fit_threads`).
+
+    The same for all models of a comparison, whose seconds then mean the same.
+    """
+    return settings.batch_size * settings.history * series.num_nodes * settings.hidden_channels**2
 
 
 def model_sizes(settings: FinalFit, series: GraphSeries) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import torch
 
 from gnnkit.compare import make_spec, run
 from gnnkit.compare.jobs import Job, plan_jobs
-from gnnkit.compare.pool import Work, run_jobs, torch_threads
+from gnnkit.compare.pool import Work, run_jobs
 from gnnkit.compare.results import Failure
 from gnnkit.compare.spec.comparison import FinalSpec
 from gnnkit.compare.store import JobStore
@@ -136,13 +136,6 @@ def test_memory_that_runs_out_on_the_processor_is_no_other_error(tmp_path, monke
     assert store.load(jobs[1][0]).error == "the loss is nan"
     with pytest.raises(RuntimeError, match=r"^shapes do not fit$"):
         run_jobs(work, [(Job("gru", 2, hidden_channels=4), {})], store)
-
-
-def test_threads_are_given_back():
-    before = torch.get_num_threads()
-    with torch_threads(before + 1):
-        assert torch.get_num_threads() == before + 1
-    assert torch.get_num_threads() == before
 
 
 def live(directory, seconds):
