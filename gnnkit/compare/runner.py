@@ -28,6 +28,7 @@ from gnnkit.compare.standing import standing_rivals, standing_sentence
 from gnnkit.compare.store import JobStore, code_digest, fingerprint
 from gnnkit.compare.trials import check_trials, round_jobs, tune
 from gnnkit.data import GraphSeries
+from gnnkit.data.mapped import in_memory, mapped_file
 from gnnkit.forecasting.settle import check_observed, fit_windows, fit_work, load_series
 from gnnkit.kept_files import locked_folder
 from gnnkit.training import MatrixProgress, resolve_device
@@ -100,6 +101,8 @@ def run(
     if track is not None and directory is None:
         raise ValueError(f"track: {track} needs a folder that stays; give a directory")
     series = load_series(spec) if series is None else series
+    if mapped_file(series.values) is not None:  # findings look at all of it
+        series = dataclasses.replace(series, values=in_memory(series.values))
     final, series, sentences = settle_folds(spec, series)
     if spec.ablate_graph and not has_graph(series):
         raise ValueError(

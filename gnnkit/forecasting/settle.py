@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-import torch
 from jaxtyping import Bool
 from pydantic import Field
 from torch import Tensor
@@ -171,8 +170,7 @@ def check_observed(series: GraphSeries, windows: WindowSplits) -> None:
     for part in ("train", "val", "test"):
         chosen = getattr(windows, part)
         first = chosen.rows.start + chosen.history + chosen.lead - 1  # each row from here on is a target
-        _, observed = chosen.store.target(torch.arange(first, chosen.rows.stop))
-        if observed is not None and not observed.any():
+        if not chosen.store.observes_targets(range(first, chosen.rows.stop)):
             rows = series.split.parts[part]
             raise ValueError(
                 f"the {part} split of {series.name} has no observed target in rows {rows.start} to {rows.stop - 1}; "

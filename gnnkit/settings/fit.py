@@ -66,7 +66,7 @@ class DataFields(Settings, frozen=True):
     """Further arguments of the data set's loader, e.g. num_nodes = 16 for the simulated one."""
     series: OnePath = None
     """Your own series: a CSV, Parquet or NPZ file of time × nodes, or a CSV or Parquet file with a row for each time
-    and node."""
+    and node; or an NPY file of float32, which is mapped and may be larger than memory."""
     graph: OnePath = None
     """Its graph: a CSV matrix, an edge list or an NPZ file."""
     graph_format: Literal["auto", "matrix", "edges"] | None = None
