@@ -42,7 +42,8 @@ def check_wheel(wheel: Path) -> None:
 
 def check_sdist(sdist: Path) -> None:
     """Refuse a source archive with tests, benchmarks or their data."""
-    names = [PurePosixPath(name).parts[1:] for name in tarfile.open(sdist).getnames()]
+    with tarfile.open(sdist) as archive:
+        names = [PurePosixPath(name).parts[1:] for name in archive.getnames()]
     foreign = sorted({name[0] for name in names if name and name[0] in ("tests", "benchmarks", "examples", "site")})
     if foreign:
         sys.exit(f"{sdist.name}: holds {', '.join(foreign)}")
