@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 __all__ = [
+    "MappedFile",
     "NodeSums",
     "forget",
     "gaps_and_infinite",
