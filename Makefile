@@ -10,12 +10,15 @@ TESTS ?=
 
 PYG ?=
 
-.PHONY: browser cases demo docs test test-fast pyg-tests lint format bench clean help
+.PHONY: browser cases coverage demo dist-check docs test test-fast test-lowest pyg-tests lint format bench clean help
 
 help:
 	@echo "make demo      compare sequence and graph models on the simulated road network; the report lands in demo/"
 	@echo "make test      the whole test suite, docstring examples among it; TESTS=tests/ops for a part of it"
 	@echo "make test-fast the tests that take no more than some seconds each"
+	@echo "make test-lowest  the fast tests with the lowest versions that pyproject.toml allows, in .venv-lowest"
+	@echo "make coverage  the lines of gnnkit/ that the fast tests run; the files below 85% are listed"
+	@echo "make dist-check  builds sdist and wheel, and uses the wheel in an empty environment"
 	@echo "make pyg-tests PYG=...  PyG's own tests on gnnkit's layers, from a checkout of PyG"
 	@echo "make browser   a Chromium for the tests of the report, where there is none (Debian, as root)"
 	@echo "make cases     what strangers' cases say, before and now; the table lands in tests/cases/CASES.md"
@@ -34,6 +37,29 @@ test: .venv/installed-scatter
 
 test-fast: .venv/installed-scatter
 	$(PYTEST) -m "not slow and not browser" $(or $(TESTS),tests)
+
+# torch stands beside the list, as it has builds of its own: TORCH=2.13.0 takes another than the lowest.
+TORCH ?= 2.9.0
+LOWEST := .venv-lowest/bin/python
+
+test-lowest: .venv-lowest/installed
+	OMP_NUM_THREADS=1 $(LOWEST) -m pytest -n logical --dist worksteal -m "not slow and not browser" $(or $(TESTS),tests)
+
+.venv-lowest/installed: pyproject.toml .github/constraints-lowest.txt
+	@echo "Installing the lowest versions into .venv-lowest (once)"
+	$(PYTHON) -m venv .venv-lowest
+	$(LOWEST) -m pip --disable-pip-version-check install --quiet torch==$(TORCH)
+	$(LOWEST) -m pip --disable-pip-version-check install --quiet --no-deps --only-binary :all: \
+		--requirement .github/constraints-lowest.txt
+	$(LOWEST) -m pip --disable-pip-version-check install --quiet --no-deps --editable .
+	@touch $@
+
+coverage: .venv/installed-dev
+	OMP_NUM_THREADS=1 $(VENV) -m coverage run --source=gnnkit -m pytest -n0 -m "not slow and not browser" $(TESTS)
+	$(VENV) -m coverage report --skip-covered --sort=cover
+
+dist-check: .venv/installed-dev
+	$(VENV) .github/dist_check.py
 
 # GNNKIT_CASES names the folder of the cases; the default lies beside the checkout.
 cases: .venv/installed-dev
@@ -103,4 +129,4 @@ bench: .venv/installed-bench
 	@touch $@
 
 clean:
-	rm -rf .venv demo site .pytest_cache .ruff_cache
+	rm -rf .venv .venv-lowest demo site .pytest_cache .ruff_cache

@@ -5,6 +5,7 @@ Nothing heavy is imported until a verb runs, so that `gnnkit --help` answers at 
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from typing import Annotated, Any
@@ -81,6 +82,9 @@ def main(arguments: list[str] | None = None) -> None:
     Args:
         arguments: the words after `gnnkit`; default: those of the process.
     """
+    # Read when torch is loaded: threads that wait sleep, in place of spinning. On a machine that does other work too, a
+    # spinning thread keeps the one that it waits for from running, and a step can take thirty times as long.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     words = sys.argv[1:] if arguments is None else arguments
     words = words or ["--help"]
     with steady_streams():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -126,9 +125,6 @@ def _compare(
     cluster: str | None,
 ) -> int:
     """Run and write; the number of fits that failed."""
-    # Read when torch is loaded: threads that wait sleep, in place of spinning. On a machine that does other work too, a
-    # spinning thread keeps the one that it waits for from running, and an epoch can take ten times as long.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from rich.console import Console
 
     from gnnkit.compare import check_output, kept_spec, make_spec, read_spec, render_terminal, run, write_output

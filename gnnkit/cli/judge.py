@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -64,7 +63,6 @@ def judge(
 
 
 def _judge(given: dict[str, Any], out: Path) -> None:
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `gnnkit compare`
     from rich.console import Console
 
     from gnnkit.compare import check_output, judge_forecasts, render_terminal, write_output

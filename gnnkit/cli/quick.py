@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import textwrap
 from pathlib import Path
 from typing import Annotated
@@ -49,7 +48,6 @@ def quick(
         bool, named_option("Output", "Write a page, quick.md, into that folder too.", "--markdown")
     ] = False,
 ) -> None:
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `gnnkit compare`
     if markdown and out is None:
         raise ValueError("markdown: the page needs a folder; give out too, e.g. --out quick")
     from gnnkit.compare.neighbours.quick import quick_of

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -68,7 +67,6 @@ def train(
     out: Annotated[Path, named_option(_MODEL, "Folder for the model. Default: gnnkit-model.")] = Path("gnnkit-model"),
     track: Annotated[str | None, track_option(_MODEL)] = None,
 ) -> None:
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see `gnnkit.cli.compare`: threads that wait sleep
     from contextlib import nullcontext
 
     import torch
@@ -111,8 +109,6 @@ def train(
         settings["node_features"] = read_node_features(node_features, read.node_names)
     for remark in series_remarks(read):
         typer.echo(f"gnnkit: {remark}", err=True)
-    if spec.threads is not None:
-        torch.set_num_threads(spec.threads)
     place, tracking = None, nullcontext()
     asked = {name: value.tolist() if isinstance(value, torch.Tensor) else value for name, value in settings.items()}
     asked = {"model": model, "settings": asked, "seed": seed, **spec.to_json(), "data_hash": read.digest()}

@@ -12,9 +12,10 @@ from typing import Any
 from distributed import WorkerPlugin, get_worker
 
 from gnnkit.compare.jobs import Job
-from gnnkit.compare.one_job import Reports, Work, run_one, torch_threads
+from gnnkit.compare.one_job import Reports, Work, run_one
 from gnnkit.compare.shipping import unpack_models
 from gnnkit.compare.store import JobStore, fingerprint
+from gnnkit.training.threads import torch_threads
 
 __all__ = ["Cargo", "serve"]
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NoReturn
@@ -22,7 +21,7 @@ from gnnkit.training import FitProgress
 from gnnkit.training.environment import commit
 from gnnkit.training.track import Track
 
-__all__ = ["Reports", "Work", "raise_of", "retell", "run_one", "torch_threads"]
+__all__ = ["Reports", "Work", "raise_of", "retell", "run_one"]
 
 _MEMORY = ("DefaultCPUAllocator", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 """What errors say where memory is short and their type does not tell: on a processor, torch raises RuntimeError."""
@@ -58,17 +57,6 @@ class Work:
     def made(self) -> dict[str, str]:
         """What is kept of when, and with what code, a fit was made."""
         return {"commit": self.commit, "date": datetime.now(UTC).strftime("%Y-%m-%d")}
-
-
-@contextmanager
-def torch_threads(threads: int) -> Iterator[None]:
-    """Give torch a number of threads, and the former one back."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def run_one(

@@ -20,10 +20,11 @@ import torch
 
 from gnnkit.compare.cluster import run_on_cluster
 from gnnkit.compare.jobs import Job
-from gnnkit.compare.one_job import Reports, Work, raise_of, retell, run_one, torch_threads
+from gnnkit.compare.one_job import Reports, Work, raise_of, retell, run_one
 from gnnkit.compare.shipping import pack_assigned, unpack_models
 from gnnkit.compare.store import JobStore
 from gnnkit.training import FitProgress, MatrixProgress
+from gnnkit.training.threads import torch_threads
 
 __all__ = ["run_jobs"]
 

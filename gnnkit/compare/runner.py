@@ -12,8 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from gnnkit.compare.budget import match_budget
 from gnnkit.compare.cluster import check_cluster
 from gnnkit.compare.comparison import Comparison
@@ -32,11 +30,13 @@ from gnnkit.compare.standing import standing_rivals, standing_sentence
 from gnnkit.compare.store import JobStore, code_digest, fingerprint
 from gnnkit.compare.trials import check_trials, round_jobs, tune
 from gnnkit.data import GraphSeries
-from gnnkit.forecasting.settle import check_observed, fit_windows, load_series
+from gnnkit.data.mapped import in_memory, mapped_file
+from gnnkit.forecasting.settle import check_observed, fit_windows, fit_work, load_series
 from gnnkit.kept_files import locked_folder
 from gnnkit.training import MatrixProgress, resolve_device
 from gnnkit.training.environment import environment
 from gnnkit.training.ranks import current_ranks
+from gnnkit.training.threads import fit_threads
 from gnnkit.training.track import open_track
 
 __all__ = ["run"]
@@ -113,6 +113,8 @@ def run(
     if cluster is not None:
         check_cluster(cluster, jobs=jobs, track=track)
     series = load_series(spec) if series is None else series
+    if mapped_file(series.values) is not None:  # findings look at all of it
+        series = dataclasses.replace(series, values=in_memory(series.values))
     final, series, sentences = settle_folds(spec, series)
     if spec.ablate_graph and not has_graph(series):
         raise ValueError(
@@ -139,7 +141,8 @@ def run(
         with locked_folder(folder):
             check_kept(spec, folder, data_hash=data_hash)
             # The threads that an earlier run had are kept, whatever `jobs` is now: its jobs stay comparable.
-            threads = spec.threads or kept_threads(folder) or max(1, torch.get_num_threads() // jobs)
+            device = resolve_device(spec.device)
+            threads = spec.threads or kept_threads(folder) or fit_threads(fit_work(final, series), device, fits=jobs)
             final = final.model_copy(update={"threads": threads})
             work = Work.of(final, series, threads, cluster)
             before = kept_forecasts(folder)
@@ -163,7 +166,7 @@ def run(
             lost = run_jobs(work, missing, store, workers=jobs, progress=progress)
             waited = time.perf_counter() - began
         stored = {job: store.load(job) for job in planned if job.key not in lost}
-        place = environment(resolve_device(spec.device)) | {"threads": threads, "jobs": jobs}
+        place = environment(device) | {"threads": threads, "jobs": jobs}
         codes = sorted({store.code(job) for job in stored}) if only_judge else [code_digest()]
         place |= {"data_hash": data_hash, "code_hash": ", ".join(codes)}
         told: tuple[Any, ...] = (place, findings, budget.record, sentences)

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gnnkit.data.mapped import row_blocks
 from gnnkit.data.series import GraphSeries
 from gnnkit.data.spans import a_step
 
@@ -137,7 +138,11 @@ def series_remarks(series: GraphSeries) -> list[str]:
     """
     said = list(series.notes)
     rows = series.split.train
-    silent = series.values[rows.start : rows.stop, :, 0].isnan().all(dim=0)
+    silent = torch.ones(series.num_nodes, dtype=torch.bool, device=series.values.device)
+    for _, block in row_blocks(series.values, rows):
+        silent &= block[..., 0].isnan().all(dim=0)
+        if not silent.any():
+            break
     if silent.any():
         said.append(
             f"{_named(series, silent)} no value in the training rows: what is forecast for "

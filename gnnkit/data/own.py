@@ -18,6 +18,7 @@ from gnnkit.data.own_grid import Grid, equal_steps, put_on_grid, season_of
 from gnnkit.data.own_layout import SUM_TITLES
 from gnnkit.data.own_long import Asked, near_name
 from gnnkit.data.own_made import CorrelationGraph
+from gnnkit.data.own_mapped import read_mapped
 from gnnkit.data.own_remarks import check_single, value_remarks
 from gnnkit.data.own_series import ReadSeries, read_series_source
 from gnnkit.data.own_settled import settle_graph
@@ -75,6 +76,7 @@ def read_own(
       others are covariates.
     - Parquet: the same as a data frame; times or row numbers are its index or its first column.
     - NPZ: an array `[rows, nodes]` or `[rows, nodes, features]` under `data`, or the only one in the file.
+    - NPY: an array of float32 like one of an NPZ file, which is mapped and may be larger than memory.
     - A pandas DataFrame like a Parquet file, or an array or tensor like one of an NPZ file.
 
     The graph is one of
@@ -149,6 +151,16 @@ def read_own(
         >>> series.node_names, series.edge_index.tolist(), series.values[:, 0, 0].isnan().tolist()
         (('a', 'b'), [[0], [1]], [False, True, False])
     """
+    if _is_path(series) and Path(series).suffix.lower() == ".npy":
+        return read_mapped(
+            Path(series), graph, lambda rows, name: _split(rows, name, split), target=target, season=season,
+            step_minutes=step_minutes, unit=unit,
+            settling={"places": places, "places_unit": places_unit, "graph_from": graph_from,
+                      "graph_weights": graph_weights, "graph_format": graph_format, "neighbours": neighbours},
+            others={"covariates": covariates, "known_ahead": tuple(known_ahead), "time_column": time_column,
+                    "node_column": node_column, "leave_out": tuple(leave_out), "header": header,
+                    "missing_values": tuple(missing_values), "decimal": decimal},
+        )  # fmt: skip
     notes: list[str] = []
     asked = Asked(time_column, node_column, tuple(leave_out))
     read = read_series_source(series, header, decimal, missing_values, notes, asked=asked)

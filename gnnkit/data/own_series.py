@@ -22,7 +22,7 @@ from gnnkit.data.tables import Decimal, Missing, Table, existing_file, is_text, 
 
 __all__ = ["ReadSeries", "read_series_source"]
 
-_ENDINGS = ".csv, .parquet, .npz"
+_ENDINGS = ".csv, .parquet, .npz or .npy"
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,10 +8,21 @@ from types import MappingProxyType
 from typing import TypeVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-__all__ = ["SCALERS", "MaxScaler", "Scaler", "StandardScaler", "fit_scaler", "scale_features", "training_values"]
+from gnnkit.data.mapped import NodeSums, mapped_file, node_sums
+
+__all__ = [
+    "SCALERS",
+    "MaxScaler",
+    "Scaler",
+    "StandardScaler",
+    "fit_scaler",
+    "scale_features",
+    "training_mean",
+    "training_values",
+]
 
 FARTHEST = 10.0
 """Scaled covariates lie between it and its negative."""
@@ -145,6 +156,8 @@ class StandardScaler(Scaler):
             >>> scaler.center.item(), scaler.scale.item()
             (2.0, 1.0)
         """
+        if mapped_file(values) is not None:
+            return cls._of_sums(training_sums(values, rows), per_node=per_node)
         train = training_values(values, rows)
         mean, deviation = _mean_and_deviation(train.flatten(0, 1).unsqueeze(1))  # [1, F]
         target_deviation = float(deviation[0, 0])
@@ -154,6 +167,20 @@ class StandardScaler(Scaler):
             unseen = node_mean.isnan()
             mean = torch.where(unseen, mean, node_mean)
             deviation = torch.where(unseen, deviation, node_deviation)
+        return cls(mean.float(), deviation.float(), target_deviation)
+
+    @classmethod
+    def _of_sums(cls, nodes: NodeSums, *, per_node: bool) -> StandardScaler:
+        """The same, of sums that were taken in blocks."""
+        whole = nodes.together()
+        mean, deviation = whole.mean, torch.where(whole.low >= whole.high, 1.0, whole.deviation)
+        target_deviation = float(deviation[0, 0])
+        if per_node:
+            unseen = nodes.count == 0
+            own = torch.where(nodes.low >= nodes.high, torch.nan, nodes.deviation)
+            own = torch.where(own.isnan(), _median(own), own)
+            mean = torch.where(unseen, mean, nodes.mean)
+            deviation = torch.where(unseen, deviation, own)
         return cls(mean.float(), deviation.float(), target_deviation)
 
 
@@ -185,11 +212,18 @@ class MaxScaler(Scaler):
             >>> MaxScaler.fit(torch.tensor([1.0, -4.0, 99.0]).view(3, 1, 1), range(0, 2)).scale.item()
             4.0
         """
-        train = training_values(values, rows)
-        _, deviation = _mean_and_deviation(train.flatten(0, 1).unsqueeze(1))
-        largest_of_node = train.abs().nan_to_num(nan=0.0).amax(dim=0)  # [N, F]
+        if mapped_file(values) is not None:
+            nodes = training_sums(values, rows)
+            unseen, whole = nodes.count == 0, nodes.together()
+            deviation = torch.where(whole.low >= whole.high, 1.0, whole.deviation)
+            largest_of_node = torch.where(unseen, 0.0, torch.maximum(nodes.high.abs(), nodes.low.abs()))
+        else:
+            train = training_values(values, rows)
+            unseen = train.isnan().all(dim=0)
+            _, deviation = _mean_and_deviation(train.flatten(0, 1).unsqueeze(1))
+            largest_of_node = train.abs().nan_to_num(nan=0.0).amax(dim=0)  # [N, F]
         largest = largest_of_node.amax(dim=0, keepdim=True)  # [1, F]
-        scale = torch.where(train.isnan().all(dim=0), largest, largest_of_node) if per_node else largest
+        scale = torch.where(unseen, largest, largest_of_node) if per_node else largest
         scale = torch.where(scale > 0, scale, _median(torch.where(scale > 0, scale, torch.nan))).float()
         return cls(torch.zeros_like(scale), scale, float(deviation[0, 0]))
 
@@ -246,12 +280,41 @@ def training_values(values: Float[Tensor, "L N F"], rows: range) -> Float[Tensor
     Raises:
         ValueError: `rows` are not in the series, or a feature has no observed value in them.
     """
+    _check_rows(values, rows)
+    train = values[rows.start : rows.stop].double()
+    _check_seen(train.isnan().flatten(0, 1).all(dim=0), rows)
+    return train
+
+
+def training_mean(values: Float[Tensor, "L N F"], rows: range) -> Float[Tensor, "N F"]:
+    """The mean of each node over the training rows, in float64; that of all nodes for one that was not seen in them.
+
+    Args, Raises: as `training_values`.
+    """
+    if mapped_file(values) is not None:
+        nodes = training_sums(values, rows)
+        return torch.where(nodes.count == 0, nodes.together().mean, nodes.mean)
+    train = training_values(values, rows)
+    mean = train.nanmean(dim=0)
+    return torch.where(mean.isnan(), train.flatten(0, 1).nanmean(dim=0), mean)
+
+
+def training_sums(values: Float[Tensor, "L N F"], rows: range) -> NodeSums:
+    """What scalers need of the training rows of a mapped file, after the same checks as `training_values`."""
+    _check_rows(values, rows)
+    nodes = node_sums(values, rows)
+    _check_seen((nodes.count == 0).all(dim=0), rows)
+    return nodes
+
+
+def _check_rows(values: Float[Tensor, "L N F"], rows: range) -> None:
     if not (0 <= rows.start < rows.stop <= values.size(0)) or rows.step != 1:
         raise ValueError(
             f"rows={rows!r}: expected a non-empty range with step 1 inside the {values.size(0)} rows of values"
         )
-    train = values[rows.start : rows.stop].double()
-    blind = train.isnan().flatten(0, 1).all(dim=0)  # [F]
+
+
+def _check_seen(blind: Bool[Tensor, " F"], rows: range) -> None:
     if blind.any():
         feature = int(blind.nonzero()[0])
         what = "the target (feature 0)" if feature == 0 else f"feature {feature}"
@@ -259,7 +322,6 @@ def training_values(values: Float[Tensor, "L N F"], rows: range) -> Float[Tensor
             f"values: {what} is NaN in every one of the {len(rows)} training rows, so there is nothing to learn from; "
             f"check the file, or choose other training rows"
         )
-    return train
 
 
 def _median(figures: Float[Tensor, "N F"]) -> Float[Tensor, " F"]:

@@ -181,8 +181,8 @@ class Windows:
             ValueError: A window number that is not there.
         """
         x_rows = self._origins(index)[:, None] + torch.arange(self.history, device=self.device)  # [B, T]
-        x = self.scaler.transform(self.store.filled[x_rows])
-        mask = self.store.observed(x_rows)
+        values, mask = self.store.history(x_rows)
+        x = self.scaler.transform(values)
         if self.store.known_ahead:
             x, mask = self._with_known(x_rows, x, mask)
         if self.store.clock is not None:

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gnnkit.data import GraphSeries, Windows
+from gnnkit.data.store import MappedStore
 
 __all__ = [
     "BASELINES", "baseline_notes", "historical_average", "historical_average_note", "last_value", "rolling_average",
@@ -36,6 +37,9 @@ def last_value(series: GraphSeries, windows: Windows) -> Float[Tensor, "W P N"]:
         True
     """
     origins = _origins(windows)
+    if isinstance(windows.store, MappedStore):
+        last, _ = windows.store.history(torch.from_numpy(origins))
+        return _repeat(last[..., 0].double().numpy(), windows.horizon)
     return _repeat(_last_observed(series)[origins], windows.horizon)
 
 

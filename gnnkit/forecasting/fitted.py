@@ -18,7 +18,7 @@ from gnnkit.data import GraphSeries, Scaler, WindowSplits
 from gnnkit.data.arrays import check_ids
 from gnnkit.data.clock import TIME_CHANNELS
 from gnnkit.data.known_ahead import known_channels
-from gnnkit.data.scaling import training_values
+from gnnkit.data.scaling import training_mean
 from gnnkit.data.spans import a_step, steps_in_words
 from gnnkit.forecasting.features import arrange_features
 from gnnkit.forecasting.intervals import KEPT_LEVELS, conformal_table, interval_offsets
@@ -156,9 +156,7 @@ class FittedForecaster(nn.Module):
 
     def take_data(self, series: GraphSeries, windows: WindowSplits) -> None:
         """Keep the graph, the scaler and the training means of the series that the model is trained on."""
-        train = training_values(series.values, series.split.train)
-        mean = train.nanmean(dim=0)
-        mean = torch.where(mean.isnan(), train.flatten(0, 1).nanmean(dim=0), mean)
+        mean = training_mean(series.values, series.split.train)
         for name, value in (
             ("center", windows.scaler.center),
             ("scale", windows.scaler.scale),

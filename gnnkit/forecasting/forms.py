@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
-from gnnkit.data import GraphSeries
+from gnnkit.data import GraphSeries, Split
+from gnnkit.data.mapped import mapped_file
 from gnnkit.report.numbers import in_digits
 
 __all__ = ["FORMS", "Form", "choose_form"]
@@ -17,6 +18,8 @@ __all__ = ["FORMS", "Form", "choose_form"]
 FORMS: Mapping[bool, str] = MappingProxyType({True: "the change from the last value", False: "the value itself"})
 """What a model predicts: with the residual form, and without it."""
 
+_NEAR = 8 * 2**20
+"""Bytes of the training and of the validation rows that are looked at, where the series is on a file."""
 STEPS = 24
 """Steps ahead that are looked at, spread evenly, where the horizon has more."""
 
@@ -58,6 +61,7 @@ def choose_form(series: GraphSeries, horizon: int) -> Form:
         >>> choose_form(simulate_traffic(num_nodes=4, days=7), 12).residual
         True
     """
+    series = _near_validation(series)
     values = series.values[..., 0].detach().cpu()
     train = values[series.split.train.start : series.split.train.stop]
     median = train.nanmedian(dim=0).values
@@ -87,6 +91,18 @@ def choose_form(series: GraphSeries, horizon: int) -> Form:
             f"{last_val} on the validation rows."
         )
     return Form(residual, sentence, errors)
+
+
+def _near_validation(series: GraphSeries) -> GraphSeries:
+    """Of a series on a file, the last training rows and the first of the validation, as far as they are in memory."""
+    if mapped_file(series.values) is None:
+        return series
+    size = max(1, _NEAR // series.values[0].nbytes)
+    train, val = series.split.train, series.split.val
+    first, last = max(train.start, train.stop - size), min(val.stop, val.start + size)
+    stop = min(last + 1, series.num_rows)  # a split has test rows; nothing is read of them
+    split = Split(range(train.stop - first), range(val.start - first, last - first), range(last - first, stop - first))
+    return replace(series, values=series.values[first:stop].clone(), split=split, make_graph=None, graph_rows=None)
 
 
 def _mean_error(pairs: list[tuple[Tensor, Tensor, int]], rows: range) -> float:

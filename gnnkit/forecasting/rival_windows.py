@@ -50,7 +50,7 @@ class RivalWindows:
         first = windows.rows.start
         read = np.arange(first, first + self.count + self.history - 1)
         store = windows.to("cpu").store
-        filled = store.filled[read].numpy()
+        filled = store.history(torch.from_numpy(read))[0].numpy()
         seen = _observed(store, read, filled.shape)
         if store.clock is not None:
             clock = np.broadcast_to(store.clock[read].numpy()[:, None], (*filled.shape[:2], 2))

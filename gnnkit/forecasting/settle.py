@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-import torch
 from jaxtyping import Bool
 from pydantic import Field
 from torch import Tensor
@@ -26,7 +25,16 @@ from gnnkit.data.known_ahead import known_channels
 from gnnkit.forecasting.forms import choose_form
 from gnnkit.forecasting.settings import FitSettings
 
-__all__ = ["FinalFit", "apply_split", "check_observed", "fit_windows", "load_series", "model_sizes", "settle"]
+__all__ = [
+    "FinalFit",
+    "apply_split",
+    "check_observed",
+    "fit_windows",
+    "fit_work",
+    "load_series",
+    "model_sizes",
+    "settle",
+]
 
 
 class FinalFit(FitSettings, frozen=True):
@@ -130,6 +138,14 @@ def fit_windows(
     )
 
 
+def fit_work(settings: FinalFit, series: GraphSeries) -> int:
+    """Multiplications that a layer needs for a batch, B · T · N · C²: by it a fit takes threads (`fit_threads`).
+
+    The same for all models of a comparison, whose seconds then mean the same.
+    """
+    return settings.batch_size * settings.history * series.num_nodes * settings.hidden_channels**2
+
+
 def model_sizes(settings: FinalFit, series: GraphSeries) -> dict[str, Any]:
     """What settings and data make of a model, but for its width: arguments of `gnnkit.temporal.build_forecaster`."""
     time_channels = TIME_CHANNELS if settings.time_features else 0
@@ -154,8 +170,7 @@ def check_observed(series: GraphSeries, windows: WindowSplits) -> None:
     for part in ("train", "val", "test"):
         chosen = getattr(windows, part)
         first = chosen.rows.start + chosen.history + chosen.lead - 1  # each row from here on is a target
-        _, observed = chosen.store.target(torch.arange(first, chosen.rows.stop))
-        if observed is not None and not observed.any():
+        if not chosen.store.observes_targets(range(first, chosen.rows.stop)):
             rows = series.split.parts[part]
             raise ValueError(
                 f"the {part} split of {series.name} has no observed target in rows {rows.start} to {rows.stop - 1}; "

@@ -26,6 +26,7 @@ from gnnkit.forecasting.settle import (
     apply_split,
     check_observed,
     fit_windows,
+    fit_work,
     load_series,
     model_sizes,
     settle,
@@ -44,6 +45,7 @@ from gnnkit.training import (
     resolve_device,
 )
 from gnnkit.training.environment import environment
+from gnnkit.training.threads import fit_threads, torch_threads
 
 __all__ = ["Trained", "TrainedRowsWarning", "evaluate_forecaster", "train_forecaster", "train_one"]
 
@@ -181,7 +183,11 @@ def train_forecaster(
     training = settings.training_settings(seed)
     dry_run(settings, series, windows, model, own=own)
     parts: dict[str, Any] = {"windows": windows, "predict_on": ("val",), "progress": progress, "snapshots": snapshots}
-    trained = train_one(settings, series, model, training, own=own, **parts)
+    device = resolve_device(settings.device)
+    threads = fit_threads(fit_work(settings, series), device, asked=settings.threads, snapshots=snapshots)
+    with torch_threads(threads):
+        trained = train_one(settings, series, model, training, own=own, **parts)
+        where = environment(device)
     fitted = FittedForecaster(
         model=model,
         node_names=list(series.node_names),
@@ -214,7 +220,7 @@ def train_forecaster(
     figures = {key: value for key, value in dataclasses.asdict(trained.result).items() if key != "epochs"}
     figures |= {"epochs": len(trained.result.epochs), "data_hash": series.digest()}
     figures |= {"form": inferred[-1] if asked.residual is None else ""}  # the last sentence is on the form
-    fitted.config["fit"] = figures | {"environment": environment(resolve_device(settings.device))}
+    fitted.config["fit"] = figures | {"environment": where}
     return fitted.cpu().eval()
 
 

@@ -12,7 +12,16 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from gnnkit.settings.declared import Settings, Written, distinct
 from gnnkit.settings.problems import Key, SpecProblems
 
-__all__ = ["PATHS", "DataFields", "FitFields", "FoldFields", "SeenFields", "TrainingFields", "WindowFields"]
+__all__ = [
+    "PATHS",
+    "DataFields",
+    "FitFields",
+    "FoldFields",
+    "SeenFields",
+    "ThreadFields",
+    "TrainingFields",
+    "WindowFields",
+]
 
 _OWN_FILES = ("series", "graph", "places", "covariates")
 _OWN_OPTIONS = (
@@ -57,7 +66,7 @@ class DataFields(Settings, frozen=True):
     """Further arguments of the data set's loader, e.g. num_nodes = 16 for the simulated one."""
     series: OnePath = None
     """Your own series: a CSV, Parquet or NPZ file of time × nodes, or a CSV or Parquet file with a row for each time
-    and node."""
+    and node; or an NPY file of float32, which is mapped and may be larger than memory."""
     graph: OnePath = None
     """Its graph: a CSV matrix, an edge list or an NPZ file."""
     graph_format: Literal["auto", "matrix", "edges"] | None = None
@@ -242,8 +251,15 @@ class TrainingFields(Settings, frozen=True):
     """Precision, as in Lightning Fabric."""
 
 
-class FitFields(TrainingFields, WindowFields, DataFields, frozen=True):
-    """One fit: data, windows, training."""
+class ThreadFields(Settings, frozen=True):
+    """What a fit takes of the processor."""
+
+    panel: ClassVar[str] = "Training"
 
     threads: int | None = Field(default=None, ge=1)
-    """Threads of a fit on the processor; none: chosen. The same number gives the same rows, byte for byte."""
+    """Threads of a fit on the processor; none: OMP_NUM_THREADS, else by its size. The same number gives the same rows,
+    byte for byte."""
+
+
+class FitFields(ThreadFields, TrainingFields, WindowFields, DataFields, frozen=True):
+    """One fit: data, windows, training."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from gnnkit.settings.declared import Settings, Written, distinct
+from gnnkit.settings.fit import ThreadFields
 
 __all__ = ["DepthFields", "NodeDataFields", "NodeRunFields"]
 
@@ -28,7 +29,7 @@ class NodeDataFields(Settings, frozen=True):
     """Take Planetoid's files though they are not the published ones by their SHA-256."""
 
 
-class NodeRunFields(NodeDataFields, frozen=True):
+class NodeRunFields(ThreadFields, NodeDataFields, frozen=True):
     """What is trained."""
 
     panel: ClassVar[str] = "What is trained"

@@ -37,10 +37,10 @@ def model_snapshots(out: Path, made_from: Mapping[str, Any]) -> Snapshots:
 
     Args:
         out: The folder.
-        made_from: All that the model depends on; torch's version and threads, by which sums are rounded, are added.
+        made_from: All that the model depends on; torch's version is added, and by `fit_threads` the threads, by
+            which sums are rounded.
     """
-    place = {"threads": torch.get_num_threads(), "torch": str(torch.__version__)}
-    return Snapshots(out / _SNAPSHOT, {**made_from, **place})
+    return Snapshots(out / _SNAPSHOT, {**made_from, "torch": str(torch.__version__)})
 
 
 @contextmanager

@@ -250,6 +250,21 @@ class Snapshots:
         record, tensors = _restore(path, header, kept, model, optimizer, generators or {})
         return record["own"], tensors
 
+    def began_with(self, name: str, value: Any) -> Any:
+        """What the training that is to go on was made from under this name; `value` where there is none.
+
+        Args:
+            name: Of `made_from`, e.g. `"threads"`.
+            value: Of a training that begins.
+        """
+        for path in (self.path, self.previous):
+            try:
+                header, _ = load_tensors(path)
+                return header["record"]["made_from"][name]
+            except (OSError, ValueError, KeyError, TypeError):  # `read` tells what is wrong with it
+                continue
+        return value
+
     def record(self) -> dict[str, Any] | None:
         """The record of the latest that can be read, for who must know it to build the model; see `load`."""
         found = self.read()

@@ -1,4 +1,5 @@
 import io
+import json
 import re
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 
 from gnnkit.cli import main
 from gnnkit.forecasting import forecast_next, load_fitted, read_latest
+from gnnkit.training.threads import torch_threads
 
 QUICK = ["--horizon", "2,3", "--history", "4", "--epochs", "1", "--hidden", "4", "--device", "cpu"]
 
@@ -190,13 +192,21 @@ def test_a_setting_of_every_fit_is_no_setting_of_the_model(files, capsys):
     assert capsys.readouterr().err == error
 
 
-def test_threads_are_those_of_torch(files, monkeypatch):
-    asked = []
-    monkeypatch.setattr(torch, "set_num_threads", asked.append)
-    assert (
-        call("train", "dlinear", "--series", files / "speeds.csv", *QUICK, "--threads", 3, "--out", files / "out") == 0
-    )
-    assert 3 in asked
+def test_threads_are_those_that_are_asked_for_and_kept_with_the_model(files):
+    before = torch.get_num_threads()
+    out = files / "out"
+    assert call("train", "dlinear", "--series", files / "speeds.csv", *QUICK, "--threads", 3, "--out", out) == 0
+    assert json.loads((out / "config.json").read_text())["config"]["fit"]["environment"]["threads"] == 3
+    assert torch.get_num_threads() == before
+
+
+def test_a_small_fit_takes_one_thread(files, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    with torch_threads(4):
+        assert call("train", "dlinear", "--series", files / "speeds.csv", *QUICK, "--out", files / "out") == 0
+    config = json.loads((files / "out" / "config.json").read_text())["config"]
+    assert config["fit"]["environment"]["threads"] == 1
 
 
 OWN = """

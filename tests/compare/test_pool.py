@@ -10,7 +10,7 @@ import torch
 
 from gnnkit.compare import make_spec, run
 from gnnkit.compare.jobs import Job, plan_jobs
-from gnnkit.compare.one_job import Work, torch_threads
+from gnnkit.compare.one_job import Work
 from gnnkit.compare.pool import run_jobs
 from gnnkit.compare.results import Failure
 from gnnkit.compare.spec.comparison import FinalSpec
@@ -137,13 +137,6 @@ def test_memory_that_runs_out_on_the_processor_is_no_other_error(tmp_path, monke
     assert store.load(jobs[1][0]).error == "the loss is nan"
     with pytest.raises(RuntimeError, match=r"^shapes do not fit$"):
         run_jobs(work, [(Job("gru", 2, hidden_channels=4), {})], store)
-
-
-def test_threads_are_given_back():
-    before = torch.get_num_threads()
-    with torch_threads(before + 1):
-        assert torch.get_num_threads() == before + 1
-    assert torch.get_num_threads() == before
 
 
 def live(directory, seconds):

@@ -15,6 +15,7 @@ from gnnkit.compare.results import CURVE_COLUMNS, ROW_COLUMNS, STEP_COLUMNS, Res
 from gnnkit.data import GraphSeries, Split, load, make_windows
 from gnnkit.forecasting import train as train_module
 from gnnkit.metrics import FORECAST_METRICS
+from gnnkit.training.threads import fit_threads
 
 # The checkout that the tests run from may move on to another commit, and the day may end.
 TIMES = ["epoch_seconds", "wall_seconds", "peak_memory_mb", "commit", "date"]
@@ -82,7 +83,7 @@ def test_rows_say_where_they_are_from(results, series):
     assert first["data_hash"] == series.digest()
     assert (first["data"], first["history"], first["device"]) == ("simulated", 12, "cpu")
     assert first["torch"] == torch.__version__
-    assert first["threads"] == torch.get_num_threads()
+    assert first["threads"] == fit_threads(0)
     assert len(first["hardware"]) > 3
     trained = results.rows[results.rows["family"] != "baseline"]
     assert (trained["parameters"] > 0).all()
@@ -133,7 +134,7 @@ def test_curves_verdicts_and_facts(results):
     assert results.data.split_rows["train"][0] == 0
     assert results.data.unit == "mph"
     assert results.spec["models"] == ["tgcn", "gru"]
-    assert results.spec["threads"] == results.environment["threads"] == torch.get_num_threads()
+    assert results.spec["threads"] == results.environment["threads"] == fit_threads(0)
     assert results.environment["data_hash"] == results.rows["data_hash"].iloc[0]
 
 

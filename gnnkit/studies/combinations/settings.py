@@ -6,7 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from gnnkit.settings.declared import Settings, Written, distinct
+from gnnkit.settings.declared import Written, distinct
+from gnnkit.settings.fit import ThreadFields
 from gnnkit.settings.problems import SpecProblems, nearest
 
 __all__ = ["CELLS", "INITIALIZATIONS", "CombinationsSettings", "Run"]
@@ -25,7 +26,7 @@ INITIALIZATIONS: dict[str, Literal["in", "out"]] = {"report": "out", "gnnkit": "
 Count = Annotated[int, Field(ge=1)]
 
 
-class CombinationsSettings(Settings, frozen=True):
+class CombinationsSettings(ThreadFields, frozen=True):
     """What is run: every length with every cell, embedding, initialisation and seed; and the recipe, the same for all.
 
     Raises:
@@ -78,9 +79,9 @@ class CombinationsSettings(Settings, frozen=True):
         return distinct(values, "each value")
 
     def recipe(self) -> dict[str, Any]:
-        """What runs must share to stand in one table: all but the lists and the device."""
+        """What runs must share to stand in one table: all but the lists, the device and the threads."""
         lists = {"lengths", "cells", "embeddings", "initializations", "seeds"}
-        return self.model_dump(exclude={*lists, "device"})
+        return self.model_dump(exclude={*lists, "device", "threads"})
 
     def runs(self) -> list[Run]:
         """All runs, the short ones first."""

@@ -19,6 +19,7 @@ from gnnkit.studies.combinations.settings import CELLS, INITIALIZATIONS, Combina
 from gnnkit.studies.combinations.training import train
 from gnnkit.training import Snapshots, resolve_device
 from gnnkit.training.code import code_digest
+from gnnkit.training.threads import fit_threads, torch_threads
 
 __all__ = ["load_runs", "run_study"]
 
@@ -59,7 +60,7 @@ def run_study(settings: CombinationsSettings, out: str | Path, *, console: Conso
                 depends = {**made_from, **run._asdict(), "device": settings.device, "code": code_digest(*_CODE)}
                 snapshots = Snapshots(file.with_suffix(".snapshot"), depends, anew=True)
                 try:
-                    with snapshots.named_on_explosion():
+                    with snapshots.named_on_explosion(), torch_threads(_threads(run, settings, snapshots)):
                         result = train(run, settings, on_step=watch(run), snapshots=snapshots)
                 except FloatingPointError as error:
                     raise FloatingPointError(f"{run.name}: {error}") from None
@@ -100,6 +101,12 @@ def load_runs(out: str | Path) -> list[dict[str, Any]]:
         return row["length"], row["embedding"], cells.index(row["cell"]), start, row["seed"]
 
     return sorted(runs, key=place)
+
+
+def _threads(run: Run, settings: CombinationsSettings, snapshots: Snapshots) -> int:
+    width = max(run.embedding, settings.hidden_channels)
+    work = settings.batch_size * run.length * width * settings.hidden_channels
+    return fit_threads(work, resolve_device(settings.device), asked=settings.threads, snapshots=snapshots)
 
 
 def _files(out: Path) -> list[Path]:

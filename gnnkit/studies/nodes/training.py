@@ -31,6 +31,7 @@ from gnnkit.training.environment import environment
 from gnnkit.training.node_batches import fit_batches, predict_batches
 from gnnkit.training.ranks import current_ranks
 from gnnkit.training.seeds import SeedResult, fit_seeds
+from gnnkit.training.threads import fit_threads, torch_threads
 
 __all__ = ["NodeRun", "build_models", "summarize", "train_nodes"]
 
@@ -179,18 +180,22 @@ class _Training:
             # One of other seeds, or of other code, is begun anew: what it would save is a part of one block.
             made_from = {**self.made_from, "seeds": seeds, "code": code_digest(*_CODE)}
             snapshots = Snapshots(out / _SNAPSHOT, made_from, anew=True)
-            if self.whole:
-                stack = SeedStack(models, seeds).to(self.device)
-                results = fit_seeds(stack, self.graph, self.recipe.settings, on_epoch=watch, snapshots=snapshots)
-            else:
-                results, extra = self._fit_large(models[0].to(self.device), seeds[0], watch, snapshots)
+            work = _work(models[0], self.graph) * len(seeds)
+            threads = fit_threads(work, self.device, asked=self.run.threads, snapshots=snapshots)
+            with torch_threads(threads):
+                if self.whole:
+                    stack = SeedStack(models, seeds).to(self.device)
+                    results = fit_seeds(stack, self.graph, self.recipe.settings, on_epoch=watch, snapshots=snapshots)
+                else:
+                    results, extra = self._fit_large(models[0].to(self.device), seeds[0], watch, snapshots)
+                where = environment(self.device)
             block = {
                 "parameters": sum(p.numel() for p in models[0].parameters()),
                 "seconds": (time.perf_counter() - began) / len(seeds),
                 "seeds_at_once": len(seeds),
             }
             for result in results:
-                row = {**self._row(result, block), **extra, **environment(self.device)}
+                row = {**self._row(result, block), **extra, **where}
                 rows = pd.concat([rows, pd.DataFrame([row])], ignore_index=True)
             _keep_best(out, self.recipe, self.graph, results, rows)
             write_json(table, {"rows": rows.to_dict(orient="records")}, indent=1)
@@ -262,6 +267,13 @@ def summarize(rows: Any) -> dict[str, Any]:
     summary["seconds"] = float(rows["seconds"].sum())
     summary["hardware"] = str(rows["hardware"].iloc[0])
     return summary
+
+
+def _work(model: NodeClassifier, graph: Any) -> int:
+    """Multiplications of a pass over the graph: each node meets each weight, each edge the widest features."""
+    sizes = [parameter.numel() for parameter in model.parameters()]
+    width = max((max(parameter.shape[-2:]) for parameter in model.parameters() if parameter.dim() > 1), default=1)
+    return int(graph.num_nodes or 0) * sum(sizes) + int(graph.num_edges or 0) * width
 
 
 def _keep_best(out: Path, recipe: NodeRecipe, graph: Any, results: list[SeedResult], rows: Any) -> None:

@@ -10,7 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from gnnkit.settings.declared import Settings, Written
+from gnnkit.settings.declared import Written
+from gnnkit.settings.fit import ThreadFields
 
 __all__ = ["ABLATION", "PARTS", "TextSettings", "preset"]
 
@@ -19,7 +20,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 
 
-class TextSettings(Settings, frozen=True):
+class TextSettings(ThreadFields, frozen=True):
     """What is trained and how; the defaults are the course report's table 3.
 
     Raises:
@@ -72,8 +73,8 @@ class TextSettings(Settings, frozen=True):
     """Where to train: auto, cpu, cuda, cuda:1, mps."""
 
     def recipe(self) -> dict[str, Any]:
-        """What decides the result: all but the device and how often it is looked at."""
-        return self.model_dump(exclude={"device", "validate_every", "checkpoint_every"})
+        """What decides the result: all but the device, the threads and how often it is looked at."""
+        return self.model_dump(exclude={"device", "threads", "validate_every", "checkpoint_every"})
 
     def model(self) -> dict[str, Any]:
         """The arguments of `CharLSTM`, all but the size of the vocabulary."""

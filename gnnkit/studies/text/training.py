@@ -26,6 +26,7 @@ from gnnkit.training import Snapshots, isolated_seed, resolve_device
 from gnnkit.training.code import code_digest
 from gnnkit.training.environment import environment, hardware
 from gnnkit.training.finite import check_exploded, check_finite, check_losses
+from gnnkit.training.threads import fit_threads, torch_threads
 
 __all__ = ["Stage", "TextTraining", "context_before", "train_step", "train_text"]
 
@@ -102,12 +103,15 @@ def train_text(
         if not finished():  # perhaps with another recipe than before, e.g. after a loss that exploded
             shutil.rmtree(out / "stages", ignore_errors=True)
             write_text(out / "book.txt", text)
-        with isolated_seed(settings.seed, device), snapshots.named_on_explosion():
-            training = TextTraining(text, codec, settings, snapshots, device)
-            training.resume()
-            with TextProgress(console, settings.steps, training.step) as progress:
-                training.run(progress)
-        return training.finish(facts)
+        work = settings.batch_size * settings.window * settings.num_layers * settings.hidden_channels**2
+        threads = fit_threads(work, device, asked=settings.threads, snapshots=snapshots)
+        with torch_threads(threads):
+            with isolated_seed(settings.seed, device), snapshots.named_on_explosion():
+                training = TextTraining(text, codec, settings, snapshots, device)
+                training.resume()
+                with TextProgress(console, settings.steps, training.step) as progress:
+                    training.run(progress)
+            return training.finish(facts)
 
 
 def train_step(
