@@ -36,6 +36,20 @@ def read_fixed_frame(path: str | Path) -> pd.DataFrame:
         file = h5py.File(path, "r")
     except OSError:
         raise ValueError(f"{path.name}: not an HDF5 file") from None
+    try:
+        return _read(file, path)
+    except _DAMAGE as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{path.name}: no whole table of pandas' fixed layout ({reason[:200]})") from None
+
+
+_DAMAGE = (OSError, KeyError, IndexError, TypeError, RuntimeError, OverflowError, AttributeError)
+"""What HDF5 and NumPy come to where a table lacks a part, or a part has another shape or type."""
+
+
+def _read(file: Any, path: Path) -> pd.DataFrame:
+    import h5py
+
     with file:
         groups: list[Any] = []
         file.visititems(

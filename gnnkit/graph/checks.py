@@ -52,6 +52,8 @@ def check_edge_index(edge_index: Tensor, num_nodes: int | tuple[int, int] | None
     if edge_index.dim() != 2 or edge_index.size(0) != 2:
         hint = "; transpose it with .t()" if edge_index.dim() == 2 and edge_index.size(1) == 2 else ""
         raise ValueError(f"edge_index must have shape [2, E] (sources, targets), got {list(edge_index.shape)}{hint}")
+    if isinstance(num_nodes, (float, str)) or (isinstance(num_nodes, int) and num_nodes < 0):
+        raise ValueError(f"num_nodes must be a whole number from 0 on, got {num_nodes!r}")
     sizes = (num_nodes, num_nodes) if num_nodes is None or isinstance(num_nodes, int) else num_nodes
     plain = edge_index
     if isinstance(edge_index, EdgeIndex):
