@@ -138,6 +138,8 @@ def check_edge_weight(edge_weight: Tensor | None, num_edges: int, *, name: str =
     """
     if edge_weight is None:
         return
+    if not isinstance(edge_weight, Tensor):
+        raise ValueError(f"{name} must be a tensor, got {type(edge_weight).__name__}; use torch.tensor(...)")
     if edge_weight.dim() == 0 or edge_weight.size(0) != num_edges:
         raise ValueError(
             f"{name} must have one entry for each of the {num_edges} edges, got shape {list(edge_weight.shape)}; give "

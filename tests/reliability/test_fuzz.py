@@ -50,14 +50,14 @@ def test_the_harness_tells_what_is_right_from_what_is_not():
     assert (found.right > 0, found.refused > 0) == (True, True)
     assert sorted(found.faults) == ["KeyError", "ValueError of several lines"]
     assert found.faults["KeyError"].input == "1"
-    assert sorted(one(lambda number: None + number).faults) == ["TypeError of Python's own"]
 
 
-def test_the_harness_ends_what_does_not_end():
+def test_the_harness_ends_what_does_not_end(monkeypatch):
     def loop(number):
         while number == 3:
             pass
 
+    monkeypatch.setattr("tests.reliability.fuzz.harness._STOPPED", 0.2)
     found = one(loop)
     assert len(found.faults) == 1
     assert next(iter(found.faults)).startswith("more than ")
