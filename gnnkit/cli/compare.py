@@ -109,7 +109,13 @@ def _alone(ctx: typer.Context, folder: Path) -> None:
 
 
 def _compare(
-    given: dict[str, Any], file: Path | None, resume: Path | None, out: Path, jobs: int, track: str | None, trust_code: bool
+    given: dict[str, Any],
+    file: Path | None,
+    resume: Path | None,
+    out: Path,
+    jobs: int,
+    track: str | None,
+    trust_code: bool,
 ) -> int:
     """Run and write; the number of fits that failed."""
     # Read when torch is loaded: threads that wait sleep, in place of spinning. On a machine that does other work too, a

@@ -33,8 +33,8 @@ __all__ = [
     "parse_seeds",
     "read_option",
     "takes",
-    "trust_option",
     "track_option",
+    "trust_option",
 ]
 
 _METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT", Path: "PATH"}

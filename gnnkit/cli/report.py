@@ -50,7 +50,9 @@ def report(
 
     if judge and second is not None:
         raise ValueError(f"judge: judges one run again, got {first} and {second}; give one folder")
-    results = run(kept_spec(first, trust_code=trust_code), directory=first, only_judge=True) if judge else Results.load(first)
+    results = (
+        run(kept_spec(first, trust_code=trust_code), directory=first, only_judge=True) if judge else Results.load(first)
+    )
     if second is None:
         typer.echo(f"Report: {write_output(results, out or first)}")
         return

@@ -25,12 +25,12 @@ def formula_remarks(names: Sequence[str], name: str) -> list[str]:
 
     Example:
         >>> formula_remarks(["a", "-1", "=1+2"], "x.csv")
-        ["x.csv: the name '=1+2' begins like a formula: a spreadsheet would compute it in the CSV files of the results."]
+        ["x.csv: the name '=1+2' begins like a formula: a spreadsheet would compute it in CSV files of results."]
     """
     found = [each for each in names if each[:1] in ("=", "+", "-", "@", "\t", "\r") and not _is_number(each)]
     more = f", and {len(found) - 1} others," if len(found) > 1 else ""
     said = f"{name}: the name {found[0]!r}{more} begins like a formula" if found else ""
-    return [f"{said}: a spreadsheet would compute it in the CSV files of the results."] if found else []
+    return [f"{said}: a spreadsheet would compute it in CSV files of results."] if found else []
 
 
 def _is_number(text: str) -> bool:

@@ -15,7 +15,13 @@ from gnnkit.data.pickled_data import Named, read_pickled
 
 __all__ = ["read_saved"]
 
-_STORAGES = {"LongStorage": "<i8", "IntStorage": "<i4", "FloatStorage": "<f4", "DoubleStorage": "<f8", "BoolStorage": "?"}
+_STORAGES = {
+    "LongStorage": "<i8",
+    "IntStorage": "<i4",
+    "FloatStorage": "<f4",
+    "DoubleStorage": "<f8",
+    "BoolStorage": "?",
+}
 
 
 def read_saved(path: Path) -> Any:

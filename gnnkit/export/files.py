@@ -109,6 +109,4 @@ def export_folder(
         assert isinstance(model, NodeClassifier)  # for the type checker: it is what was built
         run = read_json(folder / "run.json") if (folder / "run.json").is_file() else {}
         return classifier_export(model, config, {"data": run.get("data", "") if isinstance(run, dict) else ""})
-    return forecaster_export(
-        load_fitted(folder, trust_code=trust_code), graph=graph, nodes=nodes, coverage=coverage
-    )
+    return forecaster_export(load_fitted(folder, trust_code=trust_code), graph=graph, nodes=nodes, coverage=coverage)

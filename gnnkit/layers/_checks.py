@@ -277,7 +277,7 @@ def check_attention_settings(
 
 
 def check_widths(in_channels: Any, out_channels: Any, *, lazy: bool = True) -> None:
-    """Refuse numbers of channels below 0, of which torch would not say whose they are; -1 may be a lazy `in_channels`."""
+    """Refuse numbers of channels below 0, which torch refuses without a name; -1 is a lazy `in_channels`."""
     for name, value, least in (("in_channels", in_channels, -1 if lazy else 0), ("out_channels", out_channels, 0)):
         if isinstance(value, (tuple, list)) and (len(value) != 2 or name == "out_channels"):
             raise ValueError(f"{name} must be a number of channels, got {value!r}")
@@ -289,7 +289,9 @@ def check_widths(in_channels: Any, out_channels: Any, *, lazy: bool = True) -> N
 def check_aggr(aggr: Any) -> None:
     """Check what a layer aggregates with: PyG takes any other value, and its layer then fails to print itself."""
     kinds = [aggr] if isinstance(aggr, (str, Aggregation)) or aggr is None else aggr
-    if not isinstance(kinds, (list, tuple)) or not all(isinstance(kind, (str, Aggregation, type(None))) for kind in kinds):
+    if not isinstance(kinds, (list, tuple)) or not all(
+        isinstance(kind, (str, Aggregation, type(None))) for kind in kinds
+    ):
         raise ValueError(f"aggr must be a name such as 'add' or 'mean', a list of them or an Aggregation, got {aggr!r}")
 
 

@@ -1,7 +1,7 @@
 """Runs commands in forks of a process that has imported all and computed nothing, and kills them at a write.
 
-A line in, `{"words": [...], "out": "...", "kill_at": n or null, "limit": bytes of a file, or null, "kill_after": seconds
-until a SIGKILL, or null}`; a line out, `[exit code, writes]`.
+A line in, `{"words": [...], "out": "...", "kill_at": n or null, "limit": bytes of a file, or null, "kill_after":
+seconds until a SIGKILL, or null}`; a line out, `[exit code, writes]`.
 """
 
 import importlib

@@ -70,7 +70,9 @@ def test_a_split_that_would_run_something_is_refused(saved):
 
     path = os.path.join(saved["dir_path"], "split", "order", "split_dict.pt")
     torch.save({"train": Evil()}, path)
-    with pytest.raises(Exception, match=r"split_dict.pt: loading it would run '__builtin__ print'; nothing is unpickled"):
+    with pytest.raises(
+        Exception, match=r"split_dict.pt: loading it would run '__builtin__ print'; nothing is unpickled"
+    ):
         load_ogb("ogbn-tiny", meta_dict=saved)
 
 

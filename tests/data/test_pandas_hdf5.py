@@ -122,5 +122,7 @@ def test_a_table_that_says_to_be_larger_than_memory_is_not_read(tmp_path):
         del group["block0_values"]
         group.create_dataset("block0_values", (2**40, 3), "f8", chunks=(5, 3))
 
-    with pytest.raises(ValueError, match=r"block0_values says to have 26,388,279,066,624 bytes, more than this machine"):
+    with pytest.raises(
+        ValueError, match=r"block0_values says to have 26,388,279,066,624 bytes, more than this machine"
+    ):
         read_fixed_frame(changed(tmp_path / "a.h5", huge))

@@ -135,7 +135,11 @@ CASES = [
     ("ally", lambda table: table[:-1], r"511 rows, and ind.cora.allx has 512"),
     ("tx", lambda table: {1: 2}, r"features are a dict, and should be a table of numbers"),
     ("tx", lambda table: np.zeros(4, np.float32), r"features are float32 of shape \[4\]"),
-    ("ty", lambda table: table.astype(object), r"not a Planetoid file \(an array of 'O8', which is no type of numbers\)"),
+    (
+        "ty",
+        lambda table: table.astype(object),
+        r"not a Planetoid file \(an array of 'O8', which is no type of numbers\)",
+    ),
     ("ty", put((0, slice(None)), 0), r"node 514 \(row 0\) has the label \[0, 0, 0\], and should have a single 1"),
     ("ally", put((7, slice(None)), 1), r"node 7 \(row 7\) has the label \[1, 1, 1\]"),
     ("ally", put((7, 1), 2), r"node 7 \(row 7\) has the label"),

@@ -10,6 +10,7 @@ What a part counted stands in `rows.json` beside the page, from which the page i
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import platform
@@ -36,17 +37,16 @@ class Part:
 
     Args:
         title: Its heading.
-        files: Of tests; those that are not there are left out, and a part without one is not measured.
+        files: Of tests, or a script that keeps rows; those that are not there are left out, and a part without one is
+            not measured.
         draw: Makes Markdown of what the tests recorded.
         whole: Numbers of cases of a whole run, by the name in the environment.
-        options: Of pytest.
     """
 
     title: str
     files: tuple[str, ...]
     draw: Callable[[Sequence[Row]], list[str]]
     whole: Mapping[str, int] | None = None
-    options: tuple[str, ...] = ()
 
 
 def _table(heads: Sequence[str], lines: Iterable[Sequence[Any]]) -> list[str]:
@@ -72,8 +72,8 @@ def _damage(rows: Sequence[Row]) -> list[str]:
     found = [row for row in rows if row["what"] == "damage"]
     total, noticed = sum(row["variants"] for row in found), sum(row["noticed"] for row in found)
     said = (
-        f"{len(found)} kinds of files, each cut off, emptied, exchanged, and with 20 flipped bits: {total} damaged files, "
-        f"{noticed} noticed in a line. Of a file that gnnkit keeps, the others were read as what had been written; a "
+        f"{len(found)} kinds of files, each cut off, emptied, exchanged, and with 20 flipped bits: {total} damaged "
+        f"files, {noticed} noticed in a line. Of a file that gnnkit keeps, the others were read as what had been written; a "
         "file of one's own has no checksum."
     )
     lines = [(row["kind"], row["variants"], row["noticed"], row["harmless"]) for row in found]
@@ -113,23 +113,34 @@ def _tests(rows: Sequence[Row]) -> list[str]:
 
 
 def _requests(rows: Sequence[Row]) -> list[str]:
-    heads = ["clients", "seconds", "requests", "wrong or failed", "median, ms", "p99, ms"]
-    found = [row for row in rows if row["what"] == "requests"]
-    names = ("clients", "seconds", "requests", "wrong", "median_ms", "p99_ms")
-    said = "Clients and server share the machine, and the server has one thread of torch."
-    return [said, *_table(heads, [[row[name] for name in names] for row in found])]
+    heads = ["model", "clients", "seconds", "requests", "wrong or failed", "median, ms", "p99, ms", "model's step, ms"]
+    lines = [
+        (
+            f"{row['model']}, {row['nodes']} nodes",
+            row["clients"],
+            f"{float(row['seconds']):.0f}",
+            row["requests"],
+            row["errors"],
+            *(f"{1000 * float(row[name]):.1f}" for name in ("p50_seconds", "p99_seconds", "model_step_seconds")),
+        )
+        for row in rows
+    ]
+    return ["By `benchmarks/serving.py`: each answer is compared with the library's.", *_table(heads, lines)]
 
 
 def _exports(rows: Sequence[Row]) -> list[str]:
-    found = [row for row in rows if row["what"] == "export"]
-    made = [row for row in found if row["draws"]]
+    made = [row for row in rows if not row["refused"]]
     said = (
-        f"{len(made)} of {len(found)} programs were made, and agreed with their models on "
-        f"{sum(row['draws'] for row in made):,} random inputs; the others were refused in a line."
+        f"By `benchmarks/exports.py`: {len(made)} of {len(rows)} programs were made, and agreed with their models on "
+        f"{sum(int(row['draws']) for row in made):,} random inputs; the others were refused in a line."
     )
     lines = [
-        (f"{row['model']}, {row['form']}", row["draws"], f"{row['largest']:.1g}" if row["draws"] else row["refused"])
-        for row in found
+        (
+            f"{row['model']}, {row['format']}",
+            row["draws"] if not row["refused"] else 0,
+            row["refused"] or f"{float(row['largest_difference']):.1g}",
+        )
+        for row in rows
     ]
     return [said, *_table(["program", "inputs", "largest difference, or why there is none"], lines)]
 
@@ -141,13 +152,12 @@ PARTS: Mapping[str, Part] = {
     "planted": Part("Planted pickles", (f"{_TESTS}/test_planted.py", f"{_TESTS}/test_named_code.py"), _planted),
     # What is not there is not measured: a room that a checkout does not have.
     "ranks": Part("Ranks that were lost", ("tests/training/test_spread.py", "tests/cli/test_ranks.py"), _tests),
-    "workers": Part(
-        "Workers that were lost", ("tests/compare/test_pool.py", "tests/compare/test_cluster.py"), _tests
+    "workers": Part("Workers that were lost", ("tests/compare/test_pool.py", "tests/compare/test_cluster.py"), _tests),
+    "requests": Part(
+        "Requests that were served", ("benchmarks/serving.py",), _requests, {"clients": 50, "seconds": 30}
     ),
-    "requests": Part("Requests that were served", (f"{_TESTS}/test_requests.py",), _requests,
-                     {"clients": 50, "seconds": 30}),
-    "exports": Part("Exports that were checked", (f"{_TESTS}/test_exports.py",), _exports, {"draws": 32}),
-}  # fmt: skip
+    "exports": Part("Exports that were checked", ("benchmarks/exports.py",), _exports, {"draws": 1000}),
+}
 
 
 def measure(part: Part, numbers: Mapping[str, int]) -> dict[str, Any] | None:
@@ -161,10 +171,15 @@ def measure(part: Part, numbers: Mapping[str, int]) -> dict[str, Any] | None:
         place = os.environ | {"GNNKIT_RELIABILITY_ROWS": str(rows)}
         place |= {f"GNNKIT_RELIABILITY_{name.upper()}": str(value) for name, value in numbers.items()}
         command = [sys.executable, "-m", "pytest", "-n0", "-p", "no:cacheprovider", f"--junitxml={report}", *files]
+        script = files[0].startswith("benchmarks/")
+        if script:
+            rows = rows.with_suffix(".csv")
+            given = [word for name, value in numbers.items() for word in (f"--{name}", str(value))]
+            command = [sys.executable, *files, "--out", str(rows), *given]
         start = time.monotonic()
-        ended = subprocess.run([*command, *part.options], cwd=ROOT, env=place, check=False).returncode
+        ended = subprocess.run(command, cwd=ROOT, env=place, check=False).returncode
         seconds = time.monotonic() - start
-        found = [json.loads(line) for line in rows.read_text(encoding="utf-8").splitlines()]
+        found = _rows(rows)
         tests = list(_outcomes(report))
     return {
         **_where(),
@@ -174,6 +189,16 @@ def measure(part: Part, numbers: Mapping[str, int]) -> dict[str, Any] | None:
         "failed": [row["test"] for row in tests if row["outcome"] == "failed"],
         "rows": [*found, *tests],
     }
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    """What tests recorded, or the rows of a script."""
+    if not path.is_file():
+        return []
+    if path.suffix == ".csv":
+        with path.open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def _outcomes(report: Path) -> Iterable[dict[str, str]]:
@@ -219,10 +244,14 @@ def page(measured: Mapping[str, Any]) -> str:
         lines += part.draw(found["rows"])
         asked = {key: value for key, value in found["numbers"].items() if part.whole and part.whole[key] != value}
         small = f" A small run: {', '.join(f'{key} {value}' for key, value in asked.items())}." if asked else ""
-        failed = f" **{len(found['failed'])} tests failed**: {', '.join(found['failed'][:5])}." if found["failed"] else ""
+        failed = (
+            f" **{len(found['failed'])} tests failed**: {', '.join(found['failed'][:5])}." if found["failed"] else ""
+        )
         died = f" **pytest ended with {found['ended']}**." if found["ended"] not in (0, 1) else ""
         versions = ", ".join(
-            f"{key} {found[key]}" for key in ("python", "torch", "torch-geometric", "numpy", "hypothesis") if key in found
+            f"{key} {found[key]}"
+            for key in ("python", "torch", "torch-geometric", "numpy", "hypothesis")
+            if key in found
         )
         lines += [
             "",

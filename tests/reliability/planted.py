@@ -203,7 +203,10 @@ NAMES: dict[str, Target] = {
     "Decagon .csv.gz": _in_folder(
         "gnnkit.data", "load_decagon", *(f"bio-decagon-{table}.csv.gz" for table in ("combo", "mono", "targets", "ppi"))
     ),
-    **{f"forecasts .{ending}": _forecasts(f"f.{ending}") for ending in ("npz", "npy", "csv", "csv.gz", "parquet", "pkl")},
+    **{
+        f"forecasts .{ending}": _forecasts(f"f.{ending}")
+        for ending in ("npz", "npy", "csv", "csv.gz", "parquet", "pkl")
+    },
     "spec.toml": _with("gnnkit.compare", "read_spec", "spec.toml"),
     "fitted config.json": _in_folder(*_FITTED, "config.json", "weights.safetensors"),
     "links config.json": _in_folder(*_LINKS, "config.json", "weights.safetensors", "links.safetensors"),

@@ -78,7 +78,7 @@ def test_correlations_of_no_rows_and_of_no_table():
 
 @pytest.mark.parametrize("layer", [layers.SAGELayer, layers.GraphConvLayer])
 def test_what_a_layer_cannot_aggregate_with(layer):
-    with pytest.raises(ValueError, match="aggr must be a name such as 'add' or 'mean', .* got 2"):
+    with pytest.raises(ValueError, match=r"aggr must be a name such as 'add' or 'mean', .* got 2"):
         layer(2, 2, 2)
     with pytest.raises(ValueError, match=r"in_channels must be a number of channels, got \[2\]"):
         layer([2], 1)
@@ -95,7 +95,7 @@ def test_channels_below_0(layer):
 
 def test_channels_below_0_of_dense_layers():
     for make in (layers.MixHopLayer, layers.ChebyshevLayer, lambda a, b: layers.DiffusionLayer(a, b, matrices=1)):
-        with pytest.raises(ValueError, match="in_channels must be a number of channels, got -1"):
+        with pytest.raises(ValueError, match=r"in_channels must be a number of channels, got -1"):
             make(-1, 2)
 
 
@@ -106,7 +106,7 @@ def test_quantiles_of_no_axes(tmp_path):
 
 
 def test_folds_without_end():
-    with pytest.raises(ValueError, match="num_rows=inf: must be a whole number of at least 0"):
+    with pytest.raises(ValueError, match=r"num_rows=inf: must be a whole number of at least 0"):
         rolling_splits(float("inf"), 1)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="season=-1: must be a whole number of at least 0"):
         rolling_splits(100, 1, season=-1)
@@ -117,7 +117,7 @@ def test_tests_of_numbers_beyond_measure_and_of_tables():
         holm([[0.1, 0.2, 0.3]])  # pyright: ignore[reportArgumentType]
     draw = np.random.default_rng(0)
     large, other = draw.normal(size=(2, 8)) * 1e200, draw.normal(size=(2, 8)) * 1e200
-    with pytest.raises(ValueError, match=r"scores have a variance of \d.*, whose square is no number"):
+    with pytest.raises(ValueError, match=r"scores have a variance of inf, whose square is no number"):
         diebold_mariano(large, other, np.ones(8), lag=2)
 
 
@@ -126,7 +126,7 @@ def test_edges_in_another_encoding(tmp_path):
     path.write_bytes("source,target\nKöln,Bonn\n".encode("cp1252"))
     assert read_edges(path).node_names == ("Köln", "Bonn")
     path.write_bytes(b"source,target\na\0b,c\n")
-    with pytest.raises(ValueError, match="e.csv: not a text file"):
+    with pytest.raises(ValueError, match=r"e.csv: not a text file"):
         read_edges(path)
 
 

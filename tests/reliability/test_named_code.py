@@ -17,7 +17,9 @@ from gnnkit.temporal import MODELS
 def evil(tmp_path, monkeypatch):
     """A file that says that it ran, and the name of a class in it."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "evil.py").write_text("from pathlib import Path\nPath('ran').write_text('')\n\n\nclass Net:\n    pass\n")
+    (tmp_path / "evil.py").write_text(
+        "from pathlib import Path\nPath('ran').write_text('')\n\n\nclass Net:\n    pass\n"
+    )
     yield "evil.py:Net"
     assert not (tmp_path / "ran").exists()
 
@@ -28,8 +30,8 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made")
     settings = FitSettings(epochs=1, horizons=[2], history=4, device="cpu")
     save_fitted(train_forecaster("dlinear", settings, series=simulate_traffic(num_nodes=3, days=1)), folder / "fitted")
-    words = "compare --data-option num_nodes=4 --data-option days=2 --epochs 1 --horizon 2 --history 3 --hidden 2 --models gru"
-    more = f"--device cpu --batch-size 200 --seeds 0, --resamples 100 --out {folder / 'cmp'}"
+    words = "compare --data-option num_nodes=4 --data-option days=2 --epochs 1 --horizon 2 --history 3 --models gru"
+    more = f"--hidden 2 --device cpu --batch-size 200 --seeds 0, --resamples 100 --out {folder / 'cmp'}"
     with pytest.raises(SystemExit) as left:
         main([*words.split(), *more.split()])
     assert left.value.code == 0

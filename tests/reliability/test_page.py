@@ -9,6 +9,11 @@ WHERE = {"commit": "abc", "date": "2026-01-01", "hardware": "a CPU", "cores": 2,
 KILL = {"what": "kill", "verb": "train", "exact": True}
 FUZZ = {"what": "fuzz", "target": "a|b", "cases": 7, "right": 3, "refused": 3, "slowest": 0.5, "faults": ["KeyError"]}
 
+DAMAGE = {"what": "damage", "kind": "k", "variants": 30, "noticed": 29, "harmless": 1}
+EXPORT = {"model": "m", "format": "onnx", "draws": "8"}
+SERVED = {"model": "stid", "nodes": "9", "clients": "50", "seconds": "30.01", "requests": "900", "errors": "0",
+          "p50_seconds": "0.012", "p99_seconds": "0.02", "model_step_seconds": "0.001"}  # fmt: skip
+
 
 def test_a_part_that_was_not_run_says_so():
     text = page({})
@@ -30,16 +35,12 @@ def test_figures_are_those_of_the_rows():
     ("part", "row", "line"),
     [
         ("fuzz", FUZZ, "| a\\|b | 7 | 3 | 3 | 0.5 | KeyError |"),
-        ("damage", {"what": "damage", "kind": "k", "variants": 30, "noticed": 29, "harmless": 1}, "| k | 30 | 29 | 1 |"),
+        ("damage", DAMAGE, "| k | 30 | 29 | 1 |"),
         ("planted", {"what": "planted", "name": "n", "pickles": 123, "ran": 0}, "| n | 123 | 0 |"),
         ("workers", {"what": "test", "test": "t", "outcome": "passed"}, "1 of 1 tests passed."),
-        (
-            "requests",
-            {"what": "requests", "clients": 50, "seconds": 30, "requests": 9, "wrong": 0, "median_ms": 1, "p99_ms": 2},
-            "| 50 | 30 | 9 | 0 | 1 | 2 |",
-        ),
-        ("exports", {"what": "export", "model": "m", "form": "onnx", "draws": 8, "largest": 1e-7}, "| m, onnx | 8 | 1e-07 |"),
-        ("exports", {"what": "export", "model": "m", "form": "onnx", "draws": 0, "refused": "no"}, "| m, onnx | 0 | no |"),
+        ("requests", SERVED, "| stid, 9 nodes | 50 | 30 | 900 | 0 | 12.0 | 20.0 | 1.0 |"),
+        ("exports", {**EXPORT, "refused": "", "largest_difference": "1e-07"}, "| m, onnx | 8 | 1e-07 |"),
+        ("exports", {**EXPORT, "refused": "no"}, "| m, onnx | 0 | no |"),
     ],
 )  # fmt: skip
 def test_each_part_is_drawn(part, row, line):
@@ -49,5 +50,5 @@ def test_each_part_is_drawn(part, row, line):
 
 
 def test_the_files_of_the_parts_that_are_here_are_there():
-    for name in ("kills", "damage", "fuzz", "planted", "requests", "exports"):
+    for name in ("kills", "damage", "fuzz", "planted", "workers", "requests", "exports"):
         assert (ROOT / PARTS[name].files[0]).is_file()

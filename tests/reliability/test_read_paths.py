@@ -1,4 +1,4 @@
-"""Every call of gnnkit that reads a file, unpacks one or runs text as code: a new one is looked at before it is added."""
+"""Every call of gnnkit that reads a file, unpacks one or runs text as code: a new one is looked at first."""
 
 import ast
 import functools
@@ -56,7 +56,8 @@ ALLOWED = {
     "serving/rows.py": {"pa.ipc.open_stream": 1},
     # Downloads: into a file of another name, with a checksum.
     "data/downloads.py": {"requests.get": 1},
-    "data/files.py": {"pooch.create": 1, "pooch.HTTPDownloader": 1, "pooch.get_logger": 1} | {"pooch.get_logger().setLevel": 1},
+    "data/files.py": {"pooch.create": 1, "pooch.HTTPDownloader": 1, "pooch.get_logger": 1}
+    | {"pooch.get_logger().setLevel": 1},
     # safetensors.
     "kept_tensors.py": {"safe_open": 1},
     "training/checkpoint.py": {"load_model": 1},
@@ -146,6 +147,8 @@ def test_modules_that_read_more_than_data_are_not_imported(module):
 
 
 def test_the_walk_finds_what_it_looks_for():
-    text = "import pickle, numpy as np\nnp.load(f)\npickle.loads(b)\nfrom x import y\ntorch.load(f)\narchive.extractall()"
+    text = (
+        "import pickle, numpy as np\nnp.load(f)\npickle.loads(b)\nfrom x import y\ntorch.load(f)\narchive.extractall()"
+    )
     found = [dotted(node.func) for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
     assert [name for name in found if READERS.match(name)] == found

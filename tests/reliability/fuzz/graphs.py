@@ -55,7 +55,13 @@ def edges(draw: Any) -> torch.Tensor:
 
 
 _ASKED = st.fixed_dictionaries(
-    {"edges": edges(), "nodes": _COUNTS, "weights": st.sampled_from(sorted(_WEIGHTS) + ["none"] * 24), "a": _INTS, "b": _INTS}
+    {
+        "edges": edges(),
+        "nodes": _COUNTS,
+        "weights": st.sampled_from(sorted(_WEIGHTS) + ["none"] * 24),
+        "a": _INTS,
+        "b": _INTS,
+    }
 )
 
 
@@ -167,25 +173,35 @@ def _layer(drawn: tuple[str, dict[str, Any]]) -> None:
 
 _WIDTHS = st.sampled_from([1, 2, 3, 4, 0, -1, 1.5, "a", None, True, 64, (3, 3), [2]])
 _CONSTRUCTORS: dict[str, Callable[..., Any]] = {
-    "GCNLayer": layers.GCNLayer, "GATLayer": layers.GATLayer, "GATv2Layer": layers.GATv2Layer,
-    "TransformerLayer": layers.TransformerLayer, "SAGELayer": layers.SAGELayer, "TAGLayer": layers.TAGLayer,
-    "SGLayer": layers.SGLayer, "GraphConvLayer": layers.GraphConvLayer, "RelationalGCNLayer": layers.RelationalGCNLayer,
-    "MixHopLayer": layers.MixHopLayer, "PairNorm": layers.PairNorm, "GraphLearningLayer": layers.GraphLearningLayer,
+    "GCNLayer": layers.GCNLayer,
+    "GATLayer": layers.GATLayer,
+    "GATv2Layer": layers.GATv2Layer,
+    "TransformerLayer": layers.TransformerLayer,
+    "SAGELayer": layers.SAGELayer,
+    "TAGLayer": layers.TAGLayer,
+    "SGLayer": layers.SGLayer,
+    "GraphConvLayer": layers.GraphConvLayer,
+    "RelationalGCNLayer": layers.RelationalGCNLayer,
+    "MixHopLayer": layers.MixHopLayer,
+    "PairNorm": layers.PairNorm,
+    "GraphLearningLayer": layers.GraphLearningLayer,
     "ChebyshevLayer": lambda a, b, c=3: layers.ChebyshevLayer(a, b, terms=c),
     "DiffusionLayer": lambda a, b, c=2: layers.DiffusionLayer(a, b, matrices=c),
     "NodeClassifier": lambda a, b, c=2, **more: layers.NodeClassifier(a, b, c, **more),
-}  # fmt: skip
+}
 _NODE_CLASSIFIER = st.fixed_dictionaries(
     {},
     optional={
         "layer": st.sampled_from(["gcn", "gat", "sage", "x", None, 3]),
-        "num_layers": _WIDTHS, "heads": _WIDTHS, "dropout": st.sampled_from([0.0, 0.5, 1.0, -1, 2.0, float("nan"), "a"]),
+        "num_layers": _WIDTHS,
+        "heads": _WIDTHS,
+        "dropout": st.sampled_from([0.0, 0.5, 1.0, -1, 2.0, float("nan"), "a"]),
         "activation": st.sampled_from(["relu", "elu", "x", None]),
         "normalization": st.sampled_from([None, "pair", "batch", "x", 1]),
         "residual": st.sampled_from([None, "initial", "previous", "x", 1]),
         "jumping": st.sampled_from([None, "cat", "max", "x", 1]),
     },
-)  # fmt: skip
+)
 
 
 def _classifier(drawn: tuple[Any, Any, Any, dict[str, Any]]) -> None:
@@ -231,11 +247,17 @@ TARGETS = [
     Target("ops", st.tuples(st.sampled_from(sorted(_OPS)), _ASKED), _ask(_OPS), share=3),
     Target("layers", st.tuples(st.sampled_from(sorted(_LAYERS)), _ASKED), _layer, share=3),
     Target(
-        "layers: constructors", st.tuples(st.sampled_from(sorted(_CONSTRUCTORS)), st.lists(_WIDTHS, min_size=1, max_size=3)),
-        lambda drawn: _nothing(_CONSTRUCTORS[drawn[0]](*drawn[1])), share=2,
+        "layers: constructors",
+        st.tuples(st.sampled_from(sorted(_CONSTRUCTORS)), st.lists(_WIDTHS, min_size=1, max_size=3)),
+        lambda drawn: _nothing(_CONSTRUCTORS[drawn[0]](*drawn[1])),
+        share=2,
     ),
     Target("NodeClassifier", st.tuples(_WIDTHS, _WIDTHS, _WIDTHS, _NODE_CLASSIFIER), _classifier),
     Target("NeighborLoader", st.tuples(_ASKED, _HOPS, _SEEDS, st.sampled_from([1, 2, 0, -1, 1.5])), _neighbours),
-    Target("PartitionLoader", st.tuples(_ASKED, _INTS, st.sampled_from([1, 2, 0, -1]), st.sampled_from([0, 1, -1, 3])), _parts),
+    Target(
+        "PartitionLoader",
+        st.tuples(_ASKED, _INTS, st.sampled_from([1, 2, 0, -1]), st.sampled_from([0, 1, -1, 3])),
+        _parts,
+    ),
     Target("partition_nodes", st.tuples(_ASKED, _INTS), _partition),
-]  # fmt: skip
+]

@@ -141,7 +141,9 @@ def _case(target: Target, drawn: Any, outcome: Outcome, *, again: bool = False) 
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         seconds = time.process_time() - start
     outcome.slowest = max(outcome.slowest, seconds if again or seconds <= MOST_SECONDS else 0.0)
-    if seconds > MOST_SECONDS and not again:  # a kernel that was compiled, a module that was imported: not the second time
+    if (
+        seconds > MOST_SECONDS and not again
+    ):  # a kernel that was compiled, a module that was imported: not the second time
         return _case(target, drawn, outcome, again=True)
     return (f"more than {MOST_SECONDS:g} s", f"{seconds:.1f} s") if seconds > MOST_SECONDS else (None, "")
 

@@ -26,7 +26,7 @@ from gnnkit.statistics.ranks import mean_ranks
 from gnnkit.statistics.whiteness import az_test
 from gnnkit.temporal import MODELS, build_forecaster
 from gnnkit.training import TrainingSettings
-from tests.reliability.fuzz.files import mutated
+from tests.reliability.fuzz.drawn import mutated
 from tests.reliability.fuzz.harness import Target, silent_nan
 
 __all__ = ["TARGETS"]
@@ -85,7 +85,7 @@ def _windows(drawn: tuple[dict[str, Any], Any, Any, Any, Any, Any]) -> None:
 
 def _split(drawn: tuple[Any, Any]) -> None:
     split = data.chronological_split(drawn[0], drawn[1])
-    assert [each.start for each in split.parts.values()][0] == 0, "rows that are in no part"
+    assert split.train.start == 0, "rows that are in no part"
     assert split.num_rows <= drawn[0], "more rows than there are"
 
 
@@ -103,7 +103,10 @@ def _hidden(drawn: tuple[dict[str, Any], Any, Any]) -> None:
 
 
 _SIMULATED = st.fixed_dictionaries(
-    {"num_nodes": st.sampled_from([3, 4, 1, 0, -1, 2.5, None, "a"]), "days": st.sampled_from([1, 2, 0, -1, 1.5, None, "a"])},
+    {
+        "num_nodes": st.sampled_from([3, 4, 1, 0, -1, 2.5, None, "a"]),
+        "days": st.sampled_from([1, 2, 0, -1, 1.5, None, "a"]),
+    },
     optional={
         name: st.sampled_from([0.0, 1.0, 0.5, -1, 2, float("nan"), float("inf"), "a", None])
         for name in ("demand", "incidents_per_day", "noise", "missing", "seed")
@@ -117,7 +120,9 @@ _SIMULATED = st.fixed_dictionaries(
 @st.composite
 def _numbers(draw: Any, shape: tuple[int, ...] | None = None) -> np.ndarray:
     shape = shape or tuple(draw(st.lists(st.integers(0, 5), min_size=1, max_size=3)))
-    found = np.random.default_rng(draw(st.integers(0, 9))).normal(size=shape) * draw(st.sampled_from([1, 0, 1e200, 1e-200]))
+    found = np.random.default_rng(draw(st.integers(0, 9))).normal(size=shape) * draw(
+        st.sampled_from([1, 0, 1e200, 1e-200])
+    )
     if found.size and draw(st.integers(0, 3)) == 0:
         found.flat[draw(st.integers(0, found.size - 1))] = draw(st.sampled_from([np.nan, np.inf, -np.inf, 0]))
     return found
@@ -222,33 +227,45 @@ _WHOLE = json.dumps(
     {"series": {"columns": ["sensor 0", "sensor 1", "sensor 2"], "rows": [[60.5, 50.0, None]] * 8}, "coverage": 0.9}
 ).encode()
 _SIMPLE = st.one_of(st.none(), st.booleans(), st.floats(), st.integers(), st.text(max_size=4))
-_CELLS = st.one_of(*[st.floats(0, 100)] * 9, st.none(), st.sampled_from([1e38, -1e38, 1e300, "x", "5", True, None, 0, 7]))
+_CELLS = st.one_of(
+    *[st.floats(0, 100)] * 9, st.none(), st.sampled_from([1e38, -1e38, 1e300, "x", "5", True, None, 0, 7])
+)
 _BODIES = st.one_of(
     mutated(_WHOLE),
-    st.recursive(_SIMPLE, lambda each: st.lists(each, max_size=3) | st.dictionaries(st.text(max_size=8), each, max_size=3)).map(
-        lambda value: json.dumps(value).encode()
-    ),
+    st.recursive(
+        _SIMPLE, lambda each: st.lists(each, max_size=3) | st.dictionaries(st.text(max_size=8), each, max_size=3)
+    ).map(lambda value: json.dumps(value).encode()),
     st.fixed_dictionaries(
         {
             "columns": st.just(["sensor 0", "sensor 1", "sensor 2"]),
             "rows": st.lists(
-                st.lists(_CELLS, min_size=3, max_size=3), min_size=5, max_size=9,
+                st.lists(_CELLS, min_size=3, max_size=3),
+                min_size=5,
+                max_size=9,
             ),
         }
     ).map(lambda table: json.dumps({"series": table}).encode()),
-)  # fmt: skip
+)
 
 
 def _answer(body: bytes) -> None:
     service = _service()
     request = read_request(body, service.limits)
-    found = service.forecast(frame_of_table(request.series), coverage=request.coverage, step_minutes=request.step_minutes)
+    found = service.forecast(
+        frame_of_table(request.series), coverage=request.coverage, step_minutes=request.step_minutes
+    )
     assert np.isfinite(np.array(found.forecast)).all(), "a forecast that is not finite"
 
 
 def _stream() -> bytes:
-    table = pa.table({"time": pd.date_range("2024", periods=8, freq="5min"), "sensor 0": [1.0] * 8, "sensor 1": [2.0] * 8,
-                      "sensor 2": [3.0] * 8})  # fmt: skip
+    table = pa.table(
+        {
+            "time": pd.date_range("2024", periods=8, freq="5min"),
+            "sensor 0": [1.0] * 8,
+            "sensor 1": [2.0] * 8,
+            "sensor 2": [3.0] * 8,
+        }
+    )
     sink = io.BytesIO()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
@@ -276,29 +293,42 @@ TARGETS = [
     Target(
         "make_windows",
         st.tuples(
-            _series(), _HISTORY, _HISTORY,
-            st.sampled_from(["standard", "standard", "standard", "max", "max-node", "x", None, 1]), st.booleans(), st.sampled_from([1, 1, 1, 2, 0, -1]),
+            _series(),
+            _HISTORY,
+            _HISTORY,
+            st.sampled_from(["standard", "standard", "standard", "max", "max-node", "x", None, 1]),
+            st.booleans(),
+            st.sampled_from([1, 1, 1, 2, 0, -1]),
         ),
-        _windows, share=3,
+        _windows,
+        share=3,
     ),
     Target(
         "chronological_split",
         st.tuples(
             st.one_of(st.integers(-2, 200), _ODD),
-            st.one_of(st.tuples(*[st.floats()] * 3), st.sampled_from([(0.7, 0.1, 0.2), (0.6, 0.2, 0.2), None, "abc", (1,)])),
+            st.one_of(
+                st.tuples(*[st.floats()] * 3), st.sampled_from([(0.7, 0.1, 0.2), (0.6, 0.2, 0.2), None, "abc", (1,)])
+            ),
         ),
         _split,
     ),
-    Target("rolling_splits", st.tuples(st.one_of(st.integers(-2, 300), _ODD), _ODD, st.sampled_from([None, 12, 0, -1])), _rolling),
+    Target(
+        "rolling_splits",
+        st.tuples(st.one_of(st.integers(-2, 300), _ODD), _ODD, st.sampled_from([None, 12, 0, -1])),
+        _rolling,
+    ),
     Target("hiding", st.tuples(_series(), st.one_of(st.floats(-1, 2), _ODD), st.sampled_from([0, 1, -1])), _hidden),
     Target("simulate_traffic", _SIMULATED, lambda drawn: str(data.simulate_traffic(**drawn)), most=300),
     Target(
         "metrics",
         st.tuples(
             st.sampled_from(["mae", "rmse", "mape", "accuracy", "r2", "var_score", "rse", "corr", "forecast_metrics"]),
-            _pairs(), st.sampled_from([np.asarray, torch.from_numpy, np.ndarray.tolist]),
+            _pairs(),
+            st.sampled_from([np.asarray, torch.from_numpy, np.ndarray.tolist]),
         ),
-        _metric, share=2,
+        _metric,
+        share=2,
     ),
     Target("statistics", st.tuples(st.sampled_from(sorted(_FUNCTIONS)), _pairs()), _statistic, share=2),
     Target("model settings", _configs(), _model, share=3),
@@ -308,8 +338,11 @@ TARGETS = [
     Target("serving: Arrow", mutated(_stream(), most=4), _arrow),
     Target(
         "read_latest",
-        st.tuples(_numbers((8, 3)) | _numbers(), st.sampled_from([None, 5, 60, 0, float("nan")]),
-                  st.sampled_from([0.9, 0.5, 0, 1, 2, float("nan"), 0.905])),
+        st.tuples(
+            _numbers((8, 3)) | _numbers(),
+            st.sampled_from([None, 5, 60, 0, float("nan")]),
+            st.sampled_from([0.9, 0.5, 0, 1, 2, float("nan"), 0.905]),
+        ),
         _latest,
     ),
-]  # fmt: skip
+]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tests.reliability.fuzz import files, graphs, models
+from tests.reliability.fuzz import documents, files, graphs, models
 from tests.reliability.fuzz.harness import Target
 
 __all__ = ["TARGETS", "shares"]
 
-TARGETS = [*files.TARGETS, *graphs.TARGETS, *models.TARGETS]
+TARGETS = [*files.TARGETS, *documents.TARGETS, *graphs.TARGETS, *models.TARGETS]
 
 
 def shares(cases: int, targets: Sequence[Target] = TARGETS) -> Iterator[tuple[Target, int]]:
