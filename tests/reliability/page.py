@@ -73,8 +73,8 @@ def _damage(rows: Sequence[Row]) -> list[str]:
     total, noticed = sum(row["variants"] for row in found), sum(row["noticed"] for row in found)
     said = (
         f"{len(found)} kinds of files, each cut off, emptied, exchanged, and with 20 flipped bits: {total} damaged "
-        f"files, {noticed} noticed in a line. Of a file that gnnkit keeps, the others were read as what had been written; a "
-        "file of one's own has no checksum."
+        f"files, {noticed} noticed in a line. Of a file that gnnkit keeps, the others were read as what was written; "
+        "a file of one's own has no checksum."
     )
     lines = [(row["kind"], row["variants"], row["noticed"], row["harmless"]) for row in found]
     return [said, *_table(["file", "damaged", "noticed", "read"], lines)]
