@@ -10,7 +10,7 @@ TESTS ?=
 
 PYG ?=
 
-.PHONY: browser cases coverage demo dist-check docs test test-fast test-lowest pyg-tests lint format bench clean help
+.PHONY: browser cases coverage demo dist-check docs test test-fast test-lowest pyg-tests lint format bench reliability clean help
 
 help:
 	@echo "make demo      compare sequence and graph models on the simulated road network; the report lands in demo/"
@@ -22,6 +22,7 @@ help:
 	@echo "make pyg-tests PYG=...  PyG's own tests on gnnkit's layers, from a checkout of PyG"
 	@echo "make browser   a Chromium for the tests of the report, where there is none (Debian, as root)"
 	@echo "make cases     what strangers' cases say, before and now; the table lands in tests/cases/CASES.md"
+	@echo "make reliability  kills, damaged files, fuzzing and more, counted in tests/RELIABILITY.md; ONLY=kills for a part"
 	@echo "make docs      the pages of this repository and of the docstrings as a site; it lands in site/"
 	@echo "make lint      ruff (format and lint) and pyright"
 	@echo "make bench     gnnkit against its peers; rows and table land in benchmarks/"
@@ -64,6 +65,10 @@ dist-check: .venv/installed-dev
 # GNNKIT_CASES names the folder of the cases; the default lies beside the checkout.
 cases: .venv/installed-dev
 	GNNKIT_CASES_TABLE=tests/cases/CASES.md $(VENV) -m pytest tests/cases
+
+# Hours on a small machine; what was not run stays as it was measured before.
+reliability: .venv/installed-dev
+	OMP_NUM_THREADS=1 $(VENV) -m tests.reliability.page $(if $(ONLY),--only $(ONLY))
 
 pyg-tests: .venv/installed-dev
 	@test -n "$(PYG)" || { echo "name a checkout of PyG, or a git directory of it: make pyg-tests PYG=pytorch_geometric" >&2; exit 2; }

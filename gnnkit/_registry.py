@@ -138,6 +138,15 @@ class Registry(MutableMapping[str, Record]):
         """Of some names, those that code of this process assigned: no other process knows them by itself."""
         return {name: self._records[name] for name in names if name in self._assigned}
 
+    def is_loaded(self, name: str) -> bool:
+        """Whether a look-up runs no code that was not run before: of a place, that it was looked up in this process."""
+        place, colon, attribute = name.rpartition(":")
+        if not colon or name in self._records:
+            return True
+        is_file = place.endswith(".py")
+        key = (str(Path(place).absolute()) if is_file else place, attribute)
+        return key in self._located and not (is_file and _has_changed(Path(place)))
+
     def file_of(self, module: ModuleType) -> str | None:
         """The file that a module was read from by its path, as `path/to/file.py:Name`; None for any other module."""
         return module.__file__ if module.__name__.startswith(_FILE) else None

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gnnkit.cli.options import help_text, named_option, takes, track_option
+from gnnkit.cli.options import help_text, named_option, takes, track_option, trust_option
 
 __all__ = ["app", "compare"]
 
@@ -86,6 +86,7 @@ def compare(
     resume: Annotated[
         Path | None, named_option(_RUN, "Finish the run of this folder; finished fits are not run again.")
     ] = None,
+    trust_code: Annotated[bool, trust_option(_RUN)] = False,
     track: Annotated[str | None, track_option(_RUN)] = None,
     schema: Annotated[
         bool, named_option(_RUN, "Print the JSON schema of a spec file, and nothing else.", "--schema")
@@ -100,7 +101,9 @@ def compare(
         raise ValueError(f"jobs: {jobs} is not a number of processes; give a whole number of at least 1")
     if resume is not None:
         _alone(ctx, resume)
-    failures = _compare(ctx.obj, spec, resume, out or Path("gnnkit-results"), jobs, track, cluster)
+    elif trust_code:
+        raise ValueError("trust_code: what is named here runs; only a run that goes on (--resume) needs it")
+    failures = _compare(ctx.obj, spec, resume, out or Path("gnnkit-results"), jobs, track, cluster, trust_code)
     if failures:
         raise typer.Exit(1)
 
@@ -123,6 +126,7 @@ def _compare(
     jobs: int,
     track: str | None,
     cluster: str | None,
+    trust_code: bool,
 ) -> int:
     """Run and write; the number of fits that failed."""
     from rich.console import Console
@@ -132,7 +136,7 @@ def _compare(
     from gnnkit.training.track import Track
 
     if resume is not None:
-        out, spec = resume, kept_spec(resume)
+        out, spec = resume, kept_spec(resume, trust_code=trust_code)
     else:
         spec = make_spec(**given) if file is None else read_spec(file, given)
     check_output(out)

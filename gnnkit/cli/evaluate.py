@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from typer import Argument
 
-from gnnkit.cli.options import named_option
+from gnnkit.cli.options import named_option, trust_option
 from gnnkit.kept_files import write_text
 
 __all__ = ["app", "check_file", "evaluate", "print_scores"]
@@ -25,6 +25,7 @@ app = typer.Typer(rich_markup_mode="rich")
 )
 def evaluate(
     folder: Annotated[Path, Argument(help="Folder that `gnnkit train` wrote.")],
+    trust_code: Annotated[bool, trust_option("Data")] = False,
     series: Annotated[
         Path | None, named_option("Data", "Another series of the same nodes (the one trained on).")
     ] = None,
@@ -36,7 +37,7 @@ def evaluate(
     from gnnkit.forecasting import TrainedRowsWarning, evaluate_forecaster, load_fitted, read_series
 
     check_file(out, series)
-    fitted = load_fitted(folder)
+    fitted = load_fitted(folder, trust_code=trust_code)
     for name, value in (("step_minutes", step_minutes), ("covariates", covariates)):
         if series is None and value is not None:
             raise ValueError(f"{name}: only for another series; give --series, or leave it out")

@@ -9,7 +9,7 @@ import typer
 from typer import Argument
 
 from gnnkit.cli.evaluate import check_file
-from gnnkit.cli.options import help_text, named_option
+from gnnkit.cli.options import help_text, named_option, trust_option
 
 __all__ = ["app", "export"]
 
@@ -39,6 +39,7 @@ file. FILE.json says what goes in and comes out: names, shapes, units, nodes, st
 def export(
     folder: Annotated[Path, Argument(help="Folder that `gnnkit train` or `gnnkit nodes train` wrote.")],
     out: Annotated[Path, named_option("Output", "The file, e.g. mine.pt2 or mine.onnx.")],
+    trust_code: Annotated[bool, trust_option(_MODEL)] = False,
     format: Annotated[str, named_option("Output", "torch or onnx (torch).")] = "torch",
     graph: Annotated[
         str, named_option(_MODEL, "kept: the graph is in the file; given: the edges are an input (kept).")
@@ -62,7 +63,7 @@ def export(
 
     chosen: Any = format
     options: dict[str, Any] = {"graph": graph, "nodes": nodes}
-    found = export_to(export_folder(folder, coverage=coverage, **options), out, format=chosen)
+    found = export_to(export_folder(folder, coverage=coverage, trust_code=trust_code, **options), out, format=chosen)
     for part in ("inputs", "outputs"):
         for value in found[part]:
             unit = f" {value['unit']}" if value["unit"] else ""

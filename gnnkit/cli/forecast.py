@@ -9,7 +9,7 @@ import typer
 from typer import Argument
 
 from gnnkit.cli.evaluate import check_file
-from gnnkit.cli.options import help_text, named_option
+from gnnkit.cli.options import help_text, named_option, trust_option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +33,7 @@ come too.
 def forecast(
     folder: Annotated[Path, Argument(help="Folder that `gnnkit train` wrote.")],
     series: Annotated[Path, named_option("Data", "The latest rows: CSV, Parquet or NPZ of time × nodes.")],
+    trust_code: Annotated[bool, trust_option("Data")] = False,
     covariates: Annotated[
         Path | None,
         named_option("Data", "What stands beside them; what is known ahead also for the steps to come."),
@@ -47,7 +48,7 @@ def forecast(
     from gnnkit.forecasting.forecast import silent_nodes
 
     check_file(out, series)
-    fitted = load_fitted(folder)
+    fitted = load_fitted(folder, trust_code=trust_code)
     latest = read_latest(series, fitted, step_minutes=step_minutes, covariates=covariates)
     remark = silent_nodes(latest, fitted.config["history"])
     if remark is not None:

@@ -34,6 +34,7 @@ __all__ = [
     "read_option",
     "takes",
     "track_option",
+    "trust_option",
 ]
 
 _METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT", Path: "PATH"}
@@ -57,6 +58,12 @@ def track_option(panel: str) -> Any:
     """The option of a verb that trains forecasters: the tracker that hears of its fits."""
     text = "Log each fit, epoch by epoch, with tensorboard, mlflow or wandb, in DIR/track unless they have a server."
     return Option("--track", help=text, rich_help_panel=panel, metavar="tensorboard|mlflow|wandb", show_default=False)
+
+
+def trust_option(panel: str) -> Any:
+    """The option of a verb that reads a kept forecaster: whether code that its folder names may run."""
+    text = "Run the code of one's own that the folder names; a folder from elsewhere can name any file."
+    return Option("--trust-code", help=text, rich_help_panel=panel, show_default=False)
 
 
 def takes(declared: str) -> type[TyperCommand]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer import Argument
 
-from gnnkit.cli.options import help_text, named_option
+from gnnkit.cli.options import help_text, named_option, trust_option
 
 __all__ = ["app", "report"]
 
@@ -44,12 +44,15 @@ def report(
             "--judge",
         ),
     ] = False,
+    trust_code: Annotated[bool, trust_option("Output")] = False,
 ) -> None:
     from gnnkit.compare import Results, kept_spec, run, write_output
 
     if judge and second is not None:
         raise ValueError(f"judge: judges one run again, got {first} and {second}; give one folder")
-    results = run(kept_spec(first), directory=first, only_judge=True) if judge else Results.load(first)
+    results = (
+        run(kept_spec(first, trust_code=trust_code), directory=first, only_judge=True) if judge else Results.load(first)
+    )
     if second is None:
         typer.echo(f"Report: {write_output(results, out or first)}")
         return

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer import Argument
 
-from gnnkit.cli.options import help_text, named_option
+from gnnkit.cli.options import help_text, named_option, trust_option
 
 __all__ = ["app", "open_socket", "serve"]
 
@@ -36,6 +36,7 @@ that asks for one.
 @app.command(help=help_text(_SERVE), short_help="Serve the forecasts of a trained model over HTTP.")
 def serve(
     folder: Annotated[Path, Argument(help="Folder that `gnnkit train` wrote.")],
+    trust_code: Annotated[bool, trust_option(_WHERE)] = False,
     host: Annotated[str, named_option(_WHERE, "Address to listen on (127.0.0.1: this machine alone).")] = "127.0.0.1",
     port: Annotated[int, named_option(_WHERE, "Port to listen on; 0 takes a free one (8000).")] = 8000,
     threads: Annotated[int | None, named_option(_WHERE, "Threads of torch (as many as cores).")] = None,
@@ -74,7 +75,7 @@ def serve(
         seconds=timeout,
         waiting=max_waiting,
     )
-    service = ForecastService(load_fitted(folder), limits)
+    service = ForecastService(load_fitted(folder, trust_code=trust_code), limits)
     with open_socket(host, port) as listener:
         shown = f"[{host}]" if ":" in host else host
         typer.echo(f"{service.fitted!r}")

@@ -15,6 +15,7 @@ from gnnkit.compare.report.markdown import write_markdown
 from gnnkit.compare.report.paired_tests import write_tests
 from gnnkit.compare.results import Results
 from gnnkit.compare.spec.comparison import ComparisonSpec, make_spec
+from gnnkit.forecasting.kept_code import check_no_code
 from gnnkit.kept_files import (
     LOCK,
     check_folder,
@@ -196,12 +197,18 @@ def _goes_on(name: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> bo
     return set(before) <= set(now) and not (leads and before[0] != now[0])
 
 
-def kept_spec(directory: str | Path) -> ComparisonSpec:
+def kept_spec(directory: str | Path, *, trust_code: bool = False) -> ComparisonSpec:
     """The spec of the run that a folder is from: what `gnnkit compare --resume DIR` goes on with.
+
+    Args:
+        directory: the folder.
+        trust_code: run the code that it names, of models or a data set of one's own. What this process has imported
+            already runs without it. Default False: a folder from elsewhere can name any file.
 
     Raises:
         FileNotFoundError: the folder has no `spec.json`.
-        ValueError: it is not one of gnnkit's, or names what is not there any more.
+        ValueError: it is not one of gnnkit's, names what is not there any more, or code that was not run yet, without
+            `trust_code`.
     """
     directory = Path(directory)
     if not (directory / "spec.json").is_file():
@@ -209,6 +216,9 @@ def kept_spec(directory: str | Path) -> ComparisonSpec:
     kept = _kept(directory)
     if kept is None:
         raise ValueError(f"{directory / 'spec.json'} was not written by `gnnkit compare`; give one of its folders")
+    if not trust_code and isinstance(kept["spec"], dict):
+        models = kept["spec"].get("models")
+        check_no_code(directory, models if isinstance(models, list) else [], kept["spec"].get("data"))
     before = {"folds": 1, "rivals": False}  # what a run had when there was neither setting
     return make_spec(**{**before, **kept["spec"]})
 

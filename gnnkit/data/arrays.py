@@ -14,7 +14,9 @@ import scipy.sparse
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-__all__ = ["check_ids", "check_numbers", "read_arrays", "sparse_from_arrays"]
+from gnnkit.data.packed import check_members
+
+__all__ = ["check_headers", "check_ids", "check_numbers", "read_arrays", "sparse_from_arrays"]
 
 _LAYOUTS: Mapping[str, tuple[str, ...]] = {
     "csr": ("data", "indices", "indptr"),
@@ -42,7 +44,9 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     found = {}
     try:
         with zipfile.ZipFile(path) as archive:
-            for member in archive.infolist():
+            members = archive.infolist()
+            check_members(members, path.name)
+            for member in members:
                 with archive.open(member) as stream:
                     _check_header(stream, member)
                 with archive.open(member) as stream:
@@ -51,18 +55,41 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     except MemoryError:
         raise ValueError(f"{path.name}: its arrays do not fit into the memory of this machine") from None
     except _DAMAGE as error:
+        if str(error).startswith(f"{path.name}: "):
+            raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(f"{path.name}: not an NPZ file of plain arrays ({reason})") from None
     return found
 
 
-def _check_header(stream: Any, member: zipfile.ZipInfo) -> None:
+def check_headers(path: Path) -> None:
+    """Refuse an NPZ file that holds anything but plain arrays of the sizes that they say to have; they are not read.
+
+    Raises:
+        ValueError: It does, or is damaged, or too large when it is unpacked.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            check_members(archive.infolist(), path.name)
+            for member in archive.infolist():
+                with archive.open(member) as stream:
+                    _check_header(stream, member, objects=False)
+    except _DAMAGE as error:
+        if str(error).startswith(f"{path.name}: "):
+            raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"{path.name}: not an NPZ file of plain arrays ({reason})") from None
+
+
+def _check_header(stream: Any, member: zipfile.ZipInfo, *, objects: bool = True) -> None:
     """Compare the size that an array says to have with the bytes that are there: NumPy reserves what the array says."""
     version = npy.read_magic(stream)
     read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
     if read is None:
         raise ValueError(f"{member.filename} is no array of plain numbers")
     shape, _, dtype = read(stream)
+    if dtype.hasobject and not objects:
+        raise ValueError(f"{member.filename} holds objects, which are pickled")
     if min(shape, default=0) < 0 or (
         not dtype.hasobject and math.prod(shape) * dtype.itemsize != member.file_size - stream.tell()
     ):

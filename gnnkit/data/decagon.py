@@ -25,6 +25,7 @@ from torch import Tensor
 from gnnkit._user_cache import user_cache
 from gnnkit.data.arrays import check_ids
 from gnnkit.data.files import data_places
+from gnnkit.data.packed import check_gzip
 from gnnkit.data.relations import Triples
 
 __all__ = ["DECAGON_FILES", "DecagonData", "load_decagon"]
@@ -223,6 +224,8 @@ class _Columns:
             return "skip"
 
         text = pa.dictionary(pa.int32(), pa.string())
+        if file.suffix == ".gz":
+            check_gzip(file)
         try:
             read = csv.read_csv(
                 file,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch_geometric.data import Data
 
 from gnnkit.data.own_graph_csv import EdgeColumns, titled_columns
 from gnnkit.data.tables import Table, existing_file
+from gnnkit.data.text_file import decode
 
 __all__ = ["read_edges"]
 
@@ -37,19 +39,19 @@ def read_edges(path: str | Path, *, undirected: bool = False) -> Data:
         ValueError: Another number of columns, an empty file, or a weight that is no number, negative or infinite.
     """
     path = existing_file(path, "edges")
-    with path.open(encoding="utf-8-sig") as file:
-        first = file.readline()
+    text, _ = decode(path)
+    first = text.partition("\n")[0]
     if not first.strip():
         raise ValueError(f"{path.name}: the file is empty; give the columns source,target or source,target,weight")
     separator = max(",;\t", key=first.count)
     titles = [cell.strip().strip('"') for cell in first.split(separator)]
     width = len(titles)
-    columns = _columns(path, titles, separator)
+    columns = _columns(path, text, titles, separator)
     titled = columns.titled
     known = {columns.source: "source", columns.target: "target", columns.weight: "weight"}
     try:
         table: Any = pd.read_csv(
-            path,
+            io.StringIO(text),
             sep=separator,
             header=None,
             skiprows=1 if titled else 0,
@@ -58,11 +60,10 @@ def read_edges(path: str | Path, *, undirected: bool = False) -> Data:
             keep_default_na=False,
             na_values={"weight": [""]},
             skipinitialspace=True,
-            encoding="utf-8-sig",
             index_col=False,
             on_bad_lines="error",
         )
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+    except pd.errors.ParserError as error:
         raise ValueError(f"{path.name}: {str(error).splitlines()[0]}; every row needs {width} cells") from None
     except pd.errors.EmptyDataError:
         raise ValueError(f"{path.name}: there is no edge in it") from None
@@ -100,10 +101,9 @@ def read_edges(path: str | Path, *, undirected: bool = False) -> Data:
     return Data(edge_index=edge_index, edge_weight=edge_weight, num_nodes=len(node_names), node_names=node_names)
 
 
-def _columns(path: Path, titles: list[str], separator: str) -> EdgeColumns:
+def _columns(path: Path, text: str, titles: list[str], separator: str) -> EdgeColumns:
     """What the columns hold, by the first lines of the file."""
-    with path.open(encoding="utf-8-sig") as file:
-        lines = [line for _, line in zip(range(_SAMPLED), file, strict=False) if line.strip()]
+    lines = [line for line in text.split("\n", _SAMPLED)[:_SAMPLED] if line.strip()]
     cells = [[cell.strip().strip('"') for cell in line.split(separator)] for line in lines]
     rows = [row for row in cells if len(row) == len(titles)]
     found = titled_columns(Table(path, rows, list(range(len(rows))), tuple(range(1, len(titles) + 1))), [], [])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gnnkit._user_cache import user_cache
+from gnnkit.data.downloads import Resumed
 
 __all__ = ["DataFile", "data_places", "find_files"]
 
@@ -69,7 +70,8 @@ def find_files(
 ) -> Path:
     """The first place that has all files of a data set; where none has, those that lack are downloaded into the last.
 
-    No file that is there is overwritten, and what is downloaded is there once it is whole and has the right SHA-256.
+    No file that is there is overwritten, and what is downloaded is there once it is whole and has the right SHA-256. A
+    download that was cut off goes on where it was.
 
     Args:
         name: Of the data set, for messages.
@@ -117,7 +119,11 @@ def _download(file: DataFile, folder: Path, source: str) -> None:
     known = {file.name: file.sha256 and f"sha256:{file.sha256}"}
     store = pooch.create(folder, "", registry=known, urls={file.name: file.url}, retry_if_failed=RETRIES)
     bar = sys.stderr is not None and sys.stderr.isatty()
-    downloader: Any = pooch.HTTPDownloader(bar, chunk_size=2**16, timeout=DOWNLOAD_SECONDS)
+    if file.sha256 is None:  # nothing could tell two halves of different files from a whole one
+        downloader: Any = pooch.HTTPDownloader(bar, chunk_size=2**16, timeout=DOWNLOAD_SECONDS)
+    else:
+        part = folder / f".{file.name}.part"
+        downloader = Resumed(part, most=file.size, seconds=DOWNLOAD_SECONDS, bar=bar)
     try:
         store.fetch(file.name, downloader=downloader)
     except OSError as error:  # those of requests are some, too

@@ -12,14 +12,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
+from gnnkit.data.arrays import check_headers, read_arrays
 from gnnkit.data.files import data_places
 from gnnkit.data.node_checks import check_edges, check_nodes
+from gnnkit.data.packed import check_gzip
+from gnnkit.data.saved_tensors import read_saved
 
 __all__ = ["load_ogb", "ogb_evaluator"]
 
@@ -38,8 +40,8 @@ def load_ogb(
     ogb 1.3.6 writes the processed graph, and in some data sets the split, as pickles that torch's safe loader refuses.
     **With `trust_pickles=True` ogb's own `PygNodePropPredDataset` reads them, which runs whatever code they hold**: do
     that with files of your own or from ogb.stanford.edu. Without it the raw files, CSV or NPZ, are read with ogb's
-    own readers and nothing is unpickled; a split that is there as `split_dict.pt` alone is read by torch's safe loader,
-    to which the makings of NumPy arrays are named.
+    own readers and nothing is unpickled; from a split that is there as `split_dict.pt` alone its arrays are read
+    (`gnnkit.data.saved_tensors.read_saved`).
 
     Args:
         name: E.g. `"ogbn-arxiv"`.
@@ -137,6 +139,9 @@ def _read_raw(name: str, meta: Mapping[str, Any], place: Path) -> tuple[Data, di
         return [] if listed == "None" else listed.split(",")
 
     quiet = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())  # it prints a bar
+    with _damage_named(raw):
+        for path in sorted(raw.iterdir()):  # ogb's readers look at none of it
+            check_headers(path) if path.suffix == ".npz" else check_gzip(path) if path.suffix == ".gz" else None
     with quiet[0], quiet[1], _damage_named(raw):
         data = read_graph_pyg(
             str(raw),
@@ -147,8 +152,7 @@ def _read_raw(name: str, meta: Mapping[str, Any], place: Path) -> tuple[Data, di
         )[0]
     with _damage_named(raw):
         if binary:
-            with np.load(raw / "node-label.npz", allow_pickle=False) as file:
-                label = file["node_label"]
+            label = read_arrays(raw / "node-label.npz")["node_label"]
         else:
             label = pd.read_csv(raw / "node-label.csv.gz", header=None).to_numpy()
     data.num_nodes = int(data.num_nodes or 0)
@@ -200,17 +204,10 @@ def _read_split(folder: Path) -> dict[str, Tensor]:
     whole = folder / "split_dict.pt"
     if not whole.is_file():
         raise FileNotFoundError(f"{folder} holds neither train.csv.gz, valid.csv.gz and test.csv.gz nor split_dict.pt")
-    makings: list[Any] = [
-        np.ndarray,
-        np.dtype,
-        np.dtypes.Int64DType,
-        np.dtypes.Int32DType,
-        (np._core.multiarray._reconstruct, "numpy.core.multiarray._reconstruct"),  # pyright: ignore
-        (np._core.multiarray._reconstruct, "numpy._core.multiarray._reconstruct"),  # pyright: ignore
-    ]
-    with torch.serialization.safe_globals(makings):
-        split = torch.load(whole, weights_only=True)
-    return {part: torch.as_tensor(nodes).long() for part, nodes in split.items()}
+    split = read_saved(whole)
+    if not isinstance(split, dict) or not {*parts} <= {*split}:
+        raise ValueError(f"{whole.name} has no train, valid and test")
+    return {part: torch.as_tensor(split[part]).long() for part in parts}
 
 
 def _finish(data: Any, split: Mapping[str, Any], meta: Mapping[str, Any], name: str) -> Data:

@@ -19,7 +19,7 @@ from gnnkit.data.own_layout import SUM_TITLES
 from gnnkit.data.own_long import Asked, near_name
 from gnnkit.data.own_made import CorrelationGraph
 from gnnkit.data.own_mapped import read_mapped
-from gnnkit.data.own_remarks import check_single, value_remarks
+from gnnkit.data.own_remarks import check_single, formula_remarks, value_remarks
 from gnnkit.data.own_series import ReadSeries, read_series_source
 from gnnkit.data.own_settled import settle_graph
 from gnnkit.data.series import GraphSeries
@@ -172,6 +172,7 @@ def read_own(
     _check_values(read)
     names = read.names or [str(node) for node in range(read.values.shape[1])]
     _check_names(names, name)
+    notes += formula_remarks(names, name)
     grid = _grid(read, step_minutes)
     if season is None:
         season = grid.season or season_of(grid.step_minutes, grid.step_unit)

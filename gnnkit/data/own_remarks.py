@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["check_single", "value_remarks"]
+__all__ = ["check_single", "formula_remarks", "value_remarks"]
 
 _CODES = (*(-1, -9, -99, -999, -9999, -99999, -999999, -200, -888, -8888, -777, -7777, -32768, -99.9, -999.9, -9999.9),
           *(99, 999, 9999, 99999, 999999, 99.9, 999.9, 9999.9, 32767, 65535, 1e20, 1e30))  # fmt: skip
@@ -18,6 +18,29 @@ _LONG, _FEW = 0.95, 3
 """Share of the rows after which a column does not end early, and columns that are too few to tell of them."""
 _ROUNDED = 0.01
 """Of how far values are apart, the share that rounding them to single precision may take."""
+
+
+def formula_remarks(names: Sequence[str], name: str) -> list[str]:
+    """What to tell of names that a spreadsheet would compute when it opens a CSV file with them.
+
+    They are written as they are: other programs, and gnnkit, look for them by these names.
+
+    Example:
+        >>> formula_remarks(["a", "-1", "=1+2"], "x.csv")
+        ["x.csv: the name '=1+2' begins like a formula: a spreadsheet would compute it in CSV files of results."]
+    """
+    found = [each for each in names if each[:1] in ("=", "+", "-", "@", "\t", "\r") and not _is_number(each)]
+    more = f", and {len(found) - 1} others," if len(found) > 1 else ""
+    said = f"{name}: the name {found[0]!r}{more} begins like a formula" if found else ""
+    return [f"{said}: a spreadsheet would compute it in CSV files of results."] if found else []
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def check_single(values: NDArray[np.float64], names: Sequence[str], features: Sequence[str], name: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -14,6 +13,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from gnnkit.data.arrays import read_arrays
 from gnnkit.data.own_grid import number_places
 from gnnkit.data.own_layout import Layout, lay_out
 from gnnkit.data.own_long import Asked, dense, find_long
@@ -224,18 +224,14 @@ def _frame_rows(frame: pd.DataFrame, name: str, notes: list[str]) -> tuple[pd.In
 
 
 def _read_npz(path: Path) -> ReadSeries:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            keys = list(file)
-            key = "data" if "data" in keys else keys[0] if len(keys) == 1 else None
-            array = None if key is None else file[key]
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path.name}: not an NPZ file of plain arrays ({_line(error)})") from None
-    if array is None:
+    arrays = read_arrays(path)
+    keys = list(arrays)
+    key = "data" if "data" in keys else keys[0] if len(keys) == 1 else None
+    if key is None:
         raise ValueError(
             f"{path.name}: has the arrays {', '.join(keys)}; name the series 'data', or leave it alone in the file"
         )
-    return _of_array(array, path.name, f"array {key!r}")
+    return _of_array(arrays[key], path.name, f"array {key!r}")
 
 
 def _of_array(array: NDArray[Any], name: str, what: str) -> ReadSeries:

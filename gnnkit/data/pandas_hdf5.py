@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gnnkit.data.packed import most_unpacked
+
 __all__ = ["read_fixed_frame"]
 
 
@@ -34,6 +36,20 @@ def read_fixed_frame(path: str | Path) -> pd.DataFrame:
         file = h5py.File(path, "r")
     except OSError:
         raise ValueError(f"{path.name}: not an HDF5 file") from None
+    try:
+        return _read(file, path)
+    except _DAMAGE as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{path.name}: no whole table of pandas' fixed layout ({reason[:200]})") from None
+
+
+_DAMAGE = (OSError, KeyError, IndexError, TypeError, RuntimeError, OverflowError, AttributeError)
+"""What HDF5 and NumPy come to where a table lacks a part, or a part has another shape or type."""
+
+
+def _read(file: Any, path: Path) -> pd.DataFrame:
+    import h5py
+
     with file:
         groups: list[Any] = []
         file.visititems(
@@ -44,6 +60,8 @@ def read_fixed_frame(path: str | Path) -> pd.DataFrame:
                 f"{path.name}: {len(groups)} tables of pandas' fixed layout; expected one, of DataFrame.to_hdf"
             )
         group = groups[0]
+        for name in group:
+            _check_inside(group, name, path)
         columns, index = _names(group["axis0"], path), _names(group["axis1"], path)
         values = np.full((len(index), len(columns)), np.nan)
         for block in range(sum(name.endswith("_values") for name in group)):
@@ -52,6 +70,18 @@ def read_fixed_frame(path: str | Path) -> pd.DataFrame:
                 raise ValueError(f"{path.name}: {numbers.name} holds {numbers.dtype}; expected numbers")
             values[:, pd.Index(columns).get_indexer(pd.Index(items))] = numbers[:]
     return pd.DataFrame(values, index=index, columns=[str(name) for name in columns])
+
+
+def _check_inside(group: Any, name: str, path: Path) -> None:
+    """Refuse what HDF5 would read from another file, and what is larger than memory: it says so in a few bytes."""
+    import h5py
+
+    link = group.get(name, getlink=True)
+    found = group[name] if isinstance(link, h5py.HardLink) else None
+    if not isinstance(found, h5py.Dataset) or found.external or found.is_virtual:
+        raise ValueError(f"{path.name}: {name} is no table in this file; nothing is read from where it leads")
+    if found.nbytes > most_unpacked():
+        raise ValueError(f"{path.name}: {name} says to have {found.nbytes:,} bytes, more than this machine can hold")
 
 
 def _names(dataset: Any, path: Path) -> pd.Index:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import pickle
-import warnings
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.utils import coalesce, index_to_mask, remove_self_loops
+
+from gnnkit.data.pickled_data import CSRParts, read_pickled
 
 __all__ = ["PLANETOID_FILES", "PLANETOID_URL", "PUBLISHED", "read_planetoid"]
 
@@ -58,23 +57,6 @@ PUBLISHED: Mapping[str, Mapping[str, str]] = MappingProxyType(
     }
 )
 
-# The published files are pickles. These names build arrays, sparse matrices and dictionaries of lists, nothing else.
-_HARMLESS = frozenset(
-    {
-        "numpy.core.multiarray _reconstruct",
-        "numpy._core.multiarray _reconstruct",
-        "numpy.core.numeric _frombuffer",
-        "numpy._core.numeric _frombuffer",
-        "numpy ndarray",
-        "numpy dtype",
-        "scipy.sparse.csr csr_matrix",
-        "scipy.sparse._csr csr_matrix",
-        "collections defaultdict",
-        "__builtin__ list",
-        "builtins list",
-        "_codecs encode",  # how Python 3 writes bytes in the protocol of Python 2
-    }
-)
 # Nodes that validate: those behind the training nodes.
 _VAL_NODES = 500
 # Features are made dense: a wild number of columns would ask for memory without end. PubMed has 10 million cells.
@@ -106,7 +88,7 @@ def read_planetoid(folder: Path, name: str, *, unverified: bool = False) -> Data
         Yang et al., "Revisiting semi-supervised learning with graph embeddings" (2016); github.com/kimiyoung/planetoid.
     """
     paths = {part: folder / f"ind.{name}.{part}" for part in PLANETOID_FILES}
-    found: dict[str, Any] = {part: _unpickle(path) for part, path in paths.items() if part != "test.index"}
+    found: dict[str, Any] = {part: _read(path) for part, path in paths.items() if part != "test.index"}
     features = {part: _features(paths[part], found[part]) for part in ("x", "allx", "tx")}
     labels = {part: _table(paths[part], found[part], "labels") for part in ("y", "ally", "ty")}
     _check_sizes(paths, features, labels)
@@ -133,30 +115,14 @@ def read_planetoid(folder: Path, name: str, *, unverified: bool = False) -> Data
     return data
 
 
-class _Arrays(pickle.Unpickler):
-    """Builds arrays, sparse matrices, dictionaries and lists, and refuses to name anything else."""
-
-    def find_class(self, module_name: str, global_name: str) -> Any:
-        if f"{module_name} {global_name}" not in _HARMLESS:
-            raise _Foreign(f"{module_name} {global_name}")
-        return super().find_class(module_name, global_name)
-
-
-class _Foreign(Exception):
-    """A pickle names something that could run."""
-
-
-def _unpickle(path: Path) -> Any:
+def _read(path: Path) -> Any:
+    """What a file holds. The published ones are pickles; none is unpickled."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of names that NumPy and SciPy have moved since the files were written
-            return _Arrays(io.BytesIO(path.read_bytes()), encoding="latin1").load()
-    except _Foreign as error:
-        raise _bad(path, f"loading it would run {str(error)!r}, which no Planetoid file needs") from None
-    except OSError:
-        raise
-    except Exception as error:  # damaged bytes can end in whatever the makings of arrays raise
-        raise _bad(path, f"not a Planetoid file ({error or type(error).__name__})") from None
+        return read_pickled(path.read_bytes())
+    except NameError as error:
+        raise _bad(path, f"loading it would run {str(error)[:80]!r}, which no Planetoid file needs") from None
+    except ValueError as error:
+        raise _bad(path, f"not a Planetoid file ({' '.join(str(error).split())[:200]})") from None
 
 
 def _bad(path: Path, what: str) -> ValueError:
@@ -165,16 +131,14 @@ def _bad(path: Path, what: str) -> ValueError:
 
 def _features(path: Path, value: Any) -> Tensor:
     """Features `[N, F]`, dense."""
-    return _table(path, _dense(path, value) if isinstance(value, sp.csr_matrix) else value, "features")
+    return _table(path, _dense(path, value) if isinstance(value, CSRParts) else value, "features")
 
 
-def _dense(path: Path, matrix: Any) -> np.ndarray:
+def _dense(path: Path, matrix: CSRParts) -> np.ndarray:
     """A CSR matrix made dense, once its arrays are known to index nothing but its own cells: SciPy does not look."""
-    shape: Any = getattr(matrix, "_shape", None)
-    parts: list[Any] = [getattr(matrix, name, None) for name in ("indptr", "indices", "data")]
-    if not all(isinstance(part, np.ndarray) and part.ndim == 1 for part in parts) or not _is_shape(shape):
-        raise _bad(path, "a sparse matrix without one of its arrays")
-    indptr, indices, values = parts
+    values, indices, indptr, shape = matrix
+    if indptr.ndim != 1 or indices.ndim != 1 or values.ndim != 1:
+        raise _bad(path, "a sparse matrix whose arrays are tables")
     if indptr.dtype.kind not in "iu" or indices.dtype.kind not in "iu" or values.dtype.kind not in "biuf":
         raise _bad(path, "a sparse matrix whose indices are no whole numbers, or whose values are no numbers")
     fits = len(indptr) == shape[0] + 1 and len(indices) == len(values) == indptr[-1] and indptr[0] == 0
@@ -191,10 +155,6 @@ def _dense(path: Path, matrix: Any) -> np.ndarray:
     dense = np.zeros(shape, dtype=values.dtype.newbyteorder("="))
     np.add.at(dense, (rows, indices), values)
     return dense
-
-
-def _is_shape(shape: Any) -> bool:
-    return isinstance(shape, tuple) and len(shape) == 2 and all(isinstance(n, int) and n >= 0 for n in shape)
 
 
 def _table(path: Path, value: Any, what: str) -> Tensor:
@@ -307,7 +267,7 @@ def _is_node(value: Any, num_nodes: int) -> bool:
 
 
 def _short(value: Any) -> str:
-    return repr(value) if len(repr(value)) <= 40 else f"{repr(value)[:40]}…"
+    return reprlib.repr(value)  # of a few levels and entries: a list may be in itself
 
 
 def _check_published(paths: Mapping[str, Path], published: Mapping[str, str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
+from numbers import Integral
 
 __all__ = ["Split", "chronological_split", "rolling_splits"]
 
@@ -128,8 +129,9 @@ def rolling_splits(
         range(0, 52) range(52, 60) range(60, 80)
         range(0, 70) range(70, 80) range(80, 100)
     """
-    if folds < 1:
-        raise ValueError(f"folds={folds}: must be at least 1")
+    for name, count, least in (("num_rows", num_rows, 0), ("folds", folds, 1), ("season", season or 0, 0)):
+        if not isinstance(count, Integral) or count < least:
+            raise ValueError(f"{name}={count}: must be a whole number of at least {least}")
     for name, share in (("tested", tested), ("validated", validated)):
         if not 0 < share < 1:
             raise ValueError(f"{name}={share:g}: must be a share inside (0, 1)")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import re
-import zlib
 from collections import Counter
 from pathlib import Path
+
+from gnnkit.data.packed import unpack_gzip
 
 __all__ = ["decode", "split_cells", "usual_width"]
 
@@ -31,10 +31,7 @@ def decode(path: Path) -> tuple[str, list[str]]:
     """
     data = path.read_bytes()
     if data[:2] == b"\x1f\x8b":
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError, zlib.error) as error:
-            raise ValueError(f"{path.name}: not a whole gzip file ({error})") from None
+        data = unpack_gzip(data, path.name)
     if data[:4] in (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"):
         raise ValueError(f"{path.name}: a workbook of Excel or the like, not a text file; save its sheet as CSV")
     encoding = next((name for mark, name in _BOMS.items() if data.startswith(mark)), "utf-8")

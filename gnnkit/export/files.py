@@ -74,12 +74,20 @@ def export_to(
     return description
 
 
-def export_folder(folder: str | Path, *, graph: Where = "kept", nodes: Where = "kept", coverage: float = 0.9) -> Export:
+def export_folder(
+    folder: str | Path,
+    *,
+    graph: Where = "kept",
+    nodes: Where = "kept",
+    coverage: float = 0.9,
+    trust_code: bool = False,
+) -> Export:
     """What a folder of `gnnkit train` or `gnnkit nodes train` holds, ready to be exported.
 
     Args:
         folder: the folder.
         graph, nodes, coverage: as in `forecaster_export`; a node classifier is for any graph.
+        trust_code: as in `gnnkit.forecasting.load_fitted`.
 
     Returns:
         The export.
@@ -101,4 +109,4 @@ def export_folder(folder: str | Path, *, graph: Where = "kept", nodes: Where = "
         assert isinstance(model, NodeClassifier)  # for the type checker: it is what was built
         run = read_json(folder / "run.json") if (folder / "run.json").is_file() else {}
         return classifier_export(model, config, {"data": run.get("data", "") if isinstance(run, dict) else ""})
-    return forecaster_export(load_fitted(folder), graph=graph, nodes=nodes, coverage=coverage)
+    return forecaster_export(load_fitted(folder, trust_code=trust_code), graph=graph, nodes=nodes, coverage=coverage)

@@ -22,6 +22,7 @@ from gnnkit.data.scaling import training_mean
 from gnnkit.data.spans import a_step, steps_in_words
 from gnnkit.forecasting.features import arrange_features
 from gnnkit.forecasting.intervals import KEPT_LEVELS, conformal_table, interval_offsets
+from gnnkit.forecasting.kept_code import check_no_code
 from gnnkit.forecasting.rival import FittedRival, keeps_itself
 from gnnkit.kept_files import replace_file, write_text
 from gnnkit.temporal import MODELS, build_forecaster
@@ -296,24 +297,37 @@ def save_fitted(fitted: FittedForecaster, directory: str | Path) -> Path:
     return directory
 
 
-def load_fitted(directory: str | Path) -> FittedForecaster:
+def load_fitted(directory: str | Path, *, trust_code: bool = False) -> FittedForecaster:
     """Read what `save_fitted` wrote. gnnkit unpickles nothing; the numbers are those of the forecaster that was saved.
 
-    The code of a model of one's own runs, and that of a rival reads its own files, as `load` of its class says.
+    A rival reads its own files, as `load` of its class says.
 
     Args:
         directory: the folder.
+        trust_code: run the code that the folder names: that of a model, or of a data set, of one's own. What this
+            process has imported already runs without it. Default False: a folder from elsewhere can name any file.
 
     Returns:
         The forecaster, on the CPU, in evaluation mode.
 
     Raises:
         FileNotFoundError: a file is missing.
-        ValueError: the files do not belong together, are of a later layout, or hold no forecaster; or the class of a
-            model of one's own is not found.
+        ValueError: the files do not belong together, are of a later layout, or hold no forecaster; they name code that
+            was not run yet, without `trust_code`; or the class of a model of one's own is not found.
     """
+
+    def build(**config: Any) -> FittedForecaster:
+        if not trust_code:
+            spec = config.get("spec")
+            check_no_code(
+                directory,
+                [config.get("place") or config.get("model")],
+                spec.get("data") if isinstance(spec, dict) else None,
+            )
+        return FittedForecaster(**config)
+
     try:
-        module, _ = load_checkpoint(directory, FittedForecaster)
+        module, _ = load_checkpoint(directory, build)
     except UnknownName as error:
         raise ValueError(
             f"{directory}: {error}; the class of a model is not kept with it: put its file back, or register it first "

@@ -184,14 +184,18 @@ class Forecaster:
         return save_fitted(self.fitted, folder)
 
     @classmethod
-    def load(cls, folder: str | Path) -> Self:
+    def load(cls, folder: str | Path, *, trust_code: bool = False) -> Self:
         """Read what `save`, or `gnnkit train`, wrote. It forecasts and scores; the rows of the fit are not kept.
+
+        Args:
+            folder: the folder.
+            trust_code: run code that the folder names, see `load_fitted`. Default False.
 
         Raises:
             FileNotFoundError: a file is missing.
             ValueError: the files are none of gnnkit's.
         """
-        fitted = load_fitted(folder)
+        fitted = load_fitted(folder, trust_code=trust_code)
         spec = fitted.config["spec"]
         chosen = FitSettings(
             **{

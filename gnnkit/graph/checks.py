@@ -52,6 +52,8 @@ def check_edge_index(edge_index: Tensor, num_nodes: int | tuple[int, int] | None
     if edge_index.dim() != 2 or edge_index.size(0) != 2:
         hint = "; transpose it with .t()" if edge_index.dim() == 2 and edge_index.size(1) == 2 else ""
         raise ValueError(f"edge_index must have shape [2, E] (sources, targets), got {list(edge_index.shape)}{hint}")
+    if isinstance(num_nodes, (float, str)) or (isinstance(num_nodes, int) and num_nodes < 0):
+        raise ValueError(f"num_nodes must be a whole number from 0 on, got {num_nodes!r}")
     sizes = (num_nodes, num_nodes) if num_nodes is None or isinstance(num_nodes, int) else num_nodes
     plain = edge_index
     if isinstance(edge_index, EdgeIndex):
@@ -136,6 +138,8 @@ def check_edge_weight(edge_weight: Tensor | None, num_edges: int, *, name: str =
     """
     if edge_weight is None:
         return
+    if not isinstance(edge_weight, Tensor):
+        raise ValueError(f"{name} must be a tensor, got {type(edge_weight).__name__}; use torch.tensor(...)")
     if edge_weight.dim() == 0 or edge_weight.size(0) != num_edges:
         raise ValueError(
             f"{name} must have one entry for each of the {num_edges} edges, got shape {list(edge_weight.shape)}; give "

@@ -91,11 +91,18 @@ def correlations(values: Float[Tensor, "L N"]) -> Float[Tensor, "N N"]:
         Symmetric, float64, 0 where a column is constant or two share fewer than 8 rows; the diagonal is 1 where a
         column has a correlation at all, else 0.
 
+    Raises:
+        ValueError: `values` is no table.
+
     Example:
         >>> rows = torch.arange(8.0)
         >>> correlations(torch.stack([rows, -rows, torch.ones(8)], dim=1)).tolist()
         [[1.0, -1.0, 0.0], [-1.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
     """
+    if values.dim() != 2:
+        raise ValueError(f"values must be [L, N], rows of times and columns of nodes, got {list(values.shape)}")
+    if not values.numel():
+        return torch.zeros(values.size(1), values.size(1), dtype=torch.float64)
     values = values.double()
     known = values.isfinite()
     size = torch.where(known, values, 0.0).abs().amax(dim=0)

@@ -254,6 +254,8 @@ def receptive_field(
         >>> influence[0].nonzero().view(-1).tolist()  # C hears itself and D
         [2, 3]
     """
+    if not isinstance(x, Tensor):
+        raise ValueError(f"x must be floating-point features [..., N, F], got {type(x).__name__}")
     if x.dim() < 2 or not x.is_floating_point():
         raise ValueError(f"x must be floating-point features [..., N, F], got {x.dtype} of shape {list(x.shape)}")
     num_nodes = x.size(-2)

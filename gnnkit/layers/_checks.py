@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor, nn
 from torch_geometric import EdgeIndex
+from torch_geometric.nn.aggr import Aggregation
 from torch_geometric.nn.dense.linear import Linear, is_uninitialized_parameter
 from torch_geometric.typing import OptPairTensor
 from torch_geometric.utils import is_torch_sparse_tensor
@@ -273,6 +274,25 @@ def check_attention_settings(
         raise ValueError(f"fill_value must be a number, a tensor or one of {', '.join(_FILLS)}, got {fill_value!r}")
     if isinstance(fill_value, Tensor) and edge_dim is not None and fill_value.numel() not in (1, max(edge_dim, 1)):
         raise ValueError(f"fill_value must have edge_dim = {edge_dim} entries or one, got {list(fill_value.shape)}")
+
+
+def check_widths(in_channels: Any, out_channels: Any, *, lazy: bool = True) -> None:
+    """Refuse numbers of channels below 0, which torch refuses without a name; -1 is a lazy `in_channels`."""
+    for name, value, least in (("in_channels", in_channels, -1 if lazy else 0), ("out_channels", out_channels, 0)):
+        if isinstance(value, (tuple, list)) and (len(value) != 2 or name == "out_channels"):
+            raise ValueError(f"{name} must be a number of channels, got {value!r}")
+        for each in value if isinstance(value, (tuple, list)) else (value,):
+            if isinstance(each, (int, float)) and not each >= least:
+                raise ValueError(f"{name} must be a number of channels, got {value!r}")
+
+
+def check_aggr(aggr: Any) -> None:
+    """Check what a layer aggregates with: PyG takes any other value, and its layer then fails to print itself."""
+    kinds = [aggr] if isinstance(aggr, (str, Aggregation)) or aggr is None else aggr
+    if not isinstance(kinds, (list, tuple)) or not all(
+        isinstance(kind, (str, Aggregation, type(None))) for kind in kinds
+    ):
+        raise ValueError(f"aggr must be a name such as 'add' or 'mean', a list of them or an Aggregation, got {aggr!r}")
 
 
 def refuse_torchscript(layer: Any) -> NoReturn:

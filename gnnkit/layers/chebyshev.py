@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gnnkit.graph import propagate
 from gnnkit.graph.propagation import Adjacency
-from gnnkit.layers._checks import check_size
+from gnnkit.layers._checks import check_size, check_widths
 
 __all__ = ["ChebyshevLayer", "chebyshev_terms"]
 
@@ -48,6 +48,7 @@ class ChebyshevLayer(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, *, terms: int = 3) -> None:
         super().__init__()
+        check_widths(in_channels, out_channels, lazy=False)
         check_size("terms", terms)
         self.terms = terms
         self.linear = nn.Linear(terms * in_channels, out_channels)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gnnkit.graph import normalized_adjacency, propagate
 from gnnkit.graph.propagation import Adjacency
-from gnnkit.layers._checks import check_size
+from gnnkit.layers._checks import check_size, check_widths
 
 __all__ = ["DiffusionLayer", "diffuse", "transition_matrices"]
 
@@ -86,6 +86,7 @@ class DiffusionLayer(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, *, matrices: int, steps: int = 2) -> None:
         super().__init__()
+        check_widths(in_channels, out_channels, lazy=False)
         check_size("steps", steps)
         self.matrices = matrices
         self.steps = steps

@@ -9,7 +9,7 @@ from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.typing import Adj
 from torch_geometric.utils import is_torch_sparse_tensor
 
-from gnnkit.layers._checks import check_features, check_weighted_graph
+from gnnkit.layers._checks import check_features, check_weighted_graph, check_widths
 from gnnkit.layers._fused import convolve, has_own_hooks, runs_fused
 from gnnkit.layers._linear import take_sparse_features
 from gnnkit.layers._neighbour_sum import NeighbourSumLayer
@@ -85,6 +85,7 @@ class GCNLayer(NeighbourSumLayer, GCNConv):
                 "add_self_loops=True and normalize=False; add the loops to the graph beforehand with "
                 "gnnkit.graph.set_self_loops"
             )
+        check_widths(in_channels, out_channels)
         super().__init__(in_channels, out_channels, improved, cached, add_self_loops, normalize, bias, **kwargs)
         take_sparse_features(self)
         self._own_hooks = has_own_hooks(type(self), GCNLayer)

@@ -8,6 +8,7 @@ from torch_geometric.nn import GraphConv, MessagePassing
 from torch_geometric.typing import Adj, OptPairTensor, Size
 
 from gnnkit.layers._aggregate import aggregates_fused, check_ids, check_pair_call, convolve_pair
+from gnnkit.layers._checks import check_aggr, check_widths
 from gnnkit.layers._fused import has_own_hooks
 from gnnkit.layers._linear import take_sparse_features
 
@@ -58,6 +59,8 @@ class GraphConvLayer(GraphConv):
         bias: bool = True,
         **kwargs,
     ):
+        check_widths(in_channels, out_channels)
+        check_aggr(aggr)
         super().__init__(in_channels, out_channels, aggr, bias, **kwargs)
         take_sparse_features(self)
         self._own_hooks = has_own_hooks(type(self), GraphConvLayer)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gnnkit.graph import propagate
 from gnnkit.graph.propagation import Adjacency
-from gnnkit.layers._checks import check_size
+from gnnkit.layers._checks import check_size, check_widths
 
 __all__ = ["MixHopLayer", "mixing_matrix"]
 
@@ -63,6 +63,7 @@ class MixHopLayer(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, *, depth: int = 2, retain: float = 0.05) -> None:
         super().__init__()
+        check_widths(in_channels, out_channels, lazy=False)
         check_size("depth", depth)
         if not 0.0 <= retain <= 1.0:
             raise ValueError(f"retain must be a share from 0 to 1, got {retain!r}")

@@ -10,7 +10,7 @@ from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.typing import Adj
 
 from gnnkit.layers._aggregate import maps_first
-from gnnkit.layers._checks import check_features, check_size, check_weighted_graph, for_steps
+from gnnkit.layers._checks import check_features, check_size, check_weighted_graph, check_widths, for_steps
 from gnnkit.layers._fused import add_up, has_own_hooks, normalise_once, prepare, runs_fused
 from gnnkit.layers._linear import take_sparse_features
 from gnnkit.layers._neighbour_sum import NeighbourSumLayer, Propagation
@@ -67,6 +67,7 @@ class SGLayer(NeighbourSumLayer, SGConv):
         **kwargs,
     ):
         check_size("K", K)
+        check_widths(in_channels, out_channels)
         super().__init__(in_channels, out_channels, K, cached, add_self_loops, bias, **kwargs)  # pyright: ignore
         take_sparse_features(self)
         self._own_hooks = has_own_hooks(type(self), SGLayer)

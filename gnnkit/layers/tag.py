@@ -10,7 +10,7 @@ from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.typing import Adj
 
 from gnnkit.layers._aggregate import maps_first
-from gnnkit.layers._checks import check_features, check_weighted_graph
+from gnnkit.layers._checks import check_features, check_weighted_graph, check_widths
 from gnnkit.layers._fused import add_up, has_own_hooks, prepare, runs_fused
 from gnnkit.layers._linear import Linear, is_plain
 from gnnkit.layers._neighbour_sum import NeighbourSumLayer, Propagation
@@ -61,6 +61,7 @@ class TAGLayer(NeighbourSumLayer, TAGConv):
     ):
         if K < 0:
             raise ValueError(f"K must be a whole number of at least 0, got {K!r}")
+        check_widths(in_channels, out_channels)
         super().__init__(in_channels, out_channels, K, bias, normalize, **kwargs)  # pyright: ignore
         for lin in self.lins:
             lin.__class__ = Linear

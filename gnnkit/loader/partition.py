@@ -109,7 +109,8 @@ class PartitionLoader:
         shuffle: bool = True,
         seed: int = 0,
     ):
-        self.edge_index, self.num_nodes = check_graph(data)
+        edge_index, self.num_nodes = check_graph(data)
+        self.edge_index = edge_index.long()  # what is indexed with uint8 is masked
         if not 1 <= parts_per_batch <= num_parts:
             raise ValueError(f"parts_per_batch must be from 1 to num_parts, {num_parts}, got {parts_per_batch}")
         if halo < 0:

@@ -15,6 +15,7 @@ from torch_geometric.sampler import HeteroSamplerOutput, SamplerOutput
 from torch_geometric.sampler import NeighborSampler as PyGNeighborSampler
 from torch_geometric.sampler.base import NumNeighbors, SubgraphType
 
+from gnnkit.graph.checks import check_edge_index
 from gnnkit.ops.sample import draw_neighbors, number_nodes
 
 __all__ = ["NeighborSampler"]
@@ -36,8 +37,8 @@ class NeighborSampler(PyGNeighborSampler):
             `share_memory`, `sample_direction`.
 
     Raises:
-        ValueError: `num_neighbors` or `temporal_strategy` is unknown, or the graph is an `adj_t` of torch's; in
-            sampling, edges have times but seeds have none.
+        ValueError: `num_neighbors` or `temporal_strategy` is unknown, an edge leads to no node, or the graph is an
+            `adj_t` of torch's; in sampling, edges have times but seeds have none, or a seed is no node.
         NotImplementedError: An induced subgraph of several node types or of separate trees, as in PyG.
 
     Source:
@@ -56,6 +57,7 @@ class NeighborSampler(PyGNeighborSampler):
     def __init__(self, data: Any, num_neighbors: Any, *args: Any, **options: Any) -> None:
         _check_counts(num_neighbors)
         _refuse_adj_t(data)
+        _check_edges(data)
         with _as_if_pyg_lib_were_there():
             super().__init__(data, num_neighbors, *args, **options)
         if self.temporal_strategy not in ("uniform", "last"):
@@ -172,6 +174,10 @@ class _Growth:
     ) -> None:
         self.sizes, self.disjoint = dict(sizes), disjoint
         self.nodes = {kind: nodes.long() for kind, nodes in seeds.items()}
+        for kind, nodes in self.nodes.items():
+            if nodes.numel() and not 0 <= int(nodes.min()) <= int(nodes.max()) < self.sizes[kind]:
+                wrong = int(nodes.min() if nodes.min() < 0 else nodes.max())
+                raise ValueError(f"input_nodes holds {wrong}, but there are {self.sizes[kind]} nodes")
         self.batch: dict[str, Tensor] = {}
         trees, times = 0, []
         for kind, nodes in self.nodes.items():
@@ -271,6 +277,18 @@ def _refuse_adj_t(data: Any) -> None:
         raise ValueError(
             "data.adj_t is a sparse tensor of torch, of which no batches are cut: give the graph as data.edge_index"
         )
+
+
+def _check_edges(data: Any) -> None:
+    """Check that edges lead from node to node: PyG sorts them into an array of the nodes' size without a look."""
+    if isinstance(data, Data):
+        if data.edge_index is not None:
+            check_edge_index(data.edge_index, data.num_nodes)
+    elif isinstance(data, HeteroData):
+        for kind in data.edge_types:
+            if "edge_index" in data[kind]:
+                sizes = (data[kind[0]].num_nodes, data[kind[-1]].num_nodes)
+                check_edge_index(data[kind].edge_index, None if None in sizes else sizes)
 
 
 @contextmanager

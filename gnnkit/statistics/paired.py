@@ -12,6 +12,7 @@ from scipy import special
 
 from gnnkit.statistics.bootstrap import seed_scores
 
+_LARGEST = 1e150
 __all__ = ["Judged", "PairedTest", "detectable", "holm", "influence", "judge_together", "paired_test", "spans_needed"]
 
 P_PLACES = 3
@@ -67,6 +68,8 @@ def paired_test(scores: Sequence[Float[np.ndarray, " S"]], variance: float, degr
     noise = [(float(found.var(ddof=1)) / len(found), len(found) - 1.0) for found in several]
     seeds = sum(part for part, _ in noise)
     total = variance + seeds
+    if total >= _LARGEST:
+        raise ValueError(f"scores have a variance of {total:.3g}, whose square is no number; give them in another unit")
     rounding = 1e-12 * max(abs(float(found.mean())) for found in scores)
     if total <= rounding**2:  # what rounding leaves of a constant
         equal = abs(difference) <= rounding
@@ -169,6 +172,8 @@ def holm(p_values: Sequence[float] | Float[np.ndarray, " M"]) -> Float[np.ndarra
         [0.03, 0.06, 0.06]
     """
     own = np.asarray(p_values, dtype=np.float64)
+    if own.ndim != 1:
+        raise ValueError(f"p_values must be one p-value a test, got shape {list(own.shape)}")
     order = np.argsort(own, kind="stable")
     found = np.empty_like(own)
     found[order] = np.minimum(np.maximum.accumulate(own[order] * np.arange(len(own), 0, -1)), 1.0)

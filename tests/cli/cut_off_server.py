@@ -1,14 +1,16 @@
 """Runs commands in forks of a process that has imported all and computed nothing, and kills them at a write.
 
-A line in, `{"words": [...], "out": "...", "kill_at": n or null, "limit": bytes of a file, or null}`; a line out,
-`[exit code, writes]`.
+A line in, `{"words": [...], "out": "...", "kill_at": n or null, "limit": bytes of a file, or null, "kill_after":
+seconds until a SIGKILL, or null}`; a line out, `[exit code, writes]`.
 """
 
 import importlib
 import json
 import os
 import resource
+import signal
 import sys
+import time
 
 KILLED = 77
 _IMPORTED = (
@@ -35,9 +37,23 @@ def main() -> None:
             os.close(counted)
             _run(asked, told)
         os.close(told)
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        code = _wait(child, asked["kill_after"])
         with os.fdopen(counted, "rb") as pipe:
             print(json.dumps([code, int(pipe.read() or 0)]), flush=True)
+
+
+def _wait(child: int, seconds: float | None) -> int:
+    """The exit code of a child, which is killed after some seconds."""
+    end = None if seconds is None else time.monotonic() + seconds
+    while end is not None:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() >= end:
+            os.kill(child, signal.SIGKILL)
+            end = None
+        time.sleep(0.001)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def _run(asked: dict, told: int) -> None:

@@ -69,8 +69,8 @@ def run():
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": place}
     with subprocess.Popen([sys.executable, SERVER], **pipes) as server:
 
-        def ask(words, out, kill_at=None, limit=None):
-            asked = {"words": words, "out": str(out), "kill_at": kill_at, "limit": limit}
+        def ask(words, out, kill_at=None, limit=None, kill_after=None):
+            asked = {"words": words, "out": str(out), "kill_at": kill_at, "limit": limit, "kill_after": kill_after}
             server.stdin.write(json.dumps(asked) + "\n")
             server.stdin.flush()
             return json.loads(server.stdout.readline())

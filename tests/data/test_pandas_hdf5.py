@@ -57,3 +57,72 @@ def test_other_files_are_refused(tmp_path):
         file["df"].create_dataset("axis0", (1,), dtype=h5py.vlen_dtype("uint8"))
     with pytest.raises(ValueError, match=r"a\.h5: /df/axis0 is pickled, and nothing is unpickled"):
         read_fixed_frame(path)
+
+
+def changed(path, change):
+    """A whole table, after a change of its group."""
+    write_fixed_frame(path, frame(["1", "2", "3"]), "df")
+    with h5py.File(path, "r+") as file:
+        change(file["df"])
+    return path
+
+
+def without(name):
+    def change(group):
+        del group[name]
+
+    return change
+
+
+def instead(name, value):
+    def change(group):
+        del group[name]
+        group[name] = value
+
+    return change
+
+
+@pytest.mark.parametrize("name", ["axis1", "block0_items"])
+def test_a_table_without_a_part_is_told(tmp_path, name):
+    with pytest.raises(ValueError, match=rf"a.h5: no whole table of pandas' fixed layout \(.*{name}"):
+        read_fixed_frame(changed(tmp_path / "a.h5", without(name)))
+
+
+@pytest.mark.parametrize(
+    "value", [h5py.ExternalLink("b.h5", "/df/axis1"), h5py.SoftLink("/df/axis0"), h5py.SoftLink("/nowhere")]
+)
+def test_nothing_is_read_from_where_a_link_leads(tmp_path, value):
+    write_fixed_frame(tmp_path / "b.h5", frame(["1", "2", "3"]), "df")
+    with pytest.raises(ValueError, match=r"a.h5: axis1 is no table in this file; nothing is read from where it leads"):
+        read_fixed_frame(changed(tmp_path / "a.h5", instead("axis1", value)))
+
+
+def test_nothing_is_read_from_raw_files_and_other_tables(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_bytes(bytes(range(120)))
+
+    def raw(group):
+        del group["block0_values"]
+        group.create_dataset("block0_values", (5, 3), "f8", external=[(str(secret), 0, 120)])
+
+    def virtual(group):
+        del group["block0_values"]
+        layout = h5py.VirtualLayout((5, 3), "f8")
+        layout[:] = h5py.VirtualSource(str(tmp_path / "b.h5"), "df/block0_values", (5, 3))
+        group.create_virtual_dataset("block0_values", layout)
+
+    write_fixed_frame(tmp_path / "b.h5", frame(["1", "2", "3"]), "df")
+    for change in (raw, virtual):
+        with pytest.raises(ValueError, match="block0_values is no table in this file"):
+            read_fixed_frame(changed(tmp_path / "a.h5", change))
+
+
+def test_a_table_that_says_to_be_larger_than_memory_is_not_read(tmp_path):
+    def huge(group):
+        del group["block0_values"]
+        group.create_dataset("block0_values", (2**40, 3), "f8", chunks=(5, 3))
+
+    with pytest.raises(
+        ValueError, match=r"block0_values says to have 26,388,279,066,624 bytes, more than this machine"
+    ):
+        read_fixed_frame(changed(tmp_path / "a.h5", huge))

@@ -68,7 +68,7 @@ def test_a_short_series_is_cut_by_rows(season):
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        ({"folds": 0}, "folds=0: must be at least 1"),
+        ({"folds": 0}, "folds=0: must be a whole number of at least 1"),
         ({"folds": 9}, "num_rows=12: too few for 9 folds; give more rows, or fewer folds"),
         ({"folds": 2, "tested": 1.0}, "tested=1: must be a share inside"),
     ],

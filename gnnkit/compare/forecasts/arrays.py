@@ -139,6 +139,8 @@ def _numbers(values: Any, about: str) -> NDArray[np.float32]:
 
 def _quantiles(quantiles: Any, levels: Any, about: str) -> tuple[NDArray[np.float32], tuple[float, ...]]:
     heads = _numbers(quantiles, about)
+    if heads.ndim not in (4, 5):
+        raise ValueError(f"{about}: quantiles have shape {list(heads.shape)}; give [windows, steps, nodes, levels]")
     if levels is None or np.size(levels) != heads.shape[-1]:
         number = 0 if levels is None else np.size(levels)
         raise ValueError(
@@ -147,8 +149,6 @@ def _quantiles(quantiles: Any, levels: Any, about: str) -> tuple[NDArray[np.floa
     steps = tuple(round(float(level), 12) for level in np.ravel(levels))
     if not all(0 < level < 1 for level in steps) or list(steps) != sorted(set(steps)):
         raise ValueError(f"{about}: levels are {steps}; give rising ones inside (0, 1)")
-    if heads.ndim not in (4, 5):
-        raise ValueError(f"{about}: quantiles have shape {list(heads.shape)}; give [windows, steps, nodes, levels]")
     return heads, steps
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from gnnkit.compare.forecasts.given import GivenForecasts
 from gnnkit.compare.forecasts.labels import node_numbers, series_rows
 from gnnkit.data import GraphSeries
+from gnnkit.data.packed import check_gzip
 
 __all__ = ["COLUMNS", "from_table", "read_csv", "read_parquet"]
 
@@ -44,6 +45,8 @@ def read_csv(path: Path, name: str, series: GraphSeries) -> GivenForecasts:
     from pyarrow import csv
 
     about = f"forecasts {name} ({path.name})"
+    if path.suffix.lower() == ".gz":
+        check_gzip(path)
     try:
         with pa.input_stream(str(path), compression="detect") as stream:
             head = stream.read(1 << 16).split(b"\n")[0]

@@ -110,6 +110,8 @@ def spmm(
         weight = graph._values() if graph.layout == torch.sparse_coo else graph.values()
     graph, num_dst, num_edges = with_sizes(graph, num_dst, num_src)
     if weight is not None:
+        if not isinstance(weight, Tensor):
+            raise ValueError(f"weight is a {type(weight).__name__}: weights are a tensor [{num_edges}]")
         if weight.dim() != 1 or weight.size(0) != num_edges:
             raise ValueError(
                 f"weight has shape {list(weight.shape)}, but the graph has {num_edges} edges: weights are [{num_edges}]"
