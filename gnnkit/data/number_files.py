@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from gnnkit.data.packed import check_gzip
 from gnnkit.kept_files import damage_named
 
 __all__ = ["one_column", "read_numbers", "whole_numbers"]
@@ -33,6 +34,8 @@ def read_numbers(path: Path, rows: int | None = None, columns: int | None = None
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not there; fetch the data set again, with all of its files")
     with damage_named(path, "fetch the data set again", OSError, zlib.error, pd.errors.ParserError):
+        if path.suffix == ".gz":
+            check_gzip(path)
         table = pd.read_csv(path, header=None, dtype=np.float64, skipinitialspace=True).to_numpy()
     if rows is not None and len(table) != rows:
         raise ValueError(f"{path} has {len(table)} rows, and {rows} belong there; fetch the data set again")

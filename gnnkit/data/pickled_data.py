@@ -344,8 +344,10 @@ def _finished(made: _Made) -> Any:
     if made.kind == "array" and made.value is not None:
         return made.value
     if made.kind == "csr" and isinstance(made.state, dict):
-        parts = {name: made.state.get(name) for name in ("data", "indices", "indptr")}
-        found = {name: _finished(each) if isinstance(each, _Made) else each for name, each in parts.items()}
+        parts: dict[str, Any] = {name: made.state.get(name) for name in ("data", "indices", "indptr")}
+        found: dict[str, Any] = {
+            name: _finished(each) if isinstance(each, _Made) else each for name, each in parts.items()
+        }
         shape = made.state.get("_shape")
         if not all(isinstance(each, np.ndarray) for each in found.values()):
             raise ValueError("a sparse matrix without one of its arrays")
