@@ -73,6 +73,8 @@ class AskedFields(Settings, frozen=True):
 
     panel: ClassVar[str] = "What else is asked"
 
+    quick_look: bool = True
+    """Where there is a graph, the report begins with the answer of `gnnkit quick`; it decides nothing."""
     ablate_graph: Annotated[tuple[str, ...], Written(alone="all")] = ()
     """Graph models that are also trained on other graphs (none, shuffled, random, complete, learned): does the graph
     matter? "all": every graph model of `models`."""

@@ -18,12 +18,13 @@ __all__ = ["NEIGHBOURS"]
 
 
 def _find(evidence: Evidence) -> Neighbours | None:
-    """Made of the series, on the windows of the comparison; nothing where nothing is trained, or there is no graph.
+    """Made of the series, on the windows of the comparison; nothing where nothing is trained, there is no graph, or it
+    is not asked for.
 
     Finished fits of the two models are taken as they are, and the others are fitted.
     """
     spec, series = evidence.spec, evidence.series
-    if not evidence.jobs or not has_graph(series):
+    if not spec.quick_look or not evidence.jobs or not has_graph(series):
         return None
     needed = memory_of(spec, series)
     if needed > MOST_BYTES:

@@ -57,6 +57,14 @@ def test_without_a_graph_there_is_none():
     assert "In a minute" not in render_markdown(found)
 
 
+def test_it_can_be_left_out(monkeypatch):
+    monkeypatch.delattr(module, "fit_ridges")
+    asked = {"quick_look": False, "rivals": False, **ASKED}
+    found = run(make_spec(data_options=SMALL, models=["dlinear"], seeds=[0], epochs=1, **asked))
+    assert NEIGHBOURS.of(found) is None
+    assert "In a minute" not in render_markdown(found)
+
+
 def test_what_does_not_fit_into_memory_is_left_out_in_words(compared, monkeypatch):
     monkeypatch.setattr(module, "MOST_BYTES", 1000)
     found = run(make_spec(data_options=SMALL, models=["dlinear"], seeds=[0], epochs=1, **ASKED))
