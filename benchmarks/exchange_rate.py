@@ -13,7 +13,6 @@ it was cut off.
 from __future__ import annotations
 
 import argparse
-import gzip
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +24,7 @@ import torch
 from rows import DATA, RESULTS, Rows
 from together import fit_together
 
-from gnnkit.data import GraphSeries, MaxScaler, Split, Windows, WindowSplits, make_windows
+from gnnkit.data import MaxScaler, Windows, WindowSplits, load, make_windows
 from gnnkit.forecasting.baselines import last_value
 from gnnkit.metrics import corr, mae, rse
 from gnnkit.temporal import build_forecaster
@@ -52,23 +51,6 @@ def scaled(windows: WindowSplits, entries: int) -> dict[str, float]:
     """Decay and clip for our loss, mean |e| / σ, which is smaller than theirs by a batch's entries times σ."""
     factor = 1 / (entries * windows.scaler.target_deviation)
     return {"weight_decay": WEIGHT_DECAY * factor, "clip": CLIP * factor}
-
-
-def exchange_rates(root: Path) -> GraphSeries:
-    """7588 days of 8 currencies, without a graph."""
-    with gzip.open(root / "exchange_rate" / "exchange_rate.txt.gz", "rt") as file:
-        values = np.loadtxt(file, delimiter=",", dtype=np.float32)
-    rows = len(values)
-    first, second = int(0.6 * rows), int(0.8 * rows)
-    return GraphSeries(
-        name="exchange-rate",
-        values=torch.from_numpy(values).unsqueeze(-1),
-        edge_index=torch.zeros(2, 0, dtype=torch.int64),
-        edge_weight=torch.zeros(0),
-        node_names=tuple(f"currency {number}" for number in range(values.shape[1])),
-        split=Split(range(first), range(first, second), range(second, rows), label="60/20/20, published"),
-        source="github.com/laiguokun/multivariate-time-series-data",
-    )
 
 
 def figures(predicted: torch.Tensor, windows: Windows) -> list[dict[str, Any]]:
@@ -117,7 +99,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     if options.data is None:
         raise SystemExit("give --data, the folder that holds exchange_rate/exchange_rate.txt.gz")
-    series = exchange_rates(options.data)
+    series = load("exchange-rate", options.data)
     seeds = [int(text) for text in options.seeds.split(",")]
     choices = {"scaler": options.scaler, "residual": options.residual, "epochs": options.epochs}
     choices |= {"batch_size": options.batch_size, "learning_rate": options.learning_rate, "hidden": options.hidden}

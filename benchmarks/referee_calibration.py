@@ -250,7 +250,7 @@ def page(table: pd.DataFrame, folder: Path) -> str:
     )
     row = table.iloc[-1]
     about = (
-        "Written by `python benchmarks/referee_calibration.py` from the rows in referee_calibration.csv; do not edit. "
+        "Written by python benchmarks/referee_calibration.py from the rows in referee_calibration.csv; do not edit. "
         f"{row['hardware']}, torch {row['torch']}, commit {row['commit']}, {str(row['date'])[:10]}."
     )
     section = Section(

@@ -20,7 +20,8 @@ from torch.func import functional_call, stack_module_state, vmap
 from gnnkit.training import resolve_device
 from gnnkit.training.early_stop import EarlyStop, weights_of
 from gnnkit.training.finite import check_finite
-from gnnkit.training.fit import POINT_LOSSES, TrainingSettings, schedule_rate
+from gnnkit.training.fit import TrainingSettings, schedule_rate
+from gnnkit.training.losses import POINT_LOSSES
 from gnnkit.training.seeding import isolated_seed, shuffled_batches
 
 if TYPE_CHECKING:

@@ -109,6 +109,11 @@ class Registry(MutableMapping[str, Record]):
         self._records[name] = record
         self._assigned.add(name)
 
+    def take_over(self, name: str, record: Record) -> None:
+        """Take a record that another process found, whatever it was found by; one of the same name gives way."""
+        self._records[name] = record
+        self._assigned.add(name)
+
     def __delitem__(self, name: str) -> None:
         del self._records[name]
         self._assigned.discard(name)
@@ -170,6 +175,12 @@ class Registry(MutableMapping[str, Record]):
         except ValueError as error:
             raise UnknownName(str(error)) from None
         return self._located[key]
+
+
+def modules_of_files() -> list[ModuleType]:
+    """The modules that this process read from files by their paths, and what these found beside them: no other process
+    finds them by their names."""
+    return [module for name, module in list(sys.modules.items()) if name.startswith(_FILE) or name in _HOMES]
 
 
 def _import_file(path: Path) -> ModuleType:

@@ -21,6 +21,7 @@ from gnnkit.cli import (
     export,
     forecast,
     graph,
+    graphs,
     judge,
     nodes,
     quick,
@@ -32,6 +33,7 @@ from gnnkit.cli import (
     train,
 )
 from gnnkit.cli import list as names
+from gnnkit.cli.ranks import run_on_ranks, started_by_torchrun
 from gnnkit.cli.streams import Terminated, steady_streams, stopped_by_signals
 
 __all__ = ["app", "main"]
@@ -54,7 +56,7 @@ class _Verbs(TyperGroup):
 app = typer.Typer(cls=_Verbs, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
 for _verb in (compare, quick, judge, report, train, evaluate, forecast, export, serve, check_model, names, sequence):
     app.add_typer(_verb.app)
-for _name, _verbs in {"text": text, "nodes": nodes, "graph": graph, "relations": relations}.items():
+for _name, _verbs in {"text": text, "nodes": nodes, "graph": graph, "graphs": graphs, "relations": relations}.items():
     app.add_typer(_verbs.app, name=_name)
 
 
@@ -74,14 +76,15 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code.
 
     0: done; 1: a fit failed, e.g. its loss exploded (the rest of a comparison was compared); 2: bad input, with one
-    line that says what is wrong; 130: stopped by hand; 143: by SIGTERM.
+    line that says what is wrong; 130: stopped by hand; 143: by SIGTERM. Under torchrun, 1 also where a rank was lost.
 
     Args:
         arguments: the words after `gnnkit`; default: those of the process.
     """
     words = sys.argv[1:] if arguments is None else arguments
+    words = words or ["--help"]
     with steady_streams():
-        code = _run(words or ["--help"])
+        code = run_on_ranks(words, lambda: _run(words)) if started_by_torchrun() else _run(words)
     sys.exit(code)
 
 

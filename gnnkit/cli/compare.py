@@ -53,6 +53,13 @@ the edge i → j), 15, 30 and 60 minutes ahead, three seeds:
     gnnkit compare
     gnnkit compare --data los-loop --horizon 3,6,9,12 --out los-loop
 
+[bold]On many devices, or many machines[/bold]: two processes that share the batches of each fit; or fits on the workers
+of a Dask cluster (pip install "gnnkit\\[cluster]"), started with --nthreads 1, which need no file of this machine:
+
+\b
+    torchrun --nproc-per-node 2 -m gnnkit compare --data los-loop --out los-loop
+    gnnkit compare --data los-loop --cluster tcp://node7:8786 --threads 1 --out los-loop
+
 [bold]Tuned, and watched[/bold]: twelve trials of each model on the validation rows (pip install "gnnkit\\[tune]"), of
 which Optuna draws all but the first; and each fit as a run in TensorBoard, epoch by epoch:
 
@@ -69,6 +76,10 @@ def compare(
     ctx: typer.Context,
     spec: Annotated[Path | None, named_option(_RUN, "TOML file with all of it; options override it.")] = None,
     jobs: Annotated[int, named_option(_RUN, "Fits at a time, each in a process of its own. Default: 1.")] = 1,
+    cluster: Annotated[
+        str | None,
+        named_option(_RUN, "Address of a Dask scheduler, whose workers run the fits, e.g. tcp://node7:8786."),
+    ] = None,
     out: Annotated[
         Path | None,
         named_option(_RUN, "Folder for the results; earlier results in it are replaced. Default: gnnkit-results."),
@@ -90,7 +101,7 @@ def compare(
         raise ValueError(f"jobs: {jobs} is not a number of processes; give a whole number of at least 1")
     if resume is not None:
         _alone(ctx, resume)
-    failures = _compare(ctx.obj, spec, resume, out or Path("gnnkit-results"), jobs, track)
+    failures = _compare(ctx.obj, spec, resume, out or Path("gnnkit-results"), jobs, track, cluster)
     if failures:
         raise typer.Exit(1)
 
@@ -106,7 +117,13 @@ def _alone(ctx: typer.Context, folder: Path) -> None:
 
 
 def _compare(
-    given: dict[str, Any], file: Path | None, resume: Path | None, out: Path, jobs: int, track: str | None
+    given: dict[str, Any],
+    file: Path | None,
+    resume: Path | None,
+    out: Path,
+    jobs: int,
+    track: str | None,
+    cluster: str | None,
 ) -> int:
     """Run and write; the number of fits that failed."""
     # Read when torch is loaded: threads that wait sleep, in place of spinning. On a machine that does other work too, a
@@ -128,7 +145,8 @@ def _compare(
     console = Console()
     try:
         with open_matrix(Console(stderr=True)) as progress:
-            results = run(spec, progress, jobs=jobs, directory=out, resume=replace, track=track)
+            options: dict[str, Any] = {"jobs": jobs, "resume": replace, "track": track, "cluster": cluster}
+            results = run(spec, progress, directory=out, **options)
         page = write_output(results, out)
     except KeyboardInterrupt as stopped:
         kept = sum(1 for _ in (out / "jobs").glob("*.safetensors"))

@@ -29,6 +29,11 @@ cut off, and more seeds add to what is there; another recipe or changed data nee
     gnnkit nodes train --data cora --model gcn --seeds 100 --out cora-gcn
     gnnkit nodes train --data cora --model gat --seeds 100 --out cora-gat
     gnnkit nodes train --model gcn --set hidden_channels=64 --set epochs=300 --out wide
+
+[bold]On two devices[/bold]: processes share the seeds of sampled neighbours:
+
+\b
+    torchrun --nproc-per-node 2 -m gnnkit nodes train --data ogbn-products --batches neighbour --out products
 """
 
 

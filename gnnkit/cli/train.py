@@ -35,6 +35,12 @@ out are those of `gnnkit compare`.
 \b
     gnnkit train mtgnn --series speeds.csv --graph adjacency.csv --horizon 3,6,12 --out mine
     gnnkit forecast mine --series latest.csv --out next.csv
+
+[bold]On two devices[/bold]: processes share the batches, and the curve of losses is that of one. A training that was
+cut off goes on with another number of them too, where --threads is given:
+
+\b
+    torchrun --nproc-per-node 2 -m gnnkit train mtgnn --data los-loop --out mine
 """
 
 

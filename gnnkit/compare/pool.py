@@ -7,12 +7,10 @@ import multiprocessing
 import pickle
 import signal
 import sys
-import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import ModuleType
@@ -20,63 +18,14 @@ from typing import Any
 
 import torch
 
+from gnnkit.compare.cluster import run_on_cluster
 from gnnkit.compare.jobs import Job
-from gnnkit.compare.model_faults import fault_of
-from gnnkit.compare.spec.comparison import FinalSpec
+from gnnkit.compare.one_job import Reports, Work, raise_of, retell, run_one, torch_threads
+from gnnkit.compare.shipping import pack_assigned, unpack_models
 from gnnkit.compare.store import JobStore
-from gnnkit.compare.tracking import run_tracked
-from gnnkit.data import GraphSeries
-from gnnkit.temporal import MODELS
-from gnnkit.temporal.entry import core_of
 from gnnkit.training import FitProgress, MatrixProgress
-from gnnkit.training.environment import commit
-from gnnkit.training.track import Track
 
-__all__ = ["Work", "run_jobs", "torch_threads"]
-
-_MEMORY = ("DefaultCPUAllocator", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
-"""What errors say where memory is short and their type does not tell: on a processor, torch raises RuntimeError."""
-_PACE = 0.2
-"""Seconds between two reports of a worker."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """What every job of a comparison is run with.
-
-    Args:
-        spec: what is compared.
-        series: the data as they were read.
-        threads: of a fit on the processor.
-        commit: of the code.
-        track: where its fits are tracked; None: nowhere.
-    """
-
-    spec: FinalSpec
-    series: GraphSeries
-    threads: int
-    commit: str
-    track: Track | None = None
-
-    @classmethod
-    def of(cls, spec: FinalSpec, series: GraphSeries, threads: int) -> Work:
-        """The work of a spec, with the commit of the code that runs."""
-        return cls(spec, series, threads, commit())
-
-    def made(self) -> dict[str, str]:
-        """What is kept of when, and with what code, a fit was made."""
-        return {"commit": self.commit, "date": datetime.now(UTC).strftime("%Y-%m-%d")}
-
-
-@contextmanager
-def torch_threads(threads: int) -> Iterator[None]:
-    """Give torch a number of threads, and the former one back."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+__all__ = ["run_jobs"]
 
 
 def run_jobs(
@@ -90,7 +39,7 @@ def run_jobs(
     """Run jobs and keep what they predict in the store.
 
     Args:
-        work: what they are run with.
+        work: what they are run with, and where, if that is a cluster.
         jobs: pairs of a job and its fingerprint.
         store: where they are kept.
         workers: processes; 1 (default): this one, a job after the other. The numbers are the same, as each has the same
@@ -105,6 +54,8 @@ def run_jobs(
         ValueError: a job cannot be run as it was asked for.
         RuntimeError: a job in another process came to an error that it should not come to; with its traceback.
     """
+    if work.cluster is not None:
+        return run_on_cluster(work, jobs, store, progress)
     if workers == 1 or len(jobs) <= 1:
         with torch_threads(work.threads):
             return _run_here(work, jobs, store, progress)
@@ -117,44 +68,12 @@ def _run_here(
     lost: dict[str, str] = {}
     for job, fingerprint in jobs:
         fit_progress = progress.begin_job(job.label) if progress else None
-        verdict, summary = _run_one(work, job, fingerprint, store, fit_progress)
+        verdict, summary = run_one(work, job, fingerprint, store, fit_progress)
         if verdict == "lost":
             lost[job.key] = summary
         if progress:
             progress.end_job(job.label, summary, failed=verdict != "done")
     return lost
-
-
-def _run_one(
-    work: Work, job: Job, fingerprint: Mapping[str, Any], store: JobStore, progress: FitProgress | None
-) -> tuple[str, str]:
-    """ "done", "failed" (and kept) or "lost" (and not kept), and a line about it."""
-    start = time.perf_counter()
-    made, snapshots = work.made(), store.snapshots(job, fingerprint)
-    try:
-        outcome, seconds = run_tracked(work.track, work.spec, work.series, job, progress, snapshots)
-    except FloatingPointError as error:
-        store.save_failure(job, fingerprint, str(error), seconds=time.perf_counter() - start, made=made)
-        return "failed", str(error)
-    except Exception as error:
-        if _memory_ran_out(error):
-            return "lost", f"memory ran out ({' '.join(str(error).split())[:200] or 'MemoryError'})"
-        entry = MODELS[job.model]
-        fault = fault_of(error, entry.build) if entry.is_own else None
-        if fault is None:
-            raise
-        return "lost", fault  # not kept: what is mended, in its file or around it, runs again
-    store.save(job, fingerprint, outcome, seconds=seconds, made=made)
-    snapshots.remove()
-    fitted = outcome.fitted
-    figures = f", best validation MAE {fitted.best_val_mae:.4g}" if fitted else ""
-    figures += f" in epoch {fitted.best_epoch}" if fitted and fitted.epochs else ""
-    return "done", f"{seconds:.1f} s{figures}"
-
-
-def _memory_ran_out(error: Exception) -> bool:
-    known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
-    return known or any(words in str(error) for words in _MEMORY)
 
 
 @dataclass
@@ -183,7 +102,7 @@ class _Pool:
         self.context = _context()
         # Pickled once, and plainly: torch's own way puts tensors into shared memory, of which a container has little.
         buffer = io.BytesIO()
-        pickle.dump((work, str(store.directory), _models_to_ship(work.spec.models)), buffer)
+        pickle.dump((work, str(store.directory), pack_assigned(work.spec.models)), buffer)
         self.cargo = buffer.getvalue()
 
     def run(self) -> dict[str, str]:
@@ -223,21 +142,12 @@ class _Pool:
             return
         if kind == "error":
             job = worker.job.label if worker.job else "a job"
-            name, message, trace = content
-            if name in ("ValueError", "OSError"):  # of bad input, or of a disk that is full
-                raise ValueError(message) if name == "ValueError" else OSError(message)
-            raise RuntimeError(f"{job}: {name}: {message}\n{trace}")
+            raise_of(job, *content)
         if kind == "over":
             self._end(worker, *content)
             self._assign(worker)
         elif worker.fit:
-            begin, steps, latest = content
-            if begin is not None:
-                worker.fit.begin_fit(begin)
-            for _ in range(steps):
-                worker.fit.step(**latest)
-            if kind == "end":
-                worker.fit.end_fit()
+            retell(worker.fit, (kind, content))
 
     def _end(self, worker: _Worker, verdict: str, summary: str) -> None:
         if worker.job is None:
@@ -268,34 +178,6 @@ class _Pool:
                 worker.process.join()
 
 
-def _models_to_ship(names: Sequence[str]) -> bytes:
-    """Those models of a spec that code of this process registered, and that no other process finds by their names.
-
-    Raises:
-        ValueError: one of them cannot be pickled; the message says what to do.
-    """
-    import cloudpickle
-
-    shipped = {}
-    for name, entry in MODELS.assigned(names).items():
-        module = sys.modules.get(getattr(core_of(entry.build), "__module__", ""))
-        by_value = module is not None and MODELS.file_of(module) is not None  # its name means nothing to others
-        try:
-            if by_value:
-                cloudpickle.register_pickle_by_value(module)
-            shipped[name] = cloudpickle.dumps(entry)
-        except Exception as error:  # whatever its parts raise
-            reason = " ".join(str(error).split())
-            raise ValueError(
-                f"model {name!r} cannot be sent to other processes ({type(error).__name__}: {reason}); put its class "
-                f"into a file and name it file.py:Class, or run one job at a time"
-            ) from None
-        finally:
-            if by_value:
-                cloudpickle.unregister_pickle_by_value(module)
-    return pickle.dumps(shipped)
-
-
 @contextmanager
 def _no_main() -> Iterator[None]:
     """Start a process that does not run the script of this one anew: it has all that it needs, and a script needs no
@@ -319,48 +201,18 @@ def _context() -> Any:
     return context
 
 
-class _Reports:
-    """A worker's side of the progress of a fit: few messages, whatever the number of steps."""
-
-    def __init__(self, pipe: Connection) -> None:
-        self.pipe = pipe
-        self.begin: int | None = None
-        self.steps, self.latest, self.sent = 0, {}, 0.0
-
-    def begin_fit(self, steps: int) -> None:
-        self.begin = steps
-
-    def step(self, *, epoch: int, loss: float, val_mae: float | None) -> None:
-        self.steps += 1
-        self.latest = {"epoch": epoch, "loss": loss, "val_mae": val_mae}
-        if time.monotonic() - self.sent >= _PACE:
-            self._send("step")
-
-    def end_epoch(self, *, epoch: int, train_loss: float, val_mae: float, seconds: float) -> bool:
-        return False
-
-    def end_fit(self) -> None:
-        self._send("end")
-
-    def _send(self, kind: str) -> None:
-        # A parent that is gone breaks the pipe: the worker ends here, at the latest one pace after it.
-        self.pipe.send((kind, (self.begin, self.steps, self.latest)))
-        self.begin, self.steps, self.sent = None, 0, time.monotonic()
-
-
 def _serve(pipe: Connection, cargo: bytes) -> None:
     """The life of a worker: jobs come through the pipe until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends its workers
     work, directory, models = pickle.loads(cargo)  # from the process that made this one, which made it
-    for name, entry in pickle.loads(models).items():
-        MODELS[name] = pickle.loads(entry)
+    unpack_models(models)
     torch.set_num_threads(work.threads)
     store = JobStore(directory)
     try:
         while True:
             job, fingerprint = pipe.recv()
             try:
-                found = _run_one(work, job, fingerprint, store, _Reports(pipe))
+                found = run_one(work, job, fingerprint, store, Reports(pipe.send))
             except (BrokenPipeError, ConnectionResetError):
                 raise
             except Exception as error:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from gnnkit.compare.budget import match_budget
+from gnnkit.compare.cluster import check_cluster
 from gnnkit.compare.comparison import Comparison
 from gnnkit.compare.conditions import BASE
 from gnnkit.compare.evidence import Evidence, has_graph
@@ -23,8 +24,9 @@ from gnnkit.compare.forecasts.judged import align_files
 from gnnkit.compare.jobs import Job, check_models, job_windows, plan_jobs
 from gnnkit.compare.judge import judge
 from gnnkit.compare.leakage.audit import audit
+from gnnkit.compare.one_job import Work
 from gnnkit.compare.output import check_kept, keep_spec, kept_forecasts, kept_threads
-from gnnkit.compare.pool import Work, run_jobs
+from gnnkit.compare.pool import run_jobs
 from gnnkit.compare.spec.comparison import ComparisonSpec, FinalSpec
 from gnnkit.compare.standing import standing_rivals, standing_sentence
 from gnnkit.compare.store import JobStore, code_digest, fingerprint
@@ -34,6 +36,7 @@ from gnnkit.forecasting.settle import check_observed, fit_windows, load_series
 from gnnkit.kept_files import locked_folder
 from gnnkit.training import MatrixProgress, resolve_device
 from gnnkit.training.environment import environment
+from gnnkit.training.ranks import current_ranks
 from gnnkit.training.track import open_track
 
 __all__ = ["run"]
@@ -52,6 +55,7 @@ def run(
     resume: bool = False,
     only_judge: bool = False,
     track: str | None = None,
+    cluster: str | None = None,
 ) -> Comparison:
     """Train every model with every seed on the same windows, and compare them with each other and the baselines.
 
@@ -76,6 +80,8 @@ def run(
         track: "tensorboard", "mlflow" or "wandb" logs each fit that is run there, a run a fit, with its settings, its
             epochs and its test scores (`gnnkit.training.track`); what is written to a disk lies in `track/` of
             `directory`. None (default): nowhere. It changes no number.
+        cluster: the address of a Dask scheduler, e.g. "tcp://node7:8786", whose workers run the fits (see
+            `gnnkit.compare.cluster`). None (default): this machine does.
 
     Returns:
         Everything that was found.
@@ -85,7 +91,7 @@ def run(
             model refuses a setting; there is a leak (`LeakError`); all before anything is trained. Or `directory`
             holds jobs of other code or settings, or a run of another spec or other data that is not over; or the
             tracker cannot be reached.
-        ImportError: the tracker is not installed.
+        ImportError: the tracker, or Dask, is not installed.
 
     Example:
         >>> from gnnkit.compare import make_spec
@@ -98,8 +104,14 @@ def run(
     start = time.perf_counter()
     if jobs < 1:
         raise ValueError(f"jobs is {jobs}; give a number of processes of at least 1")
+    if jobs > 1 and (ranks := current_ranks()) is not None:
+        raise ValueError(
+            f"jobs is {jobs}, but each fit runs on all {ranks.count} processes of torchrun; leave jobs out"
+        )
     if track is not None and directory is None:
         raise ValueError(f"track: {track} needs a folder that stays; give a directory")
+    if cluster is not None:
+        check_cluster(cluster, jobs=jobs, track=track)
     series = load_series(spec) if series is None else series
     final, series, sentences = settle_folds(spec, series)
     if spec.ablate_graph and not has_graph(series):
@@ -129,7 +141,7 @@ def run(
             # The threads that an earlier run had are kept, whatever `jobs` is now: its jobs stay comparable.
             threads = spec.threads or kept_threads(folder) or max(1, torch.get_num_threads() // jobs)
             final = final.model_copy(update={"threads": threads})
-            work = Work.of(final, series, threads)
+            work = Work.of(final, series, threads, cluster)
             before = kept_forecasts(folder)
             left = partial(_missing, work, store, data_hash=data_hash, resume=resume, only_judge=only_judge)
             # An error where what is there is not of this run; trials that are judged again are those that are there.

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gnnkit.compare.jobs import Job
-from gnnkit.compare.pool import Work, run_jobs
+from gnnkit.compare.one_job import Work
+from gnnkit.compare.pool import run_jobs
 from gnnkit.compare.pruning import limits
 from gnnkit.compare.search import ROUND, Told, draw, given_settings, load_optuna, search_space
 from gnnkit.compare.spec.comparison import FinalSpec

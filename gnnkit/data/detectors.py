@@ -1,4 +1,4 @@
-"""Loop detectors: Los-loop; METR-LA and PEMS-BAY, whose graphs are made from the published road distances."""
+"""Loop detectors: Los-loop; METR-LA and PEMS-BAY, whose graphs are made from road distances; PEMS03 to 08; LargeST."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gnnkit.data.splits import Split, chronological_split
 from gnnkit.data.tables import is_number, numbers, read_table
 from gnnkit.graph import gaussian_kernel
 
-__all__ = ["kernel_graph", "read_detectors", "read_los_loop"]
+__all__ = ["kernel_graph", "read_detectors", "read_largest", "read_los_loop", "read_pems"]
 
 STEP_MINUTES = 5.0
 
@@ -96,6 +96,105 @@ def read_detectors(speeds: str, distances: str, folder: Path, *, threshold: floa
         step_minutes=STEP_MINUTES,
         start=pd.to_datetime(start),
         source=f"github.com/liyaguang/DCRNN, {speeds} and {distances}",
+    )
+
+
+def read_pems(name: str, start: str | None, folder: Path) -> GraphSeries:
+    """Read PEMS03, 04, 07 or 08: vehicles in 5 minutes at Californian detectors, as STSGCN was evaluated on them.
+
+    Args:
+        name: `PEMS03`, …: of the files, in capitals.
+        start: Time of the first row; None where the publishers' dates do not fit the rows.
+        folder: With `NAME.npz` (`data` [rows, detectors, measures], the first of which is flow) and `NAME.csv` (`from`,
+            `to` and a distance); where these are not numbers of detectors, also with `NAME.txt`, the names in order.
+
+    Returns:
+        The flow; an edge of weight 1 each way joins two detectors that the file joins. The split is 60/20/20 by time.
+
+    Raises:
+        ValueError: A file has another layout, or joins detectors that are not there.
+
+    Source:
+        Song et al., "Spatial-temporal synchronous graph convolutional networks" (2020).
+    """
+    path = folder / f"{name}.npz"
+    with np.load(path, allow_pickle=False) as arrays:
+        if "data" not in arrays:
+            raise ValueError(f"{str(path)!r} holds no array 'data'; its arrays are {', '.join(arrays) or 'none'}")
+        data = arrays["data"]
+    if data.ndim != 3 or data.dtype.kind not in "fiu":
+        raise ValueError(
+            f"{str(path)!r}: 'data' is {data.dtype} of shape {list(data.shape)}; expected numbers [L, N, F]"
+        )
+    listed = folder / f"{name}.txt"
+    names = listed.read_text("utf-8").split() if listed.is_file() else [str(node) for node in range(data.shape[1])]
+    if len(names) != data.shape[1]:
+        raise ValueError(f"{str(listed)!r} names {len(names)} detectors, and {path.name} has {data.shape[1]}")
+    pairs = pd.read_csv(folder / f"{name}.csv", dtype=str)
+    if list(pairs.columns[:2]) != ["from", "to"]:
+        raise ValueError(
+            f"{str(folder / f'{name}.csv')!r}: its columns are {list(pairs.columns)}; expected from, to, …"
+        )
+    place = {detector: number for number, detector in enumerate(names)}
+    unknown = sorted({*pairs["from"], *pairs["to"]} - set(place))
+    if unknown:
+        raise ValueError(f"{str(folder / f'{name}.csv')!r} joins a detector {unknown[0]!r}, which {path.name} has not")
+    ends = np.stack([pairs[end].map(place).to_numpy(np.int64) for end in ("from", "to")])
+    ends = np.unique(np.concatenate([ends, ends[::-1]], axis=1), axis=1)
+    ends = ends[:, ends[0] != ends[1]]
+    return GraphSeries(
+        name=name.lower(),
+        values=torch.from_numpy(np.ascontiguousarray(data[:, :, :1], dtype=np.float32)),
+        edge_index=torch.from_numpy(ends),
+        edge_weight=torch.ones(ends.shape[1]),
+        node_names=tuple(names),
+        split=chronological_split(len(data), (0.6, 0.2, 0.2)),
+        step_minutes=STEP_MINUTES,
+        start=None if start is None else pd.Timestamp(start),
+    )
+
+
+def read_largest(region: str, folder: Path, *, year: int = 2019) -> GraphSeries:
+    """Read a region of LargeST: flow at Californian detectors, a year of rows, on the road network.
+
+    Args:
+        region: `sd`, `gba`, `gla` or `ca`.
+        folder: With `REGION_his_YEAR.h5` and `REGION_rn_adj.npy`, as its publishers' notebooks write them.
+        year: Of the rows (default 2019).
+
+    Returns:
+        The flow in rows of the file's own step, missing values as NaN; edges are the nonzeros of the matrix but for its
+        diagonal. The split is 60/20/20 by time.
+
+    Raises:
+        ValueError: A file has another layout, or the two have other sizes.
+
+    Source:
+        Liu et al., "LargeST" (2023).
+    """
+    path = folder / f"{region}_his_{year}.h5"
+    frame = read_fixed_frame(path)
+    if not isinstance(frame.index, pd.DatetimeIndex) or len(frame) < 2:
+        raise ValueError(f"{str(path)!r}: its rows have no times")
+    matrix = np.load(folder / f"{region}_rn_adj.npy", allow_pickle=False)
+    if matrix.shape != (frame.shape[1],) * 2 or matrix.dtype.kind not in "fiu":
+        raise ValueError(
+            f"{str(folder / f'{region}_rn_adj.npy')!r} is {matrix.dtype} of shape {list(matrix.shape)}, and "
+            f"{path.name} has {frame.shape[1]} detectors"
+        )
+    step = frame.index[1] - frame.index[0]
+    frame = frame.reindex(pd.date_range(frame.index[0], frame.index[-1], freq=step))
+    edge_index = np.stack((matrix * (1 - np.eye(len(matrix), dtype=matrix.dtype))).nonzero()).astype(np.int64)
+    return GraphSeries(
+        name=f"largest-{region}",
+        values=torch.from_numpy(frame.to_numpy(dtype=np.float32, copy=True)).unsqueeze(-1),
+        edge_index=torch.from_numpy(edge_index),
+        edge_weight=torch.from_numpy(matrix[edge_index[0], edge_index[1]].astype(np.float32)),
+        node_names=tuple(str(detector) for detector in frame.columns),
+        split=chronological_split(len(frame), (0.6, 0.2, 0.2)),
+        step_minutes=step.total_seconds() / 60,
+        start=frame.index[0],
+        season=round(pd.Timedelta(days=1) / step),
     )
 
 

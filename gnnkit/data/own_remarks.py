@@ -1,4 +1,4 @@
-"""What to tell somebody about values that were read: numbers that may stand for missing ones, columns of sums."""
+"""What to tell somebody about values that were read: numbers that may stand for missing ones, sums, packed columns."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ _CODES = (*(-1, -9, -99, -999, -9999, -99999, -999999, -200, -888, -8888, -777, 
           *(99, 999, 9999, 99999, 999999, 99.9, 999.9, 9999.9, 32767, 65535, 1e20, 1e30))  # fmt: skip
 """Numbers that people write for missing values."""
 _SHOWN = 3
+_LONG, _FEW = 0.95, 3
+"""Share of the rows after which a column does not end early, and columns that are too few to tell of them."""
 _ROUNDED = 0.01
 """Of how far values are apart, the share that rounding them to single precision may take."""
 
@@ -50,7 +52,7 @@ def check_single(values: NDArray[np.float64], names: Sequence[str], features: Se
 def value_remarks(
     values: NDArray[np.float64], names: Sequence[str], name: str, lines: Sequence[int] | None, sums: frozenset[str]
 ) -> list[str]:
-    """Sentences on numbers that look like missing values, and on columns that sum up the others.
+    """Sentences on numbers that look like missing values, on columns that sum up the others, and on packed columns.
 
     A number of a node is told of where it is its least or its largest one, and beyond all others by as much as these
     are apart, if it comes three times or is one that people write for missing values (-999, 9999, …); where it is such
@@ -89,7 +91,28 @@ def value_remarks(
             for what, totals in (("sum", others[whole].sum(axis=1)), ("mean", others[whole].mean(axis=1))):
                 if whole.any() and np.allclose(values[whole, node], totals, rtol=1e-2):
                     said.append(f"{name}: column {title!r} is the {what} of the others; leave it out, it is no node.")
-    return said
+    return said + _packed(values, names, name)
+
+
+def _packed(values: NDArray[np.float64], names: Sequence[str], name: str) -> list[str]:
+    """A sentence where columns look as if each had been moved up to the first row.
+
+    They begin there, have no gap, and end early at rows of their own. The longer record of two is then the one that
+    goes farther back, and the values of a row are of different times.
+    """
+    seen = ~np.isnan(values)
+    rows, counts = len(values), seen.sum(axis=0)
+    ends = np.where(counts > 0, rows - seen[::-1].argmax(axis=0), 0)
+    short = (ends > 0) & (ends < _LONG * rows)
+    moved = short & (counts == ends)  # from the first row on, and without a gap
+    if moved.sum() < _FEW or moved.sum() < 0.9 * short.sum() or len(set(ends[moved].tolist())) < 2:
+        return []
+    first = int(np.flatnonzero(moved)[0])
+    return [
+        f"{name}: {moved.sum()} of {len(names)} nodes begin in the first row, have no gap, and end early at rows of "
+        f"their own ({names[first]!r} after {ends[first]:,} of {rows:,}); if columns were moved up to the first row "
+        f"when the file was made, the values of a row are not of one time: put each node's values at their own times."
+    ]
 
 
 def _codes(column: NDArray[np.float64]) -> list[float]:

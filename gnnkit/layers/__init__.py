@@ -13,9 +13,11 @@ from gnnkit.layers.gin import GINLayer
 from gnnkit.layers.gine import GINELayer
 from gnnkit.layers.graph_conv import GraphConvLayer
 from gnnkit.layers.graph_learning import GraphLearningLayer
+from gnnkit.layers.graph_predictor import FeatureEncoder, GraphPredictor
 from gnnkit.layers.mixhop import MixHopLayer, mixing_matrix
 from gnnkit.layers.node_classifier import NodeClassifier
 from gnnkit.layers.pair_norm import PairNorm
+from gnnkit.layers.readout import VirtualNode, readout
 from gnnkit.layers.relational import RelationalGCNLayer
 from gnnkit.layers.sage import SAGELayer
 from gnnkit.layers.seed_stack import SeedStack
@@ -29,6 +31,7 @@ __all__ = [
     "DAGNNLayer",
     "DiffusionLayer",
     "FeatureDropout",
+    "FeatureEncoder",
     "GATLayer",
     "GATv2Layer",
     "GCN2Layer",
@@ -37,6 +40,7 @@ __all__ = [
     "GINLayer",
     "GraphConvLayer",
     "GraphLearningLayer",
+    "GraphPredictor",
     "MixHopLayer",
     "NodeClassifier",
     "PairNorm",
@@ -46,7 +50,9 @@ __all__ = [
     "SeedStack",
     "TAGLayer",
     "TransformerLayer",
+    "VirtualNode",
     "feature_dropout",
     "mixing_matrix",
+    "readout",
     "transition_matrices",
 ]

@@ -43,10 +43,12 @@ def convolve_anew(
     own_weight: Tensor | None = None,
     *,
     root: float = 0.0,
+    then: tuple[Tensor, Tensor | None] | None = None,
 ) -> Tensor | None:
     """W (aggregate(x) + root x) + b + W_2 x by the layer's `aggr`, without the maps that are None.
 
-    With a `root` or W_2 the targets are the sources. Returned is None where the edges are many, an id is out of range,
+    With a `root` or W_2 the targets are the sources. `then` are W_3 and its bias or None, of a map that follows on what
+    is positive: W_3 relu(…) + b_3. Returned is None where the edges are many, an id is out of range,
     or another backend is asked for.
     """
     kind = layer.aggr
@@ -57,7 +59,7 @@ def convolve_anew(
         return None
     back = recorded = x.requires_grad and torch.is_grad_enabled()
     if not back and torch.is_grad_enabled():
-        for part in (weight, bias, own_weight):
+        for part in (weight, bias, own_weight, *(then or ())):
             recorded |= part is not None and part.requires_grad
     if kind in EXTREME:
         found = _edge_max()(edges, x, num_dst, layer.flow, MaxOptions(kind == "max", True, back))
@@ -65,9 +67,13 @@ def convolve_anew(
         found = _edge_sum()(edges, x, num_dst, layer.flow, back=back, mean=kind == "mean", root=root)
     if found is None:
         return None
+    if then is None:
+        if not recorded:
+            return _mapped(found[0], x, weight, bias, own_weight)
+        return _Convolution.apply(found, x, weight, bias, own_weight)  # pyright: ignore[reportReturnType]
     if not recorded:
-        return _mapped(found[0], x, weight, bias, own_weight)
-    return _Convolution.apply(found, x, weight, bias, own_weight)  # pyright: ignore[reportReturnType]
+        return F.linear(F.linear(found[0], weight, bias).relu_(), *then)  # pyright: ignore[reportArgumentType]
+    return _Perceptron.apply(found, x, weight, bias, *then)  # pyright: ignore[reportReturnType]
 
 
 @cache
@@ -123,3 +129,43 @@ class _Convolution(torch.autograd.Function):
             grad.sum(0) if need_bias else None,
             above.mm(x) if need_own else None,
         )
+
+
+class _Perceptron(torch.autograd.Function):
+    """The aggregation, and a network of two maps with a ReLU between them."""
+
+    @staticmethod
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any,
+        found: tuple[Tensor, Any],
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        last: Tensor,
+        last_bias: Tensor | None,
+    ) -> Tensor:
+        heard, ctx.made = found
+        hidden = F.linear(heard, weight, bias).relu_()
+        ctx.save_for_backward(heard, hidden, x, weight, bias, last, last_bias)
+        return F.linear(hidden, last, last_bias)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        heard, hidden, x, weight, bias, last, last_bias = ctx.saved_tensors
+        needed, made = ctx.needs_input_grad[1:], ctx.made
+        if torch.is_grad_enabled() or is_batched(grad, x):
+
+            def again(x: Tensor, weight: Tensor, bias: Tensor | None, last: Tensor, last_bias: Tensor | None) -> Tensor:
+                again_heard = made.again(x) if needed[0] else heard
+                return F.linear(F.linear(again_heard, weight, bias).relu(), last, last_bias)
+
+            return None, *gradients(again, (x, weight, bias, last, last_bias), grad, needed)
+        need_x, need_weight, need_bias, need_last, need_last_bias = needed
+        grad_x = grad_weight = grad_bias = None
+        if need_x or need_weight or need_bias:
+            inner = torch.ops.aten.threshold_backward(grad.mm(last), hidden, 0)
+            grad_x = made.back(inner.mm(weight), x, heard) if need_x else None
+            grad_weight = inner.t().mm(heard) if need_weight else None
+            grad_bias = inner.sum(0) if need_bias else None
+        grad_last = grad.t().mm(hidden) if need_last else None
+        return None, grad_x, grad_weight, grad_bias, grad_last, grad.sum(0) if need_last_bias else None

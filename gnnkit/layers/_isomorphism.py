@@ -29,17 +29,31 @@ def add_root(layer: Any, out: Tensor, own: Tensor | None) -> Tensor:
 
 def map_sum_with_root(
     layer: Any, x: Tensor, own: Tensor | None, edge_index: Tensor, num_dst: int, first: Any = None
-) -> tuple[Tensor, bool]:
-    """The sum of the neighbours, plus 1 + eps times one's own; and whether it went through the map `first` already."""
+) -> tuple[Tensor, int]:
+    """The sum of the neighbours, plus 1 + eps times one's own; and through how many parts of the network it went."""
     eps = layer.eps
     fixed = not eps.requires_grad and eps.dtype == x.dtype and eps.device.type == "cpu" and not is_traced()
     if own is x and fixed and layer.aggr in LINEAR and not is_autocast(x):
         mapped = is_plain(first, biased=True) and first.weight.dtype == x.dtype
         maps = (first.weight, first.bias) if mapped else ()
-        found = convolve_anew(layer, x, edge_index, num_dst, *maps, root=1.0 + eps.item())
+        then = _positive_map(layer.nn, x) if mapped else None
+        found = convolve_anew(layer, x, edge_index, num_dst, *maps, root=1.0 + eps.item(), then=then)
         if found is not None:
-            return found, mapped
-    return add_root(layer, aggregate(layer, x, edge_index, None, num_dst), own), False
+            return found, 0 if not mapped else 1 if then is None else 3
+    return add_root(layer, aggregate(layer, x, edge_index, None, num_dst), own), 0
+
+
+def _positive_map(network: nn.Sequential, x: Tensor) -> tuple[Tensor, Tensor | None] | None:
+    """Weight and bias of a second map behind a ReLU, where nobody looks at what is between; else None."""
+    parts = tuple(network._modules.values())[1:3]
+    if len(parts) < 2 or type(parts[0]) is not nn.ReLU or not is_plain(parts[1], biased=True):
+        return None
+    relu: Any = parts[0]
+    watched = relu._forward_hooks or relu._forward_pre_hooks or relu._backward_hooks or relu._backward_pre_hooks
+    weight, bias = parts[1].weight, parts[1].bias
+    if watched or "forward" in vars(relu) or weight.dtype != x.dtype or (bias is not None and bias.dtype != x.dtype):
+        return None
+    return weight, bias  # pyright: ignore[reportReturnType]
 
 
 def check_widths(pair: OptPairTensor, first: nn.Module | None) -> None:

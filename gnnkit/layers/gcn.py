@@ -40,7 +40,7 @@ class GCNLayer(NeighbourSumLayer, GCNConv):
         `adj_t` `[N, N]` (CSR, COO or CSC, rows are targets); `edge_weight`: `[E]` or `[E, 1]`; returned: `[..., N, C]`.
 
     Graphs: what is sorted and normalised once is compared with all of the graph's memory on each later call, so that
-    no edit of the edges or weights is missed, whatever made it; of fewer than 4096 edges nothing is kept. On a GPU,
+    no edit of the edges or weights is missed, whatever made it; of fewer than 8192 edges nothing is kept. On a GPU,
     where reading the memory would wait for the device, torch's version counters are compared: after a change that
     they do not count (through `.data`, dlpack or a storage, or by a fused optimiser on a weight that is frozen again)
     call `gnnkit.ops.forget()`.

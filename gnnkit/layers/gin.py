@@ -84,15 +84,15 @@ class GINLayer(GINConv):
     def _fused(self, pair: OptPairTensor, edge_index: Tensor, num_dst: int, first: nn.Module | None) -> Tensor:
         source, target = pair
         if first is None or not maps_first(self, source, None, first):
-            out, is_mapped = map_sum_with_root(self, source, target, edge_index, num_dst, first)
-            return self._rest(out) if is_mapped else self.nn(out)
+            out, done = map_sum_with_root(self, source, target, edge_index, num_dst, first)
+            return self._rest(out, done) if done else self.nn(out)
         h = F.linear(source, first.weight)  # pyright: ignore[reportArgumentType]
         own = h if target is source else None if target is None else F.linear(target, first.weight)  # pyright: ignore
         out, _ = map_sum_with_root(self, h, own, edge_index, num_dst)
         return self._rest(out if first.bias is None else out + first.bias)  # pyright: ignore[reportOperatorIssue]
 
-    def _rest(self, out: Tensor) -> Tensor:
-        """What the network does after its first map."""
-        for part in islice(self.nn._modules.values(), 1, None):  # pyright: ignore[reportFunctionMemberAccess]
+    def _rest(self, out: Tensor, done: int = 1) -> Tensor:
+        """What the network does after its first parts."""
+        for part in islice(self.nn._modules.values(), done, None):  # pyright: ignore[reportFunctionMemberAccess]
             out = part(out)
         return out

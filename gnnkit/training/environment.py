@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 import gnnkit
+from gnnkit.training.ranks import current_ranks
 
 __all__ = ["commit", "environment", "hardware"]
 
@@ -59,14 +60,15 @@ def environment(device: torch.device | str = "cpu") -> dict[str, Any]:
 
     Returns:
         `device`, `hardware`, `cores`, `threads` (torch's, on the CPU), `torch`, `python`, `gnnkit`, `commit`,
-        `date` (UTC), all JSON values.
+        `date` (UTC), and `ranks` where several processes train together, all JSON values.
 
     Example:
         >>> environment()["device"]
         'cpu'
     """
-    device = torch.device(device)
+    device, ranks = torch.device(device), current_ranks()
     return {
+        **({} if ranks is None else {"ranks": ranks.count}),
         "device": device.type,
         "hardware": hardware(device),
         "cores": os.cpu_count() or 1,

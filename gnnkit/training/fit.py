@@ -4,15 +4,13 @@ import dataclasses
 import math
 import statistics
 import time
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal, Self
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from pydantic import model_validator
 from torch import Tensor, nn
 
@@ -20,16 +18,18 @@ from gnnkit.settings.fit import TrainingFields
 from gnnkit.training.device import resolve_device
 from gnnkit.training.early_stop import EarlyStop, weights_of
 from gnnkit.training.finite import check_step
+from gnnkit.training.losses import in_unit, mean_absolute_error, summed_loss
 from gnnkit.training.memory import PeakMemory
 from gnnkit.training.progress import FitProgress
+from gnnkit.training.ranks import Led, current_ranks
 from gnnkit.training.seeding import isolated_seed, shuffled_batches
 from gnnkit.training.snapshot import Snapshots
+from gnnkit.training.spread import Spread
 
 if TYPE_CHECKING:
     from gnnkit.data import Windows, WindowSplits
 
 __all__ = [
-    "POINT_LOSSES",
     "STOPPED",
     "EpochRecord",
     "FitResult",
@@ -38,13 +38,6 @@ __all__ = [
     "predict",
     "schedule_rate",
 ]
-
-#: Loss -> what it makes of each error over σ, for forecasters that give one value.
-POINT_LOSSES: dict[str, Callable[[Tensor], Tensor]] = {
-    "mae": torch.abs,
-    "mse": torch.square,
-    "huber": lambda error: 2 * F.huber_loss(error, torch.zeros_like(error), reduction="none"),
-}
 
 STOPPED = {
     "epochs": "",
@@ -140,6 +133,10 @@ def fit(
     follows gradients whose norm is clipped. On a CPU the same forecaster, windows and settings give the same weights
     bit for bit, whether it was cut off and went on from a snapshot or not; the caller's random state stays as it was.
 
+    Where torchrun started several processes (`gnnkit.training.ranks`), each takes its share of every batch, and the
+    mean is over the targets of all shares. Whatever their number, and if it changes when a fit goes on, the loss curve
+    is that of one process up to rounding; but for dropout and batch norms, see `gnnkit.training.spread.Spread`.
+
     Args:
         forecaster: called as `forecaster(x, edge_index, edge_weight, mask=, target=, progress=)` with scaled windows
             [B, T, N, F]; gives [B, P, N], or [B, P, N, Q] with `"pinball"`, in scaled units. In training, `target` is
@@ -162,13 +159,26 @@ def fit(
         ValueError: nothing was observed in the training or the validation targets, the device is not there, or the
             forecaster gives quantiles and `settings` another number of them.
     """
-    from lightning.fabric import Fabric  # takes seconds to import: only who trains pays
+    ranks = current_ranks()
+    if ranks is not None and ranks.leads:
+        return ranks.call(_fit, forecaster, windows, edge_index, edge_weight, settings, snapshots, Led(progress))
+    return _fit(forecaster, windows, edge_index, edge_weight, settings, snapshots, Led(progress))
 
-    device = resolve_device(settings.device)
-    fabric = Fabric(
-        accelerator=device.type, devices=1 if device.index is None else [device.index], precision=settings.precision
-    )
-    fabric.launch()
+
+def _fit(
+    forecaster: nn.Module,
+    windows: "WindowSplits",
+    edge_index: Tensor,
+    edge_weight: Tensor | None,
+    settings: TrainingSettings,
+    snapshots: Snapshots | None,
+    led: Led,
+) -> FitResult:
+    """What `fit` does, on each rank."""
+    progress, spread = led.value, Spread.current(settings.seed)
+    snapshots = spread.snapshots(snapshots)
+    fabric = spread.fabric(resolve_device(settings.device), settings.precision)
+    device = fabric.device
     moved = windows.to(device)
     train, val, scale = moved.train, moved.val, moved.scaler.target_deviation
     graph = (edge_index.to(device), None if edge_weight is None else edge_weight.to(device))
@@ -176,9 +186,11 @@ def fit(
     optimizer = torch.optim.Adam(forecaster.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     start = time.perf_counter()
 
+    def seconds() -> float:
+        return spread.first(lambda: time.perf_counter() - start)
+
     def done(step: int) -> float:
-        spent = 0.0 if settings.max_seconds is None else (time.perf_counter() - start) / settings.max_seconds
-        return max(step / total_steps, spent)
+        return max(step / total_steps, seconds() / settings.max_seconds if settings.max_seconds else 0.0)
 
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: schedule_rate(settings.schedule, done(step)))
     model, wrapped_optimizer = fabric.setup(forecaster, optimizer)
@@ -235,19 +247,26 @@ def fit(
                 for number, index in enumerate(shuffled_batches(len(train), settings.batch_size, order), start=1):
                     if number <= skipped:
                         continue
-                    batch = train.batch(index.to(device))
+                    share, counts = spread.share(index.to(device))
+                    batch = train.batch(share)
                     target = torch.where(batch.y_mask, train.scaler.transform_target(batch.y), math.nan)
-                    output = model(batch.x, *graph, mask=batch.mask, target=target, progress=done(step))
-                    predicted = _in_unit(train, output)
-                    loss, observed = _masked_loss(predicted, batch.y, batch.y_mask, scale, settings)
+                    with spread.draws(step, device):
+                        output = model(batch.x, *graph, mask=batch.mask, target=target, progress=done(step))
+                    predicted, observed = in_unit(train, output), batch.y_mask if counts else batch.y_mask & False
+                    total = summed_loss(predicted, batch.y, observed, scale, settings.loss, settings.quantiles)
+                    (observed,) = spread.sum(int(observed.sum()))
+                    loss = total / max(observed, 1)
+                    value = 0.0
                     if device.type == "cpu":  # where the gradients are still those of the step before
-                        check_step("the training loss", loss.item(), epoch, number, settings, index, forecaster)
+                        (value,) = spread.sum(loss.item())
+                        check_step("the training loss", value, epoch, number, settings, index, forecaster)
                     wrapped_optimizer.zero_grad()
-                    fabric.backward(loss)
+                    fabric.backward(spread.scaled(loss))
                     norm = fabric.clip_gradients(
                         model, wrapped_optimizer, max_norm=settings.clip, error_if_nonfinite=False
                     )
-                    value = loss.item()
+                    if device.type != "cpu":
+                        (value,) = spread.sum(loss.item())
                     check_step("the training loss", value, epoch, number, settings, index, forecaster)
                     # Mixed float16 meets infinite gradients by design: its scaler skips those steps.
                     if norm is not None and not settings.precision.startswith("16"):
@@ -258,14 +277,14 @@ def fit(
                     loss_sum, observed_sum = loss_sum + value * observed, observed_sum + observed
                     if progress:
                         progress.step(epoch=epoch, loss=value, val_mae=records[-1].val_mae if records else None)
-                    if settings.max_seconds is not None and time.perf_counter() - start >= settings.max_seconds:
+                    if settings.max_seconds is not None and seconds() >= settings.max_seconds:
                         stopped = "seconds"
                         break
                     keep(epoch, number)
                 skipped = 0
                 if not observed_sum and stopped != "seconds":
                     raise ValueError("the training windows hold no observed target; give a series with values there")
-                val_mae = _mean_absolute_error(model, val, graph, settings)
+                val_mae = mean_absolute_error(model, val, graph, settings.batch_size, settings.quantiles, spread)
                 check_step("the validation MAE", val_mae, epoch, number, settings)
                 train_loss = loss_sum / observed_sum if observed_sum else math.nan  # an epoch cut off in a gap
                 record = EpochRecord(epoch, train_loss, val_mae, time.perf_counter() - epoch_start)
@@ -275,7 +294,8 @@ def fit(
                     stop.wait = 0  # patience begins where all horizons are learned
                 elif stop.over:
                     stopped = "patience"
-                if progress and progress.end_epoch(**dataclasses.asdict(record)) and stopped == "epochs":
+                seen_enough = progress is not None and progress.end_epoch(**dataclasses.asdict(record))
+                if spread.first(lambda enough=seen_enough: enough) and stopped == "epochs":
                     stopped = "pruned"
                 if stopped != "epochs":
                     break
@@ -323,57 +343,8 @@ def predict(
     with torch.no_grad():
         for index in torch.arange(len(moved), device=where).split(batch_size):
             batch = moved.batch(index)
-            parts.append(_in_unit(moved, forecaster(batch.x, *graph, mask=batch.mask)).float().cpu())
+            parts.append(in_unit(moved, forecaster(batch.x, *graph, mask=batch.mask)).float().cpu())
     return torch.cat(parts)
-
-
-def _in_unit(windows: "Windows", output: Float[Tensor, "B P N *Q"]) -> Float[Tensor, "B P N *Q"]:
-    """Bring a forecast, of one value or of quantiles, back into the data's unit."""
-    if output.dim() == 3:
-        return windows.scaler.inverse_target(output)
-    return windows.scaler.inverse_target(output.movedim(-1, 1)).movedim(1, -1)
-
-
-def _masked_loss(
-    predicted: Float[Tensor, "B P N *Q"],
-    true: Float[Tensor, "B P N"],
-    mask: Bool[Tensor, "B P N"],
-    scale: float,
-    settings: TrainingSettings,
-) -> tuple[Tensor, int]:
-    levels = settings.quantiles
-    if predicted.dim() != true.dim() + bool(levels) or (levels and predicted.size(-1) != len(levels)):
-        wanted = f"{[*true.shape, len(levels)]} for quantiles {levels}" if levels else f"{list(true.shape)}"
-        raise ValueError(
-            f"the forecaster gives {list(predicted.shape)}, but loss {settings.loss!r} needs {wanted}; "
-            "build it with the quantiles of the training settings"
-        )
-    observed = int(mask.sum())
-    if levels:
-        error = torch.where(mask.unsqueeze(-1), predicted - true.unsqueeze(-1), 0.0) / scale
-        level = torch.tensor(levels, dtype=error.dtype, device=error.device)
-        total = 2 * torch.maximum(-level * error, (1 - level) * error).sum() / len(levels)
-    else:
-        error = torch.where(mask, predicted - true, 0.0) / scale
-        total = POINT_LOSSES[settings.loss](error).sum()
-    return total / max(observed, 1), observed
-
-
-def _mean_absolute_error(model: nn.Module, windows: "Windows", graph: tuple, settings: TrainingSettings) -> float:
-    """MAE (of the median) in the data's unit over all observed targets, every target once whatever its batch."""
-    model.eval()
-    total, observed = 0.0, 0
-    with torch.no_grad():
-        for index in torch.arange(len(windows), device=graph[0].device).split(settings.batch_size):
-            batch = windows.batch(index)
-            predicted = _in_unit(windows, model(batch.x, *graph, mask=batch.mask))
-            if settings.quantiles:
-                predicted = predicted[..., settings.quantiles.index(0.5)]
-            total += torch.where(batch.y_mask, predicted - batch.y, 0.0).abs().cpu().sum(dtype=torch.float64).item()
-            observed += int(batch.y_mask.sum())
-    if not observed:
-        raise ValueError("the validation windows hold no observed target; give a series with values there")
-    return total / observed
 
 
 def schedule_rate(schedule: str, done: float) -> float:

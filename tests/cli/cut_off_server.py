@@ -13,7 +13,12 @@ import sys
 KILLED = 77
 _IMPORTED = (
     *("gnnkit.cli", "gnnkit.compare", "gnnkit.compare.pool", "gnnkit.forecasting", "gnnkit.studies.text.training"),
-    *("gnnkit.studies.nodes.training", "gnnkit.studies.relations.training", "gnnkit.studies.combinations.report"),
+    *(
+        "gnnkit.studies.nodes.training",
+        "gnnkit.studies.graphs.study",
+        "gnnkit.studies.relations.training",
+        "gnnkit.studies.combinations.report",
+    ),
     *("gnnkit.studies.relations.fitted", "gnnkit.studies.combinations.study", "lightning.fabric", "torch._dynamo"),
     *("matplotlib.figure", "matplotlib.backends.backend_agg", "jinja2", "pyarrow.parquet"),
 )

@@ -40,6 +40,24 @@ def test_list_names_models_and_data_sets(capsys):
     assert all(len(line.split()) > 3 for line in lines if line.startswith("  "))
 
 
+def test_list_says_which_data_sets_are_at_hand(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("GNNKIT_DATA", str(tmp_path))
+    (tmp_path / "graphs" / "danube").mkdir(parents=True)
+    (tmp_path / "graphs" / "danube" / "series.csv.gz").touch()
+    (tmp_path / "pems08").mkdir()
+    (tmp_path / "pems08" / "PEMS08.npz").touch()  # and no PEMS08.csv
+    (tmp_path / "losloop").mkdir()
+    for name in ("los_speed.csv", "los_adj.csv"):
+        (tmp_path / "losloop" / name).touch()
+    assert call("list", "--data") == 0
+    found = {line.split()[0]: line.split("  ") for line in capsys.readouterr().out.splitlines()}
+    assert set(found) == set(DATASETS)
+    places = {name: next(part.strip() for part in parts[1:] if part.strip()) for name, parts in found.items()}
+    assert {name for name, place in places.items() if place == "at hand"} == {"simulated", "danube", "los-loop"}
+    assert (places["state-flu"], places["pems08"], places["etth1"]) == ("by download", "by hand", "by download")
+
+
 def test_list_as_markdown_has_a_row_for_each_record_with_paper_licence_and_source(capsys):
     assert call("list", "--markdown") == 0
     text = capsys.readouterr().out

@@ -10,7 +10,7 @@ from gnnkit.compare import Results
 from gnnkit.compare.findings import BUDGET
 
 QUICK = ["--horizon", "2,3", "--history", "4", "--seeds", "1", "--epochs", "1", "--hidden", "4", "--device", "cpu"]
-QUICK += ["--resamples", "100", "--no-rivals"]
+QUICK += ["--resamples", "100", "--no-rivals", "--no-quick-look"]
 
 
 def call(*words):

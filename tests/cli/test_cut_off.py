@@ -15,6 +15,7 @@ import gnnkit
 from gnnkit.kept_files import json_of
 from gnnkit.kept_tensors import load_tensors
 from tests.cli.cut_off_server import KILLED
+from tests.data.graph_files import made_graphs, write_tu
 from tests.data.planetoid_toy import toy_parts, write_parts
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="a process that is killed is a fork of this one")
@@ -42,6 +43,10 @@ VERBS = {
     "relations": (
         "relations train --data FILES/kg.txt --model distmult --channels 2 --epochs 2 --minutes 5 --device cpu"
     ),
+    "graphs": (
+        "graphs train FILES/graphs --folds 2 --seeds 1 --set epochs=2 --set hidden_channels=4 --set num_layers=2 "
+        "--try none=[] --device cpu"
+    ),
     "nodes": "nodes train --data-root FILES --unverified --seeds 2 --seeds-at-once 1 --set epochs=2",
 }
 
@@ -52,6 +57,7 @@ def files(tmp_path_factory):
     (folder / "book.txt").write_text("One fish, two fish, red fish, blue fish.\n" * 12)
     links = [f"e{i}\tr{i % 2}\te{(i * i + 3) % 9}" for i in range(60)]
     (folder / "kg.txt").write_text("\n".join(dict.fromkeys(links)) + "\n")
+    write_tu(folder / "graphs", made_graphs(24))
     write_parts(folder / "planetoid", "cora", toy_parts())
     return folder
 

@@ -18,12 +18,14 @@ from gnnkit.data import read_own
 from gnnkit.forecasting import load_fitted
 from gnnkit.kept_files import check_claim, read_json
 from gnnkit.kept_tensors import load_tensors
+from gnnkit.layers import GraphPredictor
 from gnnkit.studies.combinations.study import load_runs
+from gnnkit.studies.graphs.study import read_rows as read_graph_rows
 from gnnkit.studies.nodes.training import _read_rows
 from gnnkit.studies.relations.fitted import load_fitted as load_links
 from gnnkit.studies.text.study import study_run
 from gnnkit.studies.text.writer import CharWriter
-from gnnkit.training import Snapshots
+from gnnkit.training import Snapshots, load_checkpoint
 from tests.cli.test_cut_off import VERBS
 from tests.cli.test_cut_off import files as _files
 
@@ -44,6 +46,8 @@ def kept(files, tmp_path_factory):
         assert left.value.code == 0, verb
     digest = read_json(folder / "nodes" / "rows.json")["rows"][0]["data_hash"]
     GOOD["nodes"] = {"digest": digest, "run": read_json(folder / "nodes" / "run.json")}
+    digest = read_json(folder / "graphs" / "rows.json")["rows"][0]["data_hash"]
+    GOOD["graphs"] = {"digest": digest, "run": read_json(folder / "graphs" / "run.json")}
     GOOD["sequence"] = read_json(folder / "sequence" / "recipe.json")
     model = torch.nn.Linear(2, 1)
     snapshots = Snapshots(folder / "snapshot" / "training.safetensors", {"epochs": 3})
@@ -109,6 +113,22 @@ def of_nodes(folder):
     return table.to_csv()
 
 
+def of_graphs(folder):
+    table = read_graph_rows(folder / "rows.json", GOOD["graphs"]["digest"])
+    check_claim(folder, "run.json", GOOD["graphs"]["run"], "a run", finished=lambda: True)
+    return table.to_csv()
+
+
+def of_predictions(folder):
+    tensors = load_tensors(folder / "predictions" / "gin-fold0-seed0.safetensors")[1]
+    return {name: tensor.tolist() for name, tensor in tensors.items()}
+
+
+def of_predictor(folder):
+    model, config = load_checkpoint(folder / "model", GraphPredictor)
+    return weights(model), config
+
+
 def of_recipe(folder):
     check_claim(folder, "recipe.json", GOOD["sequence"], "runs", finished=lambda: True)
     return "the same"
@@ -130,6 +150,11 @@ KEPT = [
     ("text", "stages/step-1.safetensors", of_text),
     ("nodes", "rows.json", of_nodes),
     ("nodes", "run.json", of_nodes),
+    ("graphs", "rows.json", of_graphs),
+    ("graphs", "run.json", of_graphs),
+    ("graphs", "predictions/gin-fold0-seed0.safetensors", of_predictions),
+    ("graphs", "model/weights.safetensors", of_predictor),
+    ("graphs", "model/config.json", of_predictor),
     ("sequence", "runs/gru-T3-embedding2-report-seed7.json", load_runs),
     ("sequence", "recipe.json", of_recipe),
     ("compare", "jobs/gru-seed0.safetensors", of_job),

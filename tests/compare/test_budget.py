@@ -9,6 +9,7 @@ from gnnkit.data import simulate_traffic
 
 SMALL = {
     "rivals": False,
+    "quick_look": False,
     "seeds": [5, 6],
     "horizons": [2],
     "history": 4,

@@ -36,6 +36,7 @@ def _spec(**more):
         **{
             "models": ["dlinear"],
             "rivals": False,
+            "quick_look": False,
             "seeds": [0, 1],
             "epochs": 1,
             "history": 6,

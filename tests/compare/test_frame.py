@@ -20,6 +20,7 @@ FRAME = pd.DataFrame(WAVES, index=HOURS, columns=["a", "b", "c"])
 EDGES = pd.DataFrame({"source": ["a", "b"], "target": ["b", "c"], "weight": [0.5, 2.0]})
 QUICK = {
     "rivals": False,
+    "quick_look": False,
     "epochs": 1,
     "hidden_channels": 4,
     "history": 6,

@@ -27,7 +27,7 @@ from gnnkit.data import load
 pytestmark = pytest.mark.slow  # one comparison with everything in it, for all of the tests
 
 SPEC = {
-    "rivals": False,
+    "rivals": False, "quick_look": False,
     "data_options": {"num_nodes": 6, "days": 2}, "models": ["gcn", "mtgnn-given", "gru"], "seeds": [0, 1],
     "horizons": [2, 4], "hidden_channels": 4, "epochs": 1, "device": "cpu", "resamples": 200,
     "ablate_graph": ["gcn", "mtgnn-given"], "train_shares": [0.5], "hidden_shares": [0.4], "intervals": "quantile",

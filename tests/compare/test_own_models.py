@@ -108,10 +108,11 @@ results = run(spec, jobs=2)
 print(spec.models, results.failures, len(results.models))
 """,
 }
-ROAD = {"rivals": False, "data_options": {"num_nodes": 6, "days": 2}, "horizons": [2], "seeds": [0], "device": "cpu",
+ROAD = {"rivals": False, "quick_look": False, "data_options": {"num_nodes": 6, "days": 2}, "horizons": [2], "seeds": [0], "device": "cpu",
         "threads": 1, "resamples": 100, "hidden_channels": 4, "epochs": 2}  # fmt: skip
 SMALL = [
     "--no-rivals",
+    "--no-quick-look",
     "--data-option",
     "num_nodes=6",
     "--data-option",

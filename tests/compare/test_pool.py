@@ -10,7 +10,8 @@ import torch
 
 from gnnkit.compare import make_spec, run
 from gnnkit.compare.jobs import Job, plan_jobs
-from gnnkit.compare.pool import Work, run_jobs, torch_threads
+from gnnkit.compare.one_job import Work, torch_threads
+from gnnkit.compare.pool import run_jobs
 from gnnkit.compare.results import Failure
 from gnnkit.compare.spec.comparison import FinalSpec
 from gnnkit.compare.store import JobStore
@@ -19,7 +20,7 @@ from gnnkit.forecasting import train as train_module
 
 DATA = {"num_nodes": 6, "days": 2}
 SPEC = {
-    "rivals": False,
+    "rivals": False, "quick_look": False,
     "data_options": DATA, "models": ["gru", "stid"], "seeds": [0, 1, 2], "horizons": [2, 4], "hidden_channels": 4,
     "epochs": 2, "device": "cpu", "resamples": 100, "threads": 1,
 }  # fmt: skip

@@ -27,6 +27,7 @@ def without_times(rows):
 
 SMALL = {
     "rivals": False,
+    "quick_look": False,
     "data_options": {"num_nodes": 6, "days": 2},
     "hidden_channels": 4,
     "epochs": 1,

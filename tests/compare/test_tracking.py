@@ -8,7 +8,7 @@ from gnnkit.training.environment import commit
 pytest.importorskip("tensorboard", reason="TensorBoard is not installed: pip install tensorboard")
 
 SPEC = {
-    "rivals": False,
+    "rivals": False, "quick_look": False,
     "data_options": {"num_nodes": 4, "days": 2}, "models": ["dlinear"], "seeds": [0, 1], "horizons": [2],
     "epochs": 2, "device": "cpu", "resamples": 100, "threads": 1,
 }  # fmt: skip

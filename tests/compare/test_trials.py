@@ -10,7 +10,7 @@ import torch
 from gnnkit.compare import make_spec, run
 from gnnkit.compare.budget import match_budget
 from gnnkit.compare.findings import BUDGET
-from gnnkit.compare.pool import Work
+from gnnkit.compare.one_job import Work
 from gnnkit.compare.search import Told
 from gnnkit.compare.spec.comparison import FinalSpec
 from gnnkit.compare.store import JobStore, fingerprint
@@ -22,6 +22,7 @@ pytest.importorskip("optuna", reason="Optuna is not installed: pip install optun
 
 SMALL = {
     "rivals": False,
+    "quick_look": False,
     "seeds": [5, 6],
     "horizons": [2],
     "history": 4,

@@ -86,7 +86,7 @@ def test_edge_index_and_every_backend(assert_near):
 
 
 def test_a_graph_that_is_kept_and_a_wide_one(assert_same):
-    # Above 4096 edges the sorted graph is remembered, above a million numbers there are threads.
+    # Above 8192 edges the sorted graph is remembered, above a million numbers there are threads.
     edges = torch.randint(300, (2, 6000))
     for aggr in ("mean", "max", "sum"):
         for width in (8, 200):

@@ -19,7 +19,7 @@ _SPARSE = (torch.sparse_coo, torch.sparse_csr, torch.sparse_csc)
 
 # So few edges are sorted by one compiled pass on one thread, and still fewer every time: a graph of which nothing is
 # kept cannot be out of date.
-_ONE_PASS_EDGES, _ANEW_EDGES = 100_000, 4096
+_ONE_PASS_EDGES, _ANEW_EDGES = 100_000, 8192
 
 
 def compress(

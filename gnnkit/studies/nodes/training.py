@@ -29,6 +29,7 @@ from gnnkit.training import Snapshots, isolated_seed, resolve_device, save_check
 from gnnkit.training.code import code_digest
 from gnnkit.training.environment import environment
 from gnnkit.training.node_batches import fit_batches, predict_batches
+from gnnkit.training.ranks import current_ranks
 from gnnkit.training.seeds import SeedResult, fit_seeds
 
 __all__ = ["NodeRun", "build_models", "summarize", "train_nodes"]
@@ -108,6 +109,11 @@ def train_nodes(
     """
     recipe = run.recipe()
     resolve_device(run.device)  # before a large graph is loaded
+    if (ranks := current_ranks()) is not None and run.batches != "neighbour":
+        raise ValueError(
+            f"batches is {run.batches!r}, and {ranks.count} processes share the seeds of sampled neighbours: give "
+            "--batches neighbour, or run without torchrun"
+        )
     out = Path(out)
     table = out / _ROWS
     made_from: dict[str, Any] = {

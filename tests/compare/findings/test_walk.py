@@ -59,6 +59,7 @@ def registered():
 def test_a_finding_of_ones_own_is_walked_by_everything(tmp_path):
     small = {
         "rivals": False,
+        "quick_look": False,
         "data_options": {"num_nodes": 4, "days": 2},
         "models": ["dlinear"],
         "seeds": [0, 1],

@@ -9,6 +9,7 @@ from gnnkit.compare.output import write_output
 
 QUICK = {
     "rivals": False,
+    "quick_look": False,
     "history": 3,
     "epochs": 1,
     "seeds": [0],
