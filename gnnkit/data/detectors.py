@@ -139,7 +139,7 @@ def read_pems(name: str, start: str | None, folder: Path) -> GraphSeries:
     unknown = sorted({*pairs["from"], *pairs["to"]} - set(place))
     if unknown:
         raise ValueError(f"{str(folder / f'{name}.csv')!r} joins a detector {unknown[0]!r}, which {path.name} has not")
-    ends = np.stack([pairs[end].map(place).to_numpy(np.int64) for end in ("from", "to")])
+    ends = np.array([[place[detector] for detector in pairs[end]] for end in ("from", "to")], dtype=np.int64)
     ends = np.unique(np.concatenate([ends, ends[::-1]], axis=1), axis=1)
     ends = ends[:, ends[0] != ends[1]]
     return GraphSeries(
@@ -150,7 +150,7 @@ def read_pems(name: str, start: str | None, folder: Path) -> GraphSeries:
         node_names=tuple(names),
         split=chronological_split(len(data), (0.6, 0.2, 0.2)),
         step_minutes=STEP_MINUTES,
-        start=None if start is None else pd.Timestamp(start),
+        start=None if start is None else pd.to_datetime(start),
     )
 
 
@@ -182,8 +182,9 @@ def read_largest(region: str, folder: Path, *, year: int = 2019) -> GraphSeries:
             f"{str(folder / f'{region}_rn_adj.npy')!r} is {matrix.dtype} of shape {list(matrix.shape)}, and "
             f"{path.name} has {frame.shape[1]} detectors"
         )
-    step = frame.index[1] - frame.index[0]
-    frame = frame.reindex(pd.date_range(frame.index[0], frame.index[-1], freq=step))
+    times = frame.index
+    step = pd.Timedelta(times.to_numpy()[1] - times.to_numpy()[0])
+    frame = frame.reindex(pd.date_range(times[0], times[-1], freq=step))
     edge_index = np.stack((matrix * (1 - np.eye(len(matrix), dtype=matrix.dtype))).nonzero()).astype(np.int64)
     return GraphSeries(
         name=f"largest-{region}",

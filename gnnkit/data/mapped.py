@@ -109,11 +109,11 @@ def map_npy(path: Path) -> Float[Tensor, "L N F"]:
     if array.dtype != np.float32 or not array.flags.c_contiguous or not array.dtype.isnative:
         order = "" if array.flags.c_contiguous else " in Fortran order"
         raise ValueError(f"{path.name}: {array.dtype}{order} cannot be mapped; {how}, in C order")
-    array = array.reshape(*array.shape, 1) if array.ndim == 2 else array
-    values = torch.from_numpy(array)
+    held: Any = array.reshape(*array.shape, 1) if array.ndim == 2 else array
+    values = torch.from_numpy(held)
     start = values.data_ptr()
-    _mapped[start] = MappedFile(array._mmap, array.nbytes)
-    weakref.finalize(array, _mapped.pop, start, None)  # the tensor holds it
+    _mapped[start] = MappedFile(held._mmap, held.nbytes)
+    weakref.finalize(held, _mapped.pop, start, None)  # the tensor holds it
     return values
 
 
@@ -196,7 +196,7 @@ def node_sums(values: Float[Tensor, "L N F"], rows: range) -> NodeSums:
     shape = values.shape[1:]
     count, total, square = (torch.zeros(shape, dtype=torch.float64) for _ in range(3))
     low, high = torch.full(shape, torch.inf), torch.full(shape, -torch.inf)
-    shift = None
+    shift: Any = None
     for _, block in row_blocks(values, rows):
         seen = ~block.isnan()
         whole = bool(seen.all())

@@ -6,7 +6,7 @@ import csv
 import gzip
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ def read_danube(folder: Path, *, since: str = "") -> GraphSeries:
         return frame, pd.DataFrame(edges, columns=pd.Index(["source", "target"]))
 
     def recent(frame: pd.DataFrame) -> pd.DataFrame:
-        return frame[frame.index >= since] if since else frame
+        return frame.loc[frame.index >= since] if since else frame
 
     return replace(_read("danube", folder, parts, change=recent), notes=(_PACKED,))
 
@@ -141,9 +141,9 @@ def read_mobility(folder: Path) -> GraphSeries:
 
     def training(frame: pd.DataFrame, moved: pd.DataFrame) -> pd.DataFrame:
         last = frame.index[chronological_split(len(frame)).train.stop - 1]
-        moved = moved[pd.to_datetime(moved["time"]) <= last]
-        edges = moved[moved["source"] != moved["target"]].groupby(["source", "target"], as_index=False)["people"].sum()
-        return edges.assign(weight=edges.pop("people") / moved["time"].nunique())
+        moved = moved.loc[pd.to_datetime(moved["time"]) <= last]
+        people = moved.loc[moved["source"] != moved["target"]].groupby(["source", "target"])["people"].sum()
+        return (people / moved["time"].nunique()).rename("weight").reset_index()
 
     if series_file(folder) is not None:
         frame = _titled(folder / "series.csv")
@@ -230,7 +230,7 @@ def _titled(path: Path, *, repeated: bool = False) -> pd.DataFrame:
     return frame.assign(time=pd.to_datetime(frame["time"])).set_index("time")
 
 
-def _distinct(names: Sequence[Any]) -> list[str]:
+def _distinct(names: Iterable[Any]) -> list[str]:
     """Names without blanks at their ends; one that repeats gets a number.
 
     Example:

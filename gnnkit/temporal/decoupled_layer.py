@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -128,7 +129,7 @@ class DecoupledLayer(nn.Module):
 
     def _go_on(self, x: Float[Tensor, "M C"], h: Float[Tensor, "M C"]) -> Float[Tensor, "M C"]:
         """One step of the recurrence."""
-        gru = self.recurrence
+        gru: Any = self.recurrence  # whose weights torch does not tell from modules
         into = F.linear(x, gru.weight_ih_l0, gru.bias_ih_l0).chunk(3, dim=-1)
         kept = F.linear(h, gru.weight_hh_l0, gru.bias_hh_l0).chunk(3, dim=-1)
         reset, update = (into[0] + kept[0]).sigmoid(), (into[1] + kept[1]).sigmoid()

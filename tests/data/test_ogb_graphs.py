@@ -29,6 +29,7 @@ def test_all_parts_by_hand(tmp_path):
     assert (found.categories.flatten().tolist(), found.category_sizes) == ([3, 0, 1, 2, 0, 0], (4,))
     assert found.x.flatten().tolist() == [0.5, 1, 1, 2, 0, 7]
     assert (found.y.tolist(), found.task, found.metric) == ([[0], [1], [1]], "yes-or-no", "rocauc")
+    assert found.split is not None
     assert [rows.tolist() for rows in found.split] == [[0], [1], [2]]
     assert read_ogb_graphs(folder, both_ways=False).edge_counts.tolist() == [1, 2, 0]
 

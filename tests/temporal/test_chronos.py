@@ -136,25 +136,23 @@ def test_without_the_library(folder, monkeypatch):
 def test_a_tiny_model_of_the_library_itself(tmp_path, kind):
     """Randomly initialised weights of the published classes, kept and opened as the published ones are."""
     chronos = pytest.importorskip("chronos")
-    from transformers import T5Config
+    transformers = pytest.importorskip("transformers")
 
     torch.manual_seed(0)
     levels = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
     shape = {"d_model": 8, "d_kv": 4, "d_ff": 8, "num_layers": 1, "num_heads": 2, "vocab_size": 2, "reg_token_id": 1}
     own = {"context_length": 64, "input_patch_size": 4, "input_patch_stride": 4, "quantiles": levels}
     if kind == "bolt":
-        from chronos.chronos_bolt import ChronosBoltModelForForecasting
-
+        bolt = pytest.importorskip("chronos.chronos_bolt")
         own |= {"prediction_length": 8, "use_reg_token": True}
         shape |= {"num_decoder_layers": 1, "decoder_start_token_id": 0, "pad_token_id": 0, "eos_token_id": 1}
-        config = T5Config(**shape, chronos_config=own, chronos_pipeline_class="ChronosBoltPipeline")
-        model = ChronosBoltModelForForecasting(config)
+        config = transformers.T5Config(**shape, chronos_config=own, chronos_pipeline_class="ChronosBoltPipeline")
+        model = bolt.ChronosBoltModelForForecasting(config)
     else:
-        from chronos.chronos2.config import Chronos2CoreConfig
-
+        second = pytest.importorskip("chronos.chronos2.config")
         own |= {"output_patch_size": 4, "max_output_patches": 2, "use_reg_token": True, "use_arcsinh": True}
         own |= {"time_encoding_scale": 64}
-        config = Chronos2CoreConfig(**shape, chronos_config=own, chronos_pipeline_class="Chronos2Pipeline")
+        config = second.Chronos2CoreConfig(**shape, chronos_config=own, chronos_pipeline_class="Chronos2Pipeline")
         model = chronos.Chronos2Model(config)
     model.eval().save_pretrained(tmp_path)
     said = json.loads((tmp_path / "config.json").read_text())
