@@ -183,8 +183,9 @@ def read_largest(region: str, folder: Path, *, year: int = 2019) -> GraphSeries:
             f"{path.name} has {frame.shape[1]} detectors"
         )
     times = frame.index
-    step = pd.Timedelta(times.to_numpy()[1] - times.to_numpy()[0])
-    frame = frame.reindex(pd.date_range(times[0], times[-1], freq=step))
+    step = times.to_numpy()[1] - times.to_numpy()[0]
+    minutes = float(step / np.timedelta64(1, "m"))
+    frame = frame.reindex(pd.date_range(times[0], times[-1], freq=pd.Timedelta(step)))
     edge_index = np.stack((matrix * (1 - np.eye(len(matrix), dtype=matrix.dtype))).nonzero()).astype(np.int64)
     return GraphSeries(
         name=f"largest-{region}",
@@ -193,9 +194,9 @@ def read_largest(region: str, folder: Path, *, year: int = 2019) -> GraphSeries:
         edge_weight=torch.from_numpy(matrix[edge_index[0], edge_index[1]].astype(np.float32)),
         node_names=tuple(str(detector) for detector in frame.columns),
         split=chronological_split(len(frame), (0.6, 0.2, 0.2)),
-        step_minutes=step.total_seconds() / 60,
+        step_minutes=minutes,
         start=frame.index[0],
-        season=round(pd.Timedelta(days=1) / step),
+        season=round(24 * 60 / minutes),
     )
 
 
