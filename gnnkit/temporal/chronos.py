@@ -43,12 +43,12 @@ class Chronos:
 
     def __init__(self, *, path: str, batch: int = 256, device: str = "cpu") -> None:
         if batch < 1:
-            raise ValueError(f"batch must be a whole number of at least 1, got {batch!r}")
+            raise ValueError(f"model 'chronos': batch must be a whole number of at least 1, got {batch!r}")
         self.path, self.batch, self.device = Path(path).expanduser().absolute(), int(batch), device
         if not (self.path / "config.json").is_file():
             raise ValueError(
-                f"path={str(path)!r} is no folder with a config.json; give the one that holds config.json and "
-                "model.safetensors of Chronos-Bolt or Chronos-2"
+                f"model 'chronos': path={str(path)!r} is no folder with a config.json; give the one that holds "
+                "config.json and model.safetensors of Chronos-Bolt or Chronos-2"
             )
         self._pipeline: Any = None
 
@@ -99,12 +99,12 @@ class Chronos:
             except (OSError, ValueError, KeyError, AttributeError, AssertionError, RuntimeError) as error:
                 text = (str(error).strip() or type(error).__name__).splitlines()[0]
                 raise ValueError(
-                    f"path={str(self.path)!r} holds no weights of Chronos that can be read: {text}"
+                    f"model 'chronos': path={str(self.path)!r} holds no weights of Chronos that can be read: {text}"
                 ) from error
             if found.forecast_type.name != "QUANTILES":
                 raise ValueError(
-                    f"path={str(self.path)!r} holds a Chronos that draws samples; give Chronos-Bolt or Chronos-2, "
-                    "which forecast quantiles"
+                    f"model 'chronos': path={str(self.path)!r} holds a Chronos that draws samples; give "
+                    "Chronos-Bolt or Chronos-2, which forecast quantiles"
                 )
             self._pipeline = found
         return self._pipeline

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -129,9 +128,9 @@ class DecoupledLayer(nn.Module):
 
     def _go_on(self, x: Float[Tensor, "M C"], h: Float[Tensor, "M C"]) -> Float[Tensor, "M C"]:
         """One step of the recurrence."""
-        gru: Any = self.recurrence  # whose weights torch does not tell from modules
-        into = F.linear(x, gru.weight_ih_l0, gru.bias_ih_l0).chunk(3, dim=-1)
-        kept = F.linear(h, gru.weight_hh_l0, gru.bias_hh_l0).chunk(3, dim=-1)
+        into_weight, kept_weight, into_bias, kept_bias = self.recurrence.all_weights[0]
+        into = F.linear(x, into_weight, into_bias).chunk(3, dim=-1)
+        kept = F.linear(h, kept_weight, kept_bias).chunk(3, dim=-1)
         reset, update = (into[0] + kept[0]).sigmoid(), (into[1] + kept[1]).sigmoid()
         candidate = (into[2] + reset * kept[2]).tanh()
         return candidate + update * (h - candidate)

@@ -36,6 +36,8 @@ class ITransformer(ForecasterModule):
             Default True; the authors' scripts for road traffic have it off.
         dropout: Share dropped of embeddings, attention and perceptrons. Default 0.1.
 
+    In the residual form (`ResidualForecaster`) the mean is not put back, since the last value is.
+
     Raises:
         ValueError: A size below 1, a share outside [0, 1), or `time_channels` other than 0 or 2.
 
@@ -48,6 +50,8 @@ class ITransformer(ForecasterModule):
         torch.Size([4, 3, 5])
     """
 
+    #: Whether the mean is put back; not in the residual form, whose level is the last value.
+    adds_level: bool = True
     search_space: ClassVar[dict[str, tuple]] = {"layers": (1, 4), "normalize": ("choice", True, False)}
 
     def __init__(
@@ -89,7 +93,8 @@ class ITransformer(ForecasterModule):
         h = F.dropout(self.embed(tokens), self.dropout, self.training)
         for layer in self.encoder:
             h, _ = layer(h)
-        return self.head(self.norm(h[:, : x.size(2)])).transpose(1, 2) * deviation + mean
+        y = self.head(self.norm(h[:, : x.size(2)])).transpose(1, 2) * deviation
+        return y + mean if self.adds_level else y
 
     def extra_repr(self) -> str:
         return f"{self.in_channels}, {self.hidden_channels}, horizon={self.horizon}, history={self.history}"

@@ -36,6 +36,8 @@ class PatchTST(ForecasterModule):
             Default True.
         dropout: Share dropped. Default 0.2.
 
+    In the residual form (`ResidualForecaster`) the mean is not put back, since the last value is.
+
     Raises:
         ValueError: A size below 1, a share outside [0, 1), or a patch that is longer than the history.
 
@@ -49,6 +51,8 @@ class PatchTST(ForecasterModule):
         torch.Size([4, 3, 5])
     """
 
+    #: Whether the mean is put back; not in the residual form, whose level is the last value.
+    adds_level: bool = True
     search_space: ClassVar[dict[str, tuple]] = {"layers": (1, 4), "normalize": ("choice", True, False)}
 
     def __init__(
@@ -108,7 +112,8 @@ class PatchTST(ForecasterModule):
         h, scores = F.dropout(h, self.dropout, self.training), None
         for layer in self.encoder:
             h, scores = layer(h, scores)
-        return self.head(h.flatten(2)).transpose(1, 2) * deviation + mean
+        y = self.head(h.flatten(2)).transpose(1, 2) * deviation
+        return y + mean if self.adds_level else y
 
     def extra_repr(self) -> str:
         return f"{self.in_channels}, {self.hidden_channels}, horizon={self.horizon}, patches={self.patches}"

@@ -108,7 +108,9 @@ def test_the_registry_knows_it():
 
 
 def test_what_cannot_be_opened_is_said_in_a_line(folder, opened, monkeypatch):
-    with pytest.raises(ValueError, match=r"^path='nowhere' is no folder with a config.json; give the one that holds"):
+    with pytest.raises(
+        ValueError, match=r"^model 'chronos': path='.*nowhere' is no folder with a config.json; give the one that holds"
+    ):
         Chronos(path="nowhere")
     with pytest.raises(ValueError, match="batch must be a whole number of at least 1, got 0"):
         Chronos(path=str(folder), batch=0)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from gnnkit.temporal import ITransformer
+from gnnkit.temporal import ITransformer, ResidualForecaster
 from tests.temporal.fixed import assert_is_the_authors, clock, filled, numbers
 
 B, T, N, P, C = 2, 12, 4, 3, 16
@@ -42,6 +42,17 @@ def test_all_nodes_are_heard_and_none_by_number():
     changed = x.clone()
     changed[:, 3, 0, 1] += 1.0  # a covariate of one node at one step
     assert ((model(changed) - model(x)).abs().amax((0, 1)) > 1e-6).all()
+
+
+def test_in_the_residual_form_the_level_is_the_last_value_alone():
+    model, x = ITransformer(1, C, P, history=T).double().eval(), numbers(B, T, N, 1)
+    residual = ResidualForecaster(model)
+    assert not model.adds_level
+    torch.testing.assert_close(residual(x + 7.0), residual(x) + 7.0, rtol=0, atol=1e-9)
+    with torch.no_grad():
+        model.head.weight.zero_()
+        model.head.bias.zero_()
+    torch.testing.assert_close(residual(x), x[:, -1:, :, 0].expand(-1, P, -1), rtol=0, atol=0)
 
 
 def test_bad_arguments():

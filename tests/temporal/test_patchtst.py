@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from gnnkit.temporal import PatchTST
+from gnnkit.temporal import PatchTST, ResidualForecaster
 from tests.temporal.fixed import assert_is_the_authors, filled, numbers
 
 B, N, P = 2, 4, 3
@@ -58,6 +58,17 @@ def test_the_last_step_is_repeated_and_patches_hold_all_features_of_one_node():
         [2, 3, 4, 102, 103, 104],
         [4, 4, 4, 104, 104, 104],
     ]
+
+
+def test_in_the_residual_form_the_level_is_the_last_value_alone():
+    model, x = PatchTST(1, 8, P, history=12).double().eval(), numbers(B, 12, N, 1)
+    residual = ResidualForecaster(model)
+    assert not model.adds_level
+    torch.testing.assert_close(residual(x + 7.0), residual(x) + 7.0, rtol=0, atol=1e-9)
+    with torch.no_grad():
+        model.head.weight.zero_()
+        model.head.bias.zero_()
+    torch.testing.assert_close(residual(x), x[:, -1:, :, 0].expand(-1, P, -1), rtol=0, atol=0)
 
 
 def test_bad_arguments():

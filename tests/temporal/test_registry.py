@@ -102,7 +102,8 @@ def test_every_model_keeps_the_contract(name):
 
 
 @pytest.mark.parametrize("name", FORECASTERS)
-def test_nodes_hear_each_other_by_a_graph_as_one_vector_or_by_attention(name):
+def test_nodes_hear_each_other_by_a_graph_or_as_one_vector(name):
+    """Or, of some transformers, because all nodes attend to all."""
     torch.manual_seed(0)
     model = build_forecaster(name, **SIZES).eval()
     x = torch.randn(2, 6, 4, 2)
