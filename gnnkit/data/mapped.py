@@ -210,6 +210,8 @@ def node_sums(values: Float[Tensor, "L N F"], rows: range) -> NodeSums:
         square += away.square_().sum(dim=0)
         low = torch.minimum(low, (block if whole else block.nan_to_num(nan=torch.inf)).amin(dim=0))
         high = torch.maximum(high, (block if whole else block.nan_to_num(nan=-torch.inf)).amax(dim=0))
+    if shift is None:
+        raise ValueError(f"rows={rows!r}: there is none")
     away = total / count
     sums = NodeSums(
         shift + away, (square / count - away.square()).clamp(min=0).sqrt(), low.double(), high.double(), count
