@@ -17,6 +17,9 @@ pytestmark = pytest.mark.browser
 
 SPECS = Path(__file__).parents[3] / "benchmarks" / "specs"
 
+#: Models that came after the committed rows were made.
+SINCE = {"itransformer", "patchtst", "staeformer", "megacrn", "d2stgnn"}
+
 SHOWN = "[...document.querySelectorAll('#scores .choice:not([hidden]) table')][0]"
 COLUMN = f"[...{SHOWN}.tBodies[0].rows].map((row) => row.cells[1].dataset.value)"
 SETTLED = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
@@ -62,7 +65,8 @@ def test_the_committed_comparisons_open_like_any_report(browser, name, data_root
     """The spec of the benchmark, cut down to two models and a second a fit: what it finds is real."""
     monkeypatch.setenv("GNNKIT_DATA", str(data_root))
     path = SPECS / f"{name}.toml"
-    assert set(read_spec(path).models) == {entry.name for entry in ENTRIES if not entry.fits_itself}
+    trained = {entry.name for entry in ENTRIES if not entry.fits_itself}
+    assert set(read_spec(path).models) == trained - SINCE | {"lightgbm", "lightgbm-graph"}
     small = {"models": ["gru", "gcn"], "seeds": [0], "max_seconds": 1, "ablate_graph": ["gcn"], "resamples": 200}
     results = run(read_spec(path, small))
     page = tmp_path / "report.html"
