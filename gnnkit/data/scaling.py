@@ -21,6 +21,7 @@ __all__ = [
     "fit_scaler",
     "scale_features",
     "training_mean",
+    "training_sums",
     "training_values",
 ]
 

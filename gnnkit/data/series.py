@@ -115,6 +115,8 @@ class GraphSeries:
             raise ValueError(
                 f"split: goes on to row {self.split.num_rows - 1}, but the series has {self.num_rows} rows"
             )
+        if self.start is not None and pd.isna(self.start):
+            raise ValueError(f"start={self.start}: no time; None when unknown")
         if self.season is not None and self.season < 1:
             raise ValueError(f"season={self.season}: rows in a season; at least 1, or None when unknown")
         if self.step_minutes is not None and not self.step_minutes > 0:

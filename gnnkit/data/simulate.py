@@ -257,7 +257,7 @@ def _check(
     num_nodes: int, days: int, seed: int, demand: float, incidents_per_day: float, noise: float, missing: float
 ) -> None:
     for name, count, least in (("num_nodes", num_nodes, 1), ("days", days, 1), ("seed", seed, 0)):
-        if count != int(count) or count < least:
+        if not least <= count < float("inf") or count != int(count):
             raise ValueError(f"{name}={count}: must be a whole number from {least} on")
     for name, size in (("demand", demand), ("incidents_per_day", incidents_per_day), ("noise", noise)):
         if not 0 <= size < float("inf"):

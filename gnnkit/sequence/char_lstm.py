@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from gnnkit.sequence._contract import check_dropout, check_size
 from gnnkit.sequence.cells import LSTMState
+from gnnkit.sequence.mixed_lstm import MixedLSTM
 
 __all__ = ["CharLSTM", "CharScores"]
 
@@ -81,7 +82,7 @@ class CharLSTM(nn.Module):
         self.embedding = nn.Embedding(num_tokens, embedding_channels)
         # torch drops between layers, and warns where there is but one.
         between = dropout if num_layers > 1 else 0.0
-        self.network = nn.LSTM(embedding_channels, hidden_channels, num_layers, dropout=between)
+        self.network = MixedLSTM(embedding_channels, hidden_channels, num_layers, dropout=between)
         self.projection = nn.Linear(hidden_channels, embedding_channels, bias=False) if tied else None
         self.head = None if tied else nn.Linear(hidden_channels, num_tokens, bias=False)
         self.bias = nn.Parameter(torch.empty(num_tokens))

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from gnnkit.sequence._contract import Graph, UnrolledForecaster, check_choice, check_dropout, check_size
 from gnnkit.sequence.cells import GRUCell, LSTMCell, RNNCell
+from gnnkit.sequence.mixed_lstm import MixedLSTM
 
 __all__ = ["BiLSTMForecaster", "GRUForecaster", "LSTMForecaster", "RNNForecaster"]
 
@@ -158,7 +159,7 @@ class LSTMForecaster(_RecurrentForecaster):
         torch.Size([2, 3, 5])
     """
 
-    network, cell = nn.LSTM, LSTMCell
+    network, cell = MixedLSTM, LSTMCell
 
 
 class BiLSTMForecaster(LSTMForecaster):

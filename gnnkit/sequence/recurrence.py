@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from gnnkit.sequence._contract import check_size
 from gnnkit.sequence.cells import GRUCell, LSTMCell, LSTMState, RNNCell
+from gnnkit.sequence.mixed_lstm import MixedLSTM
 
 __all__ = ["GRU", "LSTM", "RNN", "BiGRU", "BiLSTM", "BiRNN", "RecurrentStates", "StatesByDirection"]
 
@@ -191,7 +192,7 @@ class LSTM(_Recurrence):
         True
     """
 
-    fused, cell = nn.LSTM, LSTMCell
+    fused, cell = MixedLSTM, LSTMCell
 
 
 class GRU(_Recurrence):

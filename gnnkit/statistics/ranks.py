@@ -47,6 +47,9 @@ def mean_ranks(scores: Float[np.ndarray, "M K"], *, alpha: float = 0.05) -> Mean
         scores: the lower the better, a row a block.
         alpha: level of both tests.
 
+    Raises:
+        ValueError: there is no block.
+
     Source:
         Demšar, "Statistical comparisons of classifiers over multiple data sets", 2006.
 
@@ -54,6 +57,8 @@ def mean_ranks(scores: Float[np.ndarray, "M K"], *, alpha: float = 0.05) -> Mean
         >>> mean_ranks(np.array([[2.0, 1.0, 3.0]] * 10)).order
         (1, 0, 2)
     """
+    if len(scores) == 0:
+        raise ValueError("scores: there is no block, so there are no ranks")
     ranks = pd.DataFrame(scores).rank(axis=1).to_numpy()  # [blocks, models]
     m, k = ranks.shape
     mean = ranks.mean(axis=0)

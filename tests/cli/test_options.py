@@ -49,7 +49,7 @@ def test_help_schema_and_fields_say_the_same(verb, settings):
 
 
 OWN = {
-    "compare": {"help", "spec", "jobs", "out", "resume", "schema", "track"},
+    "compare": {"help", "spec", "jobs", "cluster", "out", "resume", "schema", "track", "trust_code"},
     "train": {"help", "model", "setting", "node_features", "track", "seed", "out"},
 }
 
