@@ -32,7 +32,7 @@ def fold_test(a: Float[np.ndarray, " K"], b: Float[np.ndarray, " K"]) -> PairedT
     Example:
         >>> test = fold_test(np.array([0.9, 0.8, 0.9]), np.array([0.5, 0.6, 0.4]))
         >>> round(test.difference, 3), round(test.p_value, 3)
-        (0.367, 0.073)
+        (0.367, 0.119)
     """
     if a.shape != b.shape or a.ndim != 1 or len(a) < 2:
         raise ValueError(
