@@ -67,7 +67,7 @@ def test_what_cannot_be_drawn_is_named(own):
         space_of("dlinear", settings={"dlinear": every})
 
 
-@pytest.mark.parametrize("model", list(MODELS))
+@pytest.mark.parametrize("model", [model for model in MODELS if model != "chronos"])  # whose weights are given
 def test_every_model_of_the_registry_has_a_space_that_holds_its_settings_as_given(model):
     spec = FinalSpec(models=[model], trials=2)
     space, given = search_space(spec, model), given_settings(spec, model)

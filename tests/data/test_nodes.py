@@ -48,6 +48,7 @@ def test_files_are_fetched_where_they_are_missing(tmp_path, monkeypatch):
     def download(url, output, pooch):
         shutil.copyfile(source / url.rsplit("/")[-1], output)
 
+    monkeypatch.setattr("gnnkit.data.downloads.Resumed.__call__", lambda self, *words: download(*words))
     monkeypatch.setattr("pooch.HTTPDownloader", lambda *_, **__: download)
     monkeypatch.setattr(files, "RETRIES", 0)
     with pytest.raises(ValueError, match=r"ind.pubmed.x: what is sent from there is not the published file"):

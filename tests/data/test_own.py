@@ -180,7 +180,7 @@ def test_files_that_are_not_what_they_should_be(tmp_path):
         read_own(tmp_path / "nowhere.csv")
     with pytest.raises(FileNotFoundError, match="is a folder, not a file"):
         read_own(tmp_path)
-    with pytest.raises(ValueError, match=r"unknown ending '.xlsx'; give a .csv, .parquet, .npz file"):
+    with pytest.raises(ValueError, match=r"unknown ending '.xlsx'; give a .csv, .parquet, .npz or .npy file"):
         read_own(write(tmp_path, "x", "series.xlsx"))
     with pytest.raises(ValueError, match=r"series.npz: not an NPZ file"):
         read_own(write(tmp_path, "x", "series.npz"))

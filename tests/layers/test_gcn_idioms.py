@@ -147,6 +147,7 @@ def test_a_map_whose_columns_were_taken_out_takes_as_many_features(assert_same):
         layer(torch.randn(4, 5, dtype=torch.float64), GRAPH)
 
 
+@pytest.mark.filterwarnings("ignore:torch.ao.quantization is deprecated:DeprecationWarning")
 def test_a_quantised_map():
     layer, conv = twins(6, 3, dtype=torch.float32)
     for made in (layer, conv):
