@@ -104,7 +104,7 @@ def test_what_it_does_not_take_is_left_to_others():
     assert convolve_anew(layer, x, edge_index, 3) is not None
     assert convolve_anew(layer, x, torch.tensor([[0, 1], [1, 3]]), 3) is None
     assert convolve_anew(layer, x, torch.tensor([[0, -1], [1, 2]]), 3) is None
-    assert convolve_anew(layer, x, torch.zeros(2, 5000, dtype=torch.long), 3) is None
+    assert convolve_anew(layer, x, torch.zeros(2, 9000, dtype=torch.long), 3) is None
     assert convolve_anew(layer, x.unsqueeze(0), edge_index, 3) is None
     with use_backend("torch"):
         assert convolve_anew(layer, x, edge_index, 3) is None
