@@ -70,6 +70,7 @@ def test_the_committed_comparisons_open_like_any_report(browser, name, data_root
         {"lightgbm", "lightgbm-graph"} if name == "los-loop" else set()
     )
     small = {"models": ["gru", "gcn"], "seeds": [0], "max_seconds": 1, "ablate_graph": ["gcn"], "resamples": 200}
+    small |= {"folds": 1, "quick_look": False}
     results = run(read_spec(path, small))
     page = tmp_path / "report.html"
     page.write_text(render_html(results), encoding="utf-8")
