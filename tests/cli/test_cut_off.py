@@ -146,5 +146,5 @@ def test_a_disk_that_is_full_is_a_line_and_leaves_whole_files(run, verb, files, 
 @pytest.mark.parametrize("verb", VERBS)
 def test_killed_at_many_writes(run, verb, files, tmp_path):
     # Each takes a run of a second or more: at every write where somebody asks for it.
-    step = 1 if os.environ.get("GNNKIT_EVERY_WRITE") else 24 if verb == "compare" else 8
+    step = 1 if os.environ.get("GNNKIT_EVERY_WRITE") else 48 if verb == "compare" else 16
     check(run, verb, files, tmp_path, lambda writes: range(1, writes + 1, step))
