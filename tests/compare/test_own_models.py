@@ -167,7 +167,7 @@ def test_they_are_compared_killed_resumed_edited_and_trained_again(folder):
     first.communicate()
     kept = written(folder)
     assert 3 <= len(kept) < 11
-    text, code = told(["-m", "gnnkit", "compare", "--resume", "out", "--jobs", "2"], folder)
+    text, code = told(["-m", "gnnkit", "compare", "--resume", "out", "--trust-code", "--jobs", "2"], folder)
     assert code == 0, text
     assert "trees.py:Means" in text
     whole = written(folder)
@@ -182,7 +182,7 @@ def test_they_are_compared_killed_resumed_edited_and_trained_again(folder):
     assert "my.py_Net-" in text
     assert "was made with other code of the model (SHA-256 " in text
     assert "; resume (--resume) to run such jobs again, or give another folder" in text
-    text, code = told(["-m", "gnnkit", "compare", "--resume", "out", "--jobs", "2"], folder)
+    text, code = told(["-m", "gnnkit", "compare", "--resume", "out", "--trust-code", "--jobs", "2"], folder)
     assert code == 0, text
     again = {name for name, stamp in written(folder).items() if stamp != whole[name]}
     assert again == {name for name in whole if name.startswith("my.py_Net-")}
