@@ -130,27 +130,21 @@ def read_mobility(folder: Path) -> GraphSeries:
     The graph is the mean of those of the training days; who stayed is left out.
     """
 
-    def parts() -> Parts:
-        labels = pd.read_csv(folder / "france_labels.csv", index_col="name").T
-        labels.index = pd.DatetimeIndex(labels.index, name="time")
+    if series_file(folder) is not None:
+        frame, moved = _titled(folder / "series.csv"), pd.read_csv(folder / "graph_by_day.csv.gz")
+    else:
+        frame = pd.read_csv(folder / "france_labels.csv", index_col="name").T
+        frame.index = pd.DatetimeIndex(frame.index, name="time")
         days = [
             pd.read_csv(path, names=["source", "target", "people"]).assign(time=path.stem.removeprefix("FR_"))
             for path in sorted((folder / "graphs").glob("FR_*.csv"))
         ]
-        return labels, pd.concat(days)
-
-    def training(frame: pd.DataFrame, moved: pd.DataFrame) -> pd.DataFrame:
-        last = frame.index[chronological_split(len(frame)).train.stop - 1]
-        moved = moved.loc[pd.to_datetime(moved["time"]) <= last]
-        people = moved.loc[moved["source"] != moved["target"]].groupby(["source", "target"])["people"].sum()
-        return (people / moved["time"].nunique()).rename("weight").reset_index()
-
-    if series_file(folder) is not None:
-        frame = _titled(folder / "series.csv")
-        return _named("france-mobility", frame, training(frame, pd.read_csv(folder / "graph_by_day.csv.gz")),
-                      graph_weights="similarity")  # fmt: skip
-    frame, moved = parts()
-    return _named("france-mobility", frame, training(frame, moved), graph_weights="similarity")
+        moved = pd.concat(days)
+    last = frame.index[chronological_split(len(frame)).train.stop - 1]
+    moved = moved.loc[pd.to_datetime(moved["time"]) <= last]
+    people = moved.loc[moved["source"] != moved["target"]].groupby(["source", "target"])["people"].sum()
+    edges = (people / moved["time"].nunique()).rename("weight").reset_index()
+    return _named("france-mobility", frame, edges, graph_weights="similarity")
 
 
 def read_air(folder: Path) -> GraphSeries:
